@@ -1,0 +1,312 @@
+"""Settings as frozen dataclasses, checked where they are made.
+
+A field is at once the keyword of the library, the option of the command line (`--window_size`),
+the key of the W&B config and the field of the notebooks. Its metadata carries what the command
+line shows: see `option`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from desc.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    aliases: tuple[str, ...] = (),
+    choices: tuple[str, ...] | None = None,
+    kind: type | None = None,
+) -> Any:
+    """Return a dataclass field that knows how to be a command line option.
+
+    Parameters
+    ----------
+    default : object
+        The default value.
+    help : str
+        One sentence, shown by `--help`.
+    unit : str
+        Unit of the number, appended to the help.
+    aliases : tuple of str
+        Older names that the command line still accepts, hidden from `--help`.
+    choices : tuple of str, optional
+        The values that are allowed.
+    kind : type, optional
+        Type of a value given on the command line; by default that of `default`.
+    """
+    metadata = {"help": help, "unit": unit, "aliases": aliases, "choices": choices, "kind": kind}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check(condition: bool, name: str, value: object, rule: str) -> None:
+    """Raise `ConfigurationError` saying `name=value must rule` unless the condition holds."""
+    if not condition:
+        raise ConfigurationError(f"{name}={value!r} must {rule}")
+
+
+def check_integer(name: str, value: object, minimum: int) -> None:
+    """Refuse what is no integer of at least `minimum`."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    rule = f"be an integer of at least {minimum}"
+    check(is_integer and value >= minimum, name, value, rule)  # type: ignore[operator]
+
+
+def check_number(
+    name: str,
+    value: object,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    above: float | None = None,
+) -> None:
+    """Refuse what is no finite number within [minimum, maximum], or not above `above`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    if above is not None:
+        check(math.isfinite(number) and number > above, name, value, f"be a number above {above:g}")
+        return
+    bounds = f"be a number of at least {minimum:g}"
+    if math.isfinite(maximum):
+        bounds = f"be a number from {minimum:g} to {maximum:g}"
+    check(math.isfinite(number) and minimum <= number <= maximum, name, value, bounds)
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of the choices."""
+    check(value in choices, name, value, "be one of " + ", ".join(choices))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return the fields of a configuration as plain JSON values (tuples become lists)."""
+    return {
+        field.name: list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(config)
+        for value in [getattr(config, field.name)]
+    }
+
+
+def from_dict(cls: type[T], values: dict[str, Any]) -> T:
+    """Build a configuration from `to_dict`'s result; unknown keys are an error that names them."""
+    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - names)
+    if unknown:
+        raise ConfigurationError(
+            f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(sorted(names))}"
+        )
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+HEADS = ("mixture", "gaussian", "student_t", "mse")
+SAMPLINGS = ("plain", "replay", "mean")
+DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
+SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which model, and its sizes. `None` leaves a size to the model (`desc.models` lists them)."""
+
+    selected_model: str = option(
+        "LSTM",
+        "LSTM, LSTMEncoderDecoderModel, TransformerEncoderOnlyModel or TransformerModel",
+    )
+    window_size: int = option(48, "length of the input sequence", unit="frames")
+    forecast_size: int = option(
+        32, "length of the sequence that the sequence models predict at once", unit="frames"
+    )
+    hidden_size: int | None = option(None, "width of the network (default: the model's)", kind=int)
+    num_layers: int | None = option(None, "layers (default: the model's)", kind=int)
+    nhead: int | None = option(None, "attention heads (default: the model's)", kind=int)
+    dim_feedforward: int | None = option(
+        None, "width of the transformers' feed-forward part (default: the model's)", kind=int
+    )
+    dropout: float = option(0.0, "share of activations dropped in training", unit="0 to 1")
+    head: str = option(
+        "mixture", "output distribution; mse is the deterministic peer", choices=HEADS
+    )
+    n_components: int = option(8, "components of the mixture head")
+    context_size: int = option(
+        320, "frames before the window whose statistics condition the model; 0: none", unit="frames"
+    )
+    add_positional_embedding: bool = option(
+        True, "accepted and unused: positions are relative in every model"
+    )
+    dim_pos_encoding: int | None = option(
+        None, "accepted and unused: positions are relative in every model", kind=int
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("window_size", "forecast_size", "n_components"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("hidden_size", "num_layers", "nhead", "dim_feedforward", "dim_pos_encoding"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1)
+        check_integer("context_size", self.context_size, 0)
+        check_number("dropout", self.dropout, 0.0, 0.9)
+        check_choice("head", self.head, HEADS)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is fitted."""
+
+    learning_rate: float = option(1e-3, "highest step size of the schedule")
+    batch_size: int = option(64, "windows per step")
+    epochs: int = option(60, "passes over the recordings at the most")
+    max_time_s: float | None = option(
+        None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
+    )
+    save_interval: int = option(1, "validate and save every so many epochs", unit="epochs")
+    early_stopping: bool = option(True, "stop when the validation loss no longer falls")
+    patience: int = option(8, "validations without improvement before stopping")
+    remove_outliers: bool = option(
+        True, "leave windows of silence and of frozen or far-out frames out of training"
+    )
+    weight_decay: float = option(0.01, "AdamW's weight decay")
+    gradient_clip: float = option(1.0, "largest norm of a gradient step; 0: no limit")
+    validation_share: float = option(
+        0.1, "share of the files held out for validation where no folder is named", unit="0 to 1"
+    )
+    seed: int = option(0, "seed of the random generators")
+    accelerator: str = option("auto", "auto, cpu, cuda or mps")
+    devices: str = option("1", "number of devices, or auto")
+    precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
+    notes: str = option("", "free text kept with the run")
+    process_on_the_fly: bool = option(
+        True, "accepted and unused: windows are gathered views of one tensor"
+    )
+
+    def __post_init__(self) -> None:
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        for name in ("batch_size", "epochs", "save_interval", "patience"):
+            check_integer(name, getattr(self, name), 1)
+        if self.max_time_s is not None:
+            check_number("max_time_s", self.max_time_s, above=0.0)
+        check_number("weight_decay", self.weight_decay, 0.0)
+        check_number("gradient_clip", self.gradient_clip, 0.0)
+        check_number("validation_share", self.validation_share, 0.0, 0.9)
+        check(self.validation_share > 0, "validation_share", self.validation_share, "be above 0")
+        check_integer("seed", self.seed, 0)
+        check_choice("accelerator", self.accelerator, ("auto", "cpu", "cuda", "gpu", "mps"))
+        check(
+            self.devices == "auto" or (self.devices.isdigit() and int(self.devices) > 0),
+            "devices",
+            self.devices,
+            "be auto or a number of devices",
+        )
+        check_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where runs are kept and whether they are sent to a W&B server."""
+
+    experiment_dir: str = option(
+        "experiments", "folder of the runs, wandb's own files inside", aliases=("log_dir",)
+    )
+    project: str = option("descriptor_model", "W&B project, and the runs' folder")
+    entity: str | None = option(None, "W&B entity (default: the key's own)", kind=str)
+    offline: bool = option(False, "keep the run on this machine only")
+
+    def __post_init__(self) -> None:
+        for name in ("experiment_dir", "project"):
+            check(bool(getattr(self, name)), name, getattr(self, name), "not be empty")
+        plain = self.project not in (".", "..") and not set('/\\#?%:"') & set(self.project)
+        check(plain, "project", self.project, 'be a name without any of / \\ # ? % : "')
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How a recording is continued."""
+
+    prediction_length: int = option(430, "frames to predict", unit="frames of hop_length samples")
+    duration_s: float | None = option(
+        None, "length to predict, instead of prediction_length", unit="seconds", kind=float
+    )
+    temperature: float = option(1.0, "spread of the draws: 1 as learned, higher is freer")
+    sampling: str = option(
+        "plain",
+        "plain: draw from the model; replay: the recording's own surprises; mean: no draw",
+        choices=SAMPLINGS,
+    )
+    replay_block: int = option(20, "mean length of a block of replayed surprises", unit="frames")
+    seed: int = option(0, "seed of the random generator")
+
+    def __post_init__(self) -> None:
+        check_integer("prediction_length", self.prediction_length, 1)
+        if self.duration_s is not None:
+            check_number("duration_s", self.duration_s, above=0.0)
+        check_number("temperature", self.temperature, 0.0, 10.0)
+        check_choice("sampling", self.sampling, SAMPLINGS)
+        check_integer("replay_block", self.replay_block, 1)
+        check_integer("seed", self.seed, 0)
+
+    def n_steps(self, frame_rate: float) -> int:
+        """Return the number of frames to predict at `frame_rate` frames per second."""
+        if self.duration_s is None:
+            return self.prediction_length
+        return max(1, math.ceil(self.duration_s * frame_rate - 1e-9))
+
+
+@dataclass(frozen=True)
+class QueryConfig:
+    """How predicted descriptors are matched with a database."""
+
+    distance: str = option("euclidean", "distance between descriptors", choices=DISTANCES)
+    minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
+    neighbours: int = option(1, "nearest rows kept per frame in matches.json")
+    descriptor_weights: str = option(
+        "", "factors on the default weights, as mfcc0=2,delta=.5 (a column or a group)"
+    )
+    match_space: str = option(
+        "model",
+        "model: standardised as in training; corpus: the corpus by its own statistics",
+        choices=("model", "corpus"),
+    )
+    allow_self_match: bool = option(
+        False, "let a recording be answered with rows of its own content"
+    )
+
+    def __post_init__(self) -> None:
+        check_choice("distance", self.distance, DISTANCES)
+        check_number("minkowski_p", self.minkowski_p, 1.0)
+        check_integer("neighbours", self.neighbours, 1)
+        check_choice("match_space", self.match_space, ("model", "corpus"))
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """How a playlist becomes sound."""
+
+    crossfade_ms: float = option(
+        10.0, "length of the equal-power fade at a jump", unit="ms", aliases=("crossfade",)
+    )
+    channels: str = option(
+        "source",
+        "source: the largest count among the files used; mono; stereo",
+        choices=("source", "mono", "stereo"),
+    )
+    subtype: str = option("PCM_24", "sample format of the WAV", choices=SUBTYPES)
+    output_sample_rate: int | None = option(
+        None, "sample rate of the WAV (default: the descriptors')", unit="Hz", kind=int
+    )
+    with_recording_s: float = option(
+        0.0, "seconds of the recording's end to put before the continuation", unit="seconds"
+    )
+
+    def __post_init__(self) -> None:
+        check_number("crossfade_ms", self.crossfade_ms, 0.0, 10000.0)
+        check_choice("channels", self.channels, ("source", "mono", "stereo"))
+        check_choice("subtype", self.subtype, SUBTYPES)
+        if self.output_sample_rate is not None:
+            check_integer("output_sample_rate", self.output_sample_rate, 1000)
+        check_number("with_recording_s", self.with_recording_s, 0.0)
