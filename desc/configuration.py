@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from desc.errors import ConfigurationError
 
 T = TypeVar("T")
+
+Progress = Callable[[str, int, int], None]
+"""Called by a stage of the library as progress(stage, done, total)."""
+Note = Callable[[str], None]
+"""Called by a stage of the library with one line the user should see."""
 
 
 def option(
