@@ -2,4 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "AudioReference": "database",
+    "Continuer": "pipeline",
+    "Corpus": "corpus",
+    "DescError": "errors",
+    "DescriptorConfig": "descriptors.config",
+    "DescriptorDatabase": "database",
+    "DescriptorSequence": "descriptors.sequence",
+    "DescriptorStore": "storage",
+    "Matches": "query",
+    "ModelConfig": "configuration",
+    "Playlist": "concatenation",
+    "PredictConfig": "configuration",
+    "Prediction": "prediction",
+    "Predictor": "prediction",
+    "QueryConfig": "configuration",
+    "RenderConfig": "configuration",
+    "RunConfig": "configuration",
+    "RunRecord": "runs",
+    "Selection": "query",
+    "Standardizer": "descriptors.standardizer",
+    "TrainConfig": "configuration",
+    "extract": "descriptors.extraction",
+    "nearest": "query",
+    "open_corpus": "corpus",
+    "render": "concatenation",
+    "resolve_run": "runs",
+    "select_nearest": "query",
+    "train": "training.fit",
+}
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import desc` itself loads nothing."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'desc' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"desc.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -1,0 +1,5 @@
+"""`python -m desc`."""
+
+from desc.commands.main import run
+
+run()

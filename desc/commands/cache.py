@@ -1,0 +1,43 @@
+"""`desc cache`: show, limit or prune the cache."""
+
+from __future__ import annotations
+
+import argparse
+
+from desc.commands.console import Console
+from desc.commands.options import add_cache_option
+from desc.configuration import check_number
+
+GIB = 2**30
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc cache`."""
+    parser.add_argument(
+        "--limit_gb", type=float, metavar="X",
+        help="remove what was used longest ago until the cache holds at most this [GiB]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prune", action="store_true", help="remove what belongs to files that no longer exist"
+    )
+    add_cache_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Limit and prune where asked, then show what the cache holds."""
+    if args.limit_gb is not None:
+        check_number("limit_gb", args.limit_gb, 0.0)
+    from desc.storage import DescriptorStore
+
+    store = DescriptorStore(args.cache_dir)
+    with Console(args.quiet) as console:
+        if args.prune:
+            console.result(f"pruned: {_size(store.prune())} freed")
+        if args.limit_gb is not None:
+            console.result(f"limited: {_size(store.limit(round(args.limit_gb * GIB)))} freed")
+        console.result(str(store.summary()))
+    return 0
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:.1f} MiB"

@@ -1,0 +1,87 @@
+"""What a person sees: progress bars on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+LABELS = {
+    "extract": "extracting descriptors",
+    "train": "training",
+    "predict": "predicting",
+    "render": "rendering",
+}
+
+
+class Console:
+    """Prints results to standard output, notes and progress to standard error.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show neither notes nor progress.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._bars = sys.stderr.isatty() and not quiet
+        self._bar: Any = None
+        self._stage = ""
+
+    def result(self, line: str) -> None:
+        """Print a line that belongs to the result."""
+        self._close()
+        print(line, flush=True)
+
+    def note(self, line: str) -> None:
+        """Print a line that explains, unless quiet."""
+        if self.quiet:
+            return
+        self._close()
+        print(line, file=sys.stderr, flush=True)
+
+    def error(self, line: str) -> None:
+        """Print an error, even when quiet."""
+        self._close()
+        print(line, file=sys.stderr, flush=True)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of a stage are done."""
+        if self.quiet:
+            return
+        if not self._bars:
+            self._plain(stage, total)
+            return
+        if self._bar is None or stage != self._stage or self._bar.total != total:
+            self._close()
+            from tqdm import tqdm
+
+            label = LABELS.get(stage, stage)
+            self._bar = tqdm(total=total, desc=label, leave=True, file=sys.stderr)
+            self._stage = stage
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._close()
+
+    def _plain(self, stage: str, total: int) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            print(f"{LABELS.get(stage, stage)} ({total} steps)", file=sys.stderr, flush=True)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+            self._stage = ""
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()

@@ -1,0 +1,55 @@
+"""`desc demo`: the whole job on a corpus that the package makes itself."""
+
+from __future__ import annotations
+
+import argparse
+
+from desc.commands.console import Console
+from desc.commands.options import add_cache_option, add_options, from_options
+from desc.configuration import RunConfig, check_integer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc demo`."""
+    parser.add_argument(
+        "--output_dir", default="desc-demo", metavar="DIR",
+        help="gets the corpus and the continuation [default desc-demo]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another seed, other music [default 0]"
+    )
+    parser.add_argument(
+        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
+        help="replace a continuation that was made by other settings [default off]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"
+    )
+    add_cache_option(parser)
+    add_options(parser.add_argument_group("run"), RunConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo, and print where its WAV is."""
+    config = from_options(RunConfig, args)
+    check_integer("seed", args.seed, 0)
+    with Console(args.quiet) as console:
+        from desc.commands.results import report
+        from desc.demo.job import run_demo
+        from desc.storage import DescriptorStore
+
+        result = run_demo(
+            args.output_dir,
+            store=DescriptorStore(args.cache_dir),
+            run=config,
+            seed=args.seed,
+            jobs=args.jobs,
+            overwrite=args.overwrite,
+            progress=console.progress,
+            note=console.note,
+        )
+        status = report(result.continuation, console)
+        for line in result.comparisons:
+            console.result(line)
+        console.result(f"run id: {result.run_id}")
+        return status

@@ -1,0 +1,38 @@
+"""`desc export`: write a folder's descriptors in an exchange format."""
+
+from __future__ import annotations
+
+import argparse
+
+from desc.commands.console import Console
+from desc.commands.folders import open_folder
+from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.descriptors.config import DescriptorConfig
+
+FORMATS = ("npz", "json", "csv", "parquet")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc export`."""
+    parser.add_argument(
+        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR", help="folder of recordings"
+    )
+    parser.add_argument("--output_dir", required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--format", default="npz", choices=FORMATS, help="format [default npz]")
+    add_corpus_options(parser)
+    add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, and print how many files were written."""
+    config = from_options(DescriptorConfig, args)
+    from desc.exchange import export_corpus
+    from desc.storage import DescriptorStore
+
+    with Console(args.quiet) as console:
+        corpus = open_folder(
+            args.audio_db_dir, config, DescriptorStore(args.cache_dir), args, console
+        )
+        written = export_corpus(corpus, args.format, args.output_dir)
+        console.result(f"{len(written)} files written to {args.output_dir}")
+    return 0

@@ -1,0 +1,36 @@
+"""`desc extract`: fill the cache and list what was skipped."""
+
+from __future__ import annotations
+
+import argparse
+
+from desc.commands.console import Console
+from desc.commands.folders import open_folder
+from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.descriptors.config import DescriptorConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc extract`."""
+    parser.add_argument(
+        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR", help="folder of recordings"
+    )
+    add_corpus_options(parser)
+    add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract, and print the counts."""
+    config = from_options(DescriptorConfig, args)
+    from desc.storage import DescriptorStore
+
+    with Console(args.quiet) as console:
+        corpus = open_folder(
+            args.audio_db_dir, config, DescriptorStore(args.cache_dir), args, console
+        )
+        console.result(
+            f"{len(corpus.sequences)} files, {corpus.n_frames} frames of "
+            f"{config.n_columns} descriptors; {corpus.n_extracted} files extracted, "
+            f"{len(corpus.skipped)} skipped"
+        )
+    return 0

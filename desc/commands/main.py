@@ -1,0 +1,99 @@
+"""`desc`: finds the sub-command, runs it, turns errors into a line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import desc
+from desc.commands.options import Parser, UsageError, add_common_options
+from desc.errors import DescError
+
+COMMANDS = {
+    "demo": "make a small corpus, train on it and continue one of its recordings",
+    "train": "learn from a folder of recordings; prints the run id",
+    "predict": "continue recordings with the sounds of another folder",
+    "extract": "fill the descriptor cache and list what was skipped",
+    "runs": "list the runs known here, or upload one",
+    "render": "render a playlist again, with another crossfade or format",
+    "export": "write a folder's descriptors as npz, json, csv or parquet",
+    "cache": "show, limit or prune the cache",
+}
+INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
+
+
+def _module(command: str) -> str:
+    return f"desc.commands.{command}"
+
+
+def build_parser(command: str | None = None) -> Parser:
+    """Return the parser; only the named command's options are loaded, or all without a name."""
+    parser = Parser(prog="desc", description=desc.__doc__)
+    parser.add_argument("--version", action="version", version=f"desc {desc.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        sub: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+        if command is None or command == name:
+            importlib.import_module(_module(name)).add_arguments(sub)
+            add_common_options(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 1 failure, 2 usage, 130 Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((a for a in arguments if a in COMMANDS), None)
+    debug = "--debug" in arguments
+    try:
+        args = build_parser(command or "").parse_args(arguments)
+        if debug:
+            _log_to_file()
+        status: int = importlib.import_module(_module(args.command)).run(args)
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        _complain(f"{error.program}: error: {error}\nsee {error.program} --help", debug)
+        return error.exit_status
+    except DescError as error:
+        _complain(f"desc: error: {error}", debug)
+        return error.exit_status
+    except KeyboardInterrupt:
+        _complain("interrupted", debug)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`desc runs | head`) has what it wanted; keep the exit from complaining.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        hint = "" if debug else " (run again with --debug for a traceback)"
+        _complain(f"desc: unexpected error: {type(error).__name__}: {error}{hint}", debug)
+        return 1
+
+
+def _complain(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+        logging.getLogger("desc").error(message, exc_info=True)
+    print(message, file=sys.stderr, flush=True)
+
+
+def _log_to_file() -> None:
+    logging.basicConfig(
+        filename="desc-debug.log",
+        level=logging.DEBUG,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+    )
+
+
+def run() -> None:
+    """Entry point of the `desc` command."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

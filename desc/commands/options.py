@@ -1,0 +1,186 @@
+"""Dataclass fields as command line options, and back."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import difflib
+import typing
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+from desc.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser without abbreviations, whose errors suggest what was meant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; an unknown option is an error that names the nearest known one."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = self._known_options(parsed)
+            word = unknown[0].split("=")[0]
+            near = difflib.get_close_matches(word.replace("-", "_").replace("__", "--", 1), known)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unknown argument {' '.join(unknown)}{hint}")
+        return parsed
+
+    def _known_options(self, parsed: argparse.Namespace) -> list[str]:
+        parser: argparse.ArgumentParser = self
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parser = action.choices.get(getattr(parsed, action.dest), parser)
+        return [option for option in parser._option_string_actions if option.startswith("--")]
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what `main` prints with exit status 2."""
+        raise UsageError(message, self.prog)
+
+
+class UsageError(ConfigurationError):
+    """The words of a call are off.
+
+    Attributes
+    ----------
+    program : str
+        The command, for the line that says where help is.
+    """
+
+    def __init__(self, message: str, program: str) -> None:
+        super().__init__(message)
+        self.program = program
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help with a column wide enough for the longest option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=100)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """Show the first name only: the others are older ones that are still understood."""
+        shown = action
+        if action.nargs != 0:
+            shown = copy.copy(action)
+            shown.option_strings = action.option_strings[:1]
+        return super()._format_action_invocation(shown)
+
+
+def add_options(
+    parser: argparse._ActionsContainer, cls: type, *, exclude: Sequence[str] = ()
+) -> None:
+    """Add an option for each field of a configuration class.
+
+    Parameters
+    ----------
+    parser : argparse container
+        A parser or an argument group.
+    cls : type
+        A dataclass whose fields were made by `desc.configuration.option`.
+    exclude : sequence of str
+        Fields that get no option.
+    """
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in exclude:
+            continue
+        _add_option(parser, field, hints[field.name])
+
+
+def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> None:
+    metadata = field.metadata
+    names = [f"--{name}" for name in (field.name, *metadata["aliases"])]
+    kwargs: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
+    if hint is bool:
+        kwargs["action"] = argparse.BooleanOptionalAction
+    elif typing.get_origin(hint) is tuple:
+        kwargs |= {"nargs": "+", "metavar": "NAME"}
+    else:
+        kind = metadata["kind"] or type(field.default)
+        kwargs["type"] = _converter(kind, field.name)
+        metavar = {int: "N", float: "X"}.get(kind, "NAME")
+        kwargs["metavar"] = "|".join(metadata["choices"] or [metavar])
+    help_text = _help(metadata["help"], metadata["unit"], field.default)
+    parser.add_argument(*names, **kwargs, help=help_text)
+
+
+def _help(text: str, unit: str, default: Any) -> str:
+    if isinstance(default, tuple):
+        default = " ".join(default)
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    shown = "" if default is None or default == "" else f"default {default}"
+    notes = ", ".join(part for part in (unit, shown) if part)
+    return (f"{text} [{notes}]" if notes else text).replace("%", "%%")
+
+
+def _converter(kind: type, name: str) -> Any:
+    def convert(text: str) -> Any:
+        if kind in (int, float) and text.lower() == "none":
+            return None
+        try:
+            return kind(text)
+        except ValueError:
+            noun = {int: "an integer", float: "a number"}.get(kind, kind.__name__)
+            raise argparse.ArgumentTypeError(f"{name}={text!r} must be {noun}") from None
+
+    return convert
+
+
+def from_options(cls: type[T], args: argparse.Namespace, **overrides: Any) -> T:
+    """Build a configuration from the options that were given; the rest keeps its default."""
+    given = vars(args)
+    values = {
+        field.name: tuple(value) if isinstance(value, list) else value
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.name in given
+        for value in [given[field.name]]
+    }
+    return cls(**(values | overrides))
+
+
+def given_options(cls: type, args: argparse.Namespace) -> tuple[str, ...]:
+    """Names of the fields that were given on the command line."""
+    return tuple(f.name for f in dataclasses.fields(cls) if f.name in vars(args))
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--quiet` and `--debug`."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--quiet", action="store_true", help="print results and errors only")
+    group.add_argument(
+        "--debug", action="store_true", help="show tracebacks and write desc-debug.log"
+    )
+
+
+def add_cache_option(parser: argparse._ActionsContainer) -> None:
+    """Add `--cache_dir`."""
+    parser.add_argument(
+        "--cache_dir",
+        metavar="DIR",
+        help="folder of the descriptor cache [default $DESC_CACHE, else the platform's]",
+    )
+
+
+def add_corpus_options(parser: argparse._ActionsContainer) -> None:
+    """Add what goes with every folder: patterns, jobs and the cache."""
+    for name, verb in (("include", "use only"), ("exclude", "leave out")):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            default=[],
+            metavar="PATTERN",
+            help=f"{verb} files whose path below the folder matches, as 'strings/*.wav'",
+        )
+    parser.add_argument(
+        "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"
+    )
+    add_cache_option(parser)

@@ -1,0 +1,81 @@
+"""`desc predict`: continue recordings with the sounds of another folder."""
+
+from __future__ import annotations
+
+import argparse
+
+from desc.commands.console import Console
+from desc.commands.folders import open_folder
+from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.configuration import PredictConfig, QueryConfig, RenderConfig, RunConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc predict`."""
+    main = parser.add_argument_group("what")
+    main.add_argument("--run_id", required=True, metavar="ID", help="run id, or a run's folder")
+    main.add_argument(
+        "--prediction_db_dir", "--test_data_path", required=True, metavar="PATH",
+        help="folder of recordings to continue, or one recording (formerly test_data_path)",
+    )  # fmt: skip
+    main.add_argument(
+        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR",
+        help="large folder whose sounds make the continuation; the patterns below are for it",
+    )  # fmt: skip
+    main.add_argument(
+        "--output_dir", default="predictions", metavar="DIR",
+        help="where the results go, a folder per recording [default predictions]",
+    )  # fmt: skip
+    main.add_argument(
+        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
+        help="replace results that were made from another request [default off]",
+    )  # fmt: skip
+    main.add_argument(
+        "--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"),
+        help="where the model runs [default auto]",
+    )  # fmt: skip
+    add_corpus_options(main)
+    add_options(parser.add_argument_group("prediction"), PredictConfig)
+    add_options(parser.add_argument_group("query"), QueryConfig)
+    add_options(parser.add_argument_group("rendering"), RenderConfig)
+    add_options(parser.add_argument_group("run"), RunConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Continue, and print where each WAV is; 1 where a recording could not be continued."""
+    prediction = from_options(PredictConfig, args)
+    query = from_options(QueryConfig, args)
+    rendering = from_options(RenderConfig, args)
+    run_config = from_options(RunConfig, args)
+    with Console(args.quiet) as console:
+        from desc.commands.results import report
+        from desc.database import DescriptorDatabase
+        from desc.pipeline import Continuer
+        from desc.prediction import Predictor
+        from desc.storage import DescriptorStore
+
+        store = DescriptorStore(args.cache_dir)
+        predictor = Predictor.from_run(
+            args.run_id, run_config=run_config, accelerator=args.accelerator
+        )
+        config = predictor.config
+        recordings = open_folder(
+            args.prediction_db_dir, config, store, args, console, filtered=False
+        )
+        corpus = open_folder(args.audio_db_dir, config, store, args, console)
+        continuer = Continuer(
+            predictor=predictor,
+            database=DescriptorDatabase.from_corpus(corpus, store),
+            store=store,
+            prediction=prediction,
+            query=query,
+            rendering=rendering,
+        )
+        result = continuer.run(
+            recordings,
+            args.output_dir,
+            overwrite=args.overwrite,
+            progress=console.progress,
+            note=console.note,
+        )
+        return report(result, console)

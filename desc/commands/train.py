@@ -1,0 +1,71 @@
+"""`desc train`: learn from a folder of recordings."""
+
+from __future__ import annotations
+
+import argparse
+
+from desc.commands.console import Console
+from desc.commands.folders import open_folder
+from desc.commands.options import (
+    add_corpus_options,
+    add_options,
+    from_options,
+)
+from desc.configuration import ModelConfig, RunConfig, TrainConfig
+from desc.descriptors.config import DescriptorConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc train`."""
+    folders = parser.add_argument_group("recordings")
+    folders.add_argument(
+        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR",
+        help="folder of the recordings to learn from (formerly audio_dir)",
+    )  # fmt: skip
+    folders.add_argument(
+        "--validation_db_dir", metavar="DIR",
+        help="folder of recordings to validate on [default: a share of audio_db_dir's files]",
+    )  # fmt: skip
+    add_corpus_options(folders)
+    add_options(parser.add_argument_group("model"), ModelConfig)
+    add_options(parser.add_argument_group("training"), TrainConfig)
+    add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
+    runs = parser.add_argument_group("run")
+    add_options(runs, RunConfig)
+    runs.add_argument(
+        "--resume_run_id", metavar="ID", help="go on with a run that was stopped, to the same end"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and print the run id in the last line."""
+    configs = {
+        cls: from_options(cls, args)
+        for cls in (ModelConfig, TrainConfig, DescriptorConfig, RunConfig)
+    }
+    from desc.models import model_class  # an unknown name is refused before any work is done
+    from desc.storage import DescriptorStore
+
+    model_class(configs[ModelConfig].selected_model)
+    with Console(args.quiet) as console:
+        store = DescriptorStore(args.cache_dir)
+        corpus = open_folder(args.audio_db_dir, configs[DescriptorConfig], store, args, console)
+        validation = None
+        if args.validation_db_dir is not None:
+            validation = open_folder(
+                args.validation_db_dir, configs[DescriptorConfig], store, args, console
+            )
+        from desc.training.fit import train
+
+        record = train(
+            corpus,
+            validation=validation,
+            model=configs[ModelConfig],
+            training=configs[TrainConfig],
+            run=configs[RunConfig],
+            resume_run_id=args.resume_run_id,
+            progress=console.progress,
+            note=console.note,
+        )
+        console.result(f"run id: {record.run_id}")
+    return 0

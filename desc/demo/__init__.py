@@ -1,0 +1,1 @@
+"""The embedded default: a synthetic corpus, then the whole job on it."""

@@ -1,0 +1,173 @@
+"""The whole job on the embedded corpus, and a few numbers beside baselines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from desc.configuration import (
+    ModelConfig,
+    Note,
+    PredictConfig,
+    Progress,
+    RenderConfig,
+    RunConfig,
+    TrainConfig,
+    to_dict,
+)
+from desc.corpus import Corpus, open_corpus
+from desc.database import DescriptorDatabase
+from desc.demo.corpus import write_corpus
+from desc.descriptors.config import DescriptorConfig
+from desc.errors import DescError
+from desc.files import write_json
+from desc.pipeline import Continuation, Continuer
+from desc.prediction import Predictor
+from desc.runs import RunRecord, resolve_run
+from desc.storage import DescriptorStore
+from desc.training.fit import train
+
+RECORDING = "01 garden.wav"
+MODEL = ModelConfig()
+TRAINING = TrainConfig(epochs=200, save_interval=5, patience=6)
+RENDERING = RenderConfig(with_recording_s=5.0)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes
+    ----------
+    continuation : Continuation
+        The one recording that was continued.
+    run_id : str
+        The run trained or reused.
+    comparisons : tuple of str
+        Lines that put a number beside a baseline.
+    """
+
+    continuation: Continuation
+    run_id: str
+    comparisons: tuple[str, ...]
+
+
+def run_demo(
+    output_dir: str | Path,
+    *,
+    store: DescriptorStore,
+    run: RunConfig = RunConfig(),
+    seed: int = 0,
+    jobs: int = -1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> DemoResult:
+    """Make the corpus, train on `recordings/`, continue one of them with `database/`.
+
+    What a former call with the same settings left in the folder is used again.
+
+    Parameters
+    ----------
+    output_dir : path
+        Gets `recordings/`, `database/`, `continuation/` and `demo.json`.
+    store : DescriptorStore
+        The descriptor cache.
+    run : RunConfig
+        Where the run is kept.
+    seed : int
+        Decides the music, the training and the draw.
+    jobs : int
+        Parallel processes of extraction; -1: all cores.
+    overwrite : bool
+        Replace a continuation made by other settings.
+    """
+    folder = Path(output_dir)
+    write_corpus(folder / f"seed {seed}", seed, progress)
+    config = DescriptorConfig()
+    recordings = _open(folder / f"seed {seed}" / "recordings", config, store, jobs, progress)
+    sounds = _open(folder / f"seed {seed}" / "database", config, store, jobs, progress)
+    record = _kept_run(folder, recordings, run, seed)
+    if record is None:
+        training = replace(TRAINING, seed=seed)
+        record = train(
+            recordings, model=MODEL, training=training, run=run, progress=progress, note=note
+        )
+        write_json(folder / "demo.json", _settings(recordings, seed) | {"run_id": record.run_id})
+    elif note:
+        note(f"using run {record.run_id} of an earlier demo with the same settings")
+    continuer = Continuer(
+        predictor=Predictor.from_run(str(record.folder), run_config=run),
+        database=DescriptorDatabase.from_corpus(sounds, store),
+        store=store,
+        prediction=PredictConfig(seed=seed),
+        rendering=RENDERING,
+    )
+    recording = replace(
+        recordings, sequences=tuple(s for s in recordings.sequences if s.source == RECORDING)
+    )
+    continuation = continuer.run(
+        recording, folder / "continuation", overwrite=overwrite, progress=progress, note=note
+    )
+    comparisons = _comparisons(continuer, recording, record)
+    return DemoResult(continuation, record.run_id, comparisons)
+
+
+def _open(
+    folder: Path,
+    config: DescriptorConfig,
+    store: DescriptorStore,
+    jobs: int,
+    progress: Progress | None,
+) -> Corpus:
+    return open_corpus(folder, config, store, jobs=jobs, progress=progress)
+
+
+def _settings(recordings: Corpus, seed: int) -> dict[str, Any]:
+    training = to_dict(replace(TRAINING, seed=seed))
+    return {"corpus": recordings.digest, "model": to_dict(MODEL), "training": training}
+
+
+def _kept_run(folder: Path, recordings: Corpus, run: RunConfig, seed: int) -> RunRecord | None:
+    """Return the run that an earlier demo trained by the same settings, if it is still there."""
+    try:
+        stored = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
+        run_id = stored.pop("run_id")
+        if stored != _settings(recordings, seed):
+            return None
+        return resolve_run(run_id, replace(run, offline=True))
+    except (OSError, ValueError, AttributeError, KeyError, DescError):
+        return None
+
+
+def _comparisons(continuer: Continuer, recording: Corpus, record: RunRecord) -> tuple[str, ...]:
+    """Say how the model, the prediction and the matches compare with trivial ones."""
+    sequence = recording.sequences[0]
+    prediction = continuer.predictor.predict(
+        sequence, continuer.n_steps, seed=continuer.prediction.seed
+    )
+    static = sequence.config.static_columns
+    standardizer = continuer.predictor.standardizer
+    heard = standardizer.transform(sequence.values[sequence.complete])[:, static]
+    continued = standardizer.transform(prediction.values)[:, static]
+    late = continued[len(continued) // 2 :]
+    movement = float(np.exp(np.mean(np.log(late.std(0) / heard.std(0)))))
+    steps = float(
+        np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(heard, axis=0) ** 2))
+    )
+    matches, _, _ = continuer.match(prediction)
+    rng = np.random.default_rng(continuer.prediction.seed)
+    n_rows = len(continuer.database.values)
+    chance = continuer.distances_to(prediction, rng.integers(0, n_rows, len(prediction.values)))
+    return (
+        f"one frame ahead on the validation recording: {record.metrics['val_nll']:.2f} nats per "
+        f"frame; a linear model (VAR): {record.metrics['var_nll']:.2f} (lower is better)",
+        f"movement late in the continuation: {100 * movement:.0f} % of the recording's, frame to "
+        f"frame {100 * steps:.0f} %; a prediction of the mean: 0 %",
+        f"distance to the sounds chosen: {float(matches.distances[:, 0].mean()):.2f}; "
+        f"to sounds chosen at random: {float(chance.mean()):.2f}",
+    )

@@ -1,0 +1,139 @@
+"""The files of one continued recording, and the rule by which they are kept.
+
+A result's folder holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav` and, put
+in place last, `prediction.json`, whose `_meta.request` says what was asked for. A folder whose
+request is the same is kept; one made from another request is not touched unless told so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from desc.concatenation import Playlist
+from desc.database import DescriptorDatabase
+from desc.errors import OutputError
+from desc.exchange import write_descriptor_json
+from desc.files import write_json, write_text
+from desc.prediction import Prediction
+from desc.query import Matches, Selection
+
+PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
+WAV, CREDITS = "prediction.wav", "credits.txt"
+FILES = (PLAYLIST, MATCHES, CREDITS, WAV, PREDICTION)
+
+
+def result_folder(output_dir: Path, source: str) -> Path:
+    """Return the folder of a recording's result: its relative path, extension included."""
+    return output_dir.joinpath(*source.split("/"))
+
+
+def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
+    """Say whether a folder already holds the result of this very request.
+
+    Raises
+    ------
+    OutputError
+        If it holds anything else by the names of a result and `overwrite` is off.
+    """
+    present = [name for name in FILES if (folder / name).exists()]
+    if not present:
+        return False
+    stored = _stored_request(folder / PREDICTION)
+    if stored == json.loads(json.dumps(request)) and len(present) == len(FILES):
+        return True
+    if overwrite:
+        return False
+    raise OutputError(
+        f"{folder}: holds {_described(stored, request)}; choose another --output_dir, "
+        "or give --overwrite"
+    )
+
+
+def _stored_request(path: Path) -> dict[str, Any] | None:
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))["_meta"]
+        request = meta["request"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return request if isinstance(request, dict) else None
+
+
+def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
+    if stored is None:
+        return "files of an unfinished or unknown result"
+    changed = sorted(k for k in stored.keys() | request.keys() if stored.get(k) != request.get(k))
+    return f"the result of another request ({', '.join(changed) or 'some files are missing'})"
+
+
+def clear_marker(folder: Path) -> None:
+    """Take away the file that marks a result as whole, before the others are replaced."""
+    (folder / PREDICTION).unlink(missing_ok=True)
+
+
+def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any]) -> None:
+    """Write `prediction.json`: the predicted descriptors in the exchange form, and `_meta`."""
+    config = prediction.config
+    first = prediction.context_end_frame + 1
+    samples = [(first + i) * config.hop_length for i in range(len(prediction.values))]
+    ids = [prediction.source] * len(samples)
+    write_descriptor_json(folder / PREDICTION, ids, samples, prediction.values, config.names, meta)
+
+
+def write_matches(folder: Path, matches: Matches, database: DescriptorDatabase) -> None:
+    """Write `matches.json`: for every frame the row's file, centre sample and distance.
+
+    With more than one neighbour, `_candidates` holds the same three per frame as lists, nearest
+    first.
+    """
+    sources = [file.source for file in database.files]
+    rows = np.asarray(matches.rows)
+    ids = [[sources[index] for index in frame] for frame in database.file_index[rows]]
+    samples = database.centre_samples[rows].tolist()
+    distances = np.asarray(matches.distances).tolist()
+    value: dict[str, Any] = {
+        "_id": [frame[0] for frame in ids],
+        "_sample": [frame[0] for frame in samples],
+        "_distance": [frame[0] for frame in distances],
+    }
+    if rows.shape[1] > 1:
+        value["_candidates"] = {"_id": ids, "_sample": samples, "_distance": distances}
+    value["_meta"] = {
+        "corpus": str(database.root),
+        "corpus_digest": database.digest,
+        "sample_rate": database.config.sample_rate,
+        "hop_length": database.config.hop_length,
+    }
+    write_json(folder / MATCHES, value)
+
+
+def write_credits(folder: Path, playlist: Playlist) -> None:
+    """Write `credits.txt`: the files used, the largest share first."""
+    samples: Counter[str] = Counter()
+    for event in playlist.events:
+        samples[event.source] += event.n_samples
+    total = sum(samples.values())
+    lines = [
+        f"{100 * count / total:5.1f} %  {count / playlist.sample_rate:8.2f} s  {source}"
+        for source, count in sorted(samples.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    write_text(folder / CREDITS, "\n".join(lines) + "\n")
+
+
+def match_figures(
+    matches: Matches, selection: Selection, database: DescriptorDatabase
+) -> dict[str, float]:
+    """Return numbers that tell how the corpus answered: distances, variety, unit length."""
+    rows = np.asarray(matches.rows)[:, 0]
+    n_units = len(selection.units)
+    return {
+        "mean_match_distance": float(np.mean(matches.distances[:, 0])),
+        "distinct_rows": len(np.unique(rows)),
+        "files_used": len(np.unique(database.file_index[rows])),
+        "n_units": n_units,
+        "mean_unit_frames": len(rows) / n_units,
+    }

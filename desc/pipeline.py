@@ -1,0 +1,206 @@
+"""The whole way of a recording: prediction → matches → selection → playlist → WAV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from desc import outputs
+from desc.concatenation import Playlist, RenderResult, render
+from desc.configuration import Note, PredictConfig, Progress, QueryConfig, RenderConfig, to_dict
+from desc.corpus import Corpus
+from desc.database import DescriptorDatabase
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import DescError
+from desc.prediction import Prediction, Predictor
+from desc.query import Matches, Selection, nearest, select_nearest
+from desc.runs import versions
+from desc.storage import DescriptorStore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording.
+
+    Attributes
+    ----------
+    source : str
+        The recording's path relative to its folder.
+    folder : Path
+        Where its result lies.
+    status : str
+        `written`, or `kept` where the folder already held this result.
+    figures : dict
+        Numbers of the result: see `outputs.match_figures`; empty where kept.
+    """
+
+    source: str
+    folder: Path
+    status: Literal["written", "kept"]
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that could not be continued, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Result of a folder: what was written or kept, and what failed."""
+
+    outcomes: tuple[Outcome, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Continuer:
+    """Continues recordings with the sounds of a database, by one set of settings.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        The trained model.
+    database : DescriptorDatabase
+        The sounds to answer with.
+    store : DescriptorStore
+        The cache, for sources that need decoding.
+    prediction, query, rendering : PredictConfig, QueryConfig, RenderConfig
+        The settings of each stage.
+    """
+
+    predictor: Predictor
+    database: DescriptorDatabase
+    store: DescriptorStore
+    prediction: PredictConfig = PredictConfig()
+    query: QueryConfig = QueryConfig()
+    rendering: RenderConfig = RenderConfig()
+
+    @property
+    def n_steps(self) -> int:
+        """Frames predicted for every recording."""
+        return self.prediction.n_steps(self.predictor.config.frame_rate)
+
+    def request(self, sequence: DescriptorSequence) -> dict[str, Any]:
+        """Return everything that decides the result for a recording, as plain values."""
+        settings = replace(self.prediction, prediction_length=self.n_steps, duration_s=None)
+        return {
+            "run_id": self.predictor.run_id,
+            "checkpoint_digest": self.predictor.checkpoint_digest,
+            "recording": sequence.source,
+            "recording_digest": sequence.digest,
+            "corpus_digest": self.database.digest,
+            "descriptors": to_dict(self.predictor.config),
+            **to_dict(settings),
+            **to_dict(self.query),
+            **to_dict(self.rendering),
+        }
+
+    def run(
+        self,
+        recordings: Corpus,
+        output_dir: str | Path,
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+        note: Note | None = None,
+    ) -> Continuation:
+        """Continue every recording of a corpus into `output_dir/<relative path>/`.
+
+        Results of the same request are kept; one recording's failure does not stop the others.
+
+        Parameters
+        ----------
+        recordings : Corpus
+            The recordings, extracted with the predictor's configuration.
+        output_dir : path
+            Where the results go.
+        overwrite : bool
+            Replace results of other requests.
+        progress, note : callable, optional
+            See `desc.configuration`.
+        """
+        output_dir = Path(output_dir)
+        outcomes: list[Outcome] = []
+        failures: list[Failure] = []
+        todo: list[DescriptorSequence] = []
+        for sequence in recordings.sequences:
+            folder = outputs.result_folder(output_dir, sequence.source)
+            try:
+                self.predictor.check(sequence)
+                if outputs.is_kept(folder, self.request(sequence), overwrite=overwrite):
+                    outcomes.append(Outcome(sequence.source, folder, "kept"))
+                else:
+                    todo.append(sequence)
+            except DescError as error:
+                failures.append(Failure(sequence.source, str(error)))
+        for sequence, prediction in zip(todo, self._predict(todo, progress), strict=True):
+            folder = outputs.result_folder(output_dir, sequence.source)
+            try:
+                figures = self._finish(
+                    recordings, sequence, prediction, folder, progress=progress, note=note
+                )
+                outcomes.append(Outcome(sequence.source, folder, "written", figures))
+            except DescError as error:
+                failures.append(Failure(sequence.source, str(error)))
+        outcomes.sort(key=lambda outcome: outcome.source)
+        return Continuation(tuple(outcomes), tuple(failures))
+
+    def _predict(
+        self, sequences: Sequence[DescriptorSequence], progress: Progress | None
+    ) -> list[Prediction]:
+        settings = self.prediction
+        return self.predictor.predict_many(
+            sequences,
+            self.n_steps,
+            temperature=settings.temperature,
+            seed=settings.seed,
+            sampling=settings.sampling,
+            replay_block=settings.replay_block,
+            progress=progress,
+        )
+
+    def match(
+        self, prediction: Prediction, note: Note | None = None
+    ) -> tuple[Matches, Selection, Playlist]:
+        """Answer predicted descriptors with the database: rows, units and their playlist."""
+        matches = nearest(
+            prediction.values,
+            self.database,
+            self.predictor.standardizer,
+            self.query,
+            exclude_digest=prediction.digest,
+            note=note,
+        )
+        selection = select_nearest(matches, self.database)
+        playlist = Playlist.from_selection(selection, self.database, self.rendering)
+        return matches, selection, playlist
+
+    def _finish(
+        self,
+        recordings: Corpus,
+        sequence: DescriptorSequence,
+        prediction: Prediction,
+        folder: Path,
+        *,
+        progress: Progress | None,
+        note: Note | None,
+    ) -> dict[str, float]:
+        matches, selection, playlist = self.match(prediction, note)
+        outputs.clear_marker(folder)
+        outputs.write_matches(folder, matches, self.database)
+        outputs.write_credits(folder, playlist)
+        playlist.save(folder / outputs.PLAYLIST)
+        rendered = self._render(recordings, sequence, playlist, folder, progress)
+        figures = outputs.match_figures(matches, selection, self.database)
+        if rendered.gain_db and note:
+            note(f"{sequence.source}: turned down by {-rendered.gain_db:.1f} dB to avoid clipping")
+        results = {**figures, **_wav_figures(rendered)}
+        meta = {"request": self.request(sequence), "versions": versions(), "results": results}
+        outputs.write_prediction(folder, prediction, meta)
+        return results
