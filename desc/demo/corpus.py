@@ -81,7 +81,8 @@ def perform(piece: Piece, rng: np.random.Generator) -> Mix:
             stop = min(start + len(note), mix.shape[1])
             mix[:, start:stop] += gains[:, None] * note[: stop - start]
     mix = _reverberated(mix[:, :n_samples], rng)
-    return mix * (0.8 / np.abs(mix).max())
+    mix = mix * (0.8 / np.abs(mix).max())
+    return mix + 2e-4 * rng.standard_normal(mix.shape)  # room tone: no recording is ever silent
 
 
 def _part(
