@@ -1,0 +1,203 @@
+"""The main job from the command line, on small recordings."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.commands.main import main
+from desc.models import MODELS
+from desc.outputs import FILES
+from tests.integration.conftest import Workplace
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def results(workplace: Workplace, run_ids: dict[str, str]) -> Path:
+    """The results of the default model for every recording."""
+    output_dir = workplace.root / "results"
+    assert workplace.predict(run_ids["LSTM"], output_dir) == 0
+    return output_dir
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_and_continues(
+    model: str, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
+) -> None:
+    assert re.fullmatch("[a-z0-9]{8}", run_ids[model])
+    assert workplace.predict(run_ids[model], tmp_path) == 0
+    for source in ("a.wav", "b.flac", "more/a.wav"):
+        assert {p.name for p in (tmp_path / source).iterdir()} == set(FILES)
+        audio, rate = soundfile.read(tmp_path / source / "prediction.wav", always_2d=True)
+        assert audio.shape == (20 * 1024, 2)
+        assert rate == 44100
+        assert np.isfinite(audio).all()
+        assert np.sqrt(np.mean(audio**2)) > 1e-3
+
+
+def test_a_prediction_says_all_that_made_it(results: Path, run_ids: dict[str, str]) -> None:
+    prediction = json.loads((results / "a.wav" / "prediction.json").read_text())
+    meta = prediction["_meta"]
+    assert set(meta) == {"request", "versions", "results"}
+    assert meta["request"]["run_id"] == run_ids["LSTM"]
+    assert meta["request"]["recording"] == "a.wav"
+    for name in ("prediction_length", "temperature", "crossfade_ms", "distance", "corpus_digest"):
+        assert name in meta["request"]
+    assert meta["results"]["n_frames"] == 20
+    assert "torch" in meta["versions"]
+    columns = [prediction[f"mfcc{i}"] for i in range(39)]
+    assert np.isfinite(columns).all()
+    assert {len(column) for column in columns} == {20}
+    # 5 s are 220500 samples: frame 214 is the last whose window lies inside.
+    assert prediction["_sample"][0] == 215 * 1024
+    assert set(prediction["_id"]) == {"a.wav"}
+
+
+def test_matches_and_playlist_agree(results: Path) -> None:
+    matches = json.loads((results / "a.wav" / "matches.json").read_text())
+    assert len(matches["_id"]) == len(matches["_sample"]) == len(matches["_distance"]) == 20
+    assert set(matches["_id"]) <= {"stereo.wav", "other rate.wav", "compressed.ogg"}
+    playlist = json.loads((results / "a.wav" / "playlist.json").read_text())
+    assert sum(event["n_samples"] for event in playlist["events"]) == 20 * 1024
+    frame = 0
+    for event in playlist["events"]:
+        assert event["source"] == matches["_id"][frame]
+        assert event["start_sample"] == matches["_sample"][frame] - 512
+        assert event["onset_sample"] == frame * 1024
+        frame += event["n_samples"] // 1024
+    shares = (results / "a.wav" / "credits.txt").read_text().splitlines()
+    assert sum(float(line.split("%")[0]) for line in shares) == pytest.approx(100, abs=0.2)
+
+
+def test_the_same_request_is_kept(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], capsys: Captured
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in results.rglob("*.*") if p.is_file()}
+    assert workplace.predict(run_ids["LSTM"], results) == 0
+    assert {p: p.stat().st_mtime_ns for p in results.rglob("*.*") if p.is_file()} == before
+    assert capsys.readouterr().out.count("kept") == 3
+
+
+def test_another_request_is_refused_then_overwrites(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    output_dir = tmp_path / "out"
+    shutil.copytree(results / "a.wav", output_dir / "a.wav")
+    (output_dir / "a.wav" / "mine.txt").write_text("keep me")
+    before = (output_dir / "a.wav" / "prediction.wav").read_bytes()
+    assert workplace.predict(run_ids["LSTM"], output_dir, "--seed", "5") == 1
+    message = capsys.readouterr().err
+    assert "another request (seed)" in message
+    assert "--overwrite" in message
+    assert str(output_dir / "a.wav") in message
+    assert (output_dir / "a.wav" / "prediction.wav").read_bytes() == before
+    assert (output_dir / "b.flac" / "prediction.wav").exists(), "the others go on"
+    assert workplace.predict(run_ids["LSTM"], output_dir, "--seed", "5", "--overwrite") == 0
+    assert (output_dir / "a.wav" / "prediction.wav").read_bytes() != before
+    assert (output_dir / "a.wav" / "mine.txt").read_text() == "keep me"
+
+
+def test_one_seed_gives_one_result(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
+) -> None:
+    words = ("--include", "*")
+    alone = workplace.recordings / "b.flac"
+    assert workplace.predict(
+        run_ids["LSTM"], tmp_path, "--prediction_db_dir", str(alone), *words
+    ) == 0  # fmt: skip
+    for name in ("prediction.wav", "matches.json", "playlist.json"):
+        assert (tmp_path / "b.flac" / name).read_bytes() == (results / "b.flac" / name).read_bytes()
+
+
+def test_a_playlist_renders_again(
+    results: Path, workplace: Workplace, tmp_path: Path, capsys: Captured
+) -> None:
+    playlist = results / "a.wav" / "playlist.json"
+    again, other = tmp_path / "again.wav", tmp_path / "other.wav"
+    cache = ["--cache_dir", str(workplace.root / "cache")]
+    assert main(["render", str(playlist), "--output_path", str(again), *cache]) == 0
+    assert again.read_bytes() == (results / "a.wav" / "prediction.wav").read_bytes()
+    words = ["render", str(playlist), "--output_path", str(other), "--crossfade_ms", "0", *cache]
+    assert main(words) == 0
+    assert soundfile.info(other).frames == soundfile.info(again).frames
+    assert other.read_bytes() != again.read_bytes()
+    assert main(words) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_recordings_that_cannot_be_continued_do_not_stop_the_others(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    shutil.copy(workplace.recordings / "a.wav", folder / "good.wav")
+    soundfile.write(folder / "short.wav", np.zeros(5000), 44100)
+    (folder / "broken.wav").write_bytes(b"RIFF but no more")
+    output_dir = tmp_path / "out"
+    status = workplace.predict(
+        run_ids["LSTM"], output_dir, "--prediction_db_dir", str(folder)
+    )  # fmt: skip
+    message = capsys.readouterr().err
+    assert status == 1
+    assert "short.wav: not continued" in message
+    assert "broken.wav" in message
+    assert "2 of 3 recordings could not be continued" in message
+    assert (output_dir / "good.wav" / "prediction.wav").exists()
+    assert sorted(p.name for p in output_dir.iterdir()) == ["good.wav"]
+
+
+def test_the_recording_can_go_before(
+    workplace: Workplace, run_ids: dict[str, str], results: Path, tmp_path: Path
+) -> None:
+    assert workplace.predict(
+        run_ids["LSTM"], tmp_path, "--with_recording_s", "1", "--subtype", "FLOAT"
+    ) == 0  # fmt: skip
+    audio, _ = soundfile.read(tmp_path / "a.wav" / "prediction.wav", always_2d=True)
+    assert len(audio) == 44100 + 20 * 1024
+    recording, _ = soundfile.read(workplace.recordings / "a.wav")
+    cut = 215 * 1024 - 512
+    # All but the half fade before the join is the recording, sample by sample.
+    np.testing.assert_array_equal(audio[: 44100 - 441, 0], recording[cut - 44100 : cut - 441])
+
+
+def test_an_unknown_run_is_an_error_that_names_the_places(
+    workplace: Workplace, tmp_path: Path, capsys: Captured
+) -> None:
+    assert workplace.predict("zzzzzzzz", tmp_path, "--offline") == 1
+    message = capsys.readouterr().err
+    assert "zzzzzzzz" in message
+    assert str(workplace.root / "experiments") in message
+
+
+def test_the_runs_are_listed(
+    workplace: Workplace, run_ids: dict[str, str], capsys: Captured
+) -> None:
+    words = ["runs", "--experiment_dir", str(workplace.root / "experiments")]
+    assert main(words) == 0
+    listed = capsys.readouterr().out
+    for model, run_id in run_ids.items():
+        assert re.search(f"{run_id} .*{model}", listed)
+
+
+def test_extract_export_and_cache(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    del run_ids  # they filled the cache
+    cache = ["--cache_dir", str(workplace.root / "cache")]
+    folder = ["--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
+    assert main(["extract", *folder, *cache]) == 0
+    assert "3 files" in (text := capsys.readouterr().out)
+    assert "0 files extracted" in text
+    words = ["export", *folder, *cache, "--output_dir", str(tmp_path), "--format", "npz"]
+    assert main(words) == 0
+    with np.load(tmp_path / "more" / "a.wav.npz") as exported:
+        assert exported["values"].shape == (216, 39)
+    assert main(["cache", *cache]) == 0
+    assert "3" in capsys.readouterr().out
