@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from desc.concatenation import Playlist
+from desc.concatenation import Playlist, RenderResult
 from desc.database import DescriptorDatabase
 from desc.errors import OutputError
 from desc.exchange import write_descriptor_json
@@ -131,9 +131,22 @@ def match_figures(
     rows = np.asarray(matches.rows)[:, 0]
     n_units = len(selection.units)
     return {
+        "n_frames": len(rows),
         "mean_match_distance": float(np.mean(matches.distances[:, 0])),
         "distinct_rows": len(np.unique(rows)),
         "files_used": len(np.unique(database.file_index[rows])),
         "n_units": n_units,
         "mean_unit_frames": len(rows) / n_units,
+    }
+
+
+def sound_figures(rendered: RenderResult) -> dict[str, float]:
+    """Return numbers of the WAV: length, rate, channels, peak and gain."""
+    return {
+        "duration_s": rendered.n_samples / rendered.sample_rate,
+        "n_samples": rendered.n_samples,
+        "sample_rate": rendered.sample_rate,
+        "n_channels": rendered.n_channels,
+        "peak": rendered.peak,
+        "gain_db": rendered.gain_db,
     }

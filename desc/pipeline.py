@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from desc import outputs
-from desc.concatenation import Playlist, RenderResult, render
+from desc.concatenation import Playlist, render
 from desc.configuration import Note, PredictConfig, Progress, QueryConfig, RenderConfig, to_dict
 from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
@@ -195,12 +195,26 @@ class Continuer:
         outputs.clear_marker(folder)
         outputs.write_matches(folder, matches, self.database)
         outputs.write_credits(folder, playlist)
+        playlist = playlist.after_recording(
+            sequence.source,
+            sequence.digest,
+            recordings.root,
+            context_end_frame=prediction.context_end_frame,
+            hop_length=prediction.config.hop_length,
+            config=self.rendering,
+        )
         playlist.save(folder / outputs.PLAYLIST)
-        rendered = self._render(recordings, sequence, playlist, folder, progress)
-        figures = outputs.match_figures(matches, selection, self.database)
+        rendered = render(
+            playlist,
+            folder / outputs.WAV,
+            store=self.store,
+            config=self.rendering,
+            progress=progress,
+        )
         if rendered.gain_db and note:
             note(f"{sequence.source}: turned down by {-rendered.gain_db:.1f} dB to avoid clipping")
-        results = {**figures, **_wav_figures(rendered)}
-        meta = {"request": self.request(sequence), "versions": versions(), "results": results}
+        figures = outputs.match_figures(matches, selection, self.database)
+        figures |= outputs.sound_figures(rendered)
+        meta = {"request": self.request(sequence), "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
-        return results
+        return figures

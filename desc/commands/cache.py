@@ -32,12 +32,8 @@ def run(args: argparse.Namespace) -> int:
     store = DescriptorStore(args.cache_dir)
     with Console(args.quiet) as console:
         if args.prune:
-            console.result(f"pruned: {_size(store.prune())} freed")
+            console.result(f"pruned: {store.prune()} removed")
         if args.limit_gb is not None:
-            console.result(f"limited: {_size(store.limit(round(args.limit_gb * GIB)))} freed")
+            console.result(f"limited: {store.limit(round(args.limit_gb * GIB))} removed")
         console.result(str(store.summary()))
     return 0
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 2**20:.1f} MiB"

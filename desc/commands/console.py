@@ -10,7 +10,7 @@ LABELS = {
     "extract": "extracting descriptors",
     "train": "training",
     "predict": "predicting",
-    "render": "rendering",
+    "rendering": "rendering",
 }
 
 

@@ -39,30 +39,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and print the run id in the last line."""
-    configs = {
-        cls: from_options(cls, args)
-        for cls in (ModelConfig, TrainConfig, DescriptorConfig, RunConfig)
-    }
+    model = from_options(ModelConfig, args)
+    training = from_options(TrainConfig, args)
+    descriptors = from_options(DescriptorConfig, args)
+    run_config = from_options(RunConfig, args)
     from desc.models import model_class  # an unknown name is refused before any work is done
     from desc.storage import DescriptorStore
 
-    model_class(configs[ModelConfig].selected_model)
+    model_class(model.selected_model)
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
-        corpus = open_folder(args.audio_db_dir, configs[DescriptorConfig], store, args, console)
+        corpus = open_folder(args.audio_db_dir, descriptors, store, args, console)
         validation = None
         if args.validation_db_dir is not None:
-            validation = open_folder(
-                args.validation_db_dir, configs[DescriptorConfig], store, args, console
-            )
+            validation = open_folder(args.validation_db_dir, descriptors, store, args, console)
         from desc.training.fit import train
 
         record = train(
             corpus,
             validation=validation,
-            model=configs[ModelConfig],
-            training=configs[TrainConfig],
-            run=configs[RunConfig],
+            model=model,
+            training=training,
+            run=run_config,
             resume_run_id=args.resume_run_id,
             progress=console.progress,
             note=console.note,

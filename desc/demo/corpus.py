@@ -81,7 +81,7 @@ def perform(piece: Piece, rng: np.random.Generator) -> Mix:
             stop = min(start + len(note), mix.shape[1])
             mix[:, start:stop] += gains[:, None] * note[: stop - start]
     mix = _reverberated(mix[:, :n_samples], rng)
-    mix = mix * (0.8 / np.abs(mix).max())
+    mix *= 0.8 / np.abs(mix).max()
     return mix + 2e-4 * rng.standard_normal(mix.shape)  # room tone: no recording is ever silent
 
 
@@ -120,5 +120,5 @@ def _reverberated(mix: Mix, rng: np.random.Generator) -> Mix:
     t = np.arange(round(1.2 * SAMPLE_RATE)) / SAMPLE_RATE
     room = rng.standard_normal((2, len(t))) * 10 ** (-3 * t / 1.2)
     room /= np.sqrt((room**2).sum(1, keepdims=True))
-    wet = fftconvolve(mix, room, axes=1)[:, : mix.shape[1]]
+    wet: Mix = fftconvolve(mix, room, axes=1)[:, : mix.shape[1]]
     return mix + 0.25 * wet

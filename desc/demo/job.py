@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from desc.configuration import (
     ModelConfig,
@@ -23,10 +24,13 @@ from desc.corpus import Corpus, open_corpus
 from desc.database import DescriptorDatabase
 from desc.demo.corpus import write_corpus
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.files import write_json
+from desc.outputs import PREDICTION
 from desc.pipeline import Continuation, Continuer
 from desc.prediction import Predictor
+from desc.query import matching_space
 from desc.runs import RunRecord, resolve_run
 from desc.storage import DescriptorStore
 from desc.training.fit import train
@@ -107,13 +111,19 @@ def run_demo(
         prediction=PredictConfig(seed=seed),
         rendering=RENDERING,
     )
-    recording = replace(
-        recordings, sequences=tuple(s for s in recordings.sequences if s.source == RECORDING)
-    )
+    (heard,) = (s for s in recordings.sequences if s.source == RECORDING)
     continuation = continuer.run(
-        recording, folder / "continuation", overwrite=overwrite, progress=progress, note=note
+        replace(recordings, sequences=(heard,)),
+        folder / "continuation",
+        overwrite=overwrite,
+        progress=progress,
+        note=note,
     )
-    comparisons = _comparisons(continuer, recording, record)
+    comparisons = tuple(
+        line
+        for outcome in continuation.outcomes
+        for line in _comparisons(continuer, heard, outcome.folder, record)
+    )
     return DemoResult(continuation, record.run_id, comparisons)
 
 
@@ -144,30 +154,30 @@ def _kept_run(folder: Path, recordings: Corpus, run: RunConfig, seed: int) -> Ru
         return None
 
 
-def _comparisons(continuer: Continuer, recording: Corpus, record: RunRecord) -> tuple[str, ...]:
+def _comparisons(
+    continuer: Continuer, heard: DescriptorSequence, result: Path, record: RunRecord
+) -> tuple[str, ...]:
     """Say how the model, the prediction and the matches compare with trivial ones."""
-    sequence = recording.sequences[0]
-    prediction = continuer.predictor.predict(
-        sequence, continuer.n_steps, seed=continuer.prediction.seed
-    )
-    static = sequence.config.static_columns
-    standardizer = continuer.predictor.standardizer
-    heard = standardizer.transform(sequence.values[sequence.complete])[:, static]
-    continued = standardizer.transform(prediction.values)[:, static]
-    late = continued[len(continued) // 2 :]
-    movement = float(np.exp(np.mean(np.log(late.std(0) / heard.std(0)))))
-    steps = float(
-        np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(heard, axis=0) ** 2))
-    )
-    matches, _, _ = continuer.match(prediction)
-    rng = np.random.default_rng(continuer.prediction.seed)
-    n_rows = len(continuer.database.values)
-    chance = continuer.distances_to(prediction, rng.integers(0, n_rows, len(prediction.values)))
+    stored = json.loads((result / PREDICTION).read_text(encoding="utf-8"))
+    config, standardizer = heard.config, continuer.predictor.standardizer
+    predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
+
+    def static(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        z: npt.NDArray[np.float64] = standardizer.transform(values)[:, config.static_columns]
+        return z
+
+    real, late = static(heard.values[heard.complete]), static(predicted)[len(predicted) // 2 :]
+    movement = np.exp(np.mean(np.log(late.std(0) / real.std(0))))
+    steps = np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(real, axis=0) ** 2))
+    rows = np.random.default_rng(0).integers(0, len(continuer.database), len(predicted))
+    space = matching_space(config, standardizer, continuer.query)
+    apart = space.project(predicted) - space.project(continuer.database.values[np.sort(rows)])
+    chance = np.sqrt((apart**2).sum(1)).mean()
+    chosen = stored["_meta"]["results"]["mean_match_distance"]
     return (
-        f"one frame ahead on the validation recording: {record.metrics['val_nll']:.2f} nats per "
+        f"one frame ahead, on the validation recording: {record.metrics['val_nll']:.2f} nats per "
         f"frame; a linear model (VAR): {record.metrics['var_nll']:.2f} (lower is better)",
-        f"movement late in the continuation: {100 * movement:.0f} % of the recording's, frame to "
-        f"frame {100 * steps:.0f} %; a prediction of the mean: 0 %",
-        f"distance to the sounds chosen: {float(matches.distances[:, 0].mean()):.2f}; "
-        f"to sounds chosen at random: {float(chance.mean()):.2f}",
+        f"movement late in the continuation: {100 * movement:.0f} % of the recording's, from frame "
+        f"to frame {100 * steps:.0f} %; a prediction of the mean: 0 %",
+        f"distance to the sounds chosen: {chosen:.2f}; to sounds chosen at random: {chance:.2f}",
     )

@@ -1,0 +1,170 @@
+"""Extraction beside librosa's own path: time, memory, largest difference, in one run, on one core.
+
+    python benchmarks/extraction.py                        # sounds made here, 10 minutes each
+    python benchmarks/extraction.py --duration_s 3600      # an hour
+    python benchmarks/extraction.py --folder recordings/   # real files
+
+Each measurement is a process of its own with one thread, warmed up before the clock starts, so the
+peak memory is that of one file and one program. Times are processor time, the least of some runs
+taken in turn, because others may use the machine. librosa's path is load, feature.mfcc and
+feature.delta of both orders. Times leave the digest out, which librosa has nothing to set against.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB")
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}
+FORMATS = {  # name of the file: sample rate, subtype
+    "pcm16.wav": (44100, "PCM_16"),
+    "pcm24.wav": (44100, "PCM_24"),
+    "float.wav": (44100, "FLOAT"),
+    "48k.wav": (48000, "PCM_16"),
+    "flac.flac": (44100, "PCM_16"),
+    "vorbis.ogg": (44100, "VORBIS"),
+    "mp3.mp3": (44100, "MPEG_LAYER_III"),
+}
+
+
+def make_file(path: Path, sample_rate: int, subtype: str, duration_s: float) -> None:
+    """Write stereo chords that change every second, over noise, so that codecs have work to do."""
+    import numpy as np
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    t = np.arange(sample_rate) / sample_rate
+    with soundfile.SoundFile(path, "w", sample_rate, 2, subtype) as file:
+        for _ in range(round(duration_s)):
+            second = 0.02 * rng.standard_normal((sample_rate, 2))
+            for pitch in rng.integers(40, 84, 4):
+                tone = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * t) * np.exp(-3 * t)
+                second += 0.15 * tone[:, None] * rng.uniform(0.3, 1, 2)
+            file.write(second.astype(np.float32))
+
+
+def peak_mib() -> float:
+    """Return the largest memory of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss of Linux begins at that of the parent process
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import psutil
+
+    memory = psutil.Process().memory_info()
+    return getattr(memory, "peak_wset", memory.rss) / 2**20
+
+
+def measure(program: str, path: Path, values_path: Path) -> dict[str, float]:
+    """Extract one file with one of the two programs; keep the values for the comparison."""
+    import numpy as np
+
+    from desc.descriptors.config import DescriptorConfig
+
+    config = DescriptorConfig()
+
+    def ours(file: Path) -> np.ndarray:
+        from desc.descriptors.extraction import extract
+
+        return extract(file, config, digest="").values
+
+    def librosas(file: Path) -> np.ndarray:
+        import librosa
+
+        y, rate = librosa.load(file, sr=config.sample_rate)
+        mfcc = librosa.feature.mfcc(
+            y=y, sr=rate, n_mfcc=config.n_mfcc, n_fft=config.n_fft, hop_length=config.hop_length
+        )
+        delta = librosa.feature.delta
+        return np.concatenate([mfcc, delta(mfcc), delta(mfcc, order=2)]).T
+
+    run = ours if program == "desc" else librosas
+    warm_up = values_path.with_suffix(".wav")
+    make_file(warm_up, 48000, "PCM_16", 2)
+    run(warm_up)
+    start = time.process_time()
+    values = run(path)
+    seconds = time.process_time() - start
+    peak = peak_mib()
+    np.save(values_path, values)
+    return {"seconds": seconds, "peak_mib": peak}
+
+
+def measured_apart(program: str, path: Path, values_path: Path) -> dict[str, float]:
+    """Measure in a process of its own."""
+    command = [sys.executable, __file__, "--measure", program, str(path), str(values_path)]
+    environment = {**os.environ, **ONE_THREAD}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def compare(path: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
+    """Print one row of the table; return the file's length and both times, in seconds."""
+    import numpy as np
+    import soundfile
+
+    info = soundfile.info(str(path))
+    values = {name: folder / f"{name}.npy" for name in ("desc", "librosa")}
+    runs = [[measured_apart(name, path, values[name]) for name in values] for _ in range(rounds)]
+    desc, librosa = (
+        min(runs_of, key=lambda run: run["seconds"]) for runs_of in zip(*runs, strict=True)
+    )
+    a, b = np.load(values["desc"]), np.load(values["librosa"])
+    difference = (np.abs(a - b).max(0) / b.std(0)).max() if a.shape == b.shape else np.inf
+    print(
+        f"{path.name[:28]:28} {info.duration:8.0f} {info.duration / desc['seconds']:8.0f} "
+        f"{info.duration / librosa['seconds']:8.0f} {librosa['seconds'] / desc['seconds']:7.2f} "
+        f"{desc['peak_mib']:8.0f} {librosa['peak_mib']:8.0f} {difference:10.1e}",
+        flush=True,
+    )
+    return info.duration, desc["seconds"], librosa["seconds"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="real audio files instead of made ones")
+    parser.add_argument("--duration_s", type=float, default=600, help="length of made files")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each, the best counts")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        program, path, values_path = arguments.measure
+        print(json.dumps(measure(program, Path(path), Path(values_path))))
+        return
+    print(
+        f"{'':28} {'length':>8} {'desc':>8} {'librosa':>8} {'ratio':>7} {'desc':>8} {'librosa':>8}"
+    )
+    print(
+        f"{'file':28} {'s':>8} {'x real':>8} {'x real':>8} {'':7} {'MiB':>8} {'MiB':>8} "
+        f"{'difference/sd':>10}"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        totals = []
+        if arguments.folder:
+            from desc.audio import AUDIO_EXTENSIONS
+
+            files = sorted(p for p in arguments.folder.rglob("*") if p.suffix in AUDIO_EXTENSIONS)
+            totals = [compare(path, folder, arguments.rounds) for path in files]
+        for file_name in [] if arguments.folder else arguments.formats:
+            path = folder / file_name
+            make_file(path, *FORMATS[file_name], arguments.duration_s)
+            totals.append(compare(path, folder, arguments.rounds))
+            path.unlink()
+    length, ours, theirs = (sum(column) for column in zip(*totals, strict=True))
+    print(
+        f"{'all':28} {length:8.0f} {length / ours:8.0f} {length / theirs:8.0f} {theirs / ours:7.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

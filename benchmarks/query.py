@@ -1,0 +1,172 @@
+"""Nearest neighbours beside torch.cdist, faiss and scipy's cKDTree, in one run, on one thread.
+
+    python benchmarks/query.py                       # 5,000 queries, 100,000 rows
+    python benchmarks/query.py --rows 1000000 --queries 500
+    python benchmarks/query.py --distance cosine
+
+Rows and queries are 39 columns that move like descriptors do; the space has 13. Ours is
+`desc.query.nearest` from descriptors to rows and distances, exact, the database's projection kept
+from an earlier call (the first call is a line of its own). torch.cdist is given the projected
+points and finds argmin or topk; its distances are float32 and not exact. faiss (IndexFlatL2, its
+blocks by BLAS from 20 queries on) and the tree are given the same points; only the search counts,
+not the building.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from threadpoolctl import threadpool_limits
+
+from desc.configuration import DISTANCES, QueryConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import Standardizer
+from desc.query import Matches, matching_space, nearest
+
+Values = npt.NDArray[np.float32]
+
+
+def moving(n: int, n_columns: int, seed: int) -> Values:
+    """Return frames (n, n_columns) that stay near those before them."""
+    from scipy.signal import lfilter
+
+    noise = np.random.default_rng(seed).standard_normal((n, n_columns), np.float32)
+    return lfilter([0.44], [1, -0.9], noise, axis=0).astype(np.float32)
+
+
+def seconds(function: Callable[[], object], repeats: int) -> float:
+    """Return the shortest time of some calls."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def peak_mib(function: Callable[[], object]) -> float:
+    """Return the most memory in MiB that arrays take while the function runs."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
+
+
+def faiss_search(points: Values, queries: Values, count: int) -> Callable[[], object] | None:
+    """Return faiss' exact search of some neighbours, or None where it is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    faiss.omp_set_num_threads(1)
+    faiss.cvar.distance_compute_blas_threshold = 20
+    index = faiss.IndexFlatL2(points.shape[1])
+    index.add(points)
+    return lambda: index.search(queries, count)
+
+
+def peers(
+    points: Values, queries: Values, count: int, config: QueryConfig, *, tree: bool
+) -> dict[str, Callable[[], object]]:
+    """Return the other ways to find `count` neighbours, by name."""
+    p = {"cityblock": 1.0, "minkowski": config.minkowski_p}.get(config.distance, 2.0)
+    x, q = torch.from_numpy(points), torch.from_numpy(queries)
+    if config.distance == "cosine":
+        x, q = torch.nn.functional.normalize(x), torch.nn.functional.normalize(q)
+    step = max(1, (1 << 29) // len(x))  # 2 GB of distances at once
+    blocks = q.split(step)
+
+    def find() -> object:
+        if count == 1:
+            return [torch.cdist(block, x, p=p).argmin(1) for block in blocks]
+        return [torch.cdist(block, x, p=p).topk(count, largest=False) for block in blocks]
+
+    found: dict[str, Callable[[], object]] = {
+        f"torch.cdist + {'argmin' if count == 1 else 'topk'}": find
+    }
+    if p == 2:
+        for extra in (0, 8):
+            search = faiss_search(x.numpy(), q.numpy(), count + extra)
+            if search is not None:
+                found[f"faiss FlatL2, {count + extra} neighbours, no re-ranking"] = search
+    if tree and config.distance != "cosine":
+        from scipy.spatial import cKDTree
+
+        built = cKDTree(points)
+        found["scipy cKDTree"] = lambda: built.query(queries, count, p=p)
+    return found
+
+
+def disagreements(matches: Matches, points: Values, queries: Values) -> int:
+    """Return how many of 50 queries have other euclidean neighbours by brute force in float64."""
+    wrong = 0
+    for query, rows in zip(queries[:50], matches.rows, strict=False):
+        squares = ((points.astype(np.float64) - query) ** 2).sum(1)
+        wrong += not np.array_equal(np.argsort(squares, kind="stable")[: len(rows)], rows)
+    return wrong
+
+
+def compare(
+    database: DescriptorDatabase, queries: Values, config: QueryConfig, repeats: int, *, tree: bool
+) -> None:
+    """Print the times of ours and of the peers."""
+    standardizer = Standardizer.fit([database.values], database.config)
+    start = time.perf_counter()
+    matches = nearest(queries, database, standardizer, config)
+    first = time.perf_counter() - start
+    space = matching_space(database.config, standardizer, config)
+    points, asked = space.project(database.values), space.project(queries)
+    times = {
+        "desc.query.nearest": seconds(
+            lambda: nearest(queries, database, standardizer, config), repeats
+        )
+    }
+    for name, function in peers(points, asked, config.neighbours, config, tree=tree).items():
+        times[name] = seconds(function, 1 if "Tree" in name else repeats)
+    times["desc.query.nearest, the first call"] = first
+    peer = next(duration for name, duration in times.items() if name.startswith("torch"))
+    print(f"\n{config.neighbours} neighbours".ljust(49) + "       s  µs/query  / torch")
+    for name, duration in times.items():
+        per_query = 1e6 * duration / len(queries)
+        print(f"{name:48} {duration:7.3f} {per_query:9.0f} {duration / peer:8.2f}")
+    peak = peak_mib(lambda: nearest(queries, dataclasses.replace(database), None, config))
+    print(f"memory of ours, projection of the database included: {peak:.0f} MiB")
+    if config.distance == "euclidean":
+        wrong = disagreements(matches, points, asked)
+        print(f"of 50 queries, other than by brute force in float64: {wrong}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=5000)
+    parser.add_argument("--distance", default="euclidean", choices=DISTANCES)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--tree", action=argparse.BooleanOptionalAction, default=True)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    descriptors = DescriptorConfig()
+    values = moving(args.rows, descriptors.n_columns, seed=0)
+    sequence = DescriptorSequence(values, descriptors, "a.wav", "0" * 32, args.rows * 1024)
+    database = DescriptorDatabase.from_sequences([sequence], Path.cwd())
+    queries = moving(args.queries, descriptors.n_columns, seed=1)
+    print(f"{args.queries} queries, {args.rows} rows, {args.distance}, one thread")
+    with threadpool_limits(1):
+        for count in (1, 50):
+            config = QueryConfig(distance=args.distance, neighbours=count)
+            compare(database, queries, config, args.repeats, tree=args.tree)
+
+
+if __name__ == "__main__":
+    main()

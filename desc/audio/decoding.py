@@ -1,0 +1,193 @@
+"""Files decoded from front to back, and resampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from desc.audio.files import (
+    BOUNDED_SUBTYPES,
+    Audio,
+    AudioInfo,
+    check_samples,
+    errors_named,
+    open_forward,
+    read_info,
+)
+from desc.audio.wave_pcm import WavePcm
+from desc.errors import AudioError
+
+_CHUNK = 1 << 14
+"""Samples read or resampled at once: they stay in the cache."""
+_SNDFILE_CHUNK = 1 << 16
+"""Samples decoded at once by libsndfile, whose calls cost more."""
+
+
+def read_mono_blocks(
+    path: str | Path, sample_rate: int | None = None, block_length: int = 1 << 16
+) -> Iterator[Audio]:
+    """Decode a file from front to back: channels averaged, resampled, in blocks.
+
+    The samples are those of `librosa.load(path, sr=sample_rate)`: the mean of the channels,
+    resampled by soxr at high quality; their number is ceil(n_samples · sample_rate / native rate).
+    They do not depend on `block_length`. Memory is that of a block.
+
+    Parameters
+    ----------
+    path : path
+        An audio file.
+    sample_rate : int, optional
+        Rate of the result in Hz; by default the file's own.
+    block_length : int
+        Samples per block; the last one is shorter.
+
+    Yields
+    ------
+    ndarray of float32, (S,)
+        Consecutive samples.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded to its end, holds no samples, or holds a sample that is not
+        finite (the message says which).
+    """
+    with errors_named(path), open_forward(path) as file:
+        info = read_info(path, file)
+        blocks = _decoded_blocks(info, file, mono=True)
+        if sample_rate is not None and sample_rate != info.sample_rate:
+            blocks = _resampled_blocks(blocks, info.sample_rate, sample_rate, 1)
+        for block in _blocks_of_length(blocks, block_length):
+            yield block[:, 0]
+
+
+def read_blocks(
+    path: str | Path, sample_rate: int | None = None, block_length: int = 1 << 16
+) -> Iterator[Audio]:
+    """Decode a file from front to back with all its channels, as `read_mono_blocks` does.
+
+    Yields
+    ------
+    ndarray of float32, (C, S)
+        Consecutive samples.
+    """
+    with errors_named(path), open_forward(path) as file:
+        info = read_info(path, file)
+        blocks = _decoded_blocks(info, file, mono=False)
+        if sample_rate is not None and sample_rate != info.sample_rate:
+            blocks = _resampled_blocks(blocks, info.sample_rate, sample_rate, info.n_channels)
+        for block in _blocks_of_length(blocks, block_length):
+            yield block.T
+
+
+def read(path: str | Path, sample_rate: int | None = None) -> Audio:
+    """Return a whole file, (C, S) float32, resampled where `sample_rate` differs from its own.
+
+    Raises
+    ------
+    AudioError
+        As `read_mono_blocks`.
+    """
+    return np.concatenate(list(read_blocks(path, sample_rate)), axis=1)
+
+
+def resampled_length(n_samples: int, source_rate: int, target_rate: int) -> int:
+    """Return the number of samples after resampling, librosa's ceil(n · ratio).
+
+    The product is taken in floating point, as librosa does, so that the number is the same also
+    where rounding lifts it above an integer.
+    """
+    if source_rate == target_rate:
+        return n_samples
+    return math.ceil(n_samples * (float(target_rate) / source_rate))
+
+
+def resample(audio: Audio, source_rate: int, target_rate: int) -> Audio:
+    """Resample (C, S) audio by soxr at high quality, the resampler of extraction.
+
+    Returns
+    -------
+    ndarray of float32, (C, resampled_length(S, source_rate, target_rate))
+    """
+    if source_rate == target_rate:
+        return audio
+    samples = np.ascontiguousarray(audio.T, np.float32)
+    chunks = (samples[i : i + _CHUNK] for i in range(0, len(samples), _CHUNK))
+    blocks = list(_resampled_blocks(chunks, source_rate, target_rate, samples.shape[1]))
+    return np.concatenate(blocks).T if blocks else np.zeros((len(audio), 0), np.float32)
+
+
+def _decoded_blocks(info: AudioInfo, file: soundfile.SoundFile, *, mono: bool) -> Iterator[Audio]:
+    """Yield consecutive (n, C) samples, or (n, 1) of their mean."""
+    mix = np.full(info.n_channels, 1 / info.n_channels, np.float32)
+    pcm = WavePcm.open(info)
+    position = 0
+    try:
+        while True:
+            if pcm is not None:
+                n = min(_CHUNK, info.n_samples - position)
+                block = pcm.read(position, n)
+            else:
+                block = file.read(_SNDFILE_CHUNK, dtype="float32", always_2d=True)
+            if not len(block):
+                break
+            if mono and info.n_channels > 1:
+                block = (block @ mix)[:, None]
+            if info.subtype not in BOUNDED_SUBTYPES:
+                check_samples(block, info.path, position)
+            position += len(block)
+            yield block
+    finally:
+        if pcm is not None:
+            pcm.close()
+    # Headers are off by a little (an MP3's may be an estimate); more is missing in damaged files.
+    if position < info.n_samples - info.sample_rate // 10 or position == 0:
+        raise AudioError(
+            f"{info.path}: the file ends after {position} of {info.n_samples} samples; "
+            "it is cut off or damaged"
+        )
+
+
+def _resampled_blocks(
+    blocks: Iterator[Audio], source_rate: int, target_rate: int, n_channels: int
+) -> Iterator[Audio]:
+    """Resample consecutive (n, C) blocks, to exactly the length of `resampled_length`."""
+    import soxr
+
+    stream = soxr.ResampleStream(source_rate, target_rate, n_channels, "float32", "HQ")
+    n_read = n_written = 0
+    for block in blocks:
+        n_read += len(block)
+        resampled = stream.resample_chunk(np.ascontiguousarray(block))
+        n_written += len(resampled)
+        if len(resampled):
+            yield resampled
+    rest = stream.resample_chunk(np.zeros((0, n_channels), np.float32), last=True)
+    # The stream rounds its length to the nearest sample, librosa up and fills with a zero.
+    n_missing = resampled_length(n_read, source_rate, target_rate) - n_written
+    rest = rest[:n_missing]
+    yield np.concatenate([rest, np.zeros((n_missing - len(rest), n_channels), np.float32)])
+
+
+def _blocks_of_length(blocks: Iterator[Audio], length: int) -> Iterator[Audio]:
+    """Cut consecutive (n, C) blocks anew, into such of one length; only the last is shorter."""
+    if length < 1:
+        raise AudioError(f"block_length={length} must be at least 1")
+    held: list[Audio] = []
+    n_held = 0
+    for block in blocks:
+        held.append(block)
+        n_held += len(block)
+        if n_held < length:
+            continue
+        joined = held[0] if len(held) == 1 else np.concatenate(held)
+        n_whole = n_held - n_held % length
+        for start in range(0, n_whole, length):
+            yield joined[start : start + length]
+        held, n_held = [joined[n_whole:]], n_held - n_whole
+    if n_held:
+        yield np.concatenate(held)

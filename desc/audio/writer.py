@@ -1,0 +1,135 @@
+"""`AudioWriter`: a file written in blocks, complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from desc.audio.files import check_samples, errors_named
+from desc.errors import AudioError
+
+_WRITE_CHUNK = 1 << 18
+"""Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
+_WAV_LIMIT = (1 << 32) - (1 << 16)
+"""Bytes of samples in a WAV, whose sizes are 32-bit numbers, less room for the header."""
+
+
+class AudioWriter:
+    """Writes a file in blocks; it appears under its name when complete, or not at all.
+
+    The samples go to a hidden temporary file in the same folder (made where missing), which is
+    renamed on a clean exit from the `with` statement and removed on an exception. Samples beyond
+    full scale are clipped in integer formats.
+
+    A float WAV's bytes differ from run to run: libsndfile writes the time of day into its PEAK
+    chunk. The samples are the same.
+
+    Parameters
+    ----------
+    path : path
+        The suffix decides the container: .wav, .rf64, .w64, .flac, .ogg, .aiff …
+    sample_rate : int
+        In Hz.
+    n_channels : int
+        Channels of every block.
+    subtype : str
+        PCM_16, PCM_24, PCM_32, FLOAT, or another that libsndfile offers for the container.
+
+    Raises
+    ------
+    AudioError
+        If the container does not take the subtype, the file cannot be written, a sample is not
+        finite, or a WAV grows beyond its 4 GiB.
+    """
+
+    def __init__(
+        self, path: str | Path, sample_rate: int, n_channels: int, subtype: str = "PCM_24"
+    ) -> None:
+        self.path = Path(path)
+        self.sample_rate = sample_rate
+        self.n_channels = n_channels
+        self.subtype = subtype
+        self.n_samples = 0
+        self._format = _format_of(self.path, subtype)
+        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file: soundfile.SoundFile | None = None
+
+    def __enter__(self) -> AudioWriter:
+        with errors_named(self.path, "write"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = soundfile.SoundFile(
+                str(self._partial),
+                "w",
+                self.sample_rate,
+                self.n_channels,
+                self.subtype,
+                format=self._format,
+            )
+        return self
+
+    def write(self, block: npt.ArrayLike) -> None:
+        """Append samples (C, n); those of a mono file may be (n,)."""
+        if self._file is None:
+            raise AudioError(f"{self.path}: an AudioWriter writes within its with statement")
+        samples = np.atleast_2d(np.asarray(block, np.float32)).T  # (n, C)
+        if samples.shape[1] != self.n_channels:
+            raise AudioError(
+                f"{self.path}: a block of shape {np.shape(block)} must be ({self.n_channels}, n)"
+            )
+        check_samples(samples, self.path, self.n_samples)
+        self._check_size(len(samples))
+        with errors_named(self.path, "write"):
+            for start in range(0, len(samples), _WRITE_CHUNK):
+                self._file.write(np.ascontiguousarray(samples[start : start + _WRITE_CHUNK]))
+        self.n_samples += len(samples)
+
+    def _check_size(self, n_more: int) -> None:
+        if self._format not in ("WAV", "WAVEX"):
+            return
+        width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self.subtype, 4)
+        if (self.n_samples + n_more) * self.n_channels * width > _WAV_LIMIT:
+            raise AudioError(
+                f"{self.path}: a WAV holds at most 4 GiB; name it .w64 or .rf64, or write less"
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._file is None:
+            return
+        try:
+            with errors_named(self.path, "write"):
+                self._file.close()
+                if kind is None:
+                    os.replace(self._partial, self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+            self._file = None
+
+
+def write(
+    path: str | Path, audio: npt.ArrayLike, sample_rate: int, subtype: str = "PCM_24"
+) -> None:
+    """Write (C, S) or (S,) audio at once; see `AudioWriter`."""
+    samples = np.atleast_2d(np.asarray(audio, np.float32))
+    with AudioWriter(path, sample_rate, len(samples), subtype) as writer:
+        writer.write(samples)
+
+
+def _format_of(path: Path, subtype: str) -> str:
+    """Return libsndfile's name of the container that a suffix stands for."""
+    suffix = path.suffix[1:].upper()
+    name = {"AIF": "AIFF", "AIFC": "AIFF", "OGA": "OGG", "OPUS": "OGG", "WAVE": "WAV"}.get(
+        suffix, suffix
+    )
+    if name not in soundfile.available_formats() or not soundfile.check_format(name, subtype):
+        raise AudioError(f"{path}: {subtype!r} samples cannot be written to a {suffix!r} file")
+    return name

@@ -1,0 +1,138 @@
+"""Events added up, block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.audio import resample
+from desc.concatenation.playlist import Playlist
+from desc.concatenation.sources import Sources
+from desc.concatenation.timeline import Span, rising_gains, spans
+
+Audio = npt.NDArray[np.float32]
+
+BLOCK_SAMPLES = 1 << 18
+"""Samples mixed at once: 6 s at 44.1 kHz, so a unit is seldom cut by the end of a block."""
+RATE_STEPS = 1 << 20
+"""Resolution of the ratio of a transposition, a millionth."""
+MARGIN_SAMPLES = 256
+"""Samples read beyond either end of a transposed piece, for the resampler's filter."""
+
+
+class Mixer:
+    """The sum of all events of a playlist.
+
+    Memory is that of a block and of the transposed events sounding in it.
+
+    Parameters
+    ----------
+    playlist : Playlist
+        What is to be played.
+    sources : Sources
+        Its files.
+    n_channels : int
+        Channels of the result: see `to_channels`.
+    """
+
+    def __init__(self, playlist: Playlist, sources: Sources, n_channels: int) -> None:
+        self.n_samples = playlist.n_samples
+        self.n_channels = n_channels
+        self._sources = sources
+        self._spans = spans(playlist)
+        self._transposed: dict[int, Audio] = {}
+
+    def blocks(self) -> Iterator[Audio]:
+        """Yield consecutive samples (n, C)."""
+        waiting = iter(self._spans)
+        upcoming = next(waiting, None)
+        sounding: list[Span] = []
+        for start in range(0, self.n_samples, BLOCK_SAMPLES):
+            stop = min(start + BLOCK_SAMPLES, self.n_samples)
+            while upcoming is not None and upcoming.first < stop:
+                sounding.append(upcoming)
+                upcoming = next(waiting, None)
+            block = np.zeros((stop - start, self.n_channels), np.float32)
+            for span in sounding:
+                first, last = max(span.first, start), min(span.stop, stop)
+                block[first - start : last - start] += self._piece(span, first, last)
+                if span.stop <= stop:
+                    self._transposed.pop(span.index, None)
+            sounding = [span for span in sounding if span.stop > stop]
+            yield block
+
+    def _piece(self, span: Span, first: int, last: int) -> Audio:
+        """Return what an event adds to samples [first, last) of the result, (n, C)."""
+        event = span.event
+        if event.transpose_semitones:
+            samples = self._whole_transposed(span)[first - span.first : last - span.first].copy()
+        else:
+            start = event.start_sample + first - event.onset_sample
+            samples = self._sources.reader(event).read(start, last - first).T
+        if event.channels is not None:
+            samples = samples[:, list(event.channels)]
+        samples = to_channels(samples, self.n_channels)
+        if event.gain_db:
+            samples *= np.float32(10 ** (event.gain_db / 20))
+        n_in, n_out = span.fade_in.n_samples, span.fade_out.n_samples
+        fade_in_end, fade_out_start = span.first + n_in, span.stop - n_out
+        if first < fade_in_end:
+            gains = rising_gains(n_in, span.fade_in.law)[first - span.first : last - span.first]
+            samples[: len(gains)] *= gains
+        if last > fade_out_start:
+            falling = rising_gains(n_out, span.fade_out.law)[::-1]
+            begin = max(first, fade_out_start)
+            gains = falling[begin - fade_out_start : last - fade_out_start]
+            samples[begin - first :] *= gains
+        return samples
+
+    def _whole_transposed(self, span: Span) -> Audio:
+        """Return an event resampled, fades included, (n, channels of the file)."""
+        if span.index in self._transposed:
+            return self._transposed[span.index]
+        event = span.event
+        ratio = 2 ** (event.transpose_semitones / 12)
+        centre = event.start_sample + event.n_samples / 2
+        n_before = event.n_samples / 2 + span.fade_in.overhang
+        n_samples = span.stop - span.first
+        begin = centre - n_before * ratio
+        first = math.floor(begin) - MARGIN_SAMPLES
+        last = math.ceil(begin + n_samples * ratio) + MARGIN_SAMPLES
+        read = self._sources.reader(event).read(first, last - first)
+        resampled = resample(read, round(ratio * RATE_STEPS), RATE_STEPS).T
+        offset = round((begin - first) / ratio)
+        self._transposed[span.index] = resampled[offset : offset + n_samples]
+        return self._transposed[span.index]
+
+
+def to_channels(samples: Audio, n_channels: int) -> Audio:
+    """Return samples (n, c) with another number of channels, (n, n_channels).
+
+    One channel goes to all; to one channel goes the mean. More than two become two by channel 1 to
+    the left, channel 2 to the right and each further one to both at −3 dB. Fewer than wanted, but
+    more than one, go to the first channels.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, (n, c)
+        May be returned as it is.
+    n_channels : int
+        The number wanted.
+    """
+    given = samples.shape[1]
+    if given == n_channels:
+        return samples
+    if n_channels == 1:
+        mean: Audio = samples.mean(1, keepdims=True)
+        return mean
+    if given == 1:
+        return np.repeat(samples, n_channels, axis=1)
+    result = np.zeros((len(samples), n_channels), np.float32)
+    shared = min(given, n_channels)
+    result[:, :shared] = samples[:, :shared]
+    if given > n_channels:
+        result += np.float32(math.sqrt(0.5)) * samples[:, n_channels:].sum(1, keepdims=True)
+    return result

@@ -1,0 +1,252 @@
+"""`Playlist`: which piece of which file sounds when. A JSON file that can be edited by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from desc.concatenation.event import CORPUS, RECORDING, PlaylistEvent
+from desc.configuration import RenderConfig, check, check_integer, from_dict, to_dict
+from desc.database import DescriptorDatabase
+from desc.errors import ConfigurationError
+from desc.files import write_text
+from desc.query import Selection, Unit
+
+FORMAT, VERSION = "desc playlist", 1
+
+
+@dataclass(frozen=True)
+class Playlist:
+    """Events in any order.
+
+    Attributes
+    ----------
+    events : tuple of PlaylistEvent
+        At least one.
+    sample_rate : int
+        Rate in Hz at which all sample numbers count, whatever the rates of the files.
+    roots : mapping of str to str
+        Folders that the sources are relative to: `corpus`, and `recording` where the end of a
+        recording goes before its continuation.
+    """
+
+    events: tuple[PlaylistEvent, ...]
+    sample_rate: int
+    roots: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_integer("sample_rate", self.sample_rate, 1000)
+        check(len(self.events) > 0, "events", [], "hold at least one event")
+        for layer in self.layers():
+            for (_, before), (index, event) in pairwise(layer):
+                _check_event(
+                    index,
+                    event.onset_sample >= before.end_sample,
+                    f"onset_sample={event.onset_sample} must be at least {before.end_sample}, the "
+                    f"end of the event before it; events of a layer (here {event.layer}) do not "
+                    "overlap",
+                )
+
+    @property
+    def n_samples(self) -> int:
+        """Length of the result at `sample_rate`."""
+        return max(event.end_sample for event in self.events)
+
+    def layers(self) -> list[list[tuple[int, PlaylistEvent]]]:
+        """Return the events of each layer with their index, in the order they sound."""
+        layers: dict[int, list[tuple[int, PlaylistEvent]]] = {}
+        for index, event in enumerate(self.events):
+            layers.setdefault(event.layer, []).append((index, event))
+        return [
+            sorted(layers[key], key=lambda item: item[1].onset_sample) for key in sorted(layers)
+        ]
+
+    @classmethod
+    def from_selection(
+        cls, selection: Selection, database: DescriptorDatabase, config: RenderConfig
+    ) -> Playlist:
+        """Turn selected units into events.
+
+        A unit of n frames becomes n·hop samples of its file, from half a hop before the centre of
+        its first frame; so the lengths of a layer of N frames add up to N·hop.
+
+        Parameters
+        ----------
+        selection : Selection
+            At least one unit.
+        database : DescriptorDatabase
+            What its rows refer to.
+        config : RenderConfig
+            Gives the length of the fades; the first start and the last end of a layer have none.
+        """
+        events = tuple(_unit_event(unit, database) for unit in selection.units)
+        playlist = cls(
+            events, database.config.sample_rate, {CORPUS: os.path.abspath(database.root)}
+        )
+        return playlist.with_crossfade(config.crossfade_ms)
+
+    def with_crossfade(self, crossfade_ms: float) -> Playlist:
+        """Return the playlist with this fade wherever one event follows another, none elsewhere."""
+        fades: dict[int, dict[str, float]] = {
+            index: {"fade_in_ms": 0.0, "fade_out_ms": 0.0} for index in range(len(self.events))
+        }
+        for layer in self.layers():
+            for (left, before), (right, event) in pairwise(layer):
+                if before.end_sample == event.onset_sample:
+                    fades[left]["fade_out_ms"] = fades[right]["fade_in_ms"] = crossfade_ms
+        events = (replace(event, **fades[index]) for index, event in enumerate(self.events))  # type: ignore[arg-type]
+        return replace(self, events=tuple(events))
+
+    def after_recording(
+        self,
+        source: str,
+        digest: str,
+        root: str | Path,
+        *,
+        context_end_frame: int,
+        hop_length: int,
+        config: RenderConfig,
+    ) -> Playlist:
+        """Return the playlist with the end of a recording before it.
+
+        The recording is cut at (t + 1)·hop − hop/2, where the sound of the first predicted frame
+        would begin, and joined there with the ordinary fade.
+
+        Parameters
+        ----------
+        source, digest : str
+            The recording: its path relative to `root`, and its digest.
+        root : path
+            Folder of the recording.
+        context_end_frame : int
+            t, the last frame that the prediction has seen.
+        hop_length : int
+            Samples between two frames.
+        config : RenderConfig
+            `with_recording_s` says how much is wanted (less where the recording is shorter; 0:
+            nothing, the playlist is returned as it is), `crossfade_ms` how it is joined.
+        """
+        cut = (context_end_frame + 1) * hop_length - hop_length // 2
+        n_samples = min(round(config.with_recording_s * self.sample_rate), cut)
+        if n_samples <= 0:
+            return self
+        fade = config.crossfade_ms
+        first = PlaylistEvent(
+            source, cut - n_samples, n_samples, 0, digest, fade_out_ms=fade, root=RECORDING
+        )
+        later = tuple(
+            replace(
+                event,
+                onset_sample=event.onset_sample + n_samples,
+                fade_in_ms=fade
+                if (event.layer, event.onset_sample) == (0, 0)
+                else event.fade_in_ms,
+            )
+            for event in self.events
+        )
+        roots = {**self.roots, RECORDING: os.path.abspath(root)}
+        return replace(self, events=(first, *later), roots=roots)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the playlist as plain JSON values."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "sample_rate": self.sample_rate,
+            "roots": dict(self.roots),
+            "events": [to_dict(event) for event in self.events],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Playlist:
+        """Build a playlist from `to_dict`'s result, edited or not.
+
+        An event without `onset_sample` follows the event before it in the list that has the same
+        layer; every other key but source, start_sample and n_samples may be left out as well.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the event (counted from 0), the key, its value and the rule.
+        """
+        check(isinstance(values, dict), "playlist", values, "be an object")
+        known = ("format", "version", "sample_rate", "roots", "events")
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            names = ", ".join(known)
+            raise ConfigurationError(f"a playlist has no {', '.join(unknown)}; it has {names}")
+        check(values.get("format") == FORMAT, "format", values.get("format"), f"be {FORMAT!r}")
+        check(values.get("version") == VERSION, "version", values.get("version"), f"be {VERSION}")
+        roots = values.get("roots", {})
+        texts = isinstance(roots, dict) and all(isinstance(path, str) for path in roots.values())
+        check(texts, "roots", roots, "be an object of folders")
+        events = values.get("events")
+        check(isinstance(events, list), "events", events, "be a list")
+        ends: dict[Any, int] = {}
+        read = tuple(_read_event(index, event, ends) for index, event in enumerate(events or ()))
+        return cls(read, values.get("sample_rate"), roots)
+
+    def save(self, path: str | Path) -> None:
+        """Write the playlist as JSON, one event a line."""
+        head = {key: value for key, value in self.to_dict().items() if key != "events"}
+        lines = [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in head.items()]
+        events = [f"  {json.dumps(to_dict(event), ensure_ascii=False)}" for event in self.events]
+        lines.append(' "events": [\n' + ",\n".join(events) + "\n ]")
+        write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Playlist:
+        """Read what `save` wrote, edited or not.
+
+        Raises
+        ------
+        ConfigurationError
+            If the file cannot be read or breaks a rule; the message names file and place.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+        except ValueError as error:
+            raise ConfigurationError(f"{path}: no playlist in JSON: {error}") from error
+
+
+def _unit_event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
+    hop = database.config.hop_length
+    return PlaylistEvent(
+        source=database.reference(unit.first_row).source,
+        start_sample=database.reference(unit.first_row).start_sample,
+        n_samples=unit.n_frames * hop,
+        onset_sample=unit.onset_frame * hop,
+        digest=database.files[int(database.file_index[unit.first_row])].digest,
+        layer=unit.layer,
+    )
+
+
+def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:
+    """Read one event; `ends` holds where the last event of each layer ends."""
+    _check_event(index, isinstance(values, dict), f"{values!r} must be an object")
+    for name in ("source", "start_sample", "n_samples"):
+        _check_event(index, name in values, f"{name} is missing")
+    layer = values.get("layer", 0)
+    if values.get("onset_sample") is None:
+        hashable = isinstance(layer, int)  # anything else is refused below, by name
+        values = {**values, "onset_sample": ends.get(layer, 0) if hashable else 0}
+    try:
+        event = from_dict(PlaylistEvent, values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"event {index}: {error}") from error
+    ends[event.layer] = event.end_sample
+    return event
+
+
+def _check_event(index: int, condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigurationError(f"event {index}: {message}")

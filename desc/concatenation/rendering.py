@@ -1,0 +1,177 @@
+"""A playlist becomes an audio file."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.audio import AudioWriter, read_blocks, resampled_length
+from desc.concatenation.event import CORPUS, RECORDING
+from desc.concatenation.mixing import Mixer
+from desc.concatenation.playlist import Playlist
+from desc.concatenation.sources import Sources
+from desc.configuration import Note, Progress, RenderConfig
+from desc.storage import DescriptorStore
+
+Audio = npt.NDArray[np.float32]
+Blocks = Callable[[], Iterator[Audio]]
+
+MAX_HELD_VALUES = 1 << 24
+"""Samples times channels kept in memory between finding the peak and writing, 64 MB.
+
+A longer result is mixed twice.
+"""
+
+
+@dataclass(frozen=True)
+class RenderResult:
+    """What was written.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    n_samples, sample_rate, n_channels : int
+        Its length in samples, its rate in Hz and its channels.
+    peak : float
+        Largest absolute sample before any gain; 1 is full scale.
+    gain_db : float
+        Gain on the whole file so that it fits the sample format: 0, or negative.
+    """
+
+    path: Path
+    n_samples: int
+    sample_rate: int
+    n_channels: int
+    peak: float
+    gain_db: float
+
+
+def render(
+    playlist: Playlist,
+    output_path: str | Path,
+    *,
+    store: DescriptorStore,
+    source_root: str | Path | None = None,
+    recording_root: str | Path | None = None,
+    config: RenderConfig | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> RenderResult:
+    """Write the sound of a playlist.
+
+    The fades are those of the playlist (`Playlist.with_crossfade` changes them); of the settings
+    channels, subtype and output_sample_rate are used. Integer formats cannot hold what goes beyond
+    full scale, so the whole file is turned down by the gain in the result; FLOAT is left as it is.
+
+    Parameters
+    ----------
+    playlist : Playlist
+        What is to be played.
+    output_path : path
+        The file; it appears when complete.
+    store : DescriptorStore
+        Keeps sources that had to be decoded or resampled.
+    source_root : path, optional
+        Folder of the corpus; by default the playlist's own `corpus`.
+    recording_root : path, optional
+        Folder of the recording; by default the playlist's own `recording`.
+    config : RenderConfig, optional
+        Settings; by default the defaults.
+    progress : callable, optional
+        Called with the stage `rendering` and the samples done.
+    note : callable, optional
+        Told in one line if files are not those that the playlist was made of.
+
+    Raises
+    ------
+    DescError
+        Naming event and source, if a file is missing or cannot be read.
+    """
+    config = config or RenderConfig()
+    output_path = Path(output_path)
+    given = {CORPUS: source_root, RECORDING: recording_root}
+    roots = {**playlist.roots, **{key: path for key, path in given.items() if path is not None}}
+    with Sources(playlist, roots, store) as sources:
+        if sources.changed and note is not None:
+            path, index = next(iter(sources.changed.items()))
+            note(
+                f"{len(sources.changed)} source files are not known to be those the playlist was "
+                f"made of (the first: {path}, event {index}); they are played as they are"
+            )
+        mixer = Mixer(playlist, sources, _n_channels(playlist, sources, config.channels))
+        rate = config.output_sample_rate or playlist.sample_rate
+        mix = _reported(mixer.blocks, progress, mixer.n_samples)
+        with _at_rate(mix, playlist.sample_rate, rate, mixer.n_channels, output_path) as blocks:
+            peak, gain = _write(blocks, output_path, rate, mixer, config.subtype)
+    n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
+    gain_db = 20 * math.log10(gain)
+    return RenderResult(output_path, n_samples, rate, mixer.n_channels, peak, gain_db)
+
+
+def _n_channels(playlist: Playlist, sources: Sources, channels: str) -> int:
+    fixed = {"mono": 1, "stereo": 2}
+    return fixed.get(channels) or max(sources.n_channels(event) for event in playlist.events)
+
+
+def _reported(blocks: Blocks, progress: Progress | None, n_samples: int) -> Blocks:
+    """Return the blocks with a report of progress after each."""
+
+    def reported() -> Iterator[Audio]:
+        done = 0
+        for block in blocks():
+            yield block
+            done += len(block)
+            if progress is not None:
+                progress("rendering", done, n_samples)
+
+    return reported
+
+
+@contextmanager
+def _at_rate(
+    blocks: Blocks, rate: int, output_rate: int, n_channels: int, output_path: Path
+) -> Iterator[Blocks]:
+    """Yield the blocks at the output's rate, by way of a temporary file beside the output."""
+    if rate == output_rate:
+        yield blocks
+        return
+    temporary = output_path.with_name(f".{output_path.stem}.{uuid.uuid4().hex[:8]}.mix.w64")
+    try:
+        with AudioWriter(temporary, rate, n_channels, "FLOAT") as writer:
+            for block in blocks():
+                writer.write(block.T)
+        yield lambda: (block.T for block in read_blocks(temporary, output_rate))
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(
+    blocks: Blocks, path: Path, rate: int, mixer: Mixer, subtype: str
+) -> tuple[float, float]:
+    """Write the blocks; return their peak and the gain that was put on them."""
+    held: list[Audio] = []
+    gain = 1.0
+    if subtype != "FLOAT":
+        small = mixer.n_samples * mixer.n_channels <= MAX_HELD_VALUES
+        for block in blocks():
+            gain = min(gain, 1 / max(_peak(block), 1.0))
+            if small:
+                held.append(block)
+    peak = 0.0
+    with AudioWriter(path, rate, mixer.n_channels, subtype) as writer:
+        for block in held or blocks():
+            peak = max(peak, _peak(block))
+            writer.write((block if gain == 1 else block * np.float32(gain)).T)
+    return peak, gain
+
+
+def _peak(block: Audio) -> float:
+    return max(float(block.max()), -float(block.min()))

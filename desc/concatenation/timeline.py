@@ -1,0 +1,116 @@
+"""When each event of a playlist sounds, fades included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.concatenation.event import PlaylistEvent
+from desc.concatenation.playlist import Playlist
+
+Law = Literal["power", "linear"]
+
+
+@dataclass(frozen=True)
+class Fade:
+    """One end of an event.
+
+    Attributes
+    ----------
+    n_samples : int
+        Length, even; 0: the event starts or stops at once.
+    overhang : int
+        How much of it lies outside the event's nominal extent.
+    law : str
+        `power`: the squares of the two gains at a join add up to 1, right for sounds that have
+        nothing to do with each other; `linear`: the gains do, right for one and the same sound.
+    """
+
+    n_samples: int = 0
+    overhang: int = 0
+    law: Law = "power"
+
+
+@dataclass(frozen=True)
+class Span:
+    """An event as it sounds.
+
+    Attributes
+    ----------
+    index : int
+        Place in the playlist.
+    event : PlaylistEvent
+        The event.
+    fade_in, fade_out : Fade
+        Its two ends.
+    """
+
+    index: int
+    event: PlaylistEvent
+    fade_in: Fade
+    fade_out: Fade
+
+    @property
+    def first(self) -> int:
+        """First sample of the result to which the event adds; negative where it begins before."""
+        return self.event.onset_sample - self.fade_in.overhang
+
+    @property
+    def stop(self) -> int:
+        """The sample after the last one to which it adds."""
+        return self.event.end_sample + self.fade_out.overhang
+
+
+def spans(playlist: Playlist) -> list[Span]:
+    """Return the events in the order in which they begin to sound."""
+    result = []
+    for layer in playlist.layers():
+        events = [event for _, event in layer]
+        joins = [_join(*pair, playlist.sample_rate) for pair in pairwise(events)]
+        ins = [_free_end(events[0], events[0].fade_in_ms, playlist.sample_rate)]
+        ins += [fade_in for _, fade_in in joins]
+        outs = [fade_out for fade_out, _ in joins]
+        outs.append(_free_end(events[-1], events[-1].fade_out_ms, playlist.sample_rate))
+        result += [
+            Span(index, event, fade_in, fade_out)
+            for (index, event), fade_in, fade_out in zip(layer, ins, outs, strict=True)
+        ]
+    return sorted(result, key=lambda span: span.first)
+
+
+@lru_cache(maxsize=256)
+def rising_gains(n_samples: int, law: Law) -> npt.NDArray[np.float32]:
+    """Return the gains (n_samples, 1) of a fade in; reversed they are those of a fade out."""
+    position = (np.arange(n_samples) + 0.5) / max(n_samples, 1)
+    gains = np.sin(np.pi / 2 * position) if law == "power" else position
+    return gains.astype(np.float32)[:, None]
+
+
+def _join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tuple[Fade, Fade]:
+    """Return how one event goes out and the next comes in."""
+    if before.end_sample != event.onset_sample:
+        fade_out = _free_end(before, before.fade_out_ms, sample_rate)
+        return fade_out, _free_end(event, event.fade_in_ms, sample_rate)
+    law: Law = "power"
+    if event.continues(before):
+        if event.gain_db == before.gain_db:
+            return Fade(), Fade()
+        law = "linear"
+    longest = min(before.n_samples, event.n_samples)
+    n_out = _fade_samples(before.fade_out_ms, longest, sample_rate)
+    n_in = _fade_samples(event.fade_in_ms, longest, sample_rate)
+    return Fade(n_out, n_out // 2, law), Fade(n_in, n_in // 2, law)
+
+
+def _free_end(event: PlaylistEvent, fade_ms: float, sample_rate: int) -> Fade:
+    return Fade(_fade_samples(fade_ms, event.n_samples, sample_rate))
+
+
+def _fade_samples(fade_ms: float, longest: int, sample_rate: int) -> int:
+    """Return a fade's length in samples, even so that it has a middle."""
+    return 2 * (min(round(fade_ms * sample_rate / 1000), longest) // 2)

@@ -1,0 +1,198 @@
+"""`Corpus`: the descriptors of a folder, from the cache or extracted now."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from desc.configuration import Progress, check
+from desc.corpus.discovery import Patterns, SkippedFile, find_files
+from desc.corpus.parallel import Task, extract_all
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import AudioError, CorpusError
+from desc.exchange import read_json_folder
+from desc.storage import DescriptorStore
+
+JSON = frozenset({".json"})
+LISTED = 30  # files named in an error; more are counted by reason
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The descriptors of a folder of recordings.
+
+    Attributes
+    ----------
+    root : Path
+        The folder; of one file its folder.
+    config : DescriptorConfig
+        What the columns mean.
+    sequences : tuple of DescriptorSequence
+        One per recording, sorted by source. Recordings of equal content are each listed.
+    skipped : tuple of SkippedFile
+        Files that were expected to be used and are not, sorted by source. Of a folder of
+        descriptor JSON also recordings that are gone, whose descriptors are used.
+    n_extracted : int
+        Contents that were extracted now; those of the others were in the cache.
+    ignored : tuple of SkippedFile
+        Files nobody expects to be used: no audio, hidden, left out by patterns.
+    """
+
+    root: Path
+    config: DescriptorConfig
+    sequences: tuple[DescriptorSequence, ...]
+    skipped: tuple[SkippedFile, ...]
+    n_extracted: int
+    ignored: tuple[SkippedFile, ...] = ()
+
+    def path(self, source: str) -> Path:
+        """Return the file of a source."""
+        return self.root / source
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hex digits that differ wherever the recordings' contents or sources do."""
+        return collection_digest((s.digest, s.source) for s in self.sequences)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of all recordings."""
+        return sum(map(len, self.sequences))
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all recordings in seconds."""
+        return sum(s.n_samples for s in self.sequences) / self.config.sample_rate
+
+
+def collection_digest(files: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of an ordered collection of (digest, source)."""
+    digest = hashlib.blake2b(digest_size=16)
+    for content, source in files:
+        digest.update(os.fsencode(f"{content} {source}\n"))
+    return digest.hexdigest()
+
+
+def open_corpus(
+    path: str | Path,
+    config: DescriptorConfig,
+    store: DescriptorStore,
+    *,
+    include: Patterns = (),
+    exclude: Patterns = (),
+    jobs: int = -1,
+    progress: Progress | None = None,
+) -> Corpus:
+    """Open a folder of recordings, or one recording; extract what the cache does not hold.
+
+    A folder without audio files may hold descriptor JSON instead (see `read_descriptor_json`).
+
+    Parameters
+    ----------
+    path : path
+        The folder, or a file.
+    config : DescriptorConfig
+        What to extract.
+    store : DescriptorStore
+        The cache.
+    include, exclude : str or sequence of str
+        Patterns that choose files, see `find_files`.
+    jobs : int
+        Processes that extract at a time; -1: one per core, 1: this one.
+    progress : callable, optional
+        Called as progress("identify", done, total) while files are read that are new or changed,
+        and as progress("extract", done, total) while descriptors are computed.
+
+    Returns
+    -------
+    Corpus
+        Its sequences do not depend on `jobs`.
+
+    Raises
+    ------
+    CorpusError
+        If nothing is usable; the message lists what was found and why each file was skipped.
+    ConfigurationError
+        If `jobs` is out of range, or descriptor JSON has another hop than `config`.
+    StorageError
+        If the cache cannot be written.
+    """
+    check(jobs == -1 or jobs >= 1, "jobs", jobs, "be -1 (all cores) or at least 1")
+    path = Path(os.path.abspath(path))
+    is_json = path.is_file() and path.suffix.lower() in JSON
+    files, passed = ([], []) if is_json else find_files(path, include, exclude)
+    if not files and (is_json or not any(not s.ignored for s in passed)):
+        corpus = _open_json(path, config, include, exclude)
+        if corpus.sequences or corpus.skipped:
+            return _usable(corpus, path)
+    root = path.parent if path.is_file() else path
+    sequences, failed, n_extracted = _open_audio(files, config, store, jobs, progress)
+    skipped = sorted([*(s for s in passed if not s.ignored), *failed], key=lambda s: s.source)
+    ignored = tuple(s for s in passed if s.ignored)
+    corpus = Corpus(root, config, tuple(sequences), tuple(skipped), n_extracted, ignored)
+    return _usable(corpus, path)
+
+
+def _open_audio(
+    files: Sequence[tuple[Path, str]],
+    config: DescriptorConfig,
+    store: DescriptorStore,
+    jobs: int,
+    progress: Progress | None,
+) -> tuple[list[DescriptorSequence], list[SkippedFile], int]:
+    """Return sequences in the order of the files, the files that failed, and what was extracted."""
+    identified = store.identify([path for path, _ in files], jobs=jobs, progress=progress)
+    failed: list[SkippedFile] = []
+    tasks: list[Task] = []
+    for (path, source), digest in zip(files, identified, strict=True):
+        if isinstance(digest, AudioError):
+            failed.append(SkippedFile(source, str(digest).removeprefix(f"{path}: ")))
+        else:
+            tasks.append(Task(path, source, digest))
+    reasons = store.failures(task.digest for task in tasks)
+    wanted = [task.digest for task in tasks if task.digest not in reasons]
+    missing = set(store.missing(wanted, config))
+    new: list[Task] = []
+    for task in tasks:  # of files with equal content the first is extracted
+        if task.digest in missing:
+            missing.remove(task.digest)
+            new.append(task)
+    if new:
+        reasons |= extract_all(new, config, store, jobs=jobs, progress=progress)
+    failed += [SkippedFile(t.source, reasons[t.digest]) for t in tasks if t.digest in reasons]
+    good = [task for task in tasks if task.digest not in reasons]
+    sequences = store.load_all([t.digest for t in good], config, [t.source for t in good])
+    return sequences, failed, sum(task.digest not in reasons for task in new)
+
+
+def _open_json(
+    path: Path, config: DescriptorConfig, include: Patterns, exclude: Patterns
+) -> Corpus:
+    files, passed = find_files(path, include, exclude, extensions=JSON)
+    root = path.parent if path.is_file() else path
+    folder = read_json_folder(files, root, config)
+    skipped = [SkippedFile(source, reason) for source, reason in folder.problems.items()]
+    skipped += [s for s in passed if not s.ignored]
+    skipped.sort(key=lambda s: s.source)
+    ignored = tuple(s for s in passed if s.ignored)
+    return Corpus(folder.root, config, folder.sequences, tuple(skipped), 0, ignored)
+
+
+def _usable(corpus: Corpus, path: Path) -> Corpus:
+    """Return the corpus, or say what was found instead of anything usable."""
+    if corpus.sequences:
+        return corpus
+    found = [*corpus.skipped, *corpus.ignored]
+    if not found:
+        raise CorpusError(f"{path}: the folder is empty")
+    lines = [f"  {s.source}: {s.reason}" for s in found[:LISTED]]
+    more = Counter(s.reason for s in found[LISTED:])
+    lines += [f"  … and {count} more: {reason}" for reason, count in more.most_common(LISTED)]
+    noun = "file" if len(found) == 1 else "files"
+    raise CorpusError(f"{path}: nothing usable among {len(found)} {noun}:\n" + "\n".join(lines))

@@ -1,0 +1,152 @@
+"""Extraction: a recording becomes a `DescriptorSequence`, in blocks.
+
+Equal to librosa's `load`, `feature.mfcc` and `feature.delta` (and its other features with the
+spectrum given), but without the whole file in memory: frames are analysed in batches that stay in
+the cache. Batches begin at fixed frames, so the result does not depend on how the samples arrive.
+What must wait for the end of the file is the log mel spectrum, 79 MB per hour at the defaults,
+because `top_db` counts from the file's loudest band; with `top_db=None` nothing waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from desc import audio
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.deltas import append_deltas
+from desc.descriptors.features import FEATURES, Frames
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import AudioError
+
+Array = npt.NDArray[np.float32]
+
+_BATCH_SAMPLES = 1 << 18
+"""Samples in the windows of a batch: 128 frames of 2048, 1 MB, which the cache holds."""
+_SHOWN_BYTES = 1 << 24
+
+
+def extract(
+    path: str | Path,
+    config: DescriptorConfig,
+    *,
+    source: str | None = None,
+    digest: str | None = None,
+    block_length: int = 1 << 16,
+) -> DescriptorSequence:
+    """Compute the descriptors of a recording.
+
+    Parameters
+    ----------
+    path : path
+        An audio file of any rate and channel count.
+    config : DescriptorConfig
+        What to compute.
+    source : str, optional
+        Name to keep, the path relative to its folder; by default the file's name.
+    digest : str, optional
+        Digest of the file's bytes where it is known; otherwise the file is read once more.
+    block_length : int
+        Samples read at once; the result does not depend on it.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read.
+    """
+    blocks = audio.read_mono_blocks(path, config.sample_rate, block_length)
+    values, n_samples = extract_signal(blocks, config)
+    if digest is None:
+        digest = audio.content_digest(path)
+    name = Path(path).name if source is None else source
+    return DescriptorSequence(values, config, name, digest, n_samples)
+
+
+def extract_signal(blocks: Iterable[Array], config: DescriptorConfig) -> tuple[Array, int]:
+    """Compute the descriptors of a signal that arrives in blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of float32, (S,)
+        Consecutive samples at `config.sample_rate`.
+    config : DescriptorConfig
+        What to compute.
+
+    Returns
+    -------
+    values : ndarray of float32, (T, D)
+        T is 1 + n_samples // hop_length; columns as `config.names`.
+    n_samples : int
+        Length of the signal.
+
+    Raises
+    ------
+    AudioError
+        If there are no samples.
+    """
+    counter = _Counter(blocks)
+    families = [FEATURES[name] for name in config.descriptors]
+    batches: list[list[Array]] = [[] for _ in families]
+    for frames in _batches(counter, config):
+        for feature, results in zip(families, batches, strict=True):
+            results.append(feature.analyse(frames))
+    static = [
+        feature.finish(results, config) for feature, results in zip(families, batches, strict=True)
+    ]
+    return append_deltas(np.concatenate(static, axis=1), config), counter.n_samples
+
+
+class _Counter:
+    """Counts the samples of blocks as they pass."""
+
+    def __init__(self, blocks: Iterable[Array]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
+
+    def __iter__(self) -> Iterator[Array]:
+        for block in self._blocks:
+            self.n_samples += len(block)
+            yield block
+
+
+def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
+    """Cut a signal into batches of frames, centred, with zeros before and after.
+
+    The arrays of a batch are overwritten by the next.
+    """
+    n_fft, hop = config.n_fft, config.hop_length
+    batch_size = max(1, min(256, _BATCH_SAMPLES // n_fft))
+    advance = batch_size * hop
+    # What one batch leaves to the next; with hops beyond the window the gap as well.
+    overlap = max(n_fft, hop) - hop
+    # glibc returns the memory of every batch to the system until it has seen a larger array freed,
+    # and fetching it back doubles the time of a batch: it is shown one, which is never touched.
+    np.empty(_SHOWN_BYTES, np.uint8)
+    buffer = np.zeros(overlap + advance, np.float32)
+    scratch = np.empty((batch_size, n_fft), np.float32)
+    filled = start = n_fft // 2  # samples held; first of them that belongs to the recording
+    n_done = 0
+    for block in blocks:
+        position = 0
+        while position < len(block):
+            n = min(len(block) - position, len(buffer) - filled)
+            buffer[filled : filled + n] = block[position : position + n]
+            filled += n
+            position += n
+            if filled == len(buffer):
+                yield Frames(buffer, slice(start, filled), batch_size, config, scratch)
+                n_done += batch_size
+                buffer[:overlap] = buffer[advance:]
+                filled, start = overlap, max(0, start - advance)
+    if blocks.n_samples == 0:
+        raise AudioError("the recording holds no samples")
+    buffer[filled:] = 0
+    stop = filled
+    for n_left in range(config.n_frames(blocks.n_samples) - n_done, 0, -batch_size):
+        yield Frames(buffer, slice(start, stop), min(n_left, batch_size), config, scratch)
+        buffer[:overlap] = buffer[advance:]
+        buffer[overlap:] = 0
+        start, stop = max(0, start - advance), max(0, stop - advance)

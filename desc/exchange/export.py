@@ -1,0 +1,150 @@
+"""Descriptors exported: one file per recording, as npz, JSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import numpy as np
+
+from desc.configuration import Progress, check_choice, to_dict
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError, OutputError
+from desc.exchange.json_writing import write_descriptor_json
+from desc.files import replacing
+
+
+class Recordings(Protocol):
+    """What is exported: a `Corpus`."""
+
+    @property
+    def sequences(self) -> tuple[DescriptorSequence, ...]:
+        """The descriptors of each recording."""
+
+    def path(self, source: str) -> Path:
+        """Return the recording itself."""
+
+
+def export_corpus(
+    corpus: Recordings, format: str, output_dir: str | Path, *, progress: Progress | None = None
+) -> list[Path]:
+    """Write the descriptors of each recording to `output_dir/<relative path>.<format>`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        What to export.
+    format : str
+        `npz`: `values` (T, D), `names`, `centre_samples`, `config` (JSON), and `source`,
+        `digest`, `n_samples`. `json`: the earlier form, which `open_corpus` reads. `csv`:
+        `_sample` and a column per descriptor. `parquet`: the same; needs pyarrow.
+    output_dir : path
+        Made where missing. Files of the same names are replaced, nothing is removed.
+    progress : callable, optional
+        Called as progress("export", done, total).
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the recordings.
+
+    Raises
+    ------
+    ConfigurationError
+        If the format is unknown, or pyarrow is missing.
+    OutputError
+        If a file would lie outside `output_dir`.
+    StorageError
+        If a file cannot be written.
+    """
+    check_choice("format", format, FORMATS)
+    if format == "parquet":
+        _import_pyarrow()
+    written = []
+    for n_done, sequence in enumerate(corpus.sequences, 1):
+        path = _target(Path(output_dir), sequence.source, format)
+        _WRITERS[format](path, sequence, corpus.path(sequence.source))
+        written.append(path)
+        if progress is not None:
+            progress("export", n_done, len(corpus.sequences))
+    return written
+
+
+def _target(output_dir: Path, source: str, suffix: str) -> Path:
+    """Return the file of a source, which lies below the folder also where links lead elsewhere."""
+    relative = PurePosixPath(source)
+    path = output_dir / relative.parent / f"{relative.name}.{suffix}"
+    inside = path.parent.resolve().is_relative_to(output_dir.resolve())
+    if relative.is_absolute() or ".." in relative.parts or not inside:
+        raise OutputError(f"{path}: must lie in {output_dir}; choose another output_dir")
+    return path
+
+
+def _about(sequence: DescriptorSequence) -> dict[str, Any]:
+    return {
+        "source": sequence.source,
+        "digest": sequence.digest,
+        "n_samples": sequence.n_samples,
+        "config": to_dict(sequence.config),
+    }
+
+
+def _write_npz(path: Path, sequence: DescriptorSequence, _recording: Path) -> None:
+    about = _about(sequence) | {"config": json.dumps(to_dict(sequence.config))}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            values=sequence.values,
+            names=np.array(sequence.config.names),
+            centre_samples=sequence.centre_samples,
+            **about,
+        )
+
+
+def _write_json(path: Path, sequence: DescriptorSequence, recording: Path) -> None:
+    ids = [recording.as_posix()] * len(sequence)
+    samples = sequence.centre_samples.tolist()
+    names = sequence.config.names
+    write_descriptor_json(path, ids, samples, sequence.values, names, _about(sequence))
+
+
+def _write_csv(path: Path, sequence: DescriptorSequence, _recording: Path) -> None:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(",".join(("_sample", *sequence.config.names)) + "\n")
+        row_format = "%d" + ",%.9g" * sequence.config.n_columns + "\n"
+        samples = sequence.centre_samples.tolist()
+        for sample, row in zip(samples, sequence.values, strict=True):
+            file.write(row_format % (sample, *row.tolist()))
+
+
+def _write_parquet(path: Path, sequence: DescriptorSequence, _recording: Path) -> None:
+    pyarrow, parquet = _import_pyarrow()
+    columns = {"_sample": sequence.centre_samples}
+    for column, name in enumerate(sequence.config.names):
+        columns[name] = np.ascontiguousarray(sequence.values[:, column])
+    table = pyarrow.table(columns).replace_schema_metadata({"desc": json.dumps(_about(sequence))})
+    with replacing(path) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def _import_pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigurationError(
+            "format='parquet' needs pyarrow, this project's extra [parquet]: "
+            "python -m pip install pyarrow"
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+_WRITERS: dict[str, Callable[[Path, DescriptorSequence, Path], None]] = {
+    "npz": _write_npz,
+    "json": _write_json,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+}
+FORMATS = tuple(_WRITERS)

@@ -1,0 +1,222 @@
+"""Attention with rotary positions: what both transformers are made of."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from desc.errors import ConfigurationError
+
+ROPE_BASE = 10_000.0  # slowest rotation, Su et al. 2021
+STRETCH = 256  # positions whose angles are computed at once
+
+
+def check_heads(hidden_size: int, nhead: int) -> None:
+    """Refuse a number of heads that does not fit the width.
+
+    Raises
+    ------
+    ConfigurationError
+        If nhead does not divide hidden_size into heads of an even width.
+    """
+    if hidden_size % nhead:
+        raise ConfigurationError(
+            f"nhead={nhead} must divide hidden_size={hidden_size} "
+            f"({hidden_size} / {nhead} = {hidden_size / nhead:g})"
+        )
+    if hidden_size // nhead % 2:
+        raise ConfigurationError(
+            f"hidden_size={hidden_size} / nhead={nhead} = {hidden_size // nhead} must be even: "
+            "positions rotate pairs of columns"
+        )
+
+
+def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (n_frames, head_size/2) of the positions from `start` on.
+
+    Angles are computed in float64, so that hours of frames lose no digits.
+    """
+    pairs = torch.arange(head_size // 2, dtype=torch.float64)
+    frequencies = ROPE_BASE ** (-2 * pairs / head_size)
+    positions = torch.arange(start, start + n_frames, dtype=torch.float64)
+    angles = positions[:, None] * frequencies
+    return angles.cos().to(like.device, torch.float32), angles.sin().to(like.device, torch.float32)
+
+
+class Rotations:
+    """Remembers the `rotation` of a stretch of positions, for stepping through it."""
+
+    def __init__(self, head_size: int) -> None:
+        self.head_size = head_size
+        self.start = 0
+        self.table: tuple[Tensor, Tensor] | None = None
+
+    def at(self, position: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cosines and sines (1, head_size/2) of a position."""
+        i = position - self.start
+        if self.table is None or not 0 <= i < STRETCH or self.table[0].device != like.device:
+            self.start, i = position, 0
+            self.table = rotation(position, STRETCH, self.head_size, like)
+        cos, sin = self.table
+        return cos[i : i + 1], sin[i : i + 1]
+
+
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotate the pairs of columns of x (..., T, head_size) by their positions' angles."""
+    cos, sin = turn
+    first, second = x.chunk(2, -1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+
+
+def band_mask(valid: Tensor, reach: int) -> Tensor:
+    """Let frame i see frames i - reach + 1 … i that exist, and always itself.
+
+    Parameters
+    ----------
+    valid : Tensor of bool (B, T)
+    reach : int
+
+    Returns
+    -------
+    Tensor of bool (B, 1, T, T)
+        True where the row's frame attends to the column's.
+    """
+    t = torch.arange(valid.shape[1], device=valid.device)
+    distance = t[:, None] - t[None, :]
+    band = (distance >= 0) & (distance < reach)
+    # A missing frame still attends to itself: a softmax over nothing is not a number.
+    return ((band & valid[:, None, :]) | (distance == 0))[:, None]
+
+
+class Attention(nn.Module):
+    """Multi-head attention.
+
+    Parameters
+    ----------
+    width : int
+        Columns of queries, keys and values together.
+    nhead : int
+        Heads; divides the width.
+    dropout : float
+        Share of the attention weights dropped in training.
+    """
+
+    def __init__(self, width: int, nhead: int, dropout: float) -> None:
+        super().__init__()
+        self.nhead = nhead
+        self.dropout = dropout
+        self.query = nn.Linear(width, width)
+        self.keyvalue = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def split(self, x: Tensor) -> Tensor:
+        """Return x (B, T, width) as (B, nhead, T, head_size)."""
+        return x.unflatten(-1, (self.nhead, -1)).transpose(1, 2)
+
+    def queries(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """Return rotated queries (B, nhead, T, head_size) of x (B, T, width)."""
+        return rotate(self.split(self.query(x)), turn)
+
+    def keys_values(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return rotated keys, and values, of x (B, T, width)."""
+        keys, values = self.keyvalue(x).chunk(2, -1)
+        return rotate(self.split(keys), turn), self.split(values)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend: queries (B, nhead, Q, d), keys and values (B, nhead, T, d) → (B, Q, width).
+
+        The mask, (B, 1, Q, T), is True, or 0, where a query sees a key.
+        """
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(queries, keys, values, mask, dropout)
+        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return output
+
+
+class FeedForward(nn.Sequential):
+    """Two layers with a GELU between.
+
+    Parameters
+    ----------
+    width, inner : int
+        Columns outside and inside.
+    dropout : float
+    """
+
+    def __init__(self, width: int, inner: int, dropout: float) -> None:
+        super().__init__(
+            nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width), nn.Dropout(dropout)
+        )
+
+
+class SelfBlock(nn.Module):
+    """Pre-norm self-attention and feed-forward.
+
+    Parameters
+    ----------
+    width, nhead, inner : int
+        Columns, heads, columns inside the feed-forward part.
+    dropout : float
+    """
+
+    def __init__(self, width: int, nhead: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, nhead, dropout)
+        self.forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, inner, dropout)
+
+    def project(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of x (B, T, width)."""
+        normed = self.attention_norm(x)
+        return self.attention.queries(normed, turn), *self.attention.keys_values(normed, turn)
+
+    def mix(
+        self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Add what attention and the feed-forward part make of x (B, T, width)."""
+        x = x + self.attention(queries, keys, values, mask)
+        return self.feed(x)
+
+    def feed(self, x: Tensor) -> Tensor:
+        """Add what the feed-forward part makes of x."""
+        return x + self.feed_forward(self.forward_norm(x))
+
+    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        """Return x (B, T, width) transformed."""
+        return self.mix(x, *self.project(x, turn), mask)
+
+
+class CrossBlock(SelfBlock):
+    """A `SelfBlock` that also attends to a memory, between self-attention and feed-forward."""
+
+    def __init__(self, width: int, nhead: int, inner: int, dropout: float) -> None:
+        super().__init__(width, nhead, inner, dropout)
+        self.cross_norm = nn.LayerNorm(width)
+        self.cross = Attention(width, nhead, dropout)
+
+    def mix_memory(
+        self,
+        x: Tensor,
+        own: tuple[Tensor, Tensor, Tensor],
+        mask: Tensor | None,
+        memory: tuple[Tensor, Tensor],
+        memory_mask: Tensor,
+        turn: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """Return x (B, T, width) transformed.
+
+        Parameters
+        ----------
+        x : Tensor (B, T, width)
+        own : queries, keys and values of `project`
+        mask : Tensor, optional
+            Who sees whom among the own frames.
+        memory : keys and values of the memory, (B, nhead, M, d)
+        memory_mask : Tensor (B, 1, 1, M)
+        turn : rotation of x's positions, counted from the start of the memory
+        """
+        x = x + self.attention(*own, mask)
+        x = x + self.cross(self.cross.queries(self.cross_norm(x), turn), *memory, memory_mask)
+        return self.feed(x)

@@ -1,0 +1,52 @@
+"""`LSTMEncoderDecoderModel`: one LSTM reads the window, another continues it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from desc.configuration import ModelConfig
+from desc.descriptors.config import DescriptorConfig
+from desc.models.base import ALWAYS_UNUSED, Sizes
+from desc.models.blockwise import BlockwiseModel
+from desc.models.layers import RecurrentStack
+from desc.models.statistics import TrainingStatistics
+
+
+class LSTMEncoderDecoderModel(BlockwiseModel):
+    """The decoder starts from the encoder's state and is fed every frame it continues."""
+
+    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=160, num_layers=1)
+    UNUSED = ALWAYS_UNUSED | {"nhead", "dim_feedforward"}
+
+    def __init__(
+        self,
+        model_config: ModelConfig,
+        descriptor_config: DescriptorConfig,
+        statistics: TrainingStatistics,
+    ) -> None:
+        super().__init__(model_config, descriptor_config, statistics)
+        sizes = (self.n_inputs, self.sizes.hidden_size, self.sizes.num_layers)
+        self.encoder = RecurrentStack(*sizes, model_config.dropout)
+        self.decoder = RecurrentStack(*sizes, model_config.dropout)
+
+    def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """Return the encoder's state after the window."""
+        _, (h, c) = self.encoder(inputs, valid)
+        return {"h": h, "c": c}
+
+    def encode_again(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """Do the same row by row: windows may reach beyond the start of their recording."""
+        _, (h, c) = self.encoder.each_row(inputs, valid)
+        return {"h": h, "c": c}
+
+    def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
+        """Run the decoder over the given frames."""
+        outputs, _ = self.decoder(inputs, valid, (memory["h"], memory["c"]))
+        return outputs
+
+    def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:  # noqa: ARG002
+        """Step the decoder."""
+        memory["h"], memory["c"] = self.decoder.step(inputs, (memory["h"], memory["c"]))
+        return memory["h"][-1]

@@ -1,0 +1,171 @@
+"""The loop that continues a context, and where its randomness comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from desc.configuration import SAMPLINGS, Progress, check, check_choice, check_integer, check_number
+
+if TYPE_CHECKING:
+    from desc.models.base import DescriptorModel
+
+BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
+
+
+class Source(Protocol):
+    """Draws whitened differences."""
+
+    def refill(self) -> None:
+        """Prepare the next `BLOCK` frames."""
+
+    def draw(self, parameters: Tensor, i: int) -> Tensor:
+        """Return the whitened difference (B, F) of frame i of the block."""
+
+
+class PlainSource:
+    """Draws from the head, with noise made on the CPU row by row."""
+
+    def __init__(
+        self, model: DescriptorModel, generators: list[torch.Generator], temperature: float
+    ) -> None:
+        self.head = model.head
+        self.generators = generators
+        self.temperature = temperature
+        self.device = model.space.mean.device
+
+    def refill(self) -> None:
+        """Draw the noise of a block, (BLOCK, B, N)."""
+        rows = [self.head.noise(generator, BLOCK) for generator in self.generators]
+        self.noise = torch.stack(rows, 1).to(self.device)
+
+    def draw(self, parameters: Tensor, i: int) -> Tensor:
+        """Return a sample of the head."""
+        return self.head.draw(parameters, self.noise[i], self.temperature)
+
+
+class MeanSource:
+    """Follows the mean."""
+
+    def __init__(self, model: DescriptorModel) -> None:
+        self.head = model.head
+
+    def refill(self) -> None:
+        """Do nothing."""
+
+    def draw(self, parameters: Tensor, i: int) -> Tensor:  # noqa: ARG002
+        """Return the head's mean."""
+        return self.head.moments(parameters)[0]
+
+
+class ReplaySource:
+    """Takes a context's standardised innovations in blocks of geometric length.
+
+    A block starts anywhere in the context and ends with probability 1/`block` at each frame, or
+    with the context.
+    """
+
+    def __init__(
+        self,
+        model: DescriptorModel,
+        generators: list[torch.Generator],
+        temperature: float,
+        innovations: tuple[Tensor, Tensor],
+        block: int,
+    ) -> None:
+        self.head = model.head
+        self.generators = generators
+        self.temperature = temperature
+        self.z, known = innovations  # (B, N, F), (B, N)
+        # Contexts are padded on the left: the known innovations are a row's last ones.
+        self.counts = known.sum(1).tolist()
+        self.block = block
+        self.next = [-1] * len(generators)
+        self.rows = torch.arange(len(generators), device=self.z.device)
+
+    def refill(self) -> None:
+        """Choose the innovations of a block, (BLOCK, B, F)."""
+        n = self.z.shape[1]
+        index = []
+        for row, generator in enumerate(self.generators):
+            count = max(1, int(self.counts[row]))
+            jumps = (torch.rand(BLOCK, generator=generator) * self.block < 1).tolist()
+            starts = (torch.rand(BLOCK, generator=generator) * count).long().tolist()
+            at, path = self.next[row], []
+            for jump, start in zip(jumps, starts, strict=True):
+                if jump or not 0 <= at < count:
+                    at = min(start, count - 1)
+                path.append(n - count + at)
+                at += 1
+            self.next[row] = at
+            index.append(path)
+        chosen = torch.tensor(index, device=self.z.device)  # (B, BLOCK)
+        self.innovation = self.z[self.rows[:, None], chosen].transpose(0, 1)
+
+    def draw(self, parameters: Tensor, i: int) -> Tensor:
+        """Return mean + temperature · deviation · innovation."""
+        mean, deviation = self.head.moments(parameters)
+        return mean + self.temperature * deviation * self.innovation[i]
+
+
+def create_source(
+    model: DescriptorModel,
+    context: Tensor,
+    valid: Tensor,
+    generators: list[torch.Generator],
+    temperature: float,
+    sampling: str,
+    replay_block: int,
+) -> Source:
+    """Return the source of randomness that `sampling` names."""
+    if sampling == "mean" or temperature == 0:
+        return MeanSource(model)
+    if sampling == "plain":
+        return PlainSource(model, generators, temperature)
+    innovations = model.innovations(context, valid)
+    return ReplaySource(model, generators, temperature, innovations, replay_block)
+
+
+def continuation(
+    model: DescriptorModel,
+    context: Tensor,
+    valid: Tensor,
+    steps: int,
+    *,
+    generators: list[torch.Generator],
+    temperature: float,
+    sampling: str,
+    replay_block: int,
+    progress: Progress | None,
+) -> Tensor:
+    """Continue contexts; see `DescriptorModel.continuation`."""
+    check_integer("steps", steps, 1)
+    check_number("temperature", temperature, 0.0)
+    check_choice("sampling", sampling, SAMPLINGS)
+    check_integer("replay_block", replay_block, 1)
+    n_rows = len(context)
+    check(len(generators) == n_rows, "generators", len(generators), f"be one per row, {n_rows}")
+    check(bool(valid[:, -1].all()), "valid", False, "hold the last frame of every row")
+    device = model.space.mean.device
+    context, valid = context.to(device), valid.to(device)
+    source = create_source(
+        model, context, valid, generators, temperature, sampling, replay_block
+    )
+    state = model.start(context, valid)
+    low, high = model.space.low, model.space.high
+    frames = context.new_empty(n_rows, steps, model.n_features, dtype=torch.float32)
+    for t in range(steps):
+        if t % BLOCK == 0:
+            source.refill()
+            if progress is not None:
+                progress("predict", t, steps)
+        u = source.draw(model.head(state.h), t % BLOCK)
+        frame = torch.clamp(state.last + model.head.unwhiten(u), low, high)
+        frames[:, t] = frame
+        if t + 1 < steps:
+            model.step(frame, state)
+    if progress is not None:
+        progress("predict", steps, steps)
+    return model.space.restore(frames)

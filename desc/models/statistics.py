@@ -1,0 +1,191 @@
+"""`TrainingStatistics`: what a model knows of its recordings before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import Standardizer
+from desc.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[np.float64]
+
+SILENCE_SD = -2.5  # standardised mfcc0 below which a frame counts as silent
+FROZEN = 1e-4  # largest standardised step of a frame that does not move at all
+LOWEST_SCALE = 1e-3  # of a difference, in standard deviations: still columns stay harmless
+TAIL = 0.0005  # share of the frames beyond either bound
+MAX_QUANTILE_FRAMES = 2_000_000  # beyond, quantiles are taken from evenly spaced frames
+MOST_KEPT = 0.999  # of a correlation, so that columns that copy each other can be whitened
+BOUND_MARGIN = 1e-3  # added to the bounds, so that a column that never moves has room
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingStatistics:
+    """Scales of the training recordings, all from complete frames.
+
+    Attributes
+    ----------
+    standardizer : Standardizer
+        Of all D columns; models use its static part, matching uses all.
+    whitening : ndarray of float64, (F, F)
+        Lower triangular; times a standardised frame difference it gives the whitened one,
+        whose covariance over non-silent training frames is the identity.
+    difference_scale : ndarray of float64, (F,)
+        Standard deviation of the standardised non-silent frame differences.
+    low, high : ndarray of float64, (F,)
+        Quantiles .0005 and .9995 of the standardised static columns: samples stay within.
+    """
+
+    standardizer: Standardizer
+    whitening: Array
+    difference_scale: Array
+    low: Array
+    high: Array
+
+    def to_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the arrays as float64 tensors, for a checkpoint."""
+        import torch
+
+        arrays = {
+            "mean": self.standardizer.mean,
+            "scale": self.standardizer.scale,
+            "whitening": self.whitening,
+            "difference_scale": self.difference_scale,
+            "low": self.low,
+            "high": self.high,
+        }
+        return {name: torch.tensor(array, dtype=torch.float64) for name, array in arrays.items()}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: dict[str, torch.Tensor], config: DescriptorConfig
+    ) -> TrainingStatistics:
+        """Undo `to_tensors`."""
+        arrays = {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
+        standardizer = Standardizer(arrays.pop("mean"), arrays.pop("scale"), config)
+        return cls(standardizer, **arrays)
+
+
+def frozen_frames(static: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Tell which frames equal their predecessor.
+
+    Parameters
+    ----------
+    static : ndarray, (T, F)
+        Standardised static columns.
+
+    Returns
+    -------
+    ndarray of bool, (T,)
+        The first frame counts as moving.
+    """
+    frozen = np.zeros(len(static), dtype=bool)
+    frozen[1:] = np.abs(np.diff(static, axis=0)).max(1, initial=0.0) < FROZEN
+    return frozen
+
+
+def silent_frames(
+    static: npt.NDArray[np.floating], config: DescriptorConfig
+) -> npt.NDArray[np.bool_]:
+    """Tell which frames are silent: frozen, or mfcc0 below -2.5 standard deviations.
+
+    Parameters
+    ----------
+    static : ndarray, (T, F)
+        Standardised static columns.
+    config : DescriptorConfig
+        Without mfcc among its families only frozen frames count.
+
+    Returns
+    -------
+    ndarray of bool, (T,)
+    """
+    silent = frozen_frames(static)
+    if "mfcc0" in config.static_names:
+        silent |= static[:, config.static_names.index("mfcc0")] < SILENCE_SD
+    return silent
+
+
+def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistics:
+    """Fit the statistics of the complete frames of recordings of one configuration.
+
+    Parameters
+    ----------
+    sequences : sequence of DescriptorSequence
+        The training recordings, in an order that decides nothing but rounding.
+
+    Returns
+    -------
+    TrainingStatistics
+        Finite whatever the recordings: columns that never move get scale 1.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no complete frame, or the recordings differ in configuration.
+    """
+    if not any(s.complete.stop > s.complete.start for s in sequences):
+        raise ConfigurationError("no recording has a complete frame to learn from")
+    config = sequences[0].config
+    for sequence in sequences:
+        if sequence.config != config:
+            raise ConfigurationError(
+                f"{sequence.source}: its descriptors were extracted with other settings than "
+                f"those of {sequences[0].source}"
+            )
+    standardizer = Standardizer.fit((s.values[s.complete] for s in sequences), config)
+    columns = config.static_columns
+    moments = np.zeros((len(columns), len(columns)))
+    n_differences = 0
+    n_frames = sum(max(0, s.complete.stop - s.complete.start) for s in sequences)
+    stride = -(-n_frames // MAX_QUANTILE_FRAMES)
+    samples = []
+    for sequence in sequences:
+        static = standardizer.transform(sequence.values[sequence.complete])[:, columns]
+        samples.append(static[::stride].astype(np.float32))
+        silent = silent_frames(static, config)
+        differences = np.diff(static, axis=0)[~(silent[1:] | silent[:-1])]
+        moments += differences.T @ differences
+        n_differences += len(differences)
+    low, high = np.quantile(np.concatenate(samples), [TAIL, 1 - TAIL], axis=0).astype(np.float64)
+    covariance = shrunk_covariance(moments, n_differences)
+    return TrainingStatistics(
+        standardizer=standardizer,
+        whitening=np.linalg.inv(np.linalg.cholesky(covariance)),
+        difference_scale=np.sqrt(np.diag(covariance)),
+        low=low - BOUND_MARGIN,
+        high=high + BOUND_MARGIN,
+    )
+
+
+def shrunk_covariance(moments: Array, n: int) -> Array:
+    """Return the covariance of n vectors of mean 0, safe to invert.
+
+    Correlations are shrunk towards 0 by F / (n + F) but at least a thousandth: next to nothing on
+    hours of audio, most of the way on a handful of frames; standard deviations are at least `LOWEST_SCALE`.
+
+    Parameters
+    ----------
+    moments : ndarray, (F, F)
+        Sum of the outer products of the vectors.
+    n : int
+        Their number; 0 gives unit variances.
+    """
+    size = len(moments)
+    covariance = moments / n if n else np.eye(size)
+    scale = np.sqrt(np.diag(covariance))
+    safe = np.maximum(scale, LOWEST_SCALE)
+    kept = min(n / (n + size), MOST_KEPT)
+    correlation = kept * covariance / np.outer(safe, safe)
+    np.fill_diagonal(correlation, 1.0)
+    result: Array = correlation * np.outer(safe, safe)
+    return result

@@ -1,0 +1,108 @@
+"""`TransformerModel`: a bidirectional encoder of the window and a causal decoder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from desc.configuration import ModelConfig
+from desc.descriptors.config import DescriptorConfig
+from desc.models.attention import (
+    CrossBlock,
+    Rotations,
+    SelfBlock,
+    band_mask,
+    check_heads,
+    rotation,
+)
+from desc.models.base import Sizes
+from desc.models.blockwise import BlockwiseModel
+from desc.models.statistics import TrainingStatistics
+
+
+class TransformerModel(BlockwiseModel):
+    """`num_layers` encoder blocks and as many decoder blocks; positions are relative in all.
+
+    The first position is that of the window's first frame; the decoder, whose first input is
+    the window's last frame, counts on from there.
+    """
+
+    DEFAULTS: ClassVar[Sizes] = Sizes(
+        hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512
+    )
+
+    def __init__(
+        self,
+        model_config: ModelConfig,
+        descriptor_config: DescriptorConfig,
+        statistics: TrainingStatistics,
+    ) -> None:
+        super().__init__(model_config, descriptor_config, statistics)
+        sizes = self.sizes
+        check_heads(sizes.hidden_size, sizes.nhead)
+        width, nhead, inner = sizes.hidden_size, sizes.nhead, sizes.dim_feedforward
+        layers, dropout = range(sizes.num_layers), model_config.dropout
+        self.head_size = width // nhead
+        self.rotations = Rotations(self.head_size)
+        self.encoder_entry = nn.Linear(self.n_inputs, width)
+        self.encoder = nn.ModuleList(SelfBlock(width, nhead, inner, dropout) for _ in layers)
+        self.encoder_exit = nn.LayerNorm(width)
+        self.decoder_entry = nn.Linear(self.n_inputs, width)
+        self.decoder = nn.ModuleList(CrossBlock(width, nhead, inner, dropout) for _ in layers)
+        self.decoder_exit = nn.LayerNorm(width)
+
+    def turns(self, start: int, n_frames: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rotation of positions of the window and the forecast."""
+        return rotation(start, n_frames, self.head_size, like)
+
+    def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """Return keys and values of the window for each decoder block, and empty ones of its own.
+
+        A window of which nothing exists is seen as one empty frame.
+        """
+        n_rows, w, _ = inputs.shape
+        seen = valid.clone()
+        seen[:, -1] = True
+        mask = seen[:, None, None]
+        turn = self.turns(0, w, inputs)
+        x = self.encoder_entry(inputs)
+        for block in self.encoder:
+            x = block(x, turn, mask)
+        x = self.encoder_exit(x)
+        memory = {"seen": mask}
+        for i, block in enumerate(self.decoder):
+            memory[f"keys{i}"], memory[f"values{i}"] = block.cross.keys_values(x, turn)
+        return memory
+
+    def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
+        """Run the decoder over the given frames."""
+        n_frames = inputs.shape[1]
+        turn = self.turns(self.model_config.window_size - 1, n_frames, inputs)
+        mask = band_mask(valid, n_frames)
+        x = self.decoder_entry(inputs)
+        for i, block in enumerate(self.decoder):
+            cross = memory[f"keys{i}"], memory[f"values{i}"]
+            x = block.mix_memory(x, block.project(x, turn), mask, cross, memory["seen"], turn)
+        h: Tensor = self.decoder_exit(x)
+        return h
+
+    def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:
+        """Run the decoder over one frame, keeping its keys and values."""
+        turn = self.rotations.at(self.model_config.window_size - 1 + i, inputs)
+        x = self.decoder_entry(inputs)[:, None]
+        for layer, block in enumerate(self.decoder):
+            queries, key, value = block.project(x, turn)
+            if i == 0:
+                shape = (*key.shape[:2], self.horizon, self.head_size)
+                memory[f"own_keys{layer}"] = key.new_zeros(shape)
+                memory[f"own_values{layer}"] = key.new_zeros(shape)
+            keys, values = memory[f"own_keys{layer}"], memory[f"own_values{layer}"]
+            keys[:, :, i] = key[:, :, 0]
+            values[:, :, i] = value[:, :, 0]
+            own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
+            cross = memory[f"keys{layer}"], memory[f"values{layer}"]
+            x = block.mix_memory(x, own, None, cross, memory["seen"], turn)
+        h: Tensor = self.decoder_exit(x[:, 0])
+        return h

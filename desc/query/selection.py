@@ -1,0 +1,95 @@
+"""Unit selection: from candidate rows to units that are played in one piece.
+
+A selection method chooses one row per frame; `units_of_rows` makes units of them. The method here
+takes the nearest row of every frame by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.database import DescriptorDatabase
+from desc.query.search import Matches
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Consecutive frames of one file.
+
+    Attributes
+    ----------
+    first_row : int
+        Row of the database; the unit goes on with the rows after it.
+    n_frames : int
+        Length in frames.
+    onset_frame : int
+        Frame of the result at which it starts.
+    layer : int
+        Voice it belongs to; the units of a layer follow each other without gap.
+    cost : float
+        Sum over its frames of what choosing them cost: distances, and joins where a method
+        counts them.
+    """
+
+    first_row: int
+    n_frames: int
+    onset_frame: int
+    layer: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to be played: units in the order of layer and onset."""
+
+    units: tuple[Unit, ...]
+
+    @property
+    def n_frames(self) -> int:
+        """Length of the longest layer in frames."""
+        return max((unit.onset_frame + unit.n_frames for unit in self.units), default=0)
+
+
+def select_nearest(matches: Matches, database: DescriptorDatabase) -> Selection:
+    """Choose the nearest row of every frame; cost is the sum of their distances."""
+    return Selection(units_of_rows(matches.rows[:, 0], matches.distances[:, 0], database))
+
+
+def units_of_rows(
+    rows: npt.NDArray[np.int64],
+    costs: npt.NDArray[np.float64],
+    database: DescriptorDatabase,
+    *,
+    layer: int = 0,
+) -> tuple[Unit, ...]:
+    """Join frames whose rows follow each other in a file.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, (T,)
+        Row chosen for each frame.
+    costs : ndarray of float64, (T,)
+        What it cost.
+    database : DescriptorDatabase
+        Says which rows are neighbours: same file, and centres one hop apart.
+    layer : int
+        The layer of all units.
+    """
+    if not len(rows):
+        return ()
+    files, centres = database.file_index[rows], database.centre_samples[rows]
+    follows = (
+        (np.diff(rows) == 1)
+        & (np.diff(files) == 0)
+        & (np.diff(centres) == database.config.hop_length)
+    )
+    starts = np.concatenate([[0], np.flatnonzero(~follows) + 1])
+    lengths = np.diff(np.append(starts, len(rows)))
+    sums = np.add.reduceat(costs, starts)
+    return tuple(
+        Unit(int(rows[start]), int(length), int(start), layer, float(cost))
+        for start, length, cost in zip(starts, lengths, sums, strict=True)
+    )

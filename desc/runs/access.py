@@ -1,0 +1,67 @@
+"""Whether W&B may be spoken to: offline settings and keys, found without importing wandb."""
+
+from __future__ import annotations
+
+import configparser
+import netrc
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from desc.configuration import RunConfig
+
+# The address has changed between versions of wandb; a key for either is a key.
+_DEFAULT_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
+
+
+def _settings() -> dict[str, str]:
+    """Return what `wandb login` and `wandb offline` have written, the current folder's last."""
+    directory = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
+    found: dict[str, str] = {}
+    for path in (Path(directory).expanduser() / "settings", Path("wandb") / "settings"):
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read(path, "utf-8")
+            found |= dict(parser["default"]) if parser.has_section("default") else {}
+        except (configparser.Error, OSError, UnicodeDecodeError):
+            continue  # wandb treats a settings file it cannot read as empty, too
+    return found
+
+
+def _key_in_netrc(hosts: tuple[str, ...]) -> bool:
+    """Whether the netrc file holds a password for one of the hosts."""
+    named = os.environ.get("NETRC")
+    paths = [Path(named).expanduser()] if named else [Path("~/.netrc"), Path("~/_netrc")]
+    for path in paths:
+        try:
+            entries = netrc.netrc(path.expanduser())
+        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
+            continue
+        return any((entries.authenticators(host) or ("", "", ""))[2] for host in hosts)
+    return False
+
+
+def _has_key(settings: dict[str, str]) -> bool:
+    environment = os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")
+    if environment or settings.get("api_key"):
+        return True
+    url = os.environ.get("WANDB_BASE_URL") or settings.get("base_url", "")
+    return _key_in_netrc((urlsplit(url).netloc,) if url else _DEFAULT_HOSTS)
+
+
+def disabled() -> bool:
+    """Whether the user has switched W&B off altogether (`WANDB_MODE=disabled`)."""
+    return (os.environ.get("WANDB_MODE") or _settings().get("mode", "")) == "disabled"
+
+
+def offline_reason(run_config: RunConfig) -> str | None:
+    """Return why no W&B server is asked, in a few words, or None where it may be."""
+    if run_config.offline:
+        return "offline"
+    settings = _settings()
+    mode = os.environ.get("WANDB_MODE") or settings.get("mode", "")
+    if mode in ("offline", "dryrun", "disabled"):
+        return f"W&B is set to {mode}"
+    if not _has_key(settings):
+        return "no W&B API key; `wandb login` stores one"
+    return None

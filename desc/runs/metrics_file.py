@@ -1,0 +1,114 @@
+"""`metrics.csv`: one row per logged step, whole after a kill, columns as they come."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from desc.errors import StorageError
+from desc.files import write_text
+
+_FIRST_COLUMNS = ["step", "time"]
+
+
+def _parse(value: str) -> float | None:
+    """Return a cell as a number, None where it is empty."""
+    return float(value) if value else None
+
+
+def read_metrics(path: str | Path) -> list[dict[str, float]]:
+    """Return the rows of a `metrics.csv`, each with the columns it has a value for.
+
+    `step` counts optimiser steps (or whatever was logged), `time` is in seconds since 1970. A last
+    line cut off by a kill is left out.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be read or a cell is no number.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: cannot be read: {error}") from error
+    whole = text[: text.rfind("\n") + 1]
+    lines = csv.reader(io.StringIO(whole, newline=""))
+    names = next(lines, [])
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            cells = {name: _parse(cell) for name, cell in zip(names, line, strict=False)}
+        except ValueError as error:
+            raise StorageError(f"{path}: line {number} is damaged: {error}") from error
+        rows.append({name: cell for name, cell in cells.items() if cell is not None})
+    return rows
+
+
+class MetricsFile:
+    """Appends rows to a `metrics.csv`; each is in the file when `append` returns.
+
+    A column that turns up later widens the file, which is then written anew at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    last_step : int, optional
+        Keep the rows there are up to this step only: those after the step a run resumes from will
+        be written again. By default all.
+    """
+
+    def __init__(self, path: Path, *, last_step: int | None = None) -> None:
+        self.path = path
+        self._stream: TextIO | None = None
+        self._names = list(_FIRST_COLUMNS)
+        self.rows = read_metrics(path) if path.is_file() else []
+        if last_step is not None:
+            self.rows = [row for row in self.rows if row.get("step", 0) <= last_step]
+        self._write_anew(self.rows)
+
+    def append(self, metrics: Mapping[str, float], step: int) -> dict[str, float]:
+        """Add one row and return it: `step`, `time` (seconds since 1970) and the metrics."""
+        row = {"step": float(step), "time": round(time.time(), 3)}
+        row |= {name: float(value) for name, value in metrics.items() if name not in row}
+        if set(row) <= set(self._names):
+            try:
+                self._open().write(self._line(row))
+                self._open().flush()
+            except OSError as error:
+                raise StorageError(f"{self.path}: cannot be written: {error}") from error
+        else:
+            self.close()
+            self._write_anew([*read_metrics(self.path), row])
+        return row
+
+    def close(self) -> None:
+        """Close the file; a later `append` opens it again."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _open(self) -> TextIO:
+        if self._stream is None:
+            self._stream = self.path.open("a", encoding="utf-8", newline="")
+        return self._stream
+
+    def _line(self, row: Mapping[str, Any]) -> str:
+        """Return a row as one line of CSV, numbers in their shortest exact form."""
+        row = {**row, "step": int(row["step"])}
+        return _csv_line([row.get(name, "") for name in self._names])
+
+    def _write_anew(self, rows: list[dict[str, float]]) -> None:
+        for row in rows:
+            self._names += [name for name in row if name not in self._names]
+        write_text(self.path, _csv_line(self._names) + "".join(map(self._line, rows)))
+
+
+def _csv_line(cells: list[Any]) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()

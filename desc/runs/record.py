@@ -1,0 +1,254 @@
+"""`RunRecord`: what is known about a run, and its files."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+import zipfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import desc
+from desc.configuration import ModelConfig, TrainConfig, check_choice, from_dict, to_dict
+from desc.descriptors.config import DescriptorConfig
+from desc.errors import CheckpointError, ConfigurationError
+from desc.files import replacing, write_json
+
+RUN_FILE = "run.json"
+STATISTICS_FILE = "statistics.npz"
+METRICS_FILE = "metrics.csv"
+CONFIG_FILE = "config.json"
+UPLOAD_FILE = "upload.json"
+CHECKPOINTS = ("checkpoints/last.ckpt", "checkpoints/best.ckpt")
+FORMAT, VERSION = "desc-run", 1
+STATUSES = ("running", "finished", "stopped", "failed")
+
+_PACKAGES = ("torch", "librosa", "numpy", "pytorch-lightning", "wandb")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and those that decide a result."""
+    found = {"python": platform.python_version(), "desc": desc.__version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def run_files(folder: Path) -> list[str]:
+    """Return the names of a run's files that exist, relative to its folder."""
+    names = (RUN_FILE, METRICS_FILE, STATISTICS_FILE, *CHECKPOINTS)
+    return [name for name in names if (folder / name).is_file()]
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A trained run: its settings, its figures and the folder that holds its files.
+
+    The folder holds `run.json` (this record), `statistics.npz` (arrays, see `save_arrays`),
+    `metrics.csv` (the log) and `checkpoints/{last,best}.ckpt`. It may be moved or copied.
+
+    Attributes
+    ----------
+    run_id : str
+        8 of a-z0-9.
+    folder : Path
+        Where the record was read from.
+    metrics : dict of str to float
+        Final figures; NaN where one could not be computed.
+    training_files, validation_files : dict of str to str
+        Content digest → path relative to the folder of recordings.
+    created : str
+        ISO 8601, UTC.
+    versions : dict of str to str
+        See `versions`.
+    schedule : dict
+        The schedule of the learning rate as it was fixed at the start, plain JSON values.
+    offline : bool
+        Whether the run was made without a W&B server; `uploaded` tells whether it was sent since.
+    status : str
+        running, finished, stopped (by a limit or the user) or failed.
+    checkpoint_file : Path, optional
+        The one checkpoint to use, where the run was named by a checkpoint.
+    """
+
+    run_id: str
+    folder: Path
+    descriptor_config: DescriptorConfig
+    model_config: ModelConfig
+    train_config: TrainConfig
+    metrics: dict[str, float] = field(default_factory=dict)
+    training_files: dict[str, str] = field(default_factory=dict)
+    validation_files: dict[str, str] = field(default_factory=dict)
+    created: str = field(default_factory=now)
+    versions: dict[str, str] = field(default_factory=versions)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    offline: bool = True
+    status: str = "finished"
+    project: str = "descriptor_model"
+    entity: str | None = None
+    checkpoint_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("status", self.status, STATUSES)
+
+    def save(self) -> None:
+        """Write `run.json` into the run's folder, at once."""
+        write_json(self.folder / RUN_FILE, self._to_dict(), indent=2)
+
+    def _to_dict(self) -> dict[str, Any]:
+        figures = {k: float(v) if math.isfinite(v) else None for k, v in self.metrics.items()}
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "run_id": self.run_id,
+            "project": self.project,
+            "entity": self.entity,
+            "created": self.created,
+            "status": self.status,
+            "offline": self.offline,
+            "descriptor_config": to_dict(self.descriptor_config),
+            "model_config": to_dict(self.model_config),
+            "train_config": to_dict(self.train_config),
+            "metrics": figures,
+            "schedule": self.schedule,
+            "training_files": self.training_files,
+            "validation_files": self.validation_files,
+            "versions": self.versions,
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> RunRecord:
+        """Read the record of the run in `folder`.
+
+        Raises
+        ------
+        CheckpointError
+            If `run.json` is missing, damaged, of another program or of a newer format.
+        """
+        path = folder / RUN_FILE
+        content = _read_run_file(path)
+        try:
+            return cls._from_dict(content, folder)
+        except (ConfigurationError, KeyError, TypeError, AttributeError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
+
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any], folder: Path) -> RunRecord:
+        metrics = {k: math.nan if v is None else float(v) for k, v in content["metrics"].items()}
+        return cls(
+            run_id=content["run_id"],
+            folder=folder,
+            descriptor_config=from_dict(DescriptorConfig, content["descriptor_config"]),
+            model_config=from_dict(ModelConfig, content["model_config"]),
+            train_config=from_dict(TrainConfig, content["train_config"]),
+            metrics=metrics,
+            training_files=dict(content["training_files"]),
+            validation_files=dict(content["validation_files"]),
+            created=content["created"],
+            versions=dict(content["versions"]),
+            schedule=dict(content["schedule"]),
+            offline=content["offline"],
+            status=content["status"],
+            project=content["project"],
+            entity=content["entity"],
+        )
+
+    def checkpoint(self, which: str = "best") -> Path:
+        """Return the path of the `best` checkpoint (else the last one), or of the `last`.
+
+        Raises
+        ------
+        CheckpointError
+            If the run has none.
+        """
+        check_choice("which", which, ("best", "last"))
+        if self.checkpoint_file is not None:
+            return self.checkpoint_file
+        names = ("best", "last") if which == "best" else ("last",)
+        for name in names:
+            path = self.folder / "checkpoints" / f"{name}.ckpt"
+            if path.is_file():
+                return path
+        raise CheckpointError(
+            f"{self.folder}: run {self.run_id} ({self.status}) has no checkpoint "
+            + " or ".join(f"checkpoints/{name}.ckpt" for name in names)
+        )
+
+    def save_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Write arrays of any shape and plain type to `statistics.npz`, at once."""
+        path = self.folder / STATISTICS_FILE
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise CheckpointError(f"{path}: array {name} must hold plain numbers")
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+    def load_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of `statistics.npz`, read-only; nothing is unpickled.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or damaged.
+        """
+        path = self.folder / STATISTICS_FILE
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as e:
+            raise CheckpointError(f"{path}: cannot be read: {e}") from e
+        for array in arrays.values():
+            array.flags.writeable = False
+        return arrays
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings in one dictionary, as W&B shows them: one spelling everywhere."""
+        configs = (self.descriptor_config, self.model_config, self.train_config)
+        return {name: value for config in configs for name, value in to_dict(config).items()}
+
+    @property
+    def uploaded(self) -> str | None:
+        """`entity/project/id` where the files were seen whole on the W&B server, or None."""
+        try:
+            content = json.loads((self.folder / UPLOAD_FILE).read_text("utf-8"))
+            return str(content["path"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _read_run_file(path: Path) -> dict[str, Any]:
+    """Return the content of a `run.json` whose format and version are known."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not the record of a run (format must be {FORMAT!r})")
+    version = content.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise CheckpointError(f"{path}: damaged: version={version!r} must be a positive integer")
+    if version > VERSION:
+        raise CheckpointError(
+            f"{path}: version={version} is newer than this program knows "
+            f"(up to {VERSION}); update the package"
+        )
+    return content

@@ -1,0 +1,175 @@
+"""The manifest: which content a path held when it was last read, in SQLite.
+
+Everything in it can be found again by reading files. So a damaged manifest is thrown away and
+begun anew, and one that cannot be written or stays locked costs time, not results. It keeps a
+rollback journal rather than a write-ahead log: that also works in home folders on a network.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+R = TypeVar("R")
+K = TypeVar("K")
+
+VERSION = 1
+TIMEOUT_S = 30.0  # to wait for another process, whose transactions last milliseconds
+MAX_VARIABLES = 500  # per statement; SQLite's own limit is 999 in old versions
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS files (
+    path BLOB, size INTEGER, mtime_ns INTEGER, digest TEXT NOT NULL,
+    PRIMARY KEY (path, size, mtime_ns)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (
+    digest TEXT, decoder TEXT, reason TEXT NOT NULL, PRIMARY KEY (digest, decoder)
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as the system describes it; while this stays the same, so does the content.
+
+    Attributes
+    ----------
+    path : bytes
+        Absolute path as the system spells it, which need not be text.
+    size : int
+        Length in bytes.
+    mtime_ns : int
+        Time of the last change in nanoseconds.
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: str | Path) -> FileState:
+        """Return the state of the file at `path`; symbolic links are followed."""
+        status = os.stat(path)
+        return cls(os.fsencode(os.path.abspath(path)), status.st_size, status.st_mtime_ns)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file is still there, unchanged."""
+        try:
+            return FileState.of(os.fsdecode(self.path)) == self
+        except OSError:
+            return False
+
+
+class Manifest:
+    """Rows (path, size, mtime) → digest, and contents that cannot be decoded.
+
+    Each call opens the database and closes it again, so that an object may be used in threads
+    and sent to other processes. Nothing is created before there is something to remember.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def digests(self, states: Iterable[FileState]) -> dict[FileState, str]:
+        """Return the digests of those files that are known in exactly this state."""
+        wanted = set(states)
+        statement = "SELECT path, size, mtime_ns, digest FROM files WHERE path IN ({})"
+        rows = self._select(statement, [state.path for state in wanted])
+        known = {FileState(path, size, mtime): digest for path, size, mtime, digest in rows}
+        return {state: digest for state, digest in known.items() if state in wanted}
+
+    def remember(self, digests: dict[FileState, str]) -> None:
+        """Keep the digests of files. Earlier states stay, for `prune` to find what was theirs."""
+        rows = [(s.path, s.size, s.mtime_ns, digest) for s, digest in digests.items()]
+        self._change("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", rows)
+
+    def failures(self, digests: Iterable[str], decoder: str) -> dict[str, str]:
+        """Return why contents could not be decoded by this version of the decoder."""
+        statement = "SELECT digest, decoder, reason FROM failures WHERE digest IN ({})"
+        rows = self._select(statement, list(dict.fromkeys(digests)))
+        return {digest: reason for digest, version, reason in rows if version == decoder}
+
+    def remember_failure(self, digest: str, decoder: str, reason: str) -> None:
+        """Keep why a content cannot be decoded."""
+        row = (digest, decoder, reason)
+        self._change("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", [row])
+
+    def all_files(self) -> dict[FileState, str]:
+        """Return every file ever seen, with its digest."""
+        rows = self._select("SELECT path, size, mtime_ns, digest FROM files", None)
+        return {FileState(path, size, mtime): digest for path, size, mtime, digest in rows}
+
+    def forget(self, states: Sequence[FileState], digests: Sequence[str]) -> None:
+        """Drop files, and failures of contents."""
+        statement = "DELETE FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        self._change(statement, [(s.path, s.size, s.mtime_ns) for s in states])
+        self._change("DELETE FROM failures WHERE digest = ?", [(d,) for d in digests])
+
+    def _select(self, statement: str, keys: Sequence[object] | None) -> list[tuple]:  # type: ignore[type-arg]
+        """Run a query; `{}` in it takes as many question marks as there are keys."""
+
+        def run(connection: sqlite3.Connection) -> list[tuple]:  # type: ignore[type-arg]
+            if keys is None:
+                return connection.execute(statement).fetchall()
+            rows = []
+            for part in _batches(keys, MAX_VARIABLES):
+                marks = ",".join("?" * len(part))
+                rows += connection.execute(statement.format(marks), part).fetchall()
+            return rows
+
+        return self._run(run, []) if self.path.exists() else []
+
+    def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        def run(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany(statement, rows)
+
+        if rows:
+            self._run(run, None)
+
+    def _run(self, action: Callable[[sqlite3.Connection], R], otherwise: R) -> R:
+        for _ in range(2):
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with closing(sqlite3.connect(self.path, timeout=TIMEOUT_S)) as connection:
+                    self._prepare(connection)
+                    return action(connection)
+            except (sqlite3.OperationalError, OSError):
+                # Locked too long, read-only or disk full: what is not known here is read again.
+                return otherwise
+            except sqlite3.DatabaseError:
+                self._discard()
+        return otherwise
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(SCHEMA)
+        elif version != VERSION:
+            raise sqlite3.DatabaseError(f"{self.path}: format {version} is not {VERSION}")
+
+    def _discard(self) -> None:
+        """Remove a damaged database, its journal first: a new one must not inherit it."""
+        # Where that is not allowed, or another process has it open on Windows, the manifest is
+        # of no use now, and is tried again at the next call.
+        with suppress(OSError):
+            for suffix in ("-journal", "-wal", "-shm", ""):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+
+def _batches(items: Sequence[K], size: int) -> Iterator[Sequence[K]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

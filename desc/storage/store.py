@@ -1,0 +1,286 @@
+"""`DescriptorStore`: what was once computed from a recording, found again by its content."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import desc
+from desc.configuration import Progress, to_dict
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import AudioError, StorageError
+from desc.storage import maintenance
+from desc.storage.arrays import StoredArray, read_array, write_array
+from desc.storage.decoded import seekable_copy
+from desc.storage.identity import identify
+from desc.storage.layout import FORMAT_VERSION, PACKED, Layout, digests_of
+from desc.storage.maintenance import CacheSummary, Removed
+from desc.storage.manifest import Manifest
+
+Values = npt.NDArray[np.float32]
+
+MAX_OPEN = 64
+"""Sequences opened from a file each; more of them are views of one packed file. A memory map
+holds a file handle for as long as it lives, of which a process has about a thousand."""
+PACKED_DAYS = 30.0  # a packed view not used for so long is of a folder as it once was
+
+
+def default_cache_dir() -> Path:
+    """Return `$DESC_CACHE`, else the platform's cache folder for this program."""
+    named = os.environ.get("DESC_CACHE", "")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("descriptor-transformer", appauthor=False))
+
+
+class DescriptorStore:
+    """The cache: descriptors keyed by content and settings, decoded audio, packed views.
+
+    Several processes may use one at a time. Files appear whole, under names that say all their
+    content depends on; a damaged one counts as absent. Nothing is created before it is needed.
+
+    Parameters
+    ----------
+    cache_dir : path, optional
+        The folder; by default `default_cache_dir()`.
+    """
+
+    def __init__(self, cache_dir: str | Path | None = None) -> None:
+        folder = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
+        self.cache_dir = Path(os.path.abspath(folder))
+        self.layout = Layout(self.cache_dir)
+        self.manifest = Manifest(self.cache_dir / "manifest.sqlite")
+
+    def digest(self, path: str | Path) -> str:
+        """Return the digest of a file's content, which is read only where the file changed.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be read.
+        """
+        (result,) = self.identify([path])
+        if isinstance(result, AudioError):
+            raise result
+        return result
+
+    def identify(
+        self, paths: Sequence[str | Path], *, jobs: int = 1, progress: Progress | None = None
+    ) -> list[str | AudioError]:
+        """Return the digest of each file, or why it cannot be read.
+
+        Parameters
+        ----------
+        paths : sequence of path
+            The files.
+        jobs : int
+            Files read at a time; -1: one per core.
+        progress : callable, optional
+            Called as progress("identify", done, total) for the files that must be read.
+        """
+        return identify(paths, self.manifest, jobs, progress)
+
+    def failures(self, digests: Iterable[str]) -> dict[str, str]:
+        """Return, of these contents, those known not to be decodable, with the reason."""
+        return self.manifest.failures(digests, _decoder_version())
+
+    def remember_failure(self, digest: str, reason: str) -> None:
+        """Keep that a content cannot be decoded, for as long as the decoder is the same."""
+        self.manifest.remember_failure(digest, _decoder_version(), reason)
+
+    def load(self, digest: str, config: DescriptorConfig, source: str) -> DescriptorSequence | None:
+        """Return the descriptors of a content, or None where they are not (soundly) stored.
+
+        Parameters
+        ----------
+        digest : str
+            Digest of the recording's bytes.
+        config : DescriptorConfig
+            Settings of extraction.
+        source : str
+            What the sequence shall call the recording.
+        """
+        path = self.layout.descriptors(digest, config)
+        stored = read_array(path, verify=True)
+        if stored is None or not _is_shard(stored, digest, config):
+            return None
+        maintenance.touch(path)
+        n_samples = stored.about["n_samples"]
+        return DescriptorSequence(stored.values, config, source, digest, n_samples)
+
+    def save(self, sequence: DescriptorSequence) -> None:
+        """Keep the descriptors of a recording.
+
+        Raises
+        ------
+        StorageError
+            If the cache cannot be written.
+        """
+        config, values = sequence.config, sequence.values
+        about = {"digest": sequence.digest, "n_samples": sequence.n_samples}
+        path = self.layout.descriptors(sequence.digest, config)
+        write_array(path, [values], (len(values), config.n_columns), about | _about(config))
+
+    def missing(self, digests: Sequence[str], config: DescriptorConfig) -> list[str]:
+        """Return those contents whose descriptors are not (soundly) stored, each once."""
+        if len(digests) > MAX_OPEN and self._open_packed(digests, config) is not None:
+            return []
+        return [d for d in dict.fromkeys(digests) if self.load(d, config, d) is None]
+
+    def load_all(
+        self, digests: Sequence[str], config: DescriptorConfig, sources: Sequence[str]
+    ) -> list[DescriptorSequence]:
+        """Return the descriptors of contents that are stored, in the order given.
+
+        Raises
+        ------
+        StorageError
+            If one of them is not stored.
+        """
+        if len(digests) <= MAX_OPEN:
+            pairs = zip(digests, sources, strict=True)
+            return [self._load_present(digest, config, source) for digest, source in pairs]
+        packed = self._open_packed(digests, config) or self._pack_stored(digests, config)
+        for digest in set(digests):  # used as well: the packed view is gone when the folder changes
+            maintenance.touch(self.layout.descriptors(digest, config))
+        sequences, start = [], 0
+        for source, (digest, n_frames, n_samples) in zip(
+            sources, packed.about["files"], strict=True
+        ):
+            rows = packed.values[start : start + n_frames]
+            sequences.append(DescriptorSequence(rows, config, source, digest, n_samples))
+            start += n_frames
+        return sequences
+
+    def packed(self, sequences: Sequence[DescriptorSequence]) -> Values:
+        """Return the descriptors of several recordings, one behind the other, memory-mapped.
+
+        Parameters
+        ----------
+        sequences : sequence of DescriptorSequence
+            At least one, all of the same configuration.
+
+        Returns
+        -------
+        ndarray of float32, (N, D)
+            Read-only.
+
+        Raises
+        ------
+        StorageError
+            If the cache cannot be written.
+        """
+        digests, config = [s.digest for s in sequences], sequences[0].config
+        stored = self._open_packed(digests, config)
+        if stored is None:
+            files = [(s.digest, len(s), s.n_samples) for s in sequences]
+            stored = self._pack(files, (s.values for s in sequences), config)
+        return stored.values
+
+    def audio_path(self, path: str | Path, digest: str, sample_rate: int) -> Path:
+        """Return a file with a recording's sound at `sample_rate` that is fast to seek in.
+
+        That is the recording itself where it is uncompressed and of that rate, else a float WAV
+        (RF64 beyond 4 GB) in the cache with all its channels, decoded and resampled once by the
+        resampler of extraction, block by block.
+
+        Parameters
+        ----------
+        path : path
+            The recording.
+        digest : str
+            Digest of its content when it was analysed. A recording that is still there is decoded
+            as it is now; of one that is gone, the copy made of this content is used.
+        sample_rate : int
+            In Hz.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read.
+        """
+        return seekable_copy(Path(path), digest, sample_rate, self.layout, self.digest)
+
+    def summary(self) -> CacheSummary:
+        """Return what the cache holds."""
+        return maintenance.summarize(self.layout, self.manifest)
+
+    def limit(self, max_bytes: int) -> Removed:
+        """Remove what was used longest ago until the cache holds at most `max_bytes`."""
+        return maintenance.limit(self.layout, max_bytes)
+
+    def prune(self) -> Removed:
+        """Remove what belongs to files that are gone or changed, and what killed writers left."""
+        return maintenance.prune(self.layout, self.manifest)
+
+    def _load_present(
+        self, digest: str, config: DescriptorConfig, source: str
+    ) -> DescriptorSequence:
+        sequence = self.load(digest, config, source)
+        if sequence is None:
+            raise StorageError(
+                f"{self.layout.descriptors(digest, config)}: the descriptors of {source} are "
+                "gone; was the cache emptied just now? run the command again"
+            )
+        return sequence
+
+    def _open_packed(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray | None:
+        path = self.layout.packed(digests, config)
+        stored = read_array(path, verify=False)  # written from what was verified
+        if stored is None or digests_of(stored.about) != tuple(digests):
+            return None
+        maintenance.touch(path)
+        return stored
+
+    def _pack_stored(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray:
+        """Pack contents that are stored, opening one at a time."""
+        sizes = {}
+        for digest in dict.fromkeys(digests):
+            sequence = self._load_present(digest, config, digest)
+            sizes[digest] = (digest, len(sequence), sequence.n_samples)
+        blocks = (self._load_present(digest, config, digest).values for digest in digests)
+        return self._pack([sizes[digest] for digest in digests], blocks, config)
+
+    def _pack(
+        self,
+        files: list[tuple[str, int, int]],
+        blocks: Iterable[Values],
+        config: DescriptorConfig,
+    ) -> StoredArray:
+        digests = [digest for digest, _, _ in files]
+        shape = (sum(n_frames for _, n_frames, _ in files), config.n_columns)
+        path = self.layout.packed(digests, config)
+        write_array(path, blocks, shape, {"files": files} | _about(config))
+        maintenance.remove(maintenance.unused_for(self.layout.folder(PACKED), PACKED_DAYS))
+        stored = self._open_packed(digests, config)
+        if stored is None:
+            raise StorageError(f"{path}: cannot be read back; is the disk full or damaged?")
+        return stored
+
+
+def _is_shard(stored: StoredArray, digest: str, config: DescriptorConfig) -> bool:
+    about = stored.about
+    return (
+        about.get("digest") == digest
+        and about.get("config") == to_dict(config)
+        and isinstance(about.get("n_samples"), int)
+        and stored.values.shape[1] == config.n_columns
+    )
+
+
+def _about(config: DescriptorConfig) -> dict[str, Any]:
+    return {"format": FORMAT_VERSION, "config": to_dict(config), "names": list(config.names)}
+
+
+def _decoder_version() -> str:
+    """Return what decides, besides its content, whether a recording can be decoded."""
+    return f"desc {desc.__version__}, soundfile {importlib.metadata.version('soundfile')}"

@@ -1,0 +1,120 @@
+"""The linear baseline of a run, what evaluation needs of its recordings, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.descriptors.sequence import DescriptorSequence
+from desc.metrics import WINDOW_LENGTH, window_features
+from desc.models.base import DescriptorModel
+from desc.models.statistics import silent_frames
+from desc.models.var import VectorAutoregression
+from desc.training.datamodule import comparable_frames, standardised
+
+Array = npt.NDArray[np.float64]
+VAR_PREFIX = "var_"  # of the regression's arrays in statistics.npz
+DETERMINISTIC = "mse"  # the head whose score is a squared error and no density
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """What the training recordings say without a network.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+        For `statistics.npz`: `window_mean`, `window_spread` (3F,) and `window_covariance`
+        (3F, 3F) of `desc.metrics.window_features` over the training recordings; and `var_…`, the
+        arrays of the linear baseline.
+    loss : float
+        The baseline's mean score of the validation frames that count, in the unit of the model's
+        own: nats per frame, or half a squared error for the head `mse`; NaN where it has none.
+    """
+
+    arrays: dict[str, Array]
+    loss: float
+
+
+def fit_baseline(
+    training: Sequence[DescriptorSequence],
+    validation: Sequence[DescriptorSequence],
+    model: DescriptorModel,
+) -> Baseline:
+    """Fit the linear baseline on the training recordings and score the validation recordings."""
+    statistics = model.statistics
+    statics = [standardised(s, model) for s in training]
+    var = VectorAutoregression.fit(statics, statistics.low, statistics.high)
+    arrays = {VAR_PREFIX + name: array for name, array in var.to_arrays().items()}
+    features = _features(statics, model)
+    arrays |= {
+        "window_mean": features.mean(0),
+        "window_spread": features.std(0),
+        "window_covariance": np.atleast_2d(np.cov(features, rowvar=False, bias=True)),
+    }
+    scores = [
+        _scores(var, standardised(s, model), model)[counted[var.order :]]
+        for s, counted in zip(validation, comparable_frames(validation, model), strict=True)
+    ]
+    every = np.concatenate(scores)
+    return Baseline(arrays, float(every.mean()) if len(every) else math.nan)
+
+
+def _scores(var: VectorAutoregression, x: Array, model: DescriptorModel) -> Array:
+    """Return the baseline's score of each frame of x (T, F) from the first it can predict."""
+    if len(x) <= var.order:
+        return np.zeros(0)
+    if model.model_config.head == DETERMINISTIC:
+        squared: Array = 0.5 * ((x[var.order :] - var.predict(x)) ** 2).sum(1)
+        return squared
+    return var.nll(x)
+
+
+def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
+    """Return the features of the training windows without silence, or of all where there is none.
+
+    Recordings shorter than a window are one window, so that there always is one.
+    """
+    kept, every = [], []
+    for x in statics:
+        length = min(WINDOW_LENGTH, len(x))
+        features = window_features(x, length)
+        silent = silent_frames(x, model.descriptor_config)
+        starts = np.arange(len(features)) * max(1, length // 2)
+        sounding = [not silent[start : start + length].any() for start in starts]
+        every.append(features)
+        kept.append(features[np.array(sounding, dtype=bool)])
+    return np.concatenate(kept if any(map(len, kept)) else every)
+
+
+def verdict(loss: float, baseline: float, head: str) -> str:
+    """Say in plain words how a model compares with the linear baseline.
+
+    Parameters
+    ----------
+    loss, baseline : float
+        Mean scores of the same frames of the validation recordings, one frame ahead.
+    head : str
+        Decides the unit.
+    """
+    unit = "half squared error" if head == DETERMINISTIC else "nats"
+    figures = f"{loss:.2f} against {baseline:.2f} {unit} per frame (lower is better)"
+    if math.isnan(baseline):
+        return (
+            "the validation recordings are too short or too still to compare the model with the "
+            "linear baseline (VAR)"
+        )
+    if round(loss, 2) < round(baseline, 2):
+        return (
+            "one frame ahead, the model predicts the validation recordings better than the linear "
+            f"baseline (VAR): {figures}"
+        )
+    how = "worse than" if round(loss, 2) > round(baseline, 2) else "only as well as"
+    return (
+        f"one frame ahead, the model predicts the validation recordings {how} the linear baseline "
+        f"(VAR): {figures}; more recordings or a longer training may help"
+    )

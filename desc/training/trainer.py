@@ -1,0 +1,215 @@
+"""Lightning as this package uses it: one device, one pass, silent; and how fast a model is."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from desc.configuration import TrainConfig
+from desc.errors import ConfigurationError
+from desc.models.base import DescriptorModel
+from desc.runs import RunLog
+from desc.training.callbacks import StepCounter, validation_loss
+from desc.training.datamodule import RecordingsDataModule
+from desc.training.ending import Clock
+from desc.training.lightning_module import DescriptorTraining
+from desc.training.schedule import Schedule, Speed
+from desc.training.state import TrainingState, preserved_randomness
+from desc.training.windows import Batch, ValidationBatches
+
+TRIAL_STEPS = 12  # that a speed is measured on
+TRIAL_WARMUP = 2  # of these are not counted, if there are more
+TRIAL_S = 1.0  # after which no further step is tried
+TRIAL_BATCHES = 4  # of validation
+LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning", "torch.utilities")
+
+
+class RunLogger(Logger):
+    """Passes what Lightning logs to a `RunLog`."""
+
+    def __init__(self, log: RunLog) -> None:
+        super().__init__()
+        self._log = log
+
+    @property
+    def name(self) -> str:
+        """The program."""
+        return "desc"
+
+    @property
+    def version(self) -> str:
+        """The run id."""
+        return self._log.run_id
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write a row."""
+        self._log.log(metrics, step or 0)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the run's settings are logged when it starts."""
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning from talking: what the user should know, this package says."""
+    loggers = [logging.getLogger(name) for name in LIGHTNING_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for module in (r"pytorch_lightning(\..*)?", r"lightning_fabric(\..*)?"):
+                warnings.filterwarnings("ignore", module=module)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def build_trainer(
+    training: TrainConfig,
+    folder: Path,
+    callbacks: Sequence[pl.Callback],
+    logger: Logger | None = None,
+) -> pl.Trainer:
+    """Return a trainer of one pass on one device.
+
+    Raises
+    ------
+    ConfigurationError
+        If this machine lacks the accelerator, or it lacks the precision.
+    """
+    if training.devices not in ("1", "auto"):
+        raise ConfigurationError(f"devices={training.devices!r} must be 1: a run has one device")
+    try:
+        return pl.Trainer(
+            accelerator=training.accelerator,
+            devices=1,
+            precision=training.precision,  # type: ignore[arg-type]
+            max_epochs=1,
+            gradient_clip_val=training.gradient_clip or None,
+            gradient_clip_algorithm="norm",
+            callbacks=list(callbacks),
+            logger=logger or False,
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigurationError(
+            f"accelerator={training.accelerator!r} with precision={training.precision!r} is not "
+            f"possible here: {error}"
+        ) from error
+
+
+def run_trainer(
+    trainer: pl.Trainer,
+    module: DescriptorTraining,
+    data: RecordingsDataModule,
+    checkpoint: Path | None = None,
+) -> None:
+    """Fit; what interrupts is raised as KeyboardInterrupt, which Lightning turns into an exit."""
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error.__context__
+        raise
+    finally:
+        if in_main and handler is not None:
+            signal.signal(signal.SIGINT, handler)  # Lightning leaves Ctrl-C without effect
+
+
+class Stopwatch(pl.Callback):
+    """Measures the steps of a trial, and a validation after them.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns seconds.
+    validation : ValidationBatches
+    """
+
+    def __init__(self, clock: Clock, validation: ValidationBatches) -> None:
+        self.clock = clock
+        self.validation = validation
+        self.times: list[float] = []  # when the trial began, and after each step
+        self.validation_s = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Begin."""
+        self.times.append(self.clock())
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Batch,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Take the time once the device has done the step."""
+        _wait_for(trainer.strategy.root_device)
+        self.times.append(self.clock())
+        if len(self.times) > TRIAL_WARMUP and self.times[-1] - self.times[0] >= TRIAL_S:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Validate on some batches."""
+        assert isinstance(module, DescriptorTraining)
+        some = copy.copy(self.validation)
+        some.rows = some.rows[: TRIAL_BATCHES * some.batch_size]
+        began = self.clock()
+        validation_loss(trainer, module, some)
+        self.validation_s = (self.clock() - began) * len(self.validation) / len(some)
+
+    @property
+    def step_s(self) -> float:
+        """Mean seconds of a step, the first ones left out."""
+        times = self.times[min(TRIAL_WARMUP, len(self.times) - 2) :]
+        return (times[-1] - times[0]) / (len(times) - 1)
+
+
+def measure_speed(
+    model: DescriptorModel,
+    data: RecordingsDataModule,
+    training: TrainConfig,
+    folder: Path,
+    clock: Clock,
+) -> Speed:
+    """Train a copy for a few steps and throw it away; the random state is left as it was."""
+    steps = min(TRIAL_STEPS, sum(data.steps_per_epoch(min(training.epochs, TRIAL_STEPS))))
+    schedule = Schedule(steps, training.learning_rate)
+    module = DescriptorTraining(copy.deepcopy(model), schedule, training.weight_decay)
+    stopwatch = Stopwatch(clock, data.validation)
+    trainer = build_trainer(training, folder, [StepCounter(), stopwatch])
+    data.begin(TrainingState(), steps)
+    with preserved_randomness():
+        run_trainer(trainer, module, data)
+    return Speed(stopwatch.step_s, stopwatch.validation_s)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Return when the device has done what it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

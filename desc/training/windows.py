@@ -1,0 +1,304 @@
+"""Items of recordings, gathered by index from one tensor of all their frames.
+
+An item is the frames [s - lookback, s + horizon) of one recording, of which the last `horizon`
+are scored. What reaches beyond the recording is masked, never filled from its neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+OFFSETS, ORDER, SPARE = 0, 1, 2  # streams of random numbers, so that none depends on another
+
+
+class Batch(NamedTuple):
+    """Some items, and the place of the batch in its epoch.
+
+    Attributes
+    ----------
+    frames : Tensor (B, lookback + horizon, F)
+        Static columns, raw units; zeros or a neighbour's frames where not valid.
+    valid : Tensor of bool (B, lookback + horizon)
+        Where the frames are the recording's.
+    scored : Tensor of bool (B, horizon)
+        Which of the last frames count.
+    epoch, index : int
+        Passes before this one, batches before this one in it.
+    is_last : bool
+        Whether the pass ends with this batch.
+    """
+
+    frames: Tensor
+    valid: Tensor
+    scored: Tensor
+    epoch: int = 0
+    index: int = 0
+    is_last: bool = False
+
+
+class FrameTable:
+    """The frames of all recordings in one tensor, and the gathering of items from it.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray, (C, F) each
+        Static columns of the complete frames, raw units, at least one frame each.
+    lookback : int
+        Frames an item holds before its first scored frame, at least 1.
+    horizon : int
+        Frames an item scores.
+
+    Attributes
+    ----------
+    begins, lengths : ndarray of int64, (n_recordings,)
+        First row and number of rows of each recording; N = Σ lengths.
+    """
+
+    def __init__(
+        self, recordings: Sequence[npt.NDArray[np.float32]], lookback: int, horizon: int
+    ) -> None:
+        self.lookback, self.horizon = lookback, horizon
+        self.lengths = np.array([len(x) for x in recordings], dtype=np.int64)
+        ends = np.cumsum(self.lengths)
+        self.begins = ends - self.lengths
+        n_features = recordings[0].shape[1]
+        # Room for an item that begins before the first row or ends after the last one.
+        self.frames = torch.zeros(lookback + int(ends[-1]) + horizon, n_features)
+        for begin, recording in zip(self.begins, recordings, strict=True):
+            rows = slice(lookback + int(begin), lookback + int(begin) + len(recording))
+            self.frames[rows] = torch.from_numpy(np.ascontiguousarray(recording))
+        self._begins, self._ends = torch.from_numpy(self.begins), torch.from_numpy(ends)
+
+    @property
+    def n_rows(self) -> int:
+        """N, the frames of all recordings."""
+        return int(self.lengths.sum())
+
+    @property
+    def device(self) -> torch.device:
+        """Where items are gathered."""
+        return self.frames.device
+
+    def to(self, device: torch.device) -> None:
+        """Move the frames, so that items are gathered on `device`."""
+        self.frames = self.frames.to(device)
+        self._begins, self._ends = self._begins.to(device), self._ends.to(device)
+
+    def windows(self) -> Tensor:
+        """Return a view (N + 1, lookback + horizon, F) of every item, by its first scored row."""
+        length, n_features = self.lookback + self.horizon, self.frames.shape[1]
+        shape = (len(self.frames) - length + 1, length, n_features)
+        return self.frames.as_strided(shape, (n_features, n_features, 1))
+
+    def gather(self, rows: Rows) -> Batch:
+        """Return the items whose first scored frames are `rows` (B,).
+
+        Every scored frame is one whose predecessor exists.
+        """
+        index = torch.from_numpy(rows).to(self.device)
+        frames = self.windows()[index]
+        file = torch.searchsorted(self._ends, index, right=True)
+        steps = torch.arange(-self.lookback, self.horizon, device=self.device)
+        position = index[:, None] + steps  # (B, lookback + horizon)
+        valid = (position >= self._begins[file][:, None]) & (position < self._ends[file][:, None])
+        h = self.horizon
+        return Batch(frames, valid, valid[:, -h:] & valid[:, -h - 1 : -1])
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingGrid:
+    """The items of every epoch, a function of (seed, epoch) alone.
+
+    The first scored frames of a recording stand `horizon` apart; where the first one stands
+    changes from epoch to epoch, and over `horizon` epochs every start occurs. The first frame of
+    a recording is never scored, because nothing precedes it; the others are scored about once per
+    epoch. A recording of at most `horizon` frames is one padded item.
+
+    Attributes
+    ----------
+    begins, lengths : ndarray of int64, (n_recordings,)
+        Rows of the recordings in the `FrameTable`.
+    horizon : int
+        Distance of two starts, in frames.
+    good : ndarray of bool, (N,)
+        Rows at which an item may start; at least one of `possible_starts`.
+    seed : int
+        Decides offsets and order.
+    """
+
+    begins: Rows
+    lengths: Rows
+    horizon: int
+    good: Mask
+    seed: int
+
+    def epoch(self, epoch: int) -> Rows:
+        """Return the first scored rows of the epoch's items, shuffled."""
+        n_starts = number_of_starts(self.lengths, self.horizon)
+        offsets = self._offsets(epoch) % n_starts
+        counts = (n_starts - 1 - offsets) // self.horizon + 1
+        first = np.repeat(self.begins + 1 + offsets, counts)
+        rank = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = first + rank * self.horizon
+        rows = rows[self.good[rows]]
+        if not len(rows):
+            spare = np.flatnonzero(self.good & possible_starts(self))
+            rows = self._generator(SPARE, epoch).choice(spare, 1)
+        return self._generator(ORDER, epoch).permutation(rows)
+
+    def _offsets(self, epoch: int) -> Rows:
+        """Return each recording's offset: a cycle of `horizon` epochs takes each value once."""
+        cycle, turn = divmod(epoch, self.horizon)
+        values = np.tile(np.arange(self.horizon), (len(self.begins), 1))
+        return self._generator(OFFSETS, cycle).permuted(values, axis=1)[:, turn]
+
+    def _generator(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, number])
+
+
+def number_of_starts(lengths: Rows, horizon: int) -> Rows:
+    """Return how many starts recordings of `lengths` frames have: rows 1 … length - horizon."""
+    return np.maximum(1, lengths - horizon)
+
+
+def possible_starts(grid: TrainingGrid) -> Mask:
+    """Return (N,) the rows at which some epoch could have an item start, good or not."""
+    possible = np.zeros(len(grid.good), dtype=bool)
+    for begin, n in zip(
+        grid.begins, number_of_starts(grid.lengths, grid.horizon), strict=True
+    ):
+        possible[begin + 1 : begin + 1 + n] = True
+    return possible
+
+
+def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, horizon: int) -> Mask:
+    """Return (N,) the rows whose item holds no bad frame.
+
+    Parameters
+    ----------
+    bad : ndarray of bool, (N,)
+        Frames that training does without.
+    begins, lengths : ndarray of int64, (n_recordings,)
+        Rows of the recordings.
+    reach, horizon : int
+        An item that starts at row r is looked at from r - reach to r + horizon, within its
+        recording.
+    """
+    cumulated = np.concatenate([[0], np.cumsum(bad)])
+    good = np.zeros(len(bad), dtype=bool)
+    for begin, length in zip(begins, lengths, strict=True):
+        rows = np.arange(begin, begin + length)
+        start = np.maximum(rows - reach, begin)
+        stop = np.minimum(rows + horizon, begin + length)
+        good[begin : begin + length] = cumulated[stop] == cumulated[start]
+    return good
+
+
+class TrainingStream:
+    """The batches of a run from some step on, one after the other through all its epochs.
+
+    Parameters
+    ----------
+    table : FrameTable
+    grid : TrainingGrid
+    batch_size : int
+        Items per batch; the last one of an epoch holds what is left.
+    epoch, index : int
+        Where to begin: passes done, batches done of the current one.
+    n_batches : int
+        When to end.
+    """
+
+    def __init__(
+        self,
+        table: FrameTable,
+        grid: TrainingGrid,
+        batch_size: int,
+        *,
+        epoch: int = 0,
+        index: int = 0,
+        n_batches: int,
+    ) -> None:
+        self.table, self.grid, self.batch_size = table, grid, batch_size
+        self.first = (epoch, index)
+        self.n_batches = n_batches
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, index = self.first
+        left = self.n_batches
+        while left > 0:
+            rows = self.grid.epoch(epoch)
+            n_batches = -(-len(rows) // self.batch_size)
+            for i in range(index, min(n_batches, index + left)):
+                batch = self.table.gather(rows[i * self.batch_size : (i + 1) * self.batch_size])
+                yield batch._replace(epoch=epoch, index=i, is_last=i == n_batches - 1)
+                left -= 1
+            epoch, index = epoch + 1, 0
+
+
+def batches_per_epoch(grid: TrainingGrid, batch_size: int, n_epochs: int) -> list[int]:
+    """Return the number of batches of each of the first `n_epochs` epochs."""
+    return [-(-len(grid.epoch(e)) // batch_size) for e in range(n_epochs)]
+
+
+class ValidationBatches:
+    """Every frame of recordings scored exactly once, always in the same items.
+
+    Parameters
+    ----------
+    table : FrameTable
+    counted : ndarray of bool, (N,)
+        Rows whose score counts.
+    batch_size : int
+        Items per batch.
+    """
+
+    def __init__(self, table: FrameTable, counted: Mask, batch_size: int) -> None:
+        self.table, self.batch_size = table, batch_size
+        rows, overlaps = [], []
+        for begin, length in zip(table.begins, table.lengths, strict=True):
+            starts = validation_starts(int(length), table.horizon)
+            rows.append(begin + starts)
+            overlaps.append(np.append(0, starts[:-1] + table.horizon - starts[1:]))
+        self.rows = np.concatenate(rows)
+        steps = np.arange(table.horizon)
+        position = np.minimum(self.rows[:, None] + steps, len(counted) - 1)
+        # Frames that the item before has scored are not scored again.
+        new = steps >= np.concatenate(overlaps)[:, None]
+        self.counted = counted[position] & new  # (n_items, horizon)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for i in range(len(self)):
+            items = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            batch = self.table.gather(self.rows[items])
+            counted = torch.from_numpy(self.counted[items]).to(self.table.device)
+            yield batch._replace(
+                scored=batch.scored & counted, index=i, is_last=i == len(self) - 1
+            )
+
+
+def validation_starts(length: int, horizon: int) -> Rows:
+    """Return the starts of items that score the frames 1 … length - 1 of a recording.
+
+    They stand `horizon` apart; the last one ends with the recording and may overlap the one before
+    it, so that no item needs padding.
+    """
+    last = max(1, length - horizon)
+    starts = np.arange(1, last + 1, horizon)
+    return starts if starts[-1] == last else np.append(starts, last)

@@ -1,0 +1,68 @@
+"""`RunLog` without W&B: what is in the run's own folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from desc.configuration import RunConfig
+from desc.errors import RunNotFoundError, StorageError
+from desc.runs import RunLog, RunRecord, read_metrics, resolve_run
+
+WriteRun = Callable[..., RunRecord]
+
+
+@pytest.fixture(autouse=True)
+def switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+def test_wandb_switched_off_leaves_the_local_run(
+    run_config: RunConfig, write_run: WriteRun, notes: list[str]
+) -> None:
+    config = {"audio_db_dir": Path("recordings"), "nested": {"size": 1}}
+    with RunLog.start(config, run_config, note=notes.append) as log:
+        log.log({"loss": 1}, 0)
+        record = write_run(log)
+        assert not log.finish(record)
+    assert re.fullmatch("[a-z0-9]{8}", log.run_id)
+    assert log.folder == Path("experiments/descriptor_model") / log.run_id
+    assert notes == [
+        f"run {log.run_id} is kept on this machine only (W&B is set to disabled); "
+        f"send it later with: desc runs --upload {log.run_id}"
+    ]
+    kept = json.loads((log.folder / "config.json").read_text())
+    assert kept == {"audio_db_dir": "recordings", "nested": {"size": 1}}
+    assert resolve_run(log.run_id, run_config) == record
+    assert not Path("experiments/wandb").exists()
+
+
+def test_a_run_from_elsewhere_is_gone_on_with_here(
+    run_config: RunConfig, make_record: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    away = make_record(tmp_path / "cache" / "me" / "quartet" / "1t212ycn", project="quartet")
+    away.save()
+    (away.folder / "metrics.csv").write_text("step,time,loss\n0,1,3\n5,1,2\n9,1,1\n")
+    with RunLog.start({}, run_config, resume_run_id=str(away.folder), resume_step=5) as log:
+        assert log.run_id == "1t212ycn"
+        assert log.folder == Path("experiments/quartet/1t212ycn")
+        log.log({"loss": 1.5}, 6)
+    assert [row["loss"] for row in read_metrics(log.folder / "metrics.csv")] == [3, 2, 1.5]
+    assert len(read_metrics(away.folder / "metrics.csv")) == 3
+    with RunLog.start({}, run_config, resume_run_id="1t212ycn") as log:
+        assert log.folder == Path("experiments/quartet/1t212ycn")
+
+
+def test_a_run_that_is_nowhere_cannot_be_gone_on_with(run_config: RunConfig) -> None:
+    with pytest.raises(RunNotFoundError, match="zzzzzzzz was not found"):
+        RunLog.start({}, run_config, resume_run_id="zzzzzzzz")
+
+
+def test_a_folder_that_cannot_be_made_is_named(run_config: RunConfig) -> None:
+    Path("experiments").write_text("a file is in the way")
+    with pytest.raises(StorageError, match="experiments"):
+        RunLog.start({}, run_config)
