@@ -210,6 +210,7 @@ class Continuer:
             store=self.store,
             config=self.rendering,
             progress=progress,
+            note=note,
         )
         if rendered.gain_db and note:
             note(f"{sequence.source}: turned down by {-rendered.gain_db:.1f} dB to avoid clipping")

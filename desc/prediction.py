@@ -181,13 +181,20 @@ class Predictor:
         steps: int,
         temperature: float = 1.0,
         seed: int = 0,
+        *,
         sampling: str = "plain",
         replay_block: int = 20,
         progress: Progress | None = None,
     ) -> Prediction:
         """Continue one recording; see `predict_many`."""
         [prediction] = self.predict_many(
-            [sequence], steps, temperature, seed, sampling, replay_block, progress
+            [sequence],
+            steps,
+            temperature,
+            seed,
+            sampling=sampling,
+            replay_block=replay_block,
+            progress=progress,
         )
         return prediction
 
@@ -197,6 +204,7 @@ class Predictor:
         steps: int,
         temperature: float = 1.0,
         seed: int = 0,
+        *,
         sampling: str = "plain",
         replay_block: int = 20,
         progress: Progress | None = None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from desc.audio.files import check_samples, errors_named
+from desc.audio.files import Audio, check_samples, errors_named
 from desc.errors import AudioError
 
 _WRITE_CHUNK = 1 << 18
@@ -23,8 +24,8 @@ class AudioWriter:
     """Writes a file in blocks; it appears under its name when complete, or not at all.
 
     The samples go to a hidden temporary file in the same folder (made where missing), which is
-    renamed on a clean exit from the `with` statement and removed on an exception. Samples beyond
-    full scale are clipped in integer formats.
+    renamed on a clean exit from the `with` statement and removed on an exception. In integer
+    formats samples are rounded to the nearest step, and clipped beyond full scale.
 
     A float WAV's bytes differ from run to run: libsndfile writes the time of day into its PEAK
     chunk. The samples are the same.
@@ -85,7 +86,7 @@ class AudioWriter:
         self._check_size(len(samples))
         with errors_named(self.path, "write"):
             for start in range(0, len(samples), _WRITE_CHUNK):
-                self._file.write(np.ascontiguousarray(samples[start : start + _WRITE_CHUNK]))
+                self._file.write(_rounded(samples[start : start + _WRITE_CHUNK], self.subtype))
         self.n_samples += len(samples)
 
     def _check_size(self, n_more: int) -> None:
@@ -122,6 +123,23 @@ def write(
     samples = np.atleast_2d(np.asarray(audio, np.float32))
     with AudioWriter(path, sample_rate, len(samples), subtype) as writer:
         writer.write(samples)
+
+
+def _rounded(samples: Audio, subtype: str) -> npt.NDArray[Any]:
+    """Return samples as the integers of a PCM format, rounded to the nearest and clipped.
+
+    libsndfile would cut the fraction off, which adds half a step of direct current.
+    """
+    if subtype not in ("PCM_16", "PCM_24", "PCM_32"):
+        return np.ascontiguousarray(samples)
+    bits = int(subtype[4:])
+    scaled = np.rint(samples * np.float32(2.0 ** (bits - 1)))
+    # The largest float32 below 2^31 is 128 less, else the largest integer of the format.
+    largest = 2.0 ** (bits - 1) - (128 if bits == 32 else 1)
+    np.clip(scaled, -(2.0 ** (bits - 1)), largest, out=scaled)
+    integers: npt.NDArray[Any] = scaled.astype(np.int16 if bits == 16 else np.int32, order="C")
+    # Of 32 bits libsndfile writes the upper ones.
+    return integers << 8 if bits == 24 else integers
 
 
 def _format_of(path: Path, subtype: str) -> str:

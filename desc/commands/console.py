@@ -6,11 +6,14 @@ import sys
 from types import TracebackType
 from typing import Any
 
-LABELS = {
-    "extract": "extracting descriptors",
-    "train": "training",
-    "predict": "predicting",
-    "rendering": "rendering",
+STAGES = {  # what progress reports call a stage: what a person reads, and what is counted
+    "compose": ("making the demo corpus", "files"),
+    "identify": ("looking for known recordings", "files"),
+    "extract": ("extracting descriptors", "files"),
+    "train": ("training", "steps"),
+    "predict": ("predicting", "frames"),
+    "rendering": ("rendering", "samples"),
+    "export": ("exporting", "files"),
 }
 
 
@@ -57,8 +60,8 @@ class Console:
             self._close()
             from tqdm import tqdm
 
-            label = LABELS.get(stage, stage)
-            self._bar = tqdm(total=total, desc=label, leave=True, file=sys.stderr)
+            label, unit = STAGES.get(stage, (stage, "steps"))
+            self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr)
             self._stage = stage
         self._bar.update(done - self._bar.n)
         if done >= total:
@@ -67,7 +70,8 @@ class Console:
     def _plain(self, stage: str, total: int) -> None:
         if stage != self._stage:
             self._stage = stage
-            print(f"{LABELS.get(stage, stage)} ({total} steps)", file=sys.stderr, flush=True)
+            label, unit = STAGES.get(stage, (stage, "steps"))
+            print(f"{label}: {total} {unit}", file=sys.stderr, flush=True)
 
     def _close(self) -> None:
         if self._bar is not None:

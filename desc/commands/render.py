@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the source files [default: the one stored in the playlist]",
     )  # fmt: skip
     parser.add_argument(
+        "--prediction_db_dir", metavar="DIR",
+        help="folder of the recording, where its end goes first [default: likewise]",
+    )  # fmt: skip
+    parser.add_argument(
         "--overwrite", action=argparse.BooleanOptionalAction, default=False,
         help="replace an existing file [default off]",
     )  # fmt: skip
@@ -44,9 +48,11 @@ def run(args: argparse.Namespace) -> int:
             playlist,
             output_path,
             source_root=args.audio_db_dir,
+            recording_root=args.prediction_db_dir,
             store=DescriptorStore(args.cache_dir),
             config=config,
             progress=console.progress,
+            note=console.note,
         )
         turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db else ""
         console.result(

@@ -126,7 +126,9 @@ def to_channels(samples: Audio, n_channels: int) -> Audio:
     if given == n_channels:
         return samples
     if n_channels == 1:
-        mean: Audio = samples.mean(1, keepdims=True)
+        mean: Audio = samples @ np.full(
+            (given, 1), 1 / given, np.float32
+        )  # mean() takes 15 times as long
         return mean
     if given == 1:
         return np.repeat(samples, n_channels, axis=1)

@@ -65,7 +65,7 @@ def write_corpus(
             rng = np.random.default_rng([seed, index])
             write(path, perform(piece, rng).astype(np.float32), SAMPLE_RATE, "PCM_16")
         if progress:
-            progress("make the demo corpus", index + 1, len(pieces))
+            progress("compose", index + 1, len(pieces))
 
 
 def perform(piece: Piece, rng: np.random.Generator) -> Mix:

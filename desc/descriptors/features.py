@@ -31,6 +31,7 @@ _POWER_FLOOR = np.float32(1e-10)
 _STILL = 1e-10
 """Samples this close to zero count as positive in zero crossings: librosa's `threshold`."""
 _ROLLOFF_SHARE = 0.85
+_DEEP_DB = 90.0
 _EXACT_FAMILIES = frozenset({"centroid", "flatness", "rolloff", "rms", "chroma"})
 
 
@@ -91,10 +92,13 @@ class Frames:
     def _is_exact(self) -> bool:
         """Whether the spectrum is computed in double precision, which takes twice the time.
 
-        MFCC do not need it. But the rounding of single precision is louder than the quiet bins of
-        lossy files, which flatness hears, and it moves the rolloff across a bin now and then.
+        The rounding of single precision lies some 130 dB below the loudest bin. MFCC do not need
+        more where `top_db` cuts above that. But flatness hears it in the quiet bins of lossy
+        files, and it moves the rolloff across a bin now and then.
         """
-        return not _EXACT_FAMILIES.isdisjoint(self.config.descriptors)
+        top_db = self.config.top_db
+        is_deep = "mfcc" in self.config.descriptors and (top_db is None or top_db > _DEEP_DB)
+        return is_deep or not _EXACT_FAMILIES.isdisjoint(self.config.descriptors)
 
     @cached_property
     def frequencies(self) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from desc.errors import ConfigurationError
@@ -112,7 +114,7 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """Return x (B, T, width) as (B, nhead, T, head_size)."""
-        return x.unflatten(-1, (self.nhead, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.nhead, -1).transpose(1, 2)
 
     def queries(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         """Return rotated queries (B, nhead, T, head_size) of x (B, T, width)."""
@@ -181,11 +183,20 @@ class SelfBlock(nn.Module):
 
     def feed(self, x: Tensor) -> Tensor:
         """Add what the feed-forward part makes of x."""
-        return x + self.feed_forward(self.forward_norm(x))
+        fed: Tensor = x + self.feed_forward(self.forward_norm(x))
+        return fed
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         """Return x (B, T, width) transformed."""
-        return self.mix(x, *self.project(x, turn), mask)
+        mixed: Tensor = self.mix(x, *self.project(x, turn), mask)
+        return mixed
+
+
+class SelfStack(nn.ModuleList):
+    """A list of `SelfBlock` that says so."""
+
+    def __iter__(self) -> Iterator[SelfBlock]:
+        return super().__iter__()  # type: ignore[return-value]
 
 
 class CrossBlock(SelfBlock):
@@ -201,6 +212,7 @@ class CrossBlock(SelfBlock):
         x: Tensor,
         own: tuple[Tensor, Tensor, Tensor],
         mask: Tensor | None,
+        *,
         memory: tuple[Tensor, Tensor],
         memory_mask: Tensor,
         turn: tuple[Tensor, Tensor],
@@ -220,3 +232,10 @@ class CrossBlock(SelfBlock):
         x = x + self.attention(*own, mask)
         x = x + self.cross(self.cross.queries(self.cross_norm(x), turn), *memory, memory_mask)
         return self.feed(x)
+
+
+class CrossStack(nn.ModuleList):
+    """A list of `CrossBlock` that says so."""
+
+    def __iter__(self) -> Iterator[CrossBlock]:
+        return super().__iter__()  # type: ignore[return-value]

@@ -61,8 +61,8 @@ class BlockwiseModel(DescriptorModel):
         length = w + step - 1
         starts = n_frames - w - step * torch.arange(n_blocks, 0, -1)
         index = (starts[:, None] + torch.arange(length)).flatten()  # (n_blocks · length)
-        blocks = inputs[:, index].unflatten(1, (n_blocks, length))
-        present = valid[:, index].unflatten(1, (n_blocks, length))
+        blocks = inputs[:, index].reshape(-1, n_blocks, length, inputs.shape[2])
+        present = valid[:, index].reshape(-1, n_blocks, length)
         # Row by row: no row's rounding may depend on what others miss.
         rows = [self(blocks[row], present[row]).flatten(0, 1) for row in range(len(inputs))]
         return torch.stack(rows)

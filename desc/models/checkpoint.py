@@ -16,7 +16,7 @@ import torch
 
 from desc.configuration import ModelConfig, from_dict, to_dict
 from desc.descriptors.config import DescriptorConfig
-from desc.errors import CheckpointError, ConfigurationError
+from desc.errors import CheckpointError
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import TrainingStatistics
@@ -130,9 +130,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = read_inert(path)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path}: no checkpoint, or one that is damaged: {reason}"
-        ) from error
+        raise CheckpointError(f"{path}: no checkpoint, or one that is damaged: {reason}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: no checkpoint of this program")
     return content

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from desc.errors import ConfigurationError
@@ -21,6 +21,7 @@ Matrix = npt.NDArray[np.float64]
 
 LOG_SIGMA = (-3.0, 2.0)  # bounds of a component's log-deviation: neither spikes nor explosions
 FIRST_SCALES = (1 / 3, 3.0)  # of the mixture's components before training
+FIRST_GAIN = 0.1  # of the projection: an untrained head hardly listens to its network
 LEAST_FREEDOM = 2.5  # degrees of the Student distribution: above 2 its deviation is finite
 
 
@@ -62,6 +63,8 @@ class Head(nn.Module, ABC):
     def __init__(self, hidden_size: int, n_outputs: int, whitening: Matrix) -> None:
         super().__init__()
         self.linear = nn.Linear(hidden_size, n_outputs)
+        with torch.no_grad():
+            self.linear.weight *= FIRST_GAIN
         self.n_features = len(whitening)
         self.log_volume = float(np.linalg.slogdet(whitening)[1])
         inverse = np.linalg.inv(whitening)
@@ -131,11 +134,16 @@ class MixtureHead(Head):
             bias[:, : 1 + n_features] = 0.0
             bias[:, 1 + n_features :] = raw_log_sigma(scales)[:, None]
 
+    def table(self, parameters: Tensor) -> Tensor:
+        """Return parameters as (..., K, 1 + 2F): weight, means and deviations of each component."""
+        return parameters.reshape(*parameters.shape[:-1], self.n_components, -1)
+
     def components(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Split parameters into log-weights (..., K), means and log-deviations (..., K, F)."""
-        table = parameters.unflatten(-1, (self.n_components, 1 + 2 * self.n_features))
-        logits, means, raw = table.split([1, self.n_features, self.n_features], -1)
-        return logits[..., 0].log_softmax(-1), means, bounded_log_sigma(raw)
+        table = self.table(parameters)
+        n = self.n_features
+        log_weights = table[..., 0].log_softmax(-1)
+        return log_weights, table[..., 1 : 1 + n], bounded_log_sigma(table[..., 1 + n :])
 
     def log_prob(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return the log-density of u."""
@@ -159,7 +167,7 @@ class MixtureHead(Head):
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Choose a component by the uniform number, and draw from it."""
         n = self.n_features
-        table = parameters.unflatten(-1, (self.n_components, 1 + 2 * n))
+        table = self.table(parameters)
         cumulated = table[..., 0].softmax(-1).cumsum(-1)
         chosen = (cumulated < noise[..., n:]).sum(-1).clamp(max=self.n_components - 1)
         index = chosen[..., None, None].expand(*chosen.shape, 1, 1 + 2 * n)
@@ -274,9 +282,7 @@ HEADS: dict[str, type[Head]] = {
 }
 
 
-def create_head(
-    name: str, hidden_size: int, whitening: Matrix, n_components: int = 8
-) -> Head:
+def create_head(name: str, hidden_size: int, whitening: Matrix, n_components: int = 8) -> Head:
     """Return the head called `name`.
 
     Raises

@@ -43,7 +43,7 @@ class LSTM(DescriptorModel):
 
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the window from an empty state."""
-        outputs, _ = self.network(inputs, valid)
+        outputs: Tensor = self.network(inputs, valid)[0]
         return outputs
 
     def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
 
     def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
         """Run the decoder over the given frames."""
-        outputs, _ = self.decoder(inputs, valid, (memory["h"], memory["c"]))
+        outputs: Tensor = self.decoder(inputs, valid, (memory["h"], memory["c"]))[0]
         return outputs
 
     def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:  # noqa: ARG002

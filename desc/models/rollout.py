@@ -114,6 +114,7 @@ def create_source(
     model: DescriptorModel,
     context: Tensor,
     valid: Tensor,
+    *,
     generators: list[torch.Generator],
     temperature: float,
     sampling: str,
@@ -151,7 +152,13 @@ def continuation(
     device = model.space.mean.device
     context, valid = context.to(device), valid.to(device)
     source = create_source(
-        model, context, valid, generators, temperature, sampling, replay_block
+        model,
+        context,
+        valid,
+        generators=generators,
+        temperature=temperature,
+        sampling=sampling,
+        replay_block=replay_block,
     )
     state = model.start(context, valid)
     low, high = model.space.low, model.space.high

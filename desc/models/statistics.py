@@ -170,8 +170,9 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
 def shrunk_covariance(moments: Array, n: int) -> Array:
     """Return the covariance of n vectors of mean 0, safe to invert.
 
-    Correlations are shrunk towards 0 by F / (n + F) but at least a thousandth: next to nothing on
-    hours of audio, most of the way on a handful of frames; standard deviations are at least `LOWEST_SCALE`.
+    Correlations are shrunk towards 0 by F / (n + F) but at least a thousandth: next to nothing
+    on hours of audio, most of the way on a handful of frames. Standard deviations are at least
+    `LOWEST_SCALE`.
 
     Parameters
     ----------

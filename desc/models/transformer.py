@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.models.attention import (
     CrossBlock,
+    CrossStack,
     Rotations,
     SelfBlock,
+    SelfStack,
     band_mask,
     check_heads,
     rotation,
@@ -29,9 +30,7 @@ class TransformerModel(BlockwiseModel):
     the window's last frame, counts on from there.
     """
 
-    DEFAULTS: ClassVar[Sizes] = Sizes(
-        hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512
-    )
+    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
 
     def __init__(
         self,
@@ -47,10 +46,10 @@ class TransformerModel(BlockwiseModel):
         self.head_size = width // nhead
         self.rotations = Rotations(self.head_size)
         self.encoder_entry = nn.Linear(self.n_inputs, width)
-        self.encoder = nn.ModuleList(SelfBlock(width, nhead, inner, dropout) for _ in layers)
+        self.encoder = SelfStack(SelfBlock(width, nhead, inner, dropout) for _ in layers)
         self.encoder_exit = nn.LayerNorm(width)
         self.decoder_entry = nn.Linear(self.n_inputs, width)
-        self.decoder = nn.ModuleList(CrossBlock(width, nhead, inner, dropout) for _ in layers)
+        self.decoder = CrossStack(CrossBlock(width, nhead, inner, dropout) for _ in layers)
         self.decoder_exit = nn.LayerNorm(width)
 
     def turns(self, start: int, n_frames: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,7 +61,7 @@ class TransformerModel(BlockwiseModel):
 
         A window of which nothing exists is seen as one empty frame.
         """
-        n_rows, w, _ = inputs.shape
+        w = inputs.shape[1]
         seen = valid.clone()
         seen[:, -1] = True
         mask = seen[:, None, None]
@@ -84,7 +83,9 @@ class TransformerModel(BlockwiseModel):
         x = self.decoder_entry(inputs)
         for i, block in enumerate(self.decoder):
             cross = memory[f"keys{i}"], memory[f"values{i}"]
-            x = block.mix_memory(x, block.project(x, turn), mask, cross, memory["seen"], turn)
+            x = block.mix_memory(
+                x, block.project(x, turn), mask, memory=cross, memory_mask=memory["seen"], turn=turn
+            )
         h: Tensor = self.decoder_exit(x)
         return h
 
@@ -102,7 +103,13 @@ class TransformerModel(BlockwiseModel):
             keys[:, :, i] = key[:, :, 0]
             values[:, :, i] = value[:, :, 0]
             own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
-            cross = memory[f"keys{layer}"], memory[f"values{layer}"]
-            x = block.mix_memory(x, own, None, cross, memory["seen"], turn)
+            x = block.mix_memory(
+                x,
+                own,
+                None,
+                memory=(memory[f"keys{layer}"], memory[f"values{layer}"]),
+                memory_mask=memory["seen"],
+                turn=turn,
+            )
         h: Tensor = self.decoder_exit(x[:, 0])
         return h

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
-from desc.models.attention import Rotations, SelfBlock, band_mask, check_heads, rotation
+from desc.models.attention import Rotations, SelfBlock, SelfStack, band_mask, check_heads, rotation
 from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes
 from desc.models.statistics import TrainingStatistics
 
@@ -21,9 +21,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
     kept in a ring; positions are relative, so nothing limits the number of steps.
     """
 
-    DEFAULTS: ClassVar[Sizes] = Sizes(
-        hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512
-    )
+    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512)
     UNUSED = ALWAYS_UNUSED | {"forecast_size"}
 
     def __init__(
@@ -39,7 +37,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
         self.head_size = sizes.hidden_size // sizes.nhead
         self.rotations = Rotations(self.head_size)
         self.entry = nn.Linear(self.n_inputs, sizes.hidden_size)
-        self.blocks = nn.ModuleList(
+        self.blocks = SelfStack(
             SelfBlock(sizes.hidden_size, sizes.nhead, sizes.dim_feedforward, model_config.dropout)
             for _ in range(sizes.num_layers)
         )
@@ -67,7 +65,8 @@ class TransformerEncoderOnlyModel(DescriptorModel):
 
     def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the whole context through the sliding window."""
-        return self(inputs[:, :-1], valid[:, :-1])
+        h: Tensor = self(inputs[:, :-1], valid[:, :-1])
+        return h
 
     def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Read the whole context and keep keys and values of the last `reach` frames."""

@@ -108,12 +108,12 @@ class VectorAutoregression:
         if not sequences:
             raise ConfigurationError("a regression needs a recording")
         size = sequences[0].shape[1]
-        gram = np.eye(order * size) * ridge
-        cross = np.zeros((order * size, size))
+        gram: Array = np.eye(order * size) * ridge
+        cross: Array = np.zeros((order * size, size))
         squares = np.eye(size) * ridge
         n = 0
         for sequence in sequences:
-            x = np.asarray(sequence, dtype=np.float64)
+            x: Array = np.asarray(sequence, dtype=np.float64)
             if len(x) <= order:
                 continue
             before, after = centred(x, order)
@@ -121,20 +121,24 @@ class VectorAutoregression:
             cross += before.T @ after
             squares += after.T @ after
             n += len(after)
-        weights = np.linalg.solve(gram, cross)  # (order·F, F)
+        weights = np.asarray(np.linalg.solve(gram, cross), dtype=np.float64)  # (order·F, F)
         residual = squares - weights.T @ cross - cross.T @ weights + weights.T @ gram @ weights
         covariance = (residual + residual.T) / 2 / max(n, 1)
-        coefficients = weights.reshape(order, size, size).transpose(0, 2, 1)
-        bounds = (np.asarray(bound, dtype=np.float64) for bound in (low, high))
-        return cls(stabilised(coefficients), covariance, *bounds)
+        coefficients: Array = weights.reshape(order, size, size).transpose(0, 2, 1)
+        return cls(
+            stabilised(coefficients),
+            covariance,
+            np.asarray(low, dtype=np.float64),
+            np.asarray(high, dtype=np.float64),
+        )
 
     def predict(self, x: npt.NDArray[np.floating]) -> Array:
         """Return one-step predictions (T - order, F) of the rows of x (T, F) from `order` on."""
-        x = np.asarray(x, dtype=np.float64)
-        if len(x) <= self.order:
-            return np.zeros((0, x.shape[1]))
-        before, after = centred(x, self.order)
-        prediction: Array = before @ self._weights() + (x[self.order :] - after)
+        rows: Array = np.asarray(x, dtype=np.float64)
+        if len(rows) <= self.order:
+            return np.zeros((0, rows.shape[1]))
+        before, after = centred(rows, self.order)
+        prediction: Array = before @ self._weights() + (rows[self.order :] - after)
         return prediction
 
     def nll(self, x: npt.NDArray[np.floating]) -> Array:
@@ -211,7 +215,8 @@ class VectorAutoregression:
             frame = np.clip(recent.ravel() @ weights + noise[t], low, high)
             recent[1:] = recent[:-1]
             recent[0] = frames[t] = frame
-        return frames + mean
+        result: Array = frames + mean
+        return result
 
     def _weights(self) -> Array:
         """Return the coefficients as one matrix (order·F, F)."""

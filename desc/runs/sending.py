@@ -193,8 +193,9 @@ def upload_run(run_id: str, run_config: RunConfig | None = None, timeout_s: floa
     if reason is not None:
         raise TrackingError(f"run {record.run_id} was not sent: {reason}")
     try:
-        config = read_config(record)
-        return send_run(record, replace(run_config, project=record.project), config, timeout_s)
+        entity = run_config.entity or record.entity
+        target = replace(run_config, project=record.project, entity=entity)
+        return send_run(record, target, read_config(record), timeout_s)
     except TrackingError as error:
         raise TrackingError(
             f"run {record.run_id} was not sent whole (time limit {timeout_s:g} s): {error}"

@@ -116,7 +116,7 @@ def _finish(run: Any, message: Message, emit: Emit, *, online: bool) -> None:
 def read_run(request: Message, messages: Iterator[Message], emit: Emit) -> None:
     """Report the files of a run, then fetch those that are asked for."""
     api = _api()
-    entity = request["entity"] or api.default_entity
+    entity = request["entity"] or api.settings["entity"] or api.default_entity
     run = api.run(f"{entity}/{request['project']}/{request['run_id']}")
     emit(event="found", entity=entity, url=run.url, files=_files(run))
     files = {file.name: file for file in run.files()}
@@ -145,7 +145,7 @@ def main() -> None:
     messages = _messages()
     request = next(messages)
     try:
-        import wandb
+        import wandb  # noqa: F401
 
         emit(event="ready")
         {"write": write_run, "read": read_run}[request["task"]](request, messages, emit)
@@ -153,7 +153,8 @@ def main() -> None:
         with contextlib.suppress(OSError):
             emit(event="error", reason=_describe(error))
     # Leaving the ordinary way would wait for unfinished uploads without a limit.
-    _within(EXIT_LIMIT_S, wandb.teardown)
+    if "wandb" in sys.modules:
+        _within(EXIT_LIMIT_S, sys.modules["wandb"].teardown)
     os._exit(0)
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from desc.errors import TrackingError
 
-START_LIMIT_S = 90.0  # importing wandb took 0.5 s here, 17 s on a loaded machine
+START_LIMIT_S = 60.0  # importing wandb took 0.5 s here, 17 s on a loaded machine
 EXIT_LIMIT_S = 5.0
 
 # Settings that would make the worker another run than the one it is asked for.

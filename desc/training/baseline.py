@@ -1,4 +1,4 @@
-"""The linear baseline of a run, what evaluation needs of its recordings, and the verdict."""
+"""The linear baseline of a run, and what evaluation needs to know of its recordings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from desc.models.base import DescriptorModel
 from desc.models.statistics import silent_frames
 from desc.models.var import VectorAutoregression
 from desc.training.datamodule import comparable_frames, standardised
+from desc.training.wording import DETERMINISTIC
 
 Array = npt.NDArray[np.float64]
 VAR_PREFIX = "var_"  # of the regression's arrays in statistics.npz
-DETERMINISTIC = "mse"  # the head whose score is a squared error and no density
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +31,14 @@ class Baseline:
         For `statistics.npz`: `window_mean`, `window_spread` (3F,) and `window_covariance`
         (3F, 3F) of `desc.metrics.window_features` over the training recordings; and `var_…`, the
         arrays of the linear baseline.
-    loss : float
-        The baseline's mean score of the validation frames that count, in the unit of the model's
-        own: nats per frame, or half a squared error for the head `mse`; NaN where it has none.
+    figures : dict of str to float
+        For the run's metrics: `var_loss`, the mean score of the validation frames that count, in
+        the unit of the model's own: nats per frame, or half a squared error for the head `mse`;
+        NaN where there is none. Nats also as `var_nll`.
     """
 
     arrays: dict[str, Array]
-    loss: float
+    figures: dict[str, float]
 
 
 def fit_baseline(
@@ -61,7 +62,13 @@ def fit_baseline(
         for s, counted in zip(validation, comparable_frames(validation, model), strict=True)
     ]
     every = np.concatenate(scores)
-    return Baseline(arrays, float(every.mean()) if len(every) else math.nan)
+    loss = float(every.mean()) if len(every) else math.nan
+    return Baseline(arrays, figures("var", loss, model.model_config.head))
+
+
+def figures(name: str, loss: float, head: str) -> dict[str, float]:
+    """Return a mean score by the names it has in a run's metrics."""
+    return {f"{name}_loss": loss} | ({} if head == DETERMINISTIC else {f"{name}_nll": loss})
 
 
 def _scores(var: VectorAutoregression, x: Array, model: DescriptorModel) -> Array:
@@ -89,32 +96,3 @@ def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
         every.append(features)
         kept.append(features[np.array(sounding, dtype=bool)])
     return np.concatenate(kept if any(map(len, kept)) else every)
-
-
-def verdict(loss: float, baseline: float, head: str) -> str:
-    """Say in plain words how a model compares with the linear baseline.
-
-    Parameters
-    ----------
-    loss, baseline : float
-        Mean scores of the same frames of the validation recordings, one frame ahead.
-    head : str
-        Decides the unit.
-    """
-    unit = "half squared error" if head == DETERMINISTIC else "nats"
-    figures = f"{loss:.2f} against {baseline:.2f} {unit} per frame (lower is better)"
-    if math.isnan(baseline):
-        return (
-            "the validation recordings are too short or too still to compare the model with the "
-            "linear baseline (VAR)"
-        )
-    if round(loss, 2) < round(baseline, 2):
-        return (
-            "one frame ahead, the model predicts the validation recordings better than the linear "
-            f"baseline (VAR): {figures}"
-        )
-    how = "worse than" if round(loss, 2) > round(baseline, 2) else "only as well as"
-    return (
-        f"one frame ahead, the model predicts the validation recordings {how} the linear baseline "
-        f"(VAR): {figures}; more recordings or a longer training may help"
-    )

@@ -112,7 +112,11 @@ class MetricRows(pl.Callback):
         module.collect_losses()
         loss = state.loss_sum / max(state.n_scored, 1.0)
         check_loss(loss, "loss", state.step)
-        row = {"epoch": batch.epoch, "loss": loss, "learning_rate": module.schedule.rate(state.step - 1)}
+        row = {
+            "epoch": batch.epoch,
+            "loss": loss,
+            "learning_rate": module.schedule.rate(state.step - 1),
+        }
         elapsed = self.clock() - (self.since or 0.0)
         if elapsed > 0:
             row["samples_per_second"] = (state.n_scored - self.n_before) / elapsed
@@ -148,6 +152,7 @@ class Checkpoints(pl.Callback):
         self,
         folder: Path,
         validation: ValidationBatches,
+        *,
         save_interval: int,
         patience: int | None,
         ending: Ending,
@@ -188,7 +193,7 @@ class Checkpoints(pl.Callback):
             return
         self.ending.reason = INTERRUPTED
         state = module.state
-        missed = self._is_planned(module, ends_epoch=state.index == 0)
+        missed = self._is_planned(module, ends_epoch=state.batch == 0)
         whole = not module.in_optimizer_step and not (missed and state.step not in self.losses)
         if whole and state.step > 0:
             self._stopped(trainer, module)

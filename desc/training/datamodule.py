@@ -68,13 +68,12 @@ class RecordingsDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
+        self._frame_rate = model.descriptor_config.frame_rate
         self.table = frame_table(training, model)
         good = np.ones(self.table.n_rows, dtype=bool)
         if remove_outliers:
             good = self._good(training, model)
-        self.grid = TrainingGrid(
-            self.table.begins, self.table.lengths, model.horizon, good, seed
-        )
+        self.grid = TrainingGrid(self.table.begins, self.table.lengths, model.horizon, good, seed)
         if remove_outliers:
             self.grid = with_some_items(self.grid, note)
         self.counted = np.concatenate(comparable_frames(validation, model))
@@ -94,6 +93,11 @@ class RecordingsDataModule(pl.LightningDataModule):
         """Return the number of steps of each of the first `epochs` epochs."""
         return batches_per_epoch(self.grid, self.batch_size, epochs)
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds of music there is to learn from."""
+        return self.table.n_rows / self._frame_rate
+
     def begin(self, state: TrainingState, n_batches: int) -> None:
         """Let the next fit go on from a state for so many steps."""
         self._stream = TrainingStream(
@@ -101,7 +105,7 @@ class RecordingsDataModule(pl.LightningDataModule):
             self.grid,
             self.batch_size,
             epoch=state.epoch,
-            index=state.index,
+            number=state.batch,
             n_batches=n_batches,
         )
 

@@ -46,9 +46,9 @@ class Ending:
 
     def poll(self) -> str | None:
         """Return the reason to end now, or None."""
-        if self.reason is None and self.deadline is not None:
-            if self.clock() + self.validation_s >= self.deadline:
-                self.reason = TIME
+        limited = self.reason is None and self.deadline is not None
+        if limited and self.clock() + self.validation_s >= (self.deadline or 0.0):
+            self.reason = TIME
         return self.reason
 
     @contextmanager

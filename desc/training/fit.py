@@ -2,48 +2,212 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytorch_lightning as pl
 import torch
 
-from desc.configuration import ModelConfig, Note, Progress, RunConfig, TrainConfig
+from desc.configuration import ModelConfig, Note, Progress, RunConfig, TrainConfig, check
 from desc.corpus import Corpus
-from desc.errors import DescError
-from desc.models import create_model, unused_options
-from desc.models.base import DescriptorModel
-from desc.models.checkpoint import load_model
-from desc.models.statistics import fit_statistics
-from desc.runs import RunLog, RunRecord
-from desc.training.baseline import DETERMINISTIC, fit_baseline, verdict
+from desc.runs import RunRecord, resolve_run
+from desc.training.baseline import figures
 from desc.training.callbacks import (
-    BEST,
-    LAST,
-    PLANNED_BEST,
     Checkpoints,
     MetricRows,
     ProgressReport,
     StepCounter,
     TrainingHook,
 )
-from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import EARLY, INTERRUPTED, Clock, Ending
 from desc.training.lightning_module import DescriptorTraining
-from desc.training.resuming import Resumption, resume
-from desc.training.schedule import Schedule, plan_schedule
-from desc.training.split import Split, split_recordings
-from desc.training.state import TrainingState, preserved_randomness
-from desc.training.trainer import (
-    RunLogger,
-    build_trainer,
-    measure_speed,
-    quiet_lightning,
-    run_trainer,
-)
+from desc.training.preparing import CHECKPOINTS, Job, Recordings, new_job, resumed_job
+from desc.training.resuming import own_settings
+from desc.training.state import preserved_randomness
+from desc.training.trainer import RunLogger, build_trainer, quiet_lightning, run_trainer
+from desc.training.wording import ending_line, verdict
+
+FINISHED, FAILED = "all epochs done", "failed"
+
+
+def train(
+    corpus: Corpus,
+    *,
+    validation: Corpus | None = None,
+    model: ModelConfig = ModelConfig(),
+    training: TrainConfig = TrainConfig(),
+    run: RunConfig = RunConfig(),
+    resume_run_id: str | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+    callbacks: Sequence[pl.Callback | TrainingHook] = (),
+    clock: Clock = time.monotonic,
+) -> RunRecord:
+    """Train a model on recordings, and keep it as a run.
+
+    A run that was stopped is resumed by its id: on the CPU its result is bit for bit that of a
+    run that was not. It goes on with its own settings; `max_time_s` counts per call.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Recordings to learn from.
+    validation : Corpus, optional
+        Recordings to validate on; by default a share of the corpus' files is held out, of a
+        single file its end.
+    model, training, run : ModelConfig, TrainConfig, RunConfig
+        The settings; for a resumed run those that differ from their default must be its own.
+    resume_run_id : str, optional
+        The run to go on with.
+    progress : callable, optional
+        Called as progress("train", step, total_steps).
+    note : callable, optional
+        Gets lines for the user: what is left out, how long it will take, how well it went.
+    callbacks : sequence, optional
+        Lightning callbacks, and hooks called as hook(model, epoch, step) after each validation
+        at the end of an epoch. Random numbers hooks draw do not change the training.
+    clock : callable, optional
+        Returns seconds; tells when `max_time_s` is over.
+
+    Returns
+    -------
+    RunRecord
+        Its status is `finished` (all epochs, or stopped early) or `stopped` (by the time limit),
+        `schedule["ended"]` the reason.
+
+    Raises
+    ------
+    ConfigurationError
+        If settings contradict each other, or those of a resumed run.
+    CorpusError
+        If too few frames are left to learn from.
+    DescError
+        If training diverges; earlier checkpoints are kept.
+    KeyboardInterrupt
+        After Ctrl-C, once the run is saved.
+    """
+    for callback in callbacks:
+        rule = "be a Lightning callback or a function of (model, epoch, step)"
+        check(isinstance(callback, pl.Callback) or callable(callback), "callbacks", callback, rule)
+    tell = note or _silent
+    recordings = Recordings(corpus, validation)
+    with preserved_randomness(), quiet_lightning():
+        if resume_run_id is None:
+            job = new_job(recordings, model, training, run, tell=tell, clock=clock)
+        else:
+            record = resolve_run(resume_run_id, run, note=note)
+            training = own_settings(training, record.train_config)
+            own_settings(model, record.model_config)
+            if record.status == "finished":
+                tell(
+                    f"run {record.run_id} is at its end ({_reason(record)}); nothing is left to do"
+                )
+                return record
+            record = replace(record, train_config=training)
+            job = resumed_job(recordings, record, run, resume_run_id, tell)
+        with job.log:
+            return _run(job, progress, tell, callbacks, clock)
+
+
+def _run(
+    job: Job,
+    progress: Progress | None,
+    tell: Note,
+    callbacks: Sequence[pl.Callback | TrainingHook],
+    clock: Clock,
+) -> RunRecord:
+    """Fit, and write down how it ended."""
+    training = job.record.train_config
+    began = clock()
+    limit_s = training.max_time_s
+    ending = Ending(clock, None if limit_s is None else began + limit_s - job.spent_s)
+    checkpoints = Checkpoints(
+        job.log.folder / CHECKPOINTS,
+        job.data.validation,
+        save_interval=training.save_interval,
+        patience=training.patience if training.early_stopping else None,
+        ending=ending,
+        hooks=[c for c in callbacks if not isinstance(c, pl.Callback)],
+    )
+    module = DescriptorTraining(job.network, job.schedule, training.weight_decay, job.state)
+    # In this order: what is counted and saved comes before what may fail.
+    ordered = [StepCounter(), MetricRows(clock), checkpoints]
+    ordered += [c for c in callbacks if isinstance(c, pl.Callback)]
+    ordered += [] if progress is None else [ProgressReport(progress)]
+    try:
+        with ending.on_signals():
+            _fit(job, module, ending, ordered)
+    except BaseException:
+        record = _record(job, module, checkpoints, FAILED, clock() - began)
+        tell(f"run {record.run_id} failed at step {module.state.step}; its checkpoints are kept")
+        job.log.finish(record, exit_code=1)
+        raise
+    at_end = module.state.step == job.schedule.total_steps
+    reason = FINISHED if at_end else ending.reason or FINISHED
+    record = _record(job, module, checkpoints, reason, clock() - began)
+    line = ending_line(record.run_id, reason, module.state.step, job.schedule.total_steps)
+    if line is not None:
+        tell(line)
+    if "val_loss" in record.metrics:
+        head = record.model_config.head
+        tell(verdict(record.metrics["val_loss"], record.metrics["var_loss"], head))
+    job.log.finish(record)
+    if ending.reason == INTERRUPTED:
+        _interrupt(ending)
+    return record
+
+
+def _fit(
+    job: Job, module: DescriptorTraining, ending: Ending, callbacks: list[pl.Callback]
+) -> None:
+    """Run the trainer; an interruption is a reason to end, not an error."""
+    training = job.record.train_config
+    trainer = build_trainer(training, job.log.folder, callbacks, RunLogger(job.log))
+    job.data.begin(job.state, job.schedule.total_steps - job.state.step)
+    torch.manual_seed(training.seed)
+    try:
+        run_trainer(trainer, module, job.data, job.checkpoint)
+    except KeyboardInterrupt:
+        ending.reason = INTERRUPTED
+    except SystemExit:
+        # Lightning's answer to SIGTERM, once the run is saved
+        if ending.reason != INTERRUPTED:
+            raise
+
+
+def _interrupt(ending: Ending) -> None:
+    """Let the signal that ended the run have its effect on the program."""
+    if ending.signal is not None and ending.signal != signal.SIGINT:
+        signal.raise_signal(ending.signal)
+    raise KeyboardInterrupt
+
+
+def _record(
+    job: Job, module: DescriptorTraining, checkpoints: Checkpoints, reason: str, fit_s: float
+) -> RunRecord:
+    """Return the record with what came out; `reason` is why the run ended."""
+    state, record = module.state, job.record
+    losses = [(loss, step) for step, loss in checkpoints.losses.items()]
+    best_loss, best_step = min([(state.best_loss, state.best_step), *losses])
+    metrics = record.metrics | {
+        "steps": float(state.step),
+        "epochs": float(state.epoch),
+        "fit_s": record.metrics.get("fit_s", 0.0) + fit_s,
+    }
+    if math.isfinite(best_loss):
+        metrics |= figures("val", best_loss, record.model_config.head)
+        metrics["best_step"] = float(best_step)
+    status = {FINISHED: "finished", EARLY: "finished", FAILED: FAILED}.get(reason, "stopped")
+    schedule = record.schedule | {"ended": reason}
+    return replace(record, status=status, metrics=metrics, schedule=schedule)
+
+
+def _reason(record: RunRecord) -> str:
+    return str(record.schedule.get("ended", record.status))
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""

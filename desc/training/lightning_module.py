@@ -71,7 +71,7 @@ class DescriptorTraining(pl.LightningModule):
 
     def count(self, batch: Batch) -> None:
         """Advance the state by a batch that was learned from."""
-        self.state.advance(batch.epoch, batch.index, batch.is_last)
+        self.state.advance(batch.epoch, batch.number, batch.is_last)
         if self._latest is not None:
             self._pending.append(self._latest)
         self.in_optimizer_step = False

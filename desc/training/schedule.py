@@ -124,9 +124,7 @@ def _validations(total: int, ends: Sequence[int], save_interval: int) -> int:
     return epochs // save_interval + 1
 
 
-def _steps_within(
-    seconds: float, ends: Sequence[int], save_interval: int, speed: Speed
-) -> int:
+def _steps_within(seconds: float, ends: Sequence[int], save_interval: int, speed: Speed) -> int:
     """Return the most steps, at least 1, that fit into `seconds` with their validations."""
     low, high = 1, ends[-1]
     while low < high:

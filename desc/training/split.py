@@ -71,8 +71,10 @@ def split_recordings(
         )
     sequences = usable(corpus, note)
     if validation is None:
-        return _by_time(sequences[0], share) if len(sequences) == 1 else _by_file(
-            sequences, share, seed
+        return (
+            _by_time(sequences[0], share)
+            if len(sequences) == 1
+            else _by_file(sequences, share, seed)
         )
     held_out = usable(validation, note)
     digests = {s.digest for s in held_out}
@@ -116,7 +118,7 @@ def usable(corpus: Corpus, note: Note | None = None) -> tuple[DescriptorSequence
 
 def n_complete(sequence: DescriptorSequence) -> int:
     """Return the number of complete frames."""
-    return max(0, sequence.complete.stop - sequence.complete.start)
+    return len(range(*sequence.complete.indices(len(sequence))))
 
 
 def _by_file(sequences: tuple[DescriptorSequence, ...], share: float, seed: int) -> Split:

@@ -22,7 +22,7 @@ class TrainingState:
     ----------
     step : int
         Steps done, over all calls.
-    epoch, index : int
+    epoch, batch : int
         The next batch: passes done, batches done of the current one.
     best_loss : float
         Lowest loss of the planned validations.
@@ -38,7 +38,7 @@ class TrainingState:
 
     step: int = 0
     epoch: int = 0
-    index: int = 0
+    batch: int = 0
     best_loss: float = math.inf
     best_step: int = 0
     waited: int = 0
@@ -46,10 +46,10 @@ class TrainingState:
     n_scored: float = 0.0
     random: dict[str, Tensor] = field(default_factory=dict)
 
-    def advance(self, epoch: int, index: int, is_last: bool) -> None:
+    def advance(self, epoch: int, batch: int, is_last: bool) -> None:
         """Count a batch that was learned from."""
         self.step += 1
-        self.epoch, self.index = (epoch + 1, 0) if is_last else (epoch, index + 1)
+        self.epoch, self.batch = (epoch + 1, 0) if is_last else (epoch, batch + 1)
         self.random = random_state()
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class TrainingState:
 def random_state() -> dict[str, Tensor]:
     """Return the states of torch's generators that are in use, by device type."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states["cuda"] = torch.cuda.get_rng_state()
     if torch.backends.mps.is_available():
         states["mps"] = torch.mps.get_rng_state()

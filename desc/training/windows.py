@@ -6,6 +6,7 @@ are scored. What reaches beyond the recording is masked, never filled from its n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,7 +33,7 @@ class Batch(NamedTuple):
         Where the frames are the recording's.
     scored : Tensor of bool (B, horizon)
         Which of the last frames count.
-    epoch, index : int
+    epoch, number : int
         Passes before this one, batches before this one in it.
     is_last : bool
         Whether the pass ends with this batch.
@@ -42,7 +43,7 @@ class Batch(NamedTuple):
     valid: Tensor
     scored: Tensor
     epoch: int = 0
-    index: int = 0
+    number: int = 0
     is_last: bool = False
 
 
@@ -174,9 +175,7 @@ def number_of_starts(lengths: Rows, horizon: int) -> Rows:
 def possible_starts(grid: TrainingGrid) -> Mask:
     """Return (N,) the rows at which some epoch could have an item start, good or not."""
     possible = np.zeros(len(grid.good), dtype=bool)
-    for begin, n in zip(
-        grid.begins, number_of_starts(grid.lengths, grid.horizon), strict=True
-    ):
+    for begin, n in zip(grid.begins, number_of_starts(grid.lengths, grid.horizon), strict=True):
         possible[begin + 1 : begin + 1 + n] = True
     return possible
 
@@ -213,7 +212,7 @@ class TrainingStream:
     grid : TrainingGrid
     batch_size : int
         Items per batch; the last one of an epoch holds what is left.
-    epoch, index : int
+    epoch, number : int
         Where to begin: passes done, batches done of the current one.
     n_batches : int
         When to end.
@@ -226,27 +225,27 @@ class TrainingStream:
         batch_size: int,
         *,
         epoch: int = 0,
-        index: int = 0,
+        number: int = 0,
         n_batches: int,
     ) -> None:
         self.table, self.grid, self.batch_size = table, grid, batch_size
-        self.first = (epoch, index)
+        self.first = (epoch, number)
         self.n_batches = n_batches
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, index = self.first
+        epoch, number = self.first
         left = self.n_batches
         while left > 0:
             rows = self.grid.epoch(epoch)
             n_batches = -(-len(rows) // self.batch_size)
-            for i in range(index, min(n_batches, index + left)):
+            for i in range(number, min(n_batches, number + left)):
                 batch = self.table.gather(rows[i * self.batch_size : (i + 1) * self.batch_size])
-                yield batch._replace(epoch=epoch, index=i, is_last=i == n_batches - 1)
+                yield batch._replace(epoch=epoch, number=i, is_last=i == n_batches - 1)
                 left -= 1
-            epoch, index = epoch + 1, 0
+            epoch, number = epoch + 1, 0
 
 
 def batches_per_epoch(grid: TrainingGrid, batch_size: int, n_epochs: int) -> list[int]:
@@ -281,7 +280,7 @@ class ValidationBatches:
         self.counted = counted[position] & new  # (n_items, horizon)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return math.ceil(len(self.rows) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         for i in range(len(self)):
@@ -289,7 +288,7 @@ class ValidationBatches:
             batch = self.table.gather(self.rows[items])
             counted = torch.from_numpy(self.counted[items]).to(self.table.device)
             yield batch._replace(
-                scored=batch.scored & counted, index=i, is_last=i == len(self) - 1
+                scored=batch.scored & counted, number=i, is_last=i == len(self) - 1
             )
 
 

@@ -30,6 +30,12 @@ def wandb_processes() -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture
+def processes_left() -> Callable[[], list[psutil.Process]]:
+    """processes_left() waits for wandb's processes to end and returns those that did not."""
+    return lambda: psutil.wait_procs(wandb_processes(), timeout=15)[1]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_process_is_left() -> Iterator[None]:
     """wandb's processes leave within seconds of the one that started them; the rest is ended."""

@@ -11,9 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from conftest import wandb_processes
 from wandb_stub import ENTITY, StubRun, WandbStub
 
 import desc.runs.download
@@ -100,6 +98,7 @@ def test_an_offline_run_is_kept_and_sent_later(
     notes: list[str],
     tmp_path: Path,
 ) -> None:
+    run_config = replace(run_config, experiment_dir="my [best] rüns")
     offline = replace(run_config, offline=True)
     started = time.monotonic()
     log = RunLog.start(CONFIG, offline, note=notes.append)
@@ -113,7 +112,7 @@ def test_an_offline_run_is_kept_and_sent_later(
     assert "(offline)" in notes[0]
     assert f"desc runs --upload {log.run_id}" in notes[0]
     assert resolve_run(log.run_id, offline) == record
-    (kept,) = (tmp_path / "experiments" / "wandb").glob(f"offline-run-*-{log.run_id}")
+    (kept,) = (tmp_path / "my [best] rüns" / "wandb").glob(f"offline-run-*-{log.run_id}")
     assert (kept / "files" / "checkpoints" / "best.ckpt").stat().st_size > 200_000
     assert not server.operations  # not even usage figures
 
@@ -231,6 +230,7 @@ def test_a_server_that_hangs_later_costs_seconds(
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 def test_refused_uploads_leave_the_run_whole(
     server: WandbStub, run_config: RunConfig, write_run: WriteRun, notes: list[str]
 ) -> None:
@@ -322,7 +322,10 @@ def test_downloads_that_fail_end_in_time(
 @pytest.mark.slow
 @pytest.mark.parametrize("offline", [True, False])
 def test_a_killed_training_loses_no_row_and_leaves_no_process(
-    server: WandbStub, run_config: RunConfig, offline: bool, tmp_path: Path
+    server: WandbStub,
+    offline: bool,
+    tmp_path: Path,
+    processes_left: Callable[[], list[object]],
 ) -> None:
     code = (
         "import os, signal, time; from desc.configuration import RunConfig\n"
@@ -335,7 +338,7 @@ def test_a_killed_training_loses_no_row_and_leaves_no_process(
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
     (folder,) = (tmp_path / "experiments" / "descriptor_model").iterdir()
     assert [row["loss"] for row in read_metrics(folder / "metrics.csv")] == list(range(50))
-    assert not psutil.wait_procs(wandb_processes(), timeout=15)[1]
+    assert not processes_left()
     if not offline:
         run = server.run(folder.name)
         assert losses(run) == [(step, step) for step in range(50)]
@@ -344,7 +347,11 @@ def test_a_killed_training_loses_no_row_and_leaves_no_process(
 
 @pytest.mark.slow
 def test_an_interrupt_while_sending_leaves_at_once(
-    server: WandbStub, run_config: RunConfig, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+    server: WandbStub,
+    run_config: RunConfig,
+    write_run: WriteRun,
+    monkeypatch: pytest.MonkeyPatch,
+    processes_left: Callable[[], list[object]],
 ) -> None:
     log = RunLog.start(CONFIG, run_config)
     record = write_run(log)
@@ -359,4 +366,4 @@ def test_an_interrupt_while_sending_leaves_at_once(
         log.finish(record)
     assert time.monotonic() - started < 1
     assert resolve_run(log.run_id, run_config) == record
-    assert not psutil.wait_procs(wandb_processes(), timeout=15)[1]
+    assert not processes_left()

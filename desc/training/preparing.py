@@ -1,0 +1,215 @@
+"""Everything a fit needs: of a new run, or of one that goes on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from desc.configuration import ModelConfig, Note, RunConfig, TrainConfig
+from desc.corpus import Corpus
+from desc.models import create_model, unused_options
+from desc.models.base import DescriptorModel
+from desc.models.statistics import fit_statistics
+from desc.runs import RunLog, RunRecord
+from desc.training.baseline import fit_baseline
+from desc.training.callbacks import BEST, PLANNED_BEST
+from desc.training.datamodule import RecordingsDataModule
+from desc.training.ending import Clock
+from desc.training.resuming import Checkpoint, check_recordings
+from desc.training.schedule import Schedule, plan_schedule
+from desc.training.split import Split, split_recordings
+from desc.training.state import TrainingState
+from desc.training.trainer import measure_speed
+from desc.training.wording import plan_line, resumption_line
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """What is learned from, and what is validated on where that was named."""
+
+    corpus: Corpus
+    validation: Corpus | None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """All that a fit needs.
+
+    Attributes
+    ----------
+    record : RunRecord
+        As it is known at the start.
+    log : RunLog
+        Open; whoever has the job closes it.
+    network : DescriptorModel
+    data : RecordingsDataModule
+    schedule : Schedule
+    state : TrainingState
+        Where to begin.
+    spent_s : float
+        Seconds of `max_time_s` that are used up already.
+    checkpoint : Path, optional
+        Where to go on from.
+    """
+
+    record: RunRecord
+    log: RunLog
+    network: DescriptorModel
+    data: RecordingsDataModule
+    schedule: Schedule
+    state: TrainingState
+    spent_s: float = 0.0
+    checkpoint: Path | None = None
+
+
+def new_job(
+    recordings: Recordings,
+    model: ModelConfig,
+    training: TrainConfig,
+    run: RunConfig,
+    *,
+    tell: Note,
+    clock: Clock,
+) -> Job:
+    """Prepare a new run; its folder is made once nothing of the settings can be wrong.
+
+    Raises
+    ------
+    ConfigurationError
+        If settings contradict each other, or this machine lacks the accelerator.
+    CorpusError
+        If too few frames are left to learn from.
+    """
+    _name_unused(model, training, tell)
+    split = _split(recordings, training, tell)
+    network = _new_network(model, split, training.seed)
+    data = _data(split, network, training, tell)
+    baseline = fit_baseline(split.training, split.validation, network)
+    began = clock()
+    schedule = _schedule(network, data, training, Path(run.experiment_dir), clock)
+    spent_s = clock() - began
+    record = RunRecord(
+        run_id="",
+        folder=Path(),
+        descriptor_config=recordings.corpus.config,
+        model_config=model,
+        train_config=training,
+        metrics=baseline.figures,
+        training_files=split.files[0],
+        validation_files=split.files[1],
+        schedule=schedule.to_dict(),
+        status="running",
+        project=run.project,
+        entity=run.entity,
+    )
+    log = RunLog.start(record.settings, run, notes=training.notes, note=tell)
+    record = replace(record, run_id=log.run_id, folder=log.folder, offline=log.offline)
+    record.save()
+    record.save_arrays(baseline.arrays)
+    tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.epochs))))
+    return Job(record, log, network, data, schedule, TrainingState(), spent_s)
+
+
+def resumed_job(
+    recordings: Recordings, record: RunRecord, run: RunConfig, resume_run_id: str, tell: Note
+) -> Job:
+    """Prepare to go on with a run, from its last checkpoint; without one it begins again.
+
+    Raises
+    ------
+    ConfigurationError
+        If the run was started with other recordings or descriptors.
+    CheckpointError
+        If its last checkpoint is damaged.
+    """
+    training = record.train_config
+    split = _split(recordings, training, tell)
+    check_recordings(record, recordings.corpus.config, split)
+    schedule = Schedule.from_dict(record.schedule)
+    checkpoint = Checkpoint.of(record)
+    if checkpoint is None:
+        network, state = _new_network(record.model_config, split, training.seed), TrainingState()
+    else:
+        network, state = checkpoint.model, checkpoint.state
+    data = _data(split, network, training, tell)
+    log = RunLog.start(
+        record.settings,
+        run,
+        resume_run_id=resume_run_id,
+        resume_step=state.step,
+        notes=training.notes,
+        note=tell,
+    )
+    record = replace(record, folder=log.folder, offline=log.offline, status="running")
+    record.save()
+    planned_best = log.folder / CHECKPOINTS / PLANNED_BEST
+    if planned_best.exists():
+        os.replace(planned_best, planned_best.with_name(BEST))
+    tell(resumption_line(record, schedule, state.step))
+    path = None if checkpoint is None else log.folder / CHECKPOINTS / checkpoint.path.name
+    return Job(record, log, network, data, schedule, state, checkpoint=path)
+
+
+def _split(recordings: Recordings, training: TrainConfig, tell: Note) -> Split:
+    return split_recordings(
+        recordings.corpus,
+        recordings.validation,
+        training.validation_share,
+        training.seed,
+        note=tell,
+    )
+
+
+def _new_network(model: ModelConfig, split: Split, seed: int) -> DescriptorModel:
+    """Return the untrained model; its parameters are a function of the seed."""
+    statistics = fit_statistics(split.training)
+    torch.manual_seed(seed)
+    return create_model(model, statistics.standardizer.config, statistics)
+
+
+def _data(
+    split: Split, network: DescriptorModel, training: TrainConfig, tell: Note
+) -> RecordingsDataModule:
+    return RecordingsDataModule(
+        split.training,
+        split.validation,
+        network,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        remove_outliers=training.remove_outliers,
+        note=tell,
+    )
+
+
+def _schedule(
+    network: DescriptorModel,
+    data: RecordingsDataModule,
+    training: TrainConfig,
+    folder: Path,
+    clock: Clock,
+) -> Schedule:
+    """Measure the speed, and fix the length of the run by it."""
+    began = clock()
+    speed = measure_speed(network, data, training, folder, clock)
+    left_s = None if training.max_time_s is None else training.max_time_s - (clock() - began)
+    return plan_schedule(
+        data.steps_per_epoch(training.epochs),
+        training.learning_rate,
+        training.save_interval,
+        speed,
+        left_s,
+    )
+
+
+def _name_unused(model: ModelConfig, training: TrainConfig, tell: Note) -> None:
+    """Say in one line which options have no effect."""
+    names = unused_options(model)
+    if training.process_on_the_fly != TrainConfig.process_on_the_fly:
+        names.append("process_on_the_fly")
+    if names:
+        tell(f"{model.selected_model} does not use {', '.join(names)}")

@@ -1,0 +1,95 @@
+"""Known answers of the descriptor families, and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.extraction import extract_signal
+from desc.descriptors.families import FAMILIES
+from desc.descriptors.features import FEATURES
+
+CONFIG = DescriptorConfig(descriptors=tuple(FAMILIES))
+MakeSignal = Callable[..., np.ndarray]
+
+
+def columns(x: np.ndarray, group: str) -> np.ndarray:
+    """Columns of a group in the complete frames, (T, n)."""
+    values, n_samples = extract_signal([x], CONFIG)
+    return values[CONFIG.complete_frames(n_samples)][:, list(CONFIG.groups[group])]
+
+
+def test_the_tables_have_the_same_keys() -> None:
+    assert list(FEATURES) == list(FAMILIES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_has_its_columns(name: str, make_signal: MakeSignal) -> None:
+    config = DescriptorConfig(descriptors=(name,))
+    values, _ = extract_signal([make_signal("notes")], config)
+    assert values.shape == (44, config.n_columns)
+    assert values.dtype == np.float32
+    assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("frequency", [440.0, 1000.0, 5000.0])
+def test_centroid_and_rolloff_of_a_tone_are_its_frequency(
+    make_signal: MakeSignal, frequency: float
+) -> None:
+    x = make_signal("tone", frequency=frequency)
+    np.testing.assert_allclose(columns(x, "centroid"), frequency, rtol=0.05)
+    np.testing.assert_allclose(columns(x, "rolloff"), frequency, atol=1.5 * 44100 / 2048)
+
+
+def test_flatness_tells_noise_from_tones(make_signal: MakeSignal) -> None:
+    assert columns(make_signal("noise"), "flatness").min() > 0.4
+    assert columns(make_signal("tone"), "flatness").max() < 1e-4
+    np.testing.assert_allclose(columns(np.zeros(44100, np.float32), "flatness"), 1, rtol=1e-5)
+
+
+def test_rms_of_a_tone(make_signal: MakeSignal) -> None:
+    """A Hann window's mean square is 3/8, and a sine's is half of its amplitude's square."""
+    expected = 0.5 * np.sqrt(0.5 * 3 / 8)
+    np.testing.assert_allclose(columns(make_signal("tone"), "rms"), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("frequency", "pitch_class"), [(440.0, 9), (523.25, 0), (1108.73, 1)])
+def test_chroma_of_a_tone_is_its_pitch_class(
+    make_signal: MakeSignal, frequency: float, pitch_class: int
+) -> None:
+    chroma = columns(make_signal("tone", frequency=frequency), "chroma")
+    assert (chroma.argmax(1) == pitch_class).all()
+    np.testing.assert_array_equal(chroma.max(1), 1)
+
+
+def test_a_tone_crosses_zero_twice_a_period(make_signal: MakeSignal) -> None:
+    rate = columns(make_signal("tone", frequency=1000.0), "zero_crossing_rate")
+    np.testing.assert_allclose(rate, 2 * 1000 / 44100, atol=1.5 / 2048)
+
+
+def test_nothing_crosses_zero_at_the_ends() -> None:
+    """The padding is no part of the signal: a constant has no crossing, also a negative one."""
+    values, _ = extract_signal([np.full(5000, -0.5, np.float32)], CONFIG)
+    assert not values[:, list(CONFIG.groups["zero_crossing_rate"])].any()
+
+
+def test_silence_has_the_mfcc_of_the_floor() -> None:
+    """Every band is at -100 dB: the first coefficient is -100·√128, the others are exactly 0."""
+    mfcc = columns(np.zeros(44100, np.float32), "mfcc")
+    np.testing.assert_allclose(mfcc[:, 0], -100 * np.sqrt(128), rtol=1e-6)
+    np.testing.assert_allclose(mfcc[:, 1:], 0, atol=1e-6)
+
+
+def test_top_db_counts_from_the_loudest_band_of_the_file(make_signal: MakeSignal) -> None:
+    quiet = 1e-4 * make_signal("noise")
+    loud = make_signal("tone", 0.5)
+    alone = columns(quiet, "mfcc")
+    after = columns(np.concatenate([quiet, loud]), "mfcc")
+    assert np.abs(alone[:10] - after[:10]).max() > 10
+    config = DescriptorConfig(top_db=None)
+    first, _ = extract_signal([quiet], config)
+    second, _ = extract_signal([np.concatenate([quiet, loud])], config)
+    np.testing.assert_array_equal(first[:20, :13], second[:20, :13])

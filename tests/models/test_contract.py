@@ -1,0 +1,368 @@
+"""What every registered model must do, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from desc.configuration import HEADS, SAMPLINGS
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError
+from desc.models import MODELS
+from desc.models.base import DescriptorModel
+from desc.models.blockwise import BlockwiseModel
+from desc.models.checkpoint import load_model, save_model
+from desc.models.statistics import fit_statistics
+
+Make = Callable[..., DescriptorModel]
+MakeSequence = Callable[..., DescriptorSequence]
+
+
+def generators(n: int, seed: int = 0) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(100 * seed + row) for row in range(n)]
+
+
+def contexts(make_sequence: MakeSequence, n: int, length: int) -> torch.Tensor:
+    return torch.tensor(np.stack([make_sequence(length, 50 + i).complete_static for i in range(n)]))
+
+
+def items(model: DescriptorModel, make_sequence: MakeSequence) -> tuple[torch.Tensor, torch.Tensor]:
+    frames = contexts(make_sequence, 4, model.lookback + model.horizon)
+    return frames, torch.ones(frames.shape[:2], dtype=torch.bool)
+
+
+@pytest.fixture(params=list(MODELS))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def model(name: str, make_model: Make) -> DescriptorModel:
+    return make_model(name)
+
+
+def test_item_layout(name: str, model: DescriptorModel) -> None:
+    is_sequence_model = name in ("LSTMEncoderDecoderModel", "TransformerModel")
+    assert isinstance(model, BlockwiseModel) == is_sequence_model
+    assert (model.lookback, model.horizon) == ((32, 5) if is_sequence_model else (21, 12))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_nll_has_shape_and_gradient(
+    name: str, head: str, make_model: Make, make_sequence: MakeSequence
+) -> None:
+    model = make_model(name, head=head).train()
+    frames, valid = items(model, make_sequence)
+    nll = model.nll(frames, valid)
+    assert nll.shape == (4, model.horizon)
+    nll.sum().backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+
+
+def test_item_of_wrong_length_is_refused(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    frames, valid = items(model, make_sequence)
+    with pytest.raises(ConfigurationError, match="must be"):
+        model.nll(frames[:, 1:], valid[:, 1:])
+
+
+@pytest.mark.parametrize("first_valid", [3, 20, 26, 33])
+@pytest.mark.parametrize("last_valid", [None, -3])
+def test_missing_frames_have_no_influence(
+    model: DescriptorModel,
+    make_sequence: MakeSequence,
+    first_valid: int,
+    last_valid: int | None,
+) -> None:
+    frames, valid = items(model, make_sequence)
+    first_valid = min(first_valid, frames.shape[1] - 6)
+    valid[1, :first_valid] = False
+    if last_valid is not None:
+        valid[1, last_valid:] = False
+    expected = model.nll(frames, valid)
+    assert torch.isfinite(expected).all()
+    scored = model.scored(valid)
+    assert scored[1].any()
+    assert (expected[~scored] == 0).all()
+    for garbage in (1e9, float("nan"), float("-inf")):
+        spoilt = torch.where(valid[..., None], frames, torch.tensor(garbage))
+        torch.testing.assert_close(model.nll(spoilt, valid), expected)
+
+
+def test_rows_with_missing_frames_score_as_alone(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    frames, valid = items(model, make_sequence)
+    whole = model.nll(frames, valid)
+    valid[1, :-8] = False
+    mixed = model.nll(frames, valid)
+    torch.testing.assert_close(mixed[[0, 2, 3]], whole[[0, 2, 3]], atol=1e-5, rtol=1e-5)
+    alone = model.nll(frames[1:2], valid[1:2])
+    torch.testing.assert_close(mixed[1:2], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_scores_do_not_see_the_future(model: DescriptorModel, make_sequence: MakeSequence) -> None:
+    frames, valid = items(model, make_sequence)
+    nll = model.nll(frames, valid)
+    for j in range(model.horizon):
+        changed = frames.clone()
+        changed[:, model.lookback + j :] += 25.0
+        after = model.nll(changed, valid)
+        assert torch.equal(after[:, :j], nll[:, :j])
+        assert (after[:, j] != nll[:, j]).all()
+
+
+def test_every_frame_of_the_window_counts(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    frames, valid = items(model, make_sequence)
+    nll = model.nll(frames, valid)
+    for t in range(model.lookback):
+        changed = frames.clone()
+        changed[:, t] += 25.0
+        assert (model.nll(changed, valid)[:, -1] != nll[:, -1]).any(), t
+
+
+def test_rollout_equals_full_pass(model: DescriptorModel, make_sequence: MakeSequence) -> None:
+    n_context, n_steps = model.context_frames, 40
+    frames = contexts(make_sequence, 3, n_context + n_steps)
+    valid = torch.ones(frames.shape[:2], dtype=torch.bool)
+    x = model.space.standardise(frames, valid)
+    style = model.style(x[:, n_context - 20 : n_context], valid[:, :20])
+    inputs = model.inputs(x, valid, style)
+    with torch.inference_mode():
+        state = model.start(frames[:, :n_context], valid[:, :n_context])
+        stepped = [state.h]
+        for t in range(n_steps):
+            model.step(x[:, n_context + t], state)
+            stepped.append(state.h)
+        assert state.position == n_steps
+        for t, h in enumerate(stepped):
+            torch.testing.assert_close(h, full_pass(model, inputs, n_context, t), atol=1e-5, rtol=0)
+
+
+def full_pass(model: DescriptorModel, inputs: torch.Tensor, n_context: int, t: int) -> torch.Tensor:
+    """h after t frames of a rollout, from nothing but the inputs up to there."""
+    if isinstance(model, BlockwiseModel):
+        w, i = model.model_config.window_size, t % model.horizon
+        begin = n_context + t - i - w
+        item = inputs[:, begin : begin + w + model.horizon - 1]
+        missing = w + model.horizon - 1 - item.shape[1]
+        item = torch.nn.functional.pad(item, (0, 0, 0, missing))
+        return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, i]
+    item = inputs[:, : n_context + t]
+    return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, -1]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_any_number_of_steps(
+    model: DescriptorModel, make_sequence: MakeSequence, sampling: str
+) -> None:
+    context = contexts(make_sequence, 2, 60)
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+
+    def run(steps: int) -> torch.Tensor:
+        return model.continuation(context, valid, steps, generators=generators(2), sampling=sampling)
+
+    longest = run(600)
+    assert longest.shape == (2, 600, 13)
+    assert torch.isfinite(longest).all()
+    for steps in (1, 5, 257):
+        assert torch.equal(run(steps), longest[:, :steps])
+
+
+def test_samples_stay_in_the_training_range(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    context = contexts(make_sequence, 2, 40) + 1000.0
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    y = model.continuation(context, valid, 50, generators=generators(2), temperature=5.0)
+    x = (y - model.space.mean) / model.space.scale
+    assert (x >= model.space.low - 1e-3).all()
+    assert (x <= model.space.high + 1e-3).all()
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("length", [9, 10, 15, 40, 700])
+def test_contexts_of_any_length(
+    model: DescriptorModel, make_sequence: MakeSequence, length: int, sampling: str
+) -> None:
+    context = contexts(make_sequence, 1, length)
+    valid = torch.ones(1, length, dtype=torch.bool)
+    y = model.continuation(context, valid, 30, generators=generators(1), sampling=sampling)
+    assert torch.isfinite(y).all()
+    padded = torch.nn.functional.pad(context, (0, 0, 333, 0), value=7.0)
+    padded_valid = torch.nn.functional.pad(valid, (333, 0))
+    again = model.continuation(
+        padded, padded_valid, 30, generators=generators(1), sampling=sampling
+    )
+    assert torch.equal(again, y)
+
+
+def test_one_seed_one_result(model: DescriptorModel, make_sequence: MakeSequence) -> None:
+    context = contexts(make_sequence, 2, 60)
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    torch.manual_seed(1)
+    first = model.continuation(context, valid, 20, generators=generators(2, 3))
+    torch.manual_seed(2)
+    assert torch.equal(model.continuation(context, valid, 20, generators=generators(2, 3)), first)
+    other = model.continuation(context, valid, 20, generators=generators(2, 4))
+    assert not torch.equal(other, first)
+
+
+def test_temperature_zero_is_the_mean(model: DescriptorModel, make_sequence: MakeSequence) -> None:
+    context = contexts(make_sequence, 2, 60)
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    mean = model.continuation(context, valid, 20, generators=generators(2), sampling="mean")
+    for sampling in ("plain", "replay"):
+        cold = model.continuation(
+            context, valid, 20, generators=generators(2), sampling=sampling, temperature=0.0
+        )
+        assert torch.equal(cold, mean)
+
+
+@pytest.mark.parametrize("sampling", ["plain", "replay"])
+def test_companions_have_no_influence(
+    name: str, make_model: Make, make_sequence: MakeSequence, sampling: str
+) -> None:
+    """Bytes of a row, at the default sizes and batch width, alone and among others."""
+    model = make_model(
+        name,
+        window_size=48,
+        forecast_size=32,
+        context_size=320,
+        hidden_size=None,
+        num_layers=None,
+        nhead=None,
+        dim_feedforward=None,
+        n_components=8,
+    )
+    lengths = (600, 9, 30, 47, 80, 200, 350, 1000)
+    rows = [torch.tensor(make_sequence(n, n).complete_static)[-512:] for n in lengths]
+
+    def run(order: list[int]) -> torch.Tensor:
+        context = torch.zeros(8, 512, 13)
+        valid = torch.zeros(8, 512, dtype=torch.bool)
+        for place, row in enumerate(order):
+            context[place, -len(rows[row]) :] = rows[row]
+            valid[place, -len(rows[row]) :] = True
+        return model.continuation(
+            context,
+            valid,
+            70,
+            generators=[torch.Generator().manual_seed(row) for row in order],
+            sampling=sampling,
+        )
+
+    together = run(list(range(8)))
+    shuffled = [3, 7, 1, 0, 6, 2, 5, 4]
+    assert torch.equal(run(shuffled), together[shuffled])
+    for row in (0, 1, 3):
+        assert torch.equal(run([row] * 8)[0], together[row])
+
+
+def test_saved_and_loaded_is_equal(
+    model: DescriptorModel, make_sequence: MakeSequence, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.ckpt")
+    again = load_model(tmp_path / "model.ckpt")
+    assert type(again) is type(model)
+    assert again.model_config == model.model_config
+    assert again.descriptor_config == model.descriptor_config
+    assert not again.training
+    frames, valid = items(model, make_sequence)
+    assert torch.equal(again.nll(frames, valid), model.nll(frames, valid))
+    for sampling in SAMPLINGS:
+        expected = model.continuation(
+            frames, valid, 20, generators=generators(4), sampling=sampling
+        )
+        result = again.continuation(frames, valid, 20, generators=generators(4), sampling=sampling)
+        assert torch.equal(result, expected)
+
+
+@pytest.mark.parametrize("context_size", [0, 1])
+def test_without_style(
+    name: str, make_model: Make, make_sequence: MakeSequence, context_size: int
+) -> None:
+    model = make_model(name, context_size=context_size)
+    frames, valid = items(model, make_sequence)
+    nll = model.nll(frames, valid)
+    assert torch.isfinite(nll).all()
+    y = model.continuation(frames, valid, 20, generators=generators(4), sampling="replay")
+    assert torch.isfinite(y).all()
+
+
+def test_sizes_of_one(name: str, make_model: Make, make_sequence: MakeSequence) -> None:
+    model = make_model(name, window_size=1, forecast_size=1, n_components=1, num_layers=1)
+    frames, valid = items(model, make_sequence)
+    assert torch.isfinite(model.nll(frames, valid)).all()
+    y = model.continuation(frames, valid, 20, generators=generators(4), sampling="replay")
+    assert torch.isfinite(y).all()
+
+
+def test_other_families(name: str, make_model: Make, make_sequence: MakeSequence) -> None:
+    config = DescriptorConfig(descriptors=("centroid", "rms", "chroma", "f0"), n_mfcc=5)
+    random = np.random.default_rng(0)
+    recordings = []
+    for i in range(2):
+        sequence = make_sequence(300, i, config)
+        values = sequence.values.copy()
+        values[:, 0] = 1000 * np.exp(random.standard_normal(len(values)))
+        values[:, 1:] = random.random(values[:, 1:].shape)
+        values[:, 5] = 0.0  # a chroma that never sounds
+        recordings.append(
+            DescriptorSequence(values, config, f"{i}.wav", str(i), sequence.n_samples)
+        )
+    model = make_model(name, fit_statistics(recordings))
+    context = torch.tensor(recordings[0].complete_static[None])
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    y = model.continuation(context, valid, 30, generators=generators(1))
+    assert torch.isfinite(y).all()
+    assert (y[..., :2] > 0).all()
+    assert ((y[..., 2:14] >= 0) & (y[..., 2:14] <= 1)).all()
+
+
+def test_prediction_in_mid_training_leaves_no_trace(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    frames, valid = items(model, make_sequence)
+    model.train()
+    random = torch.get_rng_state()
+    model.continuation(frames, valid, 5, generators=generators(4))
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), random)
+    model.nll(frames, valid).sum().backward()
+
+
+def test_progress_counts_frames(model: DescriptorModel, make_sequence: MakeSequence) -> None:
+    frames, valid = items(model, make_sequence)
+    calls: list[tuple[str, int, int]] = []
+    model.continuation(
+        frames, valid, 300, generators=generators(4), progress=lambda *call: calls.append(call)
+    )
+    assert calls == [("predict", 0, 300), ("predict", 256, 300), ("predict", 300, 300)]
+
+
+def test_wrong_calls_are_refused(model: DescriptorModel, make_sequence: MakeSequence) -> None:
+    frames, valid = items(model, make_sequence)
+    for settings in (
+        {"steps": 0},
+        {"sampling": "random"},
+        {"temperature": -1.0},
+        {"replay_block": 0},
+        {"generators": generators(3)},
+    ):
+        arguments = {"steps": 3, "generators": generators(4), **settings}
+        with pytest.raises(ConfigurationError):
+            model.continuation(frames, valid, **arguments)
+    valid[2, -1] = False
+    with pytest.raises(ConfigurationError):
+        model.continuation(frames, valid, 3, generators=generators(4))

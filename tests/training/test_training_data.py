@@ -1,0 +1,167 @@
+"""Outliers, what is compared with the baseline, and the module that holds the windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from desc.configuration import ModelConfig
+from desc.corpus import Corpus
+from desc.descriptors.sequence import DescriptorSequence
+from desc.models import create_model
+from desc.models.base import DescriptorModel
+from desc.models.statistics import fit_statistics
+from desc.models.var import ORDER, VectorAutoregression
+from desc.training.baseline import fit_baseline
+from desc.training.datamodule import RecordingsDataModule, standardised
+from desc.training.outliers import far_frames, outliers
+from desc.training.wording import verdict
+
+MakeSequence = Callable[..., DescriptorSequence]
+TINY = ModelConfig(window_size=8, context_size=8, hidden_size=8, forecast_size=4)
+
+
+def model_of(*sequences: DescriptorSequence, config: ModelConfig = TINY) -> DescriptorModel:
+    return create_model(config, sequences[0].config, fit_statistics(sequences))
+
+
+def changed(sequence: DescriptorSequence, change: Callable) -> DescriptorSequence:
+    """Return a sequence whose frames `change` was let loose on."""
+    values = sequence.values.copy()
+    change(values[sequence.complete])
+    return replace(sequence, values=values)
+
+
+def test_far_frames_are_far_from_all_others(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((5000, 3))
+    x[1234, 1] = 9
+    x[77, 2] = -9
+    x[:, 0] = 0.0
+    x[5, 0] = 1.0  # a column without range is not judged
+    first, second = far_frames([x[:1000], x[1000:]])
+    np.testing.assert_array_equal(np.flatnonzero(first), [77])
+    np.testing.assert_array_equal(np.flatnonzero(second), [234])
+
+
+def test_outliers_are_silent_frozen_or_far(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(400)
+    x = np.random.default_rng(0).standard_normal((400, 3)).clip(-2, 2)
+    x[10, 0] = -2.6
+    x[21] = x[20]
+    x[30, 1] = 50
+    np.testing.assert_array_equal(np.flatnonzero(outliers([x], sequence.config)), [10, 21, 30])
+
+
+def silence(frames: np.ndarray) -> None:
+    frames[100:110] = frames[100]
+
+
+def make_data(
+    sequence: DescriptorSequence, model: DescriptorModel, **settings: object
+) -> RecordingsDataModule:
+    return RecordingsDataModule(
+        [sequence], [sequence], model, **{"batch_size": 4, "seed": 0, **settings}
+    )
+
+
+def test_windows_with_outliers_are_left_out(make_sequence: MakeSequence) -> None:
+    sequence = changed(make_sequence(300), silence)
+    model = model_of(sequence)
+    notes: list[str] = []
+    data = make_data(sequence, model, note=notes.append)
+    frozen = set(range(101, 110))
+    for epoch in range(16):
+        for row in data.grid.epoch(epoch):
+            assert not frozen & set(range(row - 1, row + 8))
+    assert len(notes) == 1
+    assert "% of the windows hold silence or outliers" in notes[0]
+    every = make_data(sequence, model, remove_outliers=False)
+    assert every.grid.good.all()
+
+
+def test_something_is_always_left(make_sequence: MakeSequence) -> None:
+    def freeze(frames: np.ndarray) -> None:
+        frames[:] = frames[::3].repeat(3, axis=0)[: len(frames)]
+
+    sequence = changed(make_sequence(300), freeze)
+    notes: list[str] = []
+    data = make_data(sequence, model_of(sequence), note=notes.append)
+    assert data.grid.good.all()
+    assert len(data.grid.epoch(0)) > 30
+    assert "every window" in notes[0]
+
+
+@pytest.mark.parametrize("name", ["LSTM", "TransformerModel"])
+def test_all_that_counts_is_scored_once(name: str, make_sequence: MakeSequence) -> None:
+    sequences = [make_sequence(n, seed=n) for n in (9, 30, 17, 61)]
+    model = model_of(*sequences, config=replace(TINY, selected_model=name, nhead=2))
+    data = RecordingsDataModule(sequences[:1], sequences, model, batch_size=4, seed=0)
+    scored = sum(int(batch.scored.sum()) for batch in data.validation)
+    assert scored == data.counted.sum() == sum(max(0, n - ORDER) for n in (9, 30, 17, 61))
+
+
+def test_digital_silence_does_not_count(make_sequence: MakeSequence) -> None:
+    sequence = changed(make_sequence(300), silence)
+    data = make_data(sequence, model_of(sequence))
+    np.testing.assert_array_equal(np.flatnonzero(~data.counted[ORDER:]) + ORDER, range(101, 110))
+
+
+def test_very_short_recordings_count_as_they_are(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(12)
+    data = make_data(sequence, model_of(sequence))
+    assert sum(int(batch.scored.sum()) for batch in data.validation) == 11
+
+
+def test_the_baseline_is_scored_on_the_same_frames(make_sequence: MakeSequence) -> None:
+    training = [make_sequence(400, seed=1), make_sequence(20, seed=3)]
+    validation = [changed(make_sequence(300, seed=2), silence), make_sequence(10, seed=4)]
+    model = model_of(*training)
+    baseline = fit_baseline(training, validation, model)
+    arrays = {k.removeprefix("var_"): v for k, v in baseline.arrays.items() if k[:4] == "var_"}
+    var = VectorAutoregression.from_arrays(arrays)
+    nll = var.nll(standardised(validation[0], model))
+    counted = RecordingsDataModule(training, validation, model, batch_size=4, seed=0).counted
+    assert baseline.figures["var_nll"] == pytest.approx(nll[counted[ORDER:300]].mean())
+    assert baseline.figures["var_loss"] == baseline.figures["var_nll"]
+    # Of a first-order process with coefficient .9 not much is left to surprise.
+    assert baseline.figures["var_nll"] < 3 * 1.42
+    assert baseline.arrays["window_mean"].shape == (9,)
+    assert baseline.arrays["window_spread"].shape == (9,)
+    assert baseline.arrays["window_covariance"].shape == (9, 9)
+    assert all(np.isfinite(array).all() for array in baseline.arrays.values())
+
+
+def test_the_squared_error_has_its_own_unit(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(300)
+    model = model_of(sequence, config=replace(TINY, head="mse"))
+    baseline = fit_baseline([sequence], [make_sequence(200, seed=9)], model)
+    assert set(baseline.figures) == {"var_loss"}
+    assert 0 < baseline.figures["var_loss"] < 1
+
+
+def test_without_a_frame_to_compare_there_is_no_figure(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(60)
+    baseline = fit_baseline([sequence], [make_sequence(12)], model_of(sequence))
+    assert np.isnan(baseline.figures["var_nll"])
+
+
+def test_the_verdict_is_honest() -> None:
+    assert "better than the linear baseline (VAR): -0.42 against 2.07 nats" in verdict(
+        -0.42, 2.07, "mixture"
+    )
+    assert "worse than" in verdict(2.1, 2.07, "mixture")
+    assert "only as well as" in verdict(2.071, 2.069, "mixture")
+    assert "half squared error" in verdict(0.1, 0.2, "mse")
+    assert "too short" in verdict(0.1, float("nan"), "mixture")
+
+
+def test_corpora_of_short_files_only(make_corpus: Callable[..., Corpus]) -> None:
+    sequences = make_corpus([9, 10, 11]).sequences
+    model = model_of(*sequences)
+    data = RecordingsDataModule(sequences[:2], sequences[2:], model, batch_size=4, seed=0)
+    for batch in data.validation:
+        assert np.isfinite(model.nll(batch.frames, batch.valid).detach().numpy()).all()
+    assert sum(data.steps_per_epoch(3)) == 3

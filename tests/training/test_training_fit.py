@@ -1,0 +1,329 @@
+"""A run from its start to its end, whatever ends it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from desc.configuration import ModelConfig, RunConfig, TrainConfig
+from desc.corpus import Corpus
+from desc.errors import ConfigurationError, DescError
+from desc.models import MODELS
+from desc.models.base import DescriptorModel
+from desc.models.checkpoint import load_model
+from desc.runs import RunRecord, read_metrics, resolve_run
+from desc.training.fit import train
+from desc.training.resuming import Checkpoint
+
+MakeCorpus = Callable[..., Corpus]
+MODEL = ModelConfig(
+    window_size=8, forecast_size=4, context_size=8, hidden_size=8, num_layers=1, n_components=2
+)
+TRAINING = TrainConfig(epochs=3, batch_size=8)
+
+
+class FakeClock:
+    """A clock that moves on by `step_s` whenever it is read."""
+
+    def __init__(self, step_s: float) -> None:
+        self.now, self.step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now += self.step_s
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def corpus(make_corpus: MakeCorpus) -> Corpus:
+    return make_corpus([120, 90, 150, 60])
+
+
+def test_a_run_leaves_all_that_is_needed(corpus: Corpus, run_config: RunConfig) -> None:
+    notes: list[str] = []
+    done: list[tuple[str, int, int]] = []
+    record = train(
+        corpus,
+        model=MODEL,
+        training=TRAINING,
+        run=run_config,
+        note=notes.append,
+        progress=lambda *args: done.append(args),
+    )
+    assert record.status == "finished"
+    total = record.schedule["total_steps"]
+    assert done == [("train", step, total) for step in range(1, total + 1)]
+    found = resolve_run(record.run_id, run_config)
+    assert found == replace(record, folder=found.folder)
+    assert len(found.training_files) == 3
+    assert len(found.validation_files) == 1
+    assert found.metrics["steps"] == total
+    assert found.metrics["epochs"] == 3
+    assert set(found.load_arrays()) >= {"window_mean", "window_spread", "var_coefficients"}
+    for which in ("best", "last"):
+        model = load_model(found.checkpoint(which))
+        assert isinstance(model, DescriptorModel)
+        assert model.model_config == MODEL
+    assert sorted(p.name for p in (record.folder / "checkpoints").iterdir()) == [
+        "best.ckpt",
+        "last.ckpt",
+    ]
+    assert any(line.startswith("training LSTM on 3 recordings") for line in notes)
+    assert "linear baseline (VAR)" in notes[-1]
+    assert f"{record.metrics['val_nll']:.2f} against {record.metrics['var_nll']:.2f}" in notes[-1]
+
+
+def test_figures_go_to_the_csv(corpus: Corpus, run_config: RunConfig) -> None:
+    record = train(corpus, model=MODEL, training=replace(TRAINING, save_interval=2), run=run_config)
+    rows = read_metrics(record.folder / "metrics.csv")
+    steps = [row["step"] for row in rows]
+    assert steps == sorted(steps)
+    total = record.schedule["total_steps"]
+    learned = [row for row in rows if "loss" in row]
+    assert {row["epoch"] for row in learned} == {0, 1, 2}
+    assert learned[-1]["step"] == total
+    for row in learned:
+        assert math.isfinite(row["loss"])
+        assert 0 < row["learning_rate"] <= TRAINING.learning_rate
+        assert row["samples_per_second"] > 0
+    validated = [row for row in rows if "val_loss" in row]
+    assert len(validated) == 2, "after two epochs, and at the end"
+    assert validated[-1]["step"] == total
+    assert min(row["val_loss"] for row in validated) == record.metrics["val_nll"]
+
+
+def test_training_improves_what_it_measures(make_corpus: MakeCorpus, run_config: RunConfig) -> None:
+    training = TrainConfig(epochs=12, batch_size=16, learning_rate=0.01)
+    record = train(make_corpus([300] * 4), model=MODEL, training=training, run=run_config)
+    rows = [r["val_loss"] for r in read_metrics(record.folder / "metrics.csv") if "val_loss" in r]
+    assert min(rows) < rows[0] - 0.1
+    # The data is a linear process: its own model cannot be beaten by much, only approached.
+    assert record.metrics["val_nll"] < record.metrics["var_nll"] + 0.5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_and_head_trains(name: str, corpus: Corpus, run_config: RunConfig) -> None:
+    model = replace(MODEL, selected_model=name, nhead=2, dim_feedforward=16)
+    for head in ("mse", "student_t") if name == "LSTM" else ("mixture",):
+        record = train(
+            corpus,
+            model=replace(model, head=head),
+            training=replace(TRAINING, epochs=1),
+            run=run_config,
+        )
+        assert record.status == "finished"
+        assert ("val_nll" in record.metrics) == (head != "mse")
+        assert math.isfinite(record.metrics["val_loss"])
+
+
+def test_one_seed_gives_one_run(corpus: Corpus, run_config: RunConfig) -> None:
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        training = replace(TRAINING, seed=seed)
+        model = replace(MODEL, dropout=0.3)
+        record = train(corpus, model=model, training=training, run=run_config)
+        return load_model(record.checkpoint("last")).state_dict()
+
+    first, again, other = weights(3), weights(3), weights(4)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_nobodys_random_numbers_change(corpus: Corpus, run_config: RunConfig) -> None:
+    torch.manual_seed(7)
+    np.random.seed(7)  # noqa: NPY002
+    random.seed(7)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    train(corpus, model=MODEL, training=replace(TRAINING, epochs=1), run=run_config)
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert before[2] == random.getstate()
+
+
+def test_hooks_change_nothing(corpus: Corpus, run_config: RunConfig) -> None:
+    seen = []
+
+    def hook(model: DescriptorModel, epoch: int, step: int) -> None:
+        assert not model.training
+        torch.randn(1000)
+        seen.append((epoch, step))
+
+    model = replace(MODEL, dropout=0.3)
+    record = train(corpus, model=model, training=TRAINING, run=run_config, callbacks=[hook])
+    plain = train(corpus, model=model, training=TRAINING, run=run_config)
+    assert [epoch for epoch, _ in seen] == [1, 2, 3]
+    assert seen[-1][1] == record.schedule["total_steps"]
+    ours, theirs = (load_model(r.checkpoint("last")).state_dict() for r in (record, plain))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    with pytest.raises(ConfigurationError, match="callbacks"):
+        train(corpus, model=MODEL, run=run_config, callbacks=[3])  # type: ignore[list-item]
+
+
+def test_lightning_says_nothing(
+    corpus: Corpus, run_config: RunConfig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(corpus, model=MODEL, training=replace(TRAINING, epochs=1), run=run_config)
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert output.err == ""
+    assert not [w for w in caught if "lightning" in str(w.filename)]
+    assert logging.getLogger("pytorch_lightning").level != logging.ERROR
+
+
+def test_early_stopping(corpus: Corpus, run_config: RunConfig) -> None:
+    notes: list[str] = []
+    # Steps so large that the loss soon rises.
+    training = TrainConfig(epochs=50, batch_size=8, learning_rate=0.3, patience=2)
+    record = train(corpus, model=MODEL, training=training, run=run_config, note=notes.append)
+    assert record.status == "finished"
+    assert record.schedule["ended"] == "stopped early"
+    rows = [r for r in read_metrics(record.folder / "metrics.csv") if "val_loss" in r]
+    losses = [row["val_loss"] for row in rows]
+    assert len(losses) < 50
+    assert np.argmin(losses) == len(losses) - 3
+    assert record.metrics["val_nll"] == min(losses)
+    assert record.metrics["best_step"] == rows[-3]["step"]
+    best = torch.load(record.checkpoint("best"), weights_only=True)
+    assert best["global_step"] == rows[-3]["step"]
+    assert any("stopped early" in line for line in notes)
+    unbroken = replace(training, early_stopping=False, epochs=len(losses) + 2)
+    longer = train(corpus, model=MODEL, training=unbroken, run=run_config)
+    assert longer.metrics["epochs"] == len(losses) + 2
+
+
+def test_the_time_limit_fixes_the_length(corpus: Corpus, run_config: RunConfig) -> None:
+    notes: list[str] = []
+    training = replace(TRAINING, epochs=1000, max_time_s=120.0)
+    record = train(
+        corpus,
+        model=MODEL,
+        training=training,
+        run=run_config,
+        note=notes.append,
+        clock=FakeClock(0.1),
+    )
+    # The measured steps read the clock once each, the real ones a few times.
+    total = record.schedule["total_steps"]
+    assert 100 < total < 1200
+    assert record.status == "stopped"
+    assert record.schedule["ended"] == "time limit"
+    assert 0 < record.metrics["steps"] < total
+    assert record.metrics["fit_s"] <= 120
+    assert any("the time is over" in line and "--resume_run_id" in line for line in notes)
+
+
+def test_epochs_that_fit_into_the_time_are_done(corpus: Corpus, run_config: RunConfig) -> None:
+    training = replace(TRAINING, max_time_s=1e6)
+    record = train(corpus, model=MODEL, training=training, run=run_config)
+    assert record.status == "finished"
+    assert record.metrics["epochs"] == 3
+
+
+def test_a_tiny_time_limit_still_makes_a_run(corpus: Corpus, run_config: RunConfig) -> None:
+    record = train(
+        corpus, model=MODEL, training=replace(TRAINING, max_time_s=0.001), run=run_config
+    )
+    assert record.metrics["steps"] == 1
+    assert record.checkpoint("best").exists()
+
+
+def test_divergence_is_an_error_that_helps(corpus: Corpus, run_config: RunConfig) -> None:
+    class Poison(pl.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+            if module.state.step == 8:
+                with torch.no_grad():
+                    next(module.model.parameters()).fill_(math.nan)
+
+    notes: list[str] = []
+    with pytest.raises(DescError, match="learning_rate"):
+        train(
+            corpus,
+            model=MODEL,
+            training=TRAINING,
+            run=run_config,
+            note=notes.append,
+            callbacks=[Poison()],
+        )
+    (record,) = [
+        RunRecord.load(p.parent) for p in Path(run_config.experiment_dir).rglob("run.json")
+    ]
+    assert record.status == "failed"
+    assert f"run {record.run_id} failed" in notes[-1]
+    checkpoint = Checkpoint.of(record)
+    assert checkpoint is not None
+    assert checkpoint.state.step <= 8
+    assert all(p.isfinite().all() for p in checkpoint.model.parameters())
+
+
+def test_unused_options_are_named_in_one_line(corpus: Corpus, run_config: RunConfig) -> None:
+    notes: list[str] = []
+    train(
+        corpus,
+        model=replace(MODEL, nhead=3, dim_pos_encoding=7),
+        training=replace(TRAINING, epochs=1, process_on_the_fly=False),
+        run=run_config,
+        note=notes.append,
+    )
+    (line,) = [line for line in notes if "does not use" in line]
+    for name in ("forecast_size", "nhead", "dim_pos_encoding", "process_on_the_fly"):
+        assert name in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"devices": "2"}, "devices='2'"),
+        ({"accelerator": "mps"}, "accelerator='mps'"),
+        ({"accelerator": "cpu", "precision": "16-mixed"}, "precision='16-mixed'"),
+    ],
+)
+def test_what_this_machine_lacks_is_refused(
+    settings: dict, message: str, corpus: Corpus, run_config: RunConfig
+) -> None:
+    if settings["accelerator" if "accelerator" in settings else "devices"] == "mps" and (
+        torch.backends.mps.is_available()
+    ):
+        pytest.skip("this machine has it")
+    with pytest.raises(ConfigurationError, match=message):
+        train(corpus, model=MODEL, training=replace(TRAINING, **settings), run=run_config)
+    assert not list(Path(run_config.experiment_dir).rglob("run.json"))
+
+
+def test_bfloat16_trains(corpus: Corpus, run_config: RunConfig) -> None:
+    training = replace(TRAINING, epochs=1, precision="bf16-mixed", accelerator="cpu")
+    model = replace(MODEL, selected_model="TransformerEncoderOnlyModel", nhead=2)
+    record = train(corpus, model=model, training=training, run=run_config)
+    assert math.isfinite(record.metrics["val_nll"])
+    weights = load_model(record.checkpoint()).state_dict()
+    assert all(w.dtype == torch.float32 for w in weights.values() if w.is_floating_point())
+
+
+def test_one_file_alone_trains(make_corpus: MakeCorpus, run_config: RunConfig) -> None:
+    record = train(
+        make_corpus([400]), model=MODEL, training=replace(TRAINING, epochs=1), run=run_config
+    )
+    assert record.training_files == record.validation_files
+    assert math.isfinite(record.metrics["var_nll"])
+
+
+def test_recordings_of_nine_frames_train(make_corpus: MakeCorpus, run_config: RunConfig) -> None:
+    notes: list[str] = []
+    record = train(
+        make_corpus([9] * 4), model=MODEL, training=TRAINING, run=run_config, note=notes.append
+    )
+    assert record.status == "finished"
+    assert math.isfinite(record.metrics["val_nll"])
+    assert math.isnan(record.metrics["var_nll"])
+    assert json.loads((record.folder / "run.json").read_text())["metrics"]["var_nll"] is None
+    assert "too short" in notes[-1]

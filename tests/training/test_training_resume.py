@@ -1,0 +1,338 @@
+"""A run that was stopped and resumed is the run that was not, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from desc.configuration import ModelConfig, RunConfig, TrainConfig
+from desc.corpus import Corpus
+from desc.errors import CheckpointError, ConfigurationError
+from desc.runs import RunRecord, read_metrics
+from desc.training.fit import train
+from desc.training.resuming import own_settings
+
+MODEL = ModelConfig(
+    window_size=8,
+    forecast_size=4,
+    context_size=8,
+    hidden_size=8,
+    num_layers=2,
+    nhead=2,
+    dim_feedforward=16,
+    n_components=2,
+    dropout=0.3,
+)
+TRAINING = TrainConfig(epochs=4, batch_size=8, learning_rate=0.01, accelerator="cpu")
+
+
+@pytest.fixture(scope="session")
+def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
+    return make_corpus([120, 90, 150, 60])
+
+
+class At(pl.Callback):
+    """Does something after a step."""
+
+    def __init__(self, step: int, do: Callable[[], object]) -> None:
+        self.step, self.do = step, do
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+        if module.state.step == self.step:
+            self.do()
+
+
+def raise_(error: type[BaseException]) -> Callable[[], object]:
+    def do() -> object:
+        raise error
+
+    return do
+
+
+def only_run(run_config: RunConfig) -> RunRecord:
+    (path,) = Path(run_config.experiment_dir).rglob("run.json")
+    return RunRecord.load(path.parent)
+
+
+def content(folder: Path, name: str) -> dict[str, Any]:
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Tell whether two checkpoints hold the same, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return set(a) == set(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    """Return what was logged, apart from what a clock says."""
+    return [
+        {k: v for k, v in row.items() if k not in ("time", "samples_per_second")}
+        for row in read_metrics(folder / "metrics.csv")
+    ]
+
+
+def assert_same_run(resumed: RunRecord, straight: RunRecord, stops: tuple[int, ...] = ()) -> None:
+    for name in ("last", "best"):
+        ours, theirs = content(resumed.folder, name), content(straight.folder, name)
+        assert set(ours) == set(theirs)
+        for key in ours:
+            assert equal(ours[key], theirs[key]), (name, key)
+    logged, expected = rows(resumed.folder), rows(straight.folder)
+    # A stop adds its own validation, which the run that was not stopped does not have.
+    assert [r for r in logged if not (r["step"] in stops and "val_loss" in r)] == expected
+    for key in ("val_nll", "var_nll", "steps", "best_step"):
+        assert resumed.metrics[key] == straight.metrics[key]
+    assert resumed.status == straight.status == "finished"
+    names = {p.name for p in (resumed.folder / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt"}
+
+
+def straight_run(name: str, corpus: Corpus, folder: Path) -> tuple[RunRecord, ModelConfig]:
+    model = replace(MODEL, selected_model=name)
+    run = RunConfig(experiment_dir=str(folder), offline=True)
+    return train(corpus, model=model, training=TRAINING, run=run), model
+
+
+@pytest.mark.parametrize(
+    "name", ["LSTM", "TransformerModel", "TransformerEncoderOnlyModel", "LSTMEncoderDecoderModel"]
+)
+def test_an_interrupted_run_goes_on_in_mid_epoch(
+    name: str, corpus: Corpus, run_config: RunConfig, tmp_path: Path
+) -> None:
+    straight, model = straight_run(name, corpus, tmp_path / "straight")
+    total = straight.schedule["total_steps"]
+    stop = total // 4 + 2  # in mid-epoch 2
+    notes: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            corpus,
+            model=model,
+            training=TRAINING,
+            run=run_config,
+            note=notes.append,
+            callbacks=[At(stop, raise_(KeyboardInterrupt))],
+        )
+    stopped = only_run(run_config)
+    assert stopped.status == "stopped"
+    assert stopped.schedule["ended"] == "interrupted"
+    assert stopped.metrics["steps"] == stop
+    assert any(f"--resume_run_id {stopped.run_id}" in line for line in notes)
+    state = content(stopped.folder, "last")["desc_training"]
+    assert (state["step"], state["epoch"]) == (stop, 1)
+    assert 0 < state["batch"]
+    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id, note=notes.append)
+    assert resumed.run_id == stopped.run_id
+    assert any(f"after step {stop} of {total}" in line for line in notes)
+    assert_same_run(resumed, straight, (stop,))
+
+
+def test_ctrl_c_and_stops_at_every_kind_of_step(
+    corpus: Corpus, run_config: RunConfig, tmp_path: Path
+) -> None:
+    straight, model = straight_run("LSTM", corpus, tmp_path / "straight")
+    ends = [r["step"] for r in rows(straight.folder) if "val_loss" in r]
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    # The first step, the last of an epoch, the first of the next, the last but one.
+    stops = [1, int(ends[0]), int(ends[0]) + 1, int(ends[-1]) - 1]
+    run_id = None
+    for stop in stops:
+        ctrl_c = At(stop, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                corpus,
+                model=model,
+                training=TRAINING,
+                run=run_config,
+                resume_run_id=run_id,
+                callbacks=[ctrl_c],
+            )
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+        run_id = only_run(run_config).run_id
+        # The signal arrives after the step's own checks: the next step is done, too.
+        assert content(only_run(run_config).folder, "last")["global_step"] in (stop, stop + 1)
+    resumed = train(corpus, run=run_config, resume_run_id=run_id)
+    unplanned = {r["step"] for r in rows(resumed.folder) if "val_loss" in r} - set(ends)
+    assert_same_run(resumed, straight, tuple(int(step) for step in unplanned))
+
+
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+    corpus: Corpus, run_config: RunConfig, tmp_path: Path
+) -> None:
+    straight, model = straight_run("LSTM", corpus, tmp_path / "straight")
+    stop = straight.schedule["total_steps"] * 3 // 4 - 2
+    for step in (2, stop):  # before the first checkpoint, and after some
+        with pytest.raises(RuntimeError, match="power"):
+            train(
+                corpus,
+                model=model,
+                training=TRAINING,
+                run=run_config,
+                resume_run_id=None if step == 2 else only_run(run_config).run_id,
+                callbacks=[At(step, fail)],
+            )
+        assert only_run(run_config).status == "failed"
+    resumed = train(corpus, run=run_config, resume_run_id=only_run(run_config).run_id)
+    assert_same_run(resumed, straight)
+
+
+def fail() -> None:
+    raise RuntimeError("power")
+
+
+def test_the_best_of_a_stop_does_not_outlive_the_stop(
+    corpus: Corpus, run_config: RunConfig, tmp_path: Path
+) -> None:
+    """Between two validations the loss falls: the stop has the best model, for the time being."""
+    training = replace(TRAINING, save_interval=2, epochs=6)
+    run = RunConfig(experiment_dir=str(tmp_path / "straight"), offline=True)
+    straight = train(corpus, model=MODEL, training=training, run=run)
+    planned = [r for r in rows(straight.folder) if "val_loss" in r]
+    stop = int(planned[1]["step"]) - 3
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            corpus,
+            model=MODEL,
+            training=training,
+            run=run_config,
+            callbacks=[At(stop, raise_(KeyboardInterrupt))],
+        )
+    stopped = only_run(run_config)
+    assert stopped.metrics["best_step"] == stop, "the premise of this test"
+    assert content(stopped.folder, "best")["global_step"] == stop
+    assert content(stopped.folder, "planned_best")["global_step"] == planned[0]["step"]
+    assert content(stopped.folder, "last")["desc_training"]["best_loss"] == planned[0]["val_loss"]
+    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id)
+    assert_same_run(resumed, straight, (stop,))
+
+
+def test_a_time_limit_counts_per_call(
+    corpus: Corpus, run_config: RunConfig, tmp_path: Path
+) -> None:
+    straight, model = straight_run("LSTM", corpus, tmp_path / "straight")
+    now = [0.0]
+    late = At(7, lambda: now.__setitem__(0, 1000.0))
+    training = replace(TRAINING, max_time_s=900.0)
+    stopped = train(
+        corpus,
+        model=model,
+        training=training,
+        run=run_config,
+        callbacks=[late],
+        clock=lambda: now[0],
+    )
+    assert stopped.schedule["ended"] == "time limit"
+    assert stopped.metrics["steps"] == 8, "the limit is looked at after a step"
+    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id, clock=lambda: now[0])
+    assert_same_run(resumed, straight, (8,))
+
+
+def test_a_run_at_its_end_has_nothing_left_to_do(corpus: Corpus, run_config: RunConfig) -> None:
+    record = train(corpus, model=MODEL, training=replace(TRAINING, epochs=1), run=run_config)
+    before = content(record.folder, "last")
+    notes: list[str] = []
+    again = train(corpus, run=run_config, resume_run_id=record.run_id, note=notes.append)
+    assert again.run_id == record.run_id
+    assert "nothing is left to do" in notes[-1]
+    assert equal(before, content(record.folder, "last"))
+
+
+@pytest.fixture
+def stopped(corpus: Corpus, run_config: RunConfig) -> RunRecord:
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            corpus,
+            model=MODEL,
+            training=TRAINING,
+            run=run_config,
+            callbacks=[At(3, raise_(KeyboardInterrupt))],
+        )
+    return only_run(run_config)
+
+
+def test_other_settings_are_refused(
+    stopped: RunRecord, corpus: Corpus, run_config: RunConfig
+) -> None:
+    other = replace(MODEL, hidden_size=12)
+    longer = replace(TRAINING, epochs=9, batch_size=3)
+    with pytest.raises(ConfigurationError, match=r"hidden_size=12 \(the run has 8\)"):
+        train(corpus, model=other, run=run_config, resume_run_id=stopped.run_id)
+    with pytest.raises(ConfigurationError, match=r"batch_size=3.*epochs=9 \(the run has 4\)"):
+        train(corpus, training=longer, run=run_config, resume_run_id=stopped.run_id)
+    assert only_run(run_config) == stopped
+
+
+def test_other_recordings_are_refused(
+    stopped: RunRecord,
+    corpus: Corpus,
+    run_config: RunConfig,
+    make_corpus: Callable[..., Corpus],
+) -> None:
+    fewer = replace(corpus, sequences=corpus.sequences[1:])
+    with pytest.raises(ConfigurationError, match="recordings"):
+        train(fewer, run=run_config, resume_run_id=stopped.run_id)
+    with pytest.raises(ConfigurationError, match=r"recordings.*new: 0.*missing: 0"):
+        train(make_corpus([50] * 4), run=run_config, resume_run_id=stopped.run_id)
+    assert only_run(run_config) == stopped
+
+
+def test_a_renamed_folder_is_the_same(
+    stopped: RunRecord, corpus: Corpus, run_config: RunConfig
+) -> None:
+    renamed = tuple(replace(s, source=f"z{9 - i}") for i, s in enumerate(corpus.sequences))[::-1]
+    record = train(replace(corpus, sequences=renamed), run=run_config, resume_run_id=stopped.run_id)
+    assert record.status == "finished"
+
+
+def test_a_moved_run_goes_on_by_its_path(
+    stopped: RunRecord, corpus: Corpus, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / stopped.run_id
+    shutil.move(stopped.folder, elsewhere)
+    run = RunConfig(experiment_dir=str(tmp_path / "new"), offline=True)
+    record = train(corpus, run=run, resume_run_id=str(elsewhere))
+    assert record.status == "finished"
+    assert record.folder == tmp_path / "new" / "descriptor_model" / stopped.run_id
+
+
+def test_a_damaged_checkpoint_is_named(
+    stopped: RunRecord, corpus: Corpus, run_config: RunConfig
+) -> None:
+    path = stopped.folder / "checkpoints" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"last\.ckpt"):
+        train(corpus, run=run_config, resume_run_id=stopped.run_id)
+
+
+def test_settings_of_a_call_may_change() -> None:
+    stored = TrainConfig(epochs=7, max_time_s=5.0)
+    given = TrainConfig(max_time_s=9.0, accelerator="cpu")
+    assert own_settings(given, stored) == replace(stored, max_time_s=9.0, accelerator="cpu")
+    assert own_settings(TrainConfig(), stored) == stored
+
+
+def test_a_run_in_a_thread_trains(corpus: Corpus, run_config: RunConfig) -> None:
+    """Signals cannot be received there, which is no reason not to train."""
+    records: list[RunRecord] = []
+    training = replace(TRAINING, epochs=1)
+    thread = threading.Thread(
+        target=lambda: records.append(train(corpus, model=MODEL, training=training, run=run_config))
+    )
+    thread.start()
+    thread.join()
+    assert records[0].status == "finished"

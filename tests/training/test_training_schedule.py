@@ -1,0 +1,58 @@
+"""The length of a run and its learning rate."""
+
+from __future__ import annotations
+
+import pytest
+
+from desc.errors import CheckpointError
+from desc.training.schedule import Schedule, Speed, plan_schedule
+
+
+def test_the_rate_rises_then_falls() -> None:
+    schedule = Schedule(1000, 0.01)
+    rates = [schedule.rate(step) for step in range(1000)]
+    peak = schedule.warmup_steps - 1
+    assert schedule.warmup_steps == 50
+    assert rates[peak] == max(rates) == pytest.approx(0.01)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[0] == pytest.approx(0.01 / 50)
+    assert rates[-1] == pytest.approx(0.0001, rel=0.01)
+    middle = (schedule.warmup_steps + 1000) // 2
+    assert rates[middle] == pytest.approx(0.505 * 0.01)
+
+
+def test_the_rate_is_a_function_of_the_step() -> None:
+    assert Schedule(100, 1e-3, 0.5).rate(30) == Schedule(100, 1e-3, 0.1).rate(30)
+    assert Schedule(1, 1e-3).rate(0) == 1e-3
+
+
+def test_all_epochs_where_time_allows() -> None:
+    plan = plan_schedule([10, 11, 10], 1e-3, 1, Speed(0.1, 1.0))
+    assert plan.total_steps == 31
+    assert plan.duration_s() == pytest.approx(3.1 + 3)
+    assert plan.duration_s(31) == 0
+    assert plan_schedule([10, 11, 10], 1e-3, 1, Speed(0.1, 1.0), 100.0) == plan
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"), [(5.6, 26), (5.0, 20), (3.5, 15), (1.0, 1), (-3.0, 1)]
+)
+def test_what_fits_into_the_time(seconds: float, steps: int) -> None:
+    # 95 % of the time; a second per validation: after each ten steps, and at the end.
+    plan = plan_schedule([10] * 5, 1e-3, 1, Speed(0.1, 1.0), seconds / 0.95)
+    assert plan.total_steps == steps
+    if seconds > 1.1:
+        assert plan.duration_s() <= seconds + 1e-9
+        assert plan.duration_s() > seconds - 1.1  # one more step might cost a validation
+
+
+def test_validations_are_fewer_with_a_longer_interval() -> None:
+    assert plan_schedule([10] * 4, 1e-3, 2, Speed(0.1, 1.0)).duration_s() == pytest.approx(6)
+
+
+def test_a_schedule_is_stored() -> None:
+    schedule = Schedule(123, 0.01, 0.25)
+    assert Schedule.from_dict(schedule.to_dict() | {"ended": "time limit"}) == schedule
+    with pytest.raises(CheckpointError, match="damaged"):
+        Schedule.from_dict({"total_steps": 3})

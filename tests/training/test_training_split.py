@@ -1,0 +1,113 @@
+"""Which recordings are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from desc.corpus import Corpus
+from desc.descriptors.config import DescriptorConfig
+from desc.errors import ConfigurationError, CorpusError
+from desc.training.split import excerpt, split_recordings
+
+MakeCorpus = Callable[..., Corpus]
+
+
+def sources(sequences: tuple) -> set[str]:
+    return {s.source for s in sequences}
+
+
+def test_files_are_divided_by_share_and_seed(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus([30] * 20)
+    split = split_recordings(corpus, None, 0.1, 0)
+    assert len(split.validation) == 2
+    assert len(split.training) == 18
+    assert not sources(split.training) & sources(split.validation)
+    again = split_recordings(corpus, None, 0.1, 0)
+    assert again.files == split.files
+    assert split_recordings(corpus, None, 0.1, 1).files != split.files
+
+
+def test_at_least_one_file_is_held_out_and_one_is_left(make_corpus: MakeCorpus) -> None:
+    assert len(split_recordings(make_corpus([30, 30]), None, 0.01, 0).validation) == 1
+    assert len(split_recordings(make_corpus([30, 30]), None, 0.9, 0).training) == 1
+
+
+def test_the_split_depends_on_contents_alone(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus([30] * 10)
+    renamed = tuple(replace(s, source=f"z{9 - i}.wav") for i, s in enumerate(corpus.sequences))[
+        ::-1
+    ]
+    split = split_recordings(corpus, None, 0.3, 0)
+    other = split_recordings(replace(corpus, sequences=renamed), None, 0.3, 0)
+    assert [list(side) for side in split.files] == [list(side) for side in other.files]
+
+
+def test_one_file_is_divided_by_time(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus([200])
+    frames = corpus.sequences[0].complete_static
+    split = split_recordings(corpus, None, 0.1, 0)
+    (training,), (validation,) = split.training, split.validation
+    # Windows of two hops: two frames between the sides and no sample is in both.
+    np.testing.assert_array_equal(training.complete_static, frames[:178])
+    np.testing.assert_array_equal(validation.complete_static, frames[180:])
+
+
+def test_one_file_must_be_long_enough(make_corpus: MakeCorpus) -> None:
+    split = split_recordings(make_corpus([20]), None, 0.1, 0)
+    assert [len(s.complete_static) for s in (*split.training, *split.validation)] == [9, 9]
+    with pytest.raises(CorpusError, match="20 are needed"):
+        split_recordings(make_corpus([19]), None, 0.1, 0)
+
+
+def test_short_files_are_left_out_by_name(make_corpus: MakeCorpus) -> None:
+    notes: list[str] = []
+    split = split_recordings(make_corpus([30, 8, 9]), None, 0.5, 0, notes.append)
+    assert sources(split.training) | sources(split.validation) == {"00.wav", "02.wav"}
+    assert notes == ["01.wav: left out: fewer than 9 complete frames"]
+    with pytest.raises(CorpusError, match="9 complete frames"):
+        split_recordings(make_corpus([8, 3]), None, 0.5, 0)
+
+
+def test_copies_stand_on_one_side_only(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus([30] * 5)
+    copies = tuple(replace(s, source=f"copy of {s.source}") for s in corpus.sequences)
+    notes: list[str] = []
+    both = replace(corpus, sequences=corpus.sequences + copies)
+    split = split_recordings(both, None, 0.4, 0, notes.append)
+    assert len(split.training) + len(split.validation) == 5
+    assert not set(split.files[0]) & set(split.files[1])
+    assert len(notes) == 1
+    assert "copies" in notes[0]
+    assert "copy of 00.wav" in notes[0]
+
+
+def test_validation_recordings_are_left_out_of_training(make_corpus: MakeCorpus) -> None:
+    corpus, validation = make_corpus([30] * 5), make_corpus([30] * 2)
+    notes: list[str] = []
+    split = split_recordings(corpus, validation, 0.1, 0, notes.append)
+    assert sources(split.training) == {"02.wav", "03.wav", "04.wav"}
+    assert sources(split.validation) == {"00.wav", "01.wav"}
+    assert len(notes) == 1
+    assert "01.wav" in notes[0]
+    with pytest.raises(CorpusError, match="nothing is left to learn from"):
+        split_recordings(validation, corpus, 0.1, 0)
+
+
+def test_other_descriptors_are_refused(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus([30] * 2)
+    other = Corpus(Path("others"), DescriptorConfig(), corpus.sequences, (), 0)
+    with pytest.raises(ConfigurationError, match="others"):
+        split_recordings(corpus, other, 0.1, 0)
+
+
+def test_an_excerpt_has_just_the_frames_asked_for(make_corpus: MakeCorpus) -> None:
+    sequence = make_corpus([50]).sequences[0]
+    frames = range(sequence.complete.start, sequence.complete.stop)
+    part = excerpt(sequence, frames[10], frames[30])
+    np.testing.assert_array_equal(part.complete_static, sequence.complete_static[10:30])
+    assert part.digest == sequence.digest
