@@ -127,7 +127,10 @@ class Continuer:
         """
         output_dir = Path(output_dir)
         outcomes: list[Outcome] = []
-        failures: list[Failure] = []
+        usable = {sequence.source for sequence in recordings.sequences}
+        failures = [
+            Failure(s.source, s.reason) for s in recordings.skipped if s.source not in usable
+        ]
         todo: list[DescriptorSequence] = []
         for sequence in recordings.sequences:
             folder = outputs.result_folder(output_dir, sequence.source)

@@ -68,7 +68,10 @@ class Playlist:
 
     @classmethod
     def from_selection(
-        cls, selection: Selection, database: DescriptorDatabase, config: RenderConfig
+        cls,
+        selection: Selection,
+        database: DescriptorDatabase,
+        config: RenderConfig = RenderConfig(),
     ) -> Playlist:
         """Turn selected units into events.
 

@@ -61,7 +61,7 @@ def render(
     store: DescriptorStore,
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
-    config: RenderConfig | None = None,
+    config: RenderConfig = RenderConfig(),
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> RenderResult:
@@ -95,7 +95,6 @@ def render(
     DescError
         Naming event and source, if a file is missing or cannot be read.
     """
-    config = config or RenderConfig()
     output_path = Path(output_path)
     given = {CORPUS: source_root, RECORDING: recording_root}
     roots = {**playlist.roots, **{key: path for key, path in given.items() if path is not None}}

@@ -32,10 +32,6 @@ class BlockwiseModel(DescriptorModel):
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
         """Read a window (B, W, I) and return the decoder's memory, ready for a first step."""
 
-    def encode_again(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Encode in a rollout, where no row's rounding may depend on another row."""
-        return self.encode(inputs, valid)
-
     @abstractmethod
     def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
         """Return h (B, forecast_size, H), the frames before each target given.
@@ -61,17 +57,15 @@ class BlockwiseModel(DescriptorModel):
         length = w + step - 1
         starts = n_frames - w - step * torch.arange(n_blocks, 0, -1)
         index = (starts[:, None] + torch.arange(length)).flatten()  # (n_blocks · length)
-        blocks = inputs[:, index].reshape(-1, n_blocks, length, inputs.shape[2])
-        present = valid[:, index].reshape(-1, n_blocks, length)
-        # Row by row: no row's rounding may depend on what others miss.
-        rows = [self(blocks[row], present[row]).flatten(0, 1) for row in range(len(inputs))]
-        return torch.stack(rows)
+        blocks = inputs[:, index].reshape(-1, length, inputs.shape[2])  # (B · n_blocks, length, I)
+        h = self(blocks, valid[:, index].reshape(-1, length))
+        return h.reshape(len(inputs), n_blocks * step, -1)
 
     def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Encode the last window of the context."""
         w = self.model_config.window_size
         window, present = inputs[:, -w:], valid[:, -w:]
-        memory = self.encode_again(window, present)
+        memory = self.encode(window, present)
         # The window, and room for the frames up to the next encoding.
         room = inputs.new_zeros(len(inputs), self.horizon, inputs.shape[2])
         memory["recent"] = torch.cat([window, room], 1)
@@ -87,5 +81,5 @@ class BlockwiseModel(DescriptorModel):
         if i == 0:
             recent[:, :w] = recent[:, step:].clone()
             present[:, :w] = present[:, step:].clone()
-            memory.update(self.encode_again(recent[:, :w], present[:, :w]))
+            memory.update(self.encode(recent[:, :w], present[:, :w]))
         return self.decode_step(inputs, memory, i)

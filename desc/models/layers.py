@@ -55,18 +55,6 @@ class RecurrentStack(nn.Module):
         empty = (lengths == 0)[None, :, None]
         return outputs, (torch.where(empty, state[0], h), torch.where(empty, state[1], c))
 
-    def each_row(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, RecurrentState]:
-        """Do the same row by row, from an empty state.
-
-        A row's rounding then depends on no other row; continuing recordings needs that.
-        """
-        outputs = inputs.new_zeros(*inputs.shape[:2], self.lstm.hidden_size)
-        h, c = (state.clone() for state in self.zeros(inputs))
-        for row, first in enumerate(first_valid(valid)):
-            if first < inputs.shape[1]:
-                outputs[row, first:], (h[:, row], c[:, row]) = self.lstm(inputs[row, first:])
-        return outputs, (h, c)
-
     def step(self, inputs: Tensor, state: RecurrentState) -> RecurrentState:
         """Read one frame (B, I)."""
         h, c = state
@@ -82,10 +70,3 @@ class RecurrentStack(nn.Module):
 def take(x: Tensor, index: Tensor) -> Tensor:
     """Return frames (B, T) of x (B, T, H)."""
     return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
-
-
-def first_valid(valid: Tensor) -> list[int]:
-    """Return for each row of (B, T) the first valid frame, T where there is none."""
-    length = valid.shape[1]
-    first = torch.where(valid.any(1), valid.int().argmax(1), length)
-    return [int(frame) for frame in first.tolist()]

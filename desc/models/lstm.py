@@ -48,12 +48,12 @@ class LSTM(DescriptorModel):
 
     def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the whole context from an empty state."""
-        outputs, _ = self.network.each_row(inputs[:, :-1], valid[:, :-1])
+        outputs, _ = self.network(inputs[:, :-1], valid[:, :-1])
         return outputs
 
     def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Read the whole context from an empty state."""
-        outputs, (h, c) = self.network.each_row(inputs, valid)
+        outputs, (h, c) = self.network(inputs, valid)
         return outputs[:, -1], {"h": h, "c": c}
 
     def advance(self, inputs: Tensor, memory: dict[str, Tensor], position: int) -> Tensor:  # noqa: ARG002

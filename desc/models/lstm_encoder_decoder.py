@@ -36,11 +36,6 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
         _, (h, c) = self.encoder(inputs, valid)
         return {"h": h, "c": c}
 
-    def encode_again(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Do the same row by row: windows may reach beyond the start of their recording."""
-        _, (h, c) = self.encoder.each_row(inputs, valid)
-        return {"h": h, "c": c}
-
     def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
         """Run the decoder over the given frames."""
         outputs: Tensor = self.decoder(inputs, valid, (memory["h"], memory["c"]))[0]

@@ -23,8 +23,8 @@ KEPT_PROJECTIONS = 2
 def nearest(
     queries: npt.NDArray[np.floating],
     database: DescriptorDatabase,
-    standardizer: Standardizer | None,
-    config: QueryConfig,
+    standardizer: Standardizer | None = None,
+    config: QueryConfig = QueryConfig(),
     *,
     exclude_digest: str | None = None,
     note: Note | None = None,

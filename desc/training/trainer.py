@@ -95,8 +95,9 @@ def build_trainer(
     """
     if training.devices not in ("1", "auto"):
         raise ConfigurationError(f"devices={training.devices!r} must be 1: a run has one device")
+    wanted = f"accelerator={training.accelerator!r} with precision={training.precision!r}"
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=training.accelerator,
             devices=1,
             precision=training.precision,  # type: ignore[arg-type]
@@ -114,10 +115,12 @@ def build_trainer(
             use_distributed_sampler=False,
         )
     except (MisconfigurationException, ValueError) as error:
+        raise ConfigurationError(f"{wanted} is not possible here: {error}") from error
+    if trainer.precision != training.precision:
         raise ConfigurationError(
-            f"accelerator={training.accelerator!r} with precision={training.precision!r} is not "
-            f"possible here: {error}"
-        ) from error
+            f"{wanted} is not possible here; {trainer.precision} would be used instead"
+        )
+    return trainer
 
 
 def run_trainer(

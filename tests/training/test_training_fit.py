@@ -140,12 +140,12 @@ def test_one_seed_gives_one_run(corpus: Corpus, run_config: RunConfig) -> None:
 
 def test_nobodys_random_numbers_change(corpus: Corpus, run_config: RunConfig) -> None:
     torch.manual_seed(7)
-    np.random.seed(7)  # noqa: NPY002
+    np.random.seed(7)
     random.seed(7)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     train(corpus, model=MODEL, training=replace(TRAINING, epochs=1), run=run_config)
     assert torch.equal(before[0], torch.get_rng_state())
-    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
     assert before[2] == random.getstate()
 
 
@@ -204,7 +204,7 @@ def test_early_stopping(corpus: Corpus, run_config: RunConfig) -> None:
 
 def test_the_time_limit_fixes_the_length(corpus: Corpus, run_config: RunConfig) -> None:
     notes: list[str] = []
-    training = replace(TRAINING, epochs=1000, max_time_s=120.0)
+    training = replace(TRAINING, epochs=1000, max_time_s=30.0)
     record = train(
         corpus,
         model=MODEL,
@@ -215,11 +215,11 @@ def test_the_time_limit_fixes_the_length(corpus: Corpus, run_config: RunConfig) 
     )
     # The measured steps read the clock once each, the real ones a few times.
     total = record.schedule["total_steps"]
-    assert 100 < total < 1200
+    assert 50 < total < 300
     assert record.status == "stopped"
     assert record.schedule["ended"] == "time limit"
     assert 0 < record.metrics["steps"] < total
-    assert record.metrics["fit_s"] <= 120
+    assert record.metrics["fit_s"] <= 30
     assert any("the time is over" in line and "--resume_run_id" in line for line in notes)
 
 
@@ -291,9 +291,7 @@ def test_unused_options_are_named_in_one_line(corpus: Corpus, run_config: RunCon
 def test_what_this_machine_lacks_is_refused(
     settings: dict, message: str, corpus: Corpus, run_config: RunConfig
 ) -> None:
-    if settings["accelerator" if "accelerator" in settings else "devices"] == "mps" and (
-        torch.backends.mps.is_available()
-    ):
+    if settings.get("accelerator") == "mps" and torch.backends.mps.is_available():
         pytest.skip("this machine has it")
     with pytest.raises(ConfigurationError, match=message):
         train(corpus, model=MODEL, training=replace(TRAINING, **settings), run=run_config)

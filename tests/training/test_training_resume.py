@@ -52,6 +52,17 @@ class At(pl.Callback):
             self.do()
 
 
+class CtrlC(pl.Callback):
+    """Sends a signal during a step."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
+        self.step, self.number = step, number
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+        if module.state.step == self.step - 1:
+            os.kill(os.getpid(), self.number)
+
+
 def raise_(error: type[BaseException]) -> Callable[[], object]:
     def do() -> object:
         raise error
@@ -135,7 +146,7 @@ def test_an_interrupted_run_goes_on_in_mid_epoch(
     assert any(f"--resume_run_id {stopped.run_id}" in line for line in notes)
     state = content(stopped.folder, "last")["desc_training"]
     assert (state["step"], state["epoch"]) == (stop, 1)
-    assert 0 < state["batch"]
+    assert state["batch"] > 0
     resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id, note=notes.append)
     assert resumed.run_id == stopped.run_id
     assert any(f"after step {stop} of {total}" in line for line in notes)
@@ -152,7 +163,6 @@ def test_ctrl_c_and_stops_at_every_kind_of_step(
     stops = [1, int(ends[0]), int(ends[0]) + 1, int(ends[-1]) - 1]
     run_id = None
     for stop in stops:
-        ctrl_c = At(stop, lambda: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             train(
                 corpus,
@@ -160,15 +170,52 @@ def test_ctrl_c_and_stops_at_every_kind_of_step(
                 training=TRAINING,
                 run=run_config,
                 resume_run_id=run_id,
-                callbacks=[ctrl_c],
+                callbacks=[CtrlC(stop)],
             )
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
         run_id = only_run(run_config).run_id
-        # The signal arrives after the step's own checks: the next step is done, too.
-        assert content(only_run(run_config).folder, "last")["global_step"] in (stop, stop + 1)
+        assert content(only_run(run_config).folder, "last")["global_step"] == stop
     resumed = train(corpus, run=run_config, resume_run_id=run_id)
-    unplanned = {r["step"] for r in rows(resumed.folder) if "val_loss" in r} - set(ends)
-    assert_same_run(resumed, straight, tuple(int(step) for step in unplanned))
+    assert_same_run(resumed, straight, tuple(set(stops) - set(ends)))
+
+
+def test_sigterm_saves_the_run_and_has_its_effect(corpus: Corpus, run_config: RunConfig) -> None:
+    received = []
+    former = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                corpus,
+                model=MODEL,
+                training=TRAINING,
+                run=run_config,
+                callbacks=[CtrlC(5, signal.SIGTERM)],
+            )
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert received == [signal.SIGTERM]
+    assert only_run(run_config).status == "stopped"
+    assert content(only_run(run_config).folder, "last")["global_step"] == 5
+
+
+def test_a_second_ctrl_c_does_not_wait(corpus: Corpus, run_config: RunConfig) -> None:
+    """It comes while the weights are half old and half new: the last whole state is kept."""
+
+    class Twice(pl.Callback):
+        def on_before_optimizer_step(self, trainer, module, optimizer) -> None:  # type: ignore[no-untyped-def]
+            if module.state.step == 15:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, model=MODEL, training=TRAINING, run=run_config, callbacks=[Twice()])
+    last = content(only_run(run_config).folder, "last")
+    assert 0 < last["global_step"] < 15
+    assert last["desc_training"]["batch"] == 0, "the checkpoint of the last whole epoch"
+    assert (
+        train(corpus, run=run_config, resume_run_id=only_run(run_config).run_id).status
+        == "finished"
+    )
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
