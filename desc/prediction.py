@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,6 @@ from desc.models.checkpoint import load_model
 if TYPE_CHECKING:
     from desc.descriptors.standardizer import Standardizer
     from desc.models.base import DescriptorModel
-
-BATCH_WIDTH = 8
-"""Rows of every batch, filled up where there are fewer recordings.
-
-The rounding of a matrix product depends on its shape, so that only one width gives a recording
-the same bytes alone and in a folder. Eight rows cost a third more time than one.
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +205,10 @@ class Predictor:
     ) -> list[Prediction]:
         """Continue recordings, each from its last complete frame on.
 
-        A recording alone and among others gives the same bytes on the same machine.
+        A recording gives the same bytes alone and among others, whatever the number of threads,
+        on one kind of machine: batches are one recording wide. Rows of a wider batch do not have
+        that property. Vector instructions leave the last elements of a tensor to scalar ones,
+        and matrix products choose their kernel by shape, so rounding depends on the row's place.
 
         Parameters
         ----------
@@ -228,7 +225,7 @@ class Predictor:
         replay_block : int
             Mean length of a block of replayed innovations, in frames.
         progress : callable, optional
-            Called as progress("predict", frames done, frames in all), batches added up.
+            Called as progress("predict", frames done, frames in all), recordings added up.
 
         Returns
         -------
@@ -247,25 +244,22 @@ class Predictor:
         check_integer("replay_block", replay_block, 1)
         for sequence in sequences:
             self.check(sequence)
-        statics: list[npt.NDArray[np.float32]] = []
-        n_batches = -(-len(sequences) // BATCH_WIDTH)
-        for batch in range(n_batches):
-            rows = sequences[batch * BATCH_WIDTH : (batch + 1) * BATCH_WIDTH]
-            context, valid = self._contexts(rows)
-            values = self.model.continuation(
-                context,
-                valid,
-                steps,
-                generators=[row_generator(seed, s.digest) for s in filled(rows)],
-                temperature=temperature,
-                sampling=sampling,
-                replay_block=replay_block,
-                progress=batch_progress(progress, batch, n_batches),
-            )
-            statics += list(values[: len(rows)].cpu().numpy())
-        return [
-            Prediction(
-                values=self._with_deltas(sequence, static),
+        predictions = []
+        for n_done, sequence in enumerate(sequences):
+            context = torch.tensor(sequence.complete_static[-self.model.context_frames :])[None]
+            with one_thread():
+                values = self.model.continuation(
+                    context,
+                    torch.ones(context.shape[:2], dtype=torch.bool),
+                    steps,
+                    generators=[recording_generator(seed, sequence.digest)],
+                    temperature=temperature,
+                    sampling=sampling,
+                    replay_block=replay_block,
+                    progress=progress_of_all(progress, n_done, len(sequences)),
+                )
+            prediction = Prediction(
+                values=self._with_deltas(sequence, values[0].cpu().numpy()),
                 source=sequence.source,
                 digest=sequence.digest,
                 context_end_frame=sequence.complete.stop - 1,
@@ -278,21 +272,8 @@ class Predictor:
                 replay_block=replay_block,
                 checkpoint_digest=self.checkpoint_digest,
             )
-            for sequence, static in zip(sequences, statics, strict=True)
-        ]
-
-    def _contexts(
-        self, sequences: Sequence[DescriptorSequence]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the ends of the recordings, (B, C, F), padded on the left, and what is valid."""
-        length = self.model.context_frames
-        context = np.zeros((BATCH_WIDTH, length, self.model.n_features), dtype=np.float32)
-        valid = np.zeros((BATCH_WIDTH, length), dtype=bool)
-        for row, sequence in enumerate(filled(sequences)):
-            static = sequence.complete_static[-length:]
-            context[row, length - len(static) :] = static
-            valid[row, length - len(static) :] = True
-        return torch.from_numpy(context), torch.from_numpy(valid)
+            predictions.append(prediction)
+        return predictions
 
     def _with_deltas(
         self, sequence: DescriptorSequence, static: npt.NDArray[np.float32]
@@ -303,13 +284,18 @@ class Predictor:
         return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
 
 
-def filled(sequences: Sequence[DescriptorSequence]) -> list[DescriptorSequence]:
-    """Return `BATCH_WIDTH` recordings: those there are, the first repeated."""
-    missing = BATCH_WIDTH - len(sequences)
-    return [*sequences, *[sequences[0]] * missing]
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: a step is too small to share, and sums have one order."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
-def row_generator(seed: int, digest: str) -> torch.Generator:
+def recording_generator(seed: int, digest: str) -> torch.Generator:
     """Return the generator of a recording, seeded from the seed and its content."""
     key = hashlib.blake2b(f"{seed}:{digest}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1)
@@ -325,13 +311,13 @@ def parameter_digest(model: DescriptorModel) -> str:
     return digest.hexdigest()
 
 
-def batch_progress(progress: Progress | None, batch: int, n_batches: int) -> Progress | None:
-    """Return a callable that counts the frames of all batches."""
+def progress_of_all(progress: Progress | None, n_done: int, n: int) -> Progress | None:
+    """Return a callable that counts the frames of all n recordings, n_done of them finished."""
     if progress is None:
         return None
 
     def report(stage: str, done: int, total: int) -> None:
-        progress(stage, batch * total + done, n_batches * total)
+        progress(stage, n_done * total + done, n * total)
 
     return report
 

@@ -10,6 +10,7 @@ from desc.commands.options import (
     add_corpus_options,
     add_options,
     from_options,
+    given_options,
 )
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs = parser.add_argument_group("run")
     add_options(runs, RunConfig)
     runs.add_argument(
-        "--resume_run_id", metavar="ID", help="go on with a run that was stopped, to the same end"
+        "--resume_run_id",
+        metavar="ID",
+        help="go on with a run that was stopped, to the same end, by its own settings",
     )
 
 
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print the run id in the last line."""
     model = from_options(ModelConfig, args)
     training = from_options(TrainConfig, args)
-    descriptors = from_options(DescriptorConfig, args)
+    given = from_options(DescriptorConfig, args)
     run_config = from_options(RunConfig, args)
     from desc.models import model_class  # an unknown name is refused before any work is done
     from desc.storage import DescriptorStore
@@ -49,6 +52,12 @@ def run(args: argparse.Namespace) -> int:
     model_class(model.selected_model)
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
+        descriptors = given
+        if args.resume_run_id is not None and not given_options(DescriptorConfig, args):
+            from desc.runs import resolve_run
+
+            # The run's own, so that only --resume_run_id need be given.
+            descriptors = resolve_run(args.resume_run_id, run_config).descriptor_config
         corpus = open_folder(args.audio_db_dir, descriptors, store, args, console)
         validation = None
         if args.validation_db_dir is not None:

@@ -85,7 +85,7 @@ def find_files(
         found = root / source
         problem = _problem(found)
         if problem:
-            skipped.append(SkippedFile(source, problem))
+            skipped.append(SkippedFile(_printable(source), problem))
         else:
             files.append((found, source))
     return sorted(files, key=lambda f: f[1]), sorted(skipped, key=lambda s: s.source)
@@ -163,8 +163,15 @@ def _matches(source: str, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in names)
 
 
+def _printable(name: str) -> str:
+    """Return a name with bytes that are not UTF-8 shown as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _problem(path: Path) -> str:
-    """Say why a path is no file that can be opened without waiting for ever."""
+    """Say why a path is no file that can be named in results and opened without waiting."""
+    if _printable(str(path)) != str(path):
+        return "its path is not valid UTF-8, which playlists are written in; rename it"
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

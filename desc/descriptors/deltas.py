@@ -12,6 +12,7 @@ deltas of zero.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +79,9 @@ def delta(values: npt.NDArray[np.float64], order: int) -> npt.NDArray[np.float64
     return np.concatenate([inner[:1].repeat(half, 0), inner, inner[-1:].repeat(half, 0)])
 
 
-def _weights(width: int, order: int) -> npt.NDArray[np.float64]:
+@lru_cache(maxsize=16)
+def _weights(width: int, order: int) -> tuple[float, ...]:
     """Return the weights of `width` frames in the derivative of their least-squares polynomial."""
     position = np.arange(width) - width // 2
     fit = np.linalg.pinv(np.vander(position, order + 1, increasing=True))
-    return np.asarray(fit[order] * math.factorial(order))
+    return tuple(map(float, fit[order] * math.factorial(order)))

@@ -1,6 +1,7 @@
 """The models: a registry of name → class, loaded on use.
 
-`desc.models.base` states what a model can do; `docs/adding_a_model.md` how to add one.
+`desc.models.base` states what a model can do. A new one is a class there and a line in `MODELS`;
+the contract test finds it by that line.
 """
 
 from __future__ import annotations

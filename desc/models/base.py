@@ -323,7 +323,8 @@ class DescriptorModel(nn.Module, ABC):
         steps : int
             Frames to generate, at least 1.
         generators : list of torch.Generator
-            One per row, on the CPU; a row's result depends on no other row.
+            One per row, on the CPU. A row's result depends on other rows by rounding only; for
+            equal bytes continue rows one by one, as `desc.prediction` does.
         temperature : float
             Factor on the distance of a draw from the mean; 0 gives the mean.
         sampling : str

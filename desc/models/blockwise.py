@@ -58,7 +58,7 @@ class BlockwiseModel(DescriptorModel):
         starts = n_frames - w - step * torch.arange(n_blocks, 0, -1)
         index = (starts[:, None] + torch.arange(length)).flatten()  # (n_blocks · length)
         blocks = inputs[:, index].reshape(-1, length, inputs.shape[2])  # (B · n_blocks, length, I)
-        h = self(blocks, valid[:, index].reshape(-1, length))
+        h: Tensor = self(blocks, valid[:, index].reshape(-1, length))
         return h.reshape(len(inputs), n_blocks * step, -1)
 
     def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

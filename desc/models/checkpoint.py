@@ -128,7 +128,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         content = read_inert(path)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    # Bytes that are no checkpoint make the reader fail in any way.
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: no checkpoint, or one that is damaged: {reason}") from error
     if not isinstance(content, dict):
@@ -184,21 +185,28 @@ def guessed_model(state: Any) -> str:
 class Inert:
     """Stands for an object of any class in a foreign pickle; keeps its state, runs nothing."""
 
+    state: Any = None  # its attributes, or its items where it is a mapping
+
     def __init__(self, *_: object, **__: object) -> None:
-        self.state: Any = None
-        self.items: dict[Any, Any] = {}
+        """Take what the class's own constructor would have taken."""
+
+    def __call__(self, *_: object, **__: object) -> Inert:
+        """Stand for the result of a function as well."""
+        return Inert()
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.items[key] = value
+        if not isinstance(self.state, dict):
+            self.state = {}
+        self.state[key] = value
 
     def append(self, item: Any) -> None:
-        """Ignore an item of a list-like object."""
+        """Leave out an item of a list-like object."""
 
     def extend(self, items: Any) -> None:
-        """Ignore items of a list-like object."""
+        """Leave out items of a list-like object."""
 
 
 class InertUnpickler(pickle.Unpickler):

@@ -48,7 +48,7 @@ class LSTM(DescriptorModel):
 
     def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the whole context from an empty state."""
-        outputs, _ = self.network(inputs[:, :-1], valid[:, :-1])
+        outputs: Tensor = self.network(inputs[:, :-1], valid[:, :-1])[0]
         return outputs
 
     def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -78,7 +78,10 @@ class FrameTable:
         for begin, recording in zip(self.begins, recordings, strict=True):
             rows = slice(lookback + int(begin), lookback + int(begin) + len(recording))
             self.frames[rows] = torch.from_numpy(np.ascontiguousarray(recording))
-        self._begins, self._ends = torch.from_numpy(self.begins), torch.from_numpy(ends)
+        # Row k: an item whose first, or last, k frames are missing.
+        steps = torch.arange(lookback + horizon)
+        self._beginnings = steps >= torch.arange(lookback + 1)[:, None]
+        self._endings = steps.flip(0) >= torch.arange(horizon + 1)[:, None]
 
     @property
     def n_rows(self) -> int:
@@ -93,27 +96,33 @@ class FrameTable:
     def to(self, device: torch.device) -> None:
         """Move the frames, so that items are gathered on `device`."""
         self.frames = self.frames.to(device)
-        self._begins, self._ends = self._begins.to(device), self._ends.to(device)
-
-    def windows(self) -> Tensor:
-        """Return a view (N + 1, lookback + horizon, F) of every item, by its first scored row."""
-        length, n_features = self.lookback + self.horizon, self.frames.shape[1]
-        shape = (len(self.frames) - length + 1, length, n_features)
-        return self.frames.as_strided(shape, (n_features, n_features, 1))
+        self._beginnings, self._endings = self._beginnings.to(device), self._endings.to(device)
 
     def gather(self, rows: Rows) -> Batch:
         """Return the items whose first scored frames are `rows` (B,).
 
         Every scored frame is one whose predecessor exists.
         """
-        index = torch.from_numpy(rows).to(self.device)
-        frames = self.windows()[index]
-        file = torch.searchsorted(self._ends, index, right=True)
-        steps = torch.arange(-self.lookback, self.horizon, device=self.device)
-        position = index[:, None] + steps  # (B, lookback + horizon)
-        valid = (position >= self._begins[file][:, None]) & (position < self._ends[file][:, None])
+        length, n_features = self.lookback + self.horizon, self.frames.shape[1]
+        # Each item is one row of an overlapping view, so that it is copied in one piece.
+        shape = (len(self.frames) - length + 1, length * n_features)
+        items = self.frames.as_strided(shape, (n_features, 1))
+        frames = items.index_select(0, torch.from_numpy(rows).to(self.device))
+        valid = self._valid(rows)
         h = self.horizon
-        return Batch(frames, valid, valid[:, -h:] & valid[:, -h - 1 : -1])
+        scored = valid[:, -h:] & valid[:, -h - 1 : -1]
+        return Batch(frames.view(len(rows), length, n_features), valid, scored)
+
+    def _valid(self, rows: Rows) -> Tensor:
+        """Return (B, lookback + horizon): where items lie within their recordings."""
+        file = np.searchsorted(self.begins, rows, side="right") - 1
+        before = rows - self.begins[file]
+        missing = np.maximum(0, self.lookback - before)
+        valid = self._beginnings.index_select(0, torch.from_numpy(missing).to(self.device))
+        beyond = np.maximum(0, self.horizon - (self.lengths[file] - before))
+        if beyond.any():
+            valid &= self._endings.index_select(0, torch.from_numpy(beyond).to(self.device))
+        return valid
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,162 @@
+"""Checkpoints: ours, Lightning's, damaged ones, and those of the 2021 code."""
+
+from __future__ import annotations
+
+import pickle
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from desc.errors import CheckpointError
+from desc.models.base import DescriptorModel
+from desc.models.checkpoint import (
+    FORMAT_VERSION,
+    KEY,
+    checkpoint_payload,
+    load_model,
+    save_model,
+)
+
+Make = Callable[..., DescriptorModel]
+EXECUTED: list[str] = []
+
+
+class Callback:
+    """A class of another program, as a key of a checkpoint."""
+
+
+class Malicious:
+    """Runs code when it is unpickled by anything that does."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return EXECUTED.append, ("code ran",)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.ckpt"
+
+
+def test_lightning_checkpoint(make_model: Make, path: Path) -> None:
+    model = make_model("TransformerModel")
+    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    content = {
+        "epoch": 3,
+        "pytorch-lightning_version": "2.6.0",
+        "state_dict": state,
+        KEY: checkpoint_payload(model, parameters=False),
+    }
+    torch.save(content, path)
+    again = load_model(path)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+
+
+def test_loading_leaves_random_state_alone(make_model: Make, path: Path) -> None:
+    save_model(make_model("LSTM"), path)
+    before = torch.get_rng_state()
+    load_model(path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_saving_leaves_no_partial_file(make_model: Make, path: Path) -> None:
+    save_model(make_model("LSTM"), path)
+    assert [p.name for p in path.parent.iterdir()] == ["model.ckpt"]
+
+
+def test_missing(path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"model\.ckpt: there is no such"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 500, b"PK\x03\x04 nonsense", b"{}", b"RIFF"])
+def test_garbage(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.ckpt"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.99])
+def test_truncated(make_model: Make, path: Path, share: float) -> None:
+    save_model(make_model("LSTM"), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r"model\.ckpt"):
+        load_model(path)
+
+
+def test_other_objects(path: Path) -> None:
+    for content in ([1, 2], {"weights": torch.zeros(2)}, torch.zeros(3)):
+        torch.save(content, path)
+        with pytest.raises(CheckpointError, match="no checkpoint of this program"):
+            load_model(path)
+
+
+def test_other_format_version(make_model: Make, path: Path) -> None:
+    payload = checkpoint_payload(make_model("LSTM")) | {"format_version": FORMAT_VERSION + 1}
+    torch.save({KEY: payload}, path)
+    with pytest.raises(CheckpointError, match=f"format version {FORMAT_VERSION + 1}"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"statistics": {}},
+        {"model_config": {"selected_model": "Perceptron"}},
+        {"model_config": {"unheard_of": 1}},
+        {"descriptor_config": {"hop_length": 0}},
+        {"state_dict": {}},
+        {"statistics": None},
+    ],
+)
+def test_incomplete(make_model: Make, path: Path, damage: dict[str, object]) -> None:
+    torch.save({KEY: checkpoint_payload(make_model("LSTM")) | damage}, path)
+    with pytest.raises(CheckpointError, match=r"model\.ckpt.*damaged"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_checkpoint_of_2021(path: Path, wrapped: bool) -> None:
+    settings = {"selected_model": "TransformerModel", "window_size": 64, "forecast_size": 32,
+                "learning_rate": 1e-4, "seed": 1234}  # fmt: skip
+    hyper_parameters = {"config": Namespace(**settings)} if wrapped else settings
+    content = {
+        "epoch": 1,
+        "pytorch-lightning_version": "1.2.0",
+        "callbacks": {Callback: {"best_model_score": torch.tensor(1.0)}},
+        "state_dict": {"decoder.weight": torch.zeros(3, 3)},
+        "hyper_parameters": hyper_parameters,
+        "optimizer_states": [],
+    }
+    torch.save(content, path)
+    command = (
+        "python desc/train_function.py --selected_model TransformerModel "
+        "--audio_db_dir FOLDER_OF_RECORDINGS --window_size 64 --forecast_size 32"
+    )
+    with pytest.raises(CheckpointError, match="2021") as caught:
+        load_model(path)
+    assert command in str(caught.value)
+
+
+def test_plain_checkpoint_of_2021(path: Path) -> None:
+    content = {
+        "state_dict": {"lstm.weight_ih_l0": torch.zeros(3, 3)},
+        "hyper_parameters": {"window_size": 15, "selected_model": "RNN; rm -rf /"},
+    }
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"--selected_model LSTM .*--window_size 15"):
+        load_model(path)
+
+
+def test_no_code_runs(path: Path) -> None:
+    torch.save({"state_dict": {}, "hyper_parameters": {"window_size": 9, "x": Malicious()}}, path)
+    with pytest.raises(CheckpointError, match="--window_size 9"):
+        load_model(path)
+    path.write_bytes(pickle.dumps(Malicious()))
+    with pytest.raises(CheckpointError):
+        load_model(path)
+    assert EXECUTED == []

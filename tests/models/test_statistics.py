@@ -1,0 +1,131 @@
+"""What a model knows of its recordings before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError
+from desc.models.statistics import TrainingStatistics, fit_statistics, silent_frames
+
+MakeSequence = Callable[..., DescriptorSequence]
+
+
+def arrays_of(statistics: TrainingStatistics) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in statistics.to_tensors().items()}
+
+
+def changed(sequence: DescriptorSequence, **columns: object) -> DescriptorSequence:
+    """The sequence with columns (c0=values …) replaced."""
+    values = sequence.values.copy()
+    for name, column in columns.items():
+        values[:, int(name[1:])] = column
+    return DescriptorSequence(
+        values, sequence.config, sequence.source, sequence.digest, sequence.n_samples
+    )
+
+
+def test_whitened_differences_are_independent(make_sequence: MakeSequence) -> None:
+    sequences = [make_sequence(4000, seed) for seed in range(2)]
+    statistics = fit_statistics(sequences)
+    differences = []
+    for sequence in sequences:
+        values = statistics.standardizer.transform(sequence.values[sequence.complete])[:, :13]
+        differences.append(np.diff(values, axis=0))
+    u = np.concatenate(differences) @ statistics.whitening.T
+    np.testing.assert_allclose(u.T @ u / len(u), np.eye(13), atol=0.03)
+    x = statistics.standardizer.transform(sequences[0].values[sequences[0].complete])[:, :13]
+    assert (x < statistics.low).mean() < 0.002
+    assert (x > statistics.high).mean() < 0.002
+
+
+def test_only_complete_frames_count(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(200)
+    values = sequence.values.copy()
+    values[: sequence.complete.start] = 1e6
+    values[sequence.complete.stop :] = -1e6
+    spoilt = DescriptorSequence(values, sequence.config, "a", "a", sequence.n_samples)
+    expected, result = arrays_of(fit_statistics([sequence])), arrays_of(fit_statistics([spoilt]))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(result[name], array)
+
+
+def test_silence_does_not_narrow_the_differences(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(1000)
+    expected = fit_statistics([sequence])
+    still = make_sequence(1000, 1)
+    quiet = sequence.values.min(0) - 60.0
+    still = DescriptorSequence(
+        np.broadcast_to(quiet, still.values.shape), still.config, "still", "s", still.n_samples
+    )
+    result = fit_statistics([sequence, still])
+    ratio = expected.standardizer.scale[:13] / result.standardizer.scale[:13]
+    np.testing.assert_allclose(
+        result.difference_scale, expected.difference_scale * ratio, rtol=0.05
+    )
+
+
+@pytest.mark.parametrize("n_complete", [1, 2, 9, 12])
+def test_a_handful_of_frames_gives_finite_numbers(
+    make_sequence: MakeSequence, n_complete: int
+) -> None:
+    for name, array in arrays_of(fit_statistics([make_sequence(n_complete)])).items():
+        assert np.isfinite(array).all(), name
+
+
+def test_constant_and_copied_columns(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(500)
+    sequence = changed(sequence, c3=7.0, c5=sequence.values[:, 4])
+    statistics = fit_statistics([sequence])
+    for name, array in arrays_of(statistics).items():
+        assert np.isfinite(array).all(), name
+    assert np.linalg.cond(statistics.whitening) < 1e6
+    assert (statistics.low < statistics.high).all()
+
+
+def test_everything_frozen(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(50)
+    frozen = changed(sequence, **{f"c{c}": 1.0 for c in range(39)})
+    for name, array in arrays_of(fit_statistics([frozen])).items():
+        assert np.isfinite(array).all(), name
+
+
+def test_families_without_mfcc(make_sequence: MakeSequence) -> None:
+    config = DescriptorConfig(descriptors=("rms", "centroid"))
+    sequence = make_sequence(300, config=config)
+    sequence = changed(
+        sequence,
+        c0=np.linspace(0, 1, len(sequence)),
+        c1=1000 + 100 * np.sin(np.arange(len(sequence))),
+    )
+    statistics = fit_statistics([sequence])
+    assert statistics.whitening.shape == (2, 2)
+    assert not silent_frames(np.full((5, 2), -9.0) + np.arange(5)[:, None], config).any()
+
+
+def test_silent_frames(config: DescriptorConfig) -> None:
+    x = np.random.default_rng(0).standard_normal((8, 13)).clip(-2, 2)
+    x[2, 0] = -2.6
+    x[5] = x[4]
+    assert (
+        silent_frames(x, config).tolist() == [False, False, True, False, False, True] + [False] * 2
+    )
+
+
+def test_round_trip(make_sequence: MakeSequence, config: DescriptorConfig) -> None:
+    statistics = fit_statistics([make_sequence(100)])
+    again = TrainingStatistics.from_tensors(statistics.to_tensors(), config)
+    for name, array in arrays_of(statistics).items():
+        np.testing.assert_array_equal(arrays_of(again)[name], array)
+
+
+def test_nothing_to_learn_from_is_refused(make_sequence: MakeSequence) -> None:
+    with pytest.raises(ConfigurationError, match="complete frame"):
+        fit_statistics([])
+    other = make_sequence(50, config=DescriptorConfig(hop_length=512))
+    with pytest.raises(ConfigurationError, match="other settings"):
+        fit_statistics([make_sequence(50), other])
