@@ -135,7 +135,7 @@ class ModelConfig:
     dim_feedforward: int | None = option(
         None, "width of the transformers' feed-forward part (default: the model's)", kind=int
     )
-    dropout: float = option(0.0, "share of activations dropped in training", unit="0 to 1")
+    dropout: float = option(0.1, "share of activations dropped in training", unit="0 to 1")
     head: str = option(
         "mixture", "output distribution; mse is the deterministic peer", choices=HEADS
     )
@@ -165,7 +165,7 @@ class ModelConfig:
 class TrainConfig:
     """How a model is fitted."""
 
-    learning_rate: float = option(1e-3, "highest step size of the schedule")
+    learning_rate: float = option(2e-3, "highest step size of the schedule")
     batch_size: int = option(64, "windows per step")
     epochs: int = option(60, "passes over the recordings at the most")
     max_time_s: float | None = option(

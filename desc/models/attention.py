@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from desc.errors import ConfigurationError
 
+Turn = tuple[Tensor, Tensor]
+"""Cosines and sines of positions, each (T, head_size); see `rotation`."""
+
 ROPE_BASE = 10_000.0  # slowest rotation, Su et al. 2021
 STRETCH = 256  # positions whose angles are computed at once
 
@@ -34,16 +37,19 @@ def check_heads(hidden_size: int, nhead: int) -> None:
         )
 
 
-def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines (n_frames, head_size/2) of the positions from `start` on.
+def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> Turn:
+    """Return cosines and sines (n_frames, head_size) of the positions from `start` on.
 
-    Angles are computed in float64, so that hours of frames lose no digits.
+    Column i and column i + head_size/2 turn together, hence the sines' signs. Angles are computed
+    in float64, so that hours of frames lose no digits.
     """
     pairs = torch.arange(head_size // 2, dtype=torch.float64)
     frequencies = ROPE_BASE ** (-2 * pairs / head_size)
     positions = torch.arange(start, start + n_frames, dtype=torch.float64)
     angles = positions[:, None] * frequencies
-    return angles.cos().to(like.device, torch.float32), angles.sin().to(like.device, torch.float32)
+    cos = torch.cat([angles.cos(), angles.cos()], -1)
+    sin = torch.cat([-angles.sin(), angles.sin()], -1)
+    return cos.to(like.device, torch.float32), sin.to(like.device, torch.float32)
 
 
 class Rotations:
@@ -52,10 +58,10 @@ class Rotations:
     def __init__(self, head_size: int) -> None:
         self.head_size = head_size
         self.start = 0
-        self.table: tuple[Tensor, Tensor] | None = None
+        self.table: Turn | None = None
 
-    def at(self, position: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cosines and sines (1, head_size/2) of a position."""
+    def at(self, position: int, like: Tensor) -> Turn:
+        """Return cosines and sines (1, head_size) of a position."""
         i = position - self.start
         if self.table is None or not 0 <= i < STRETCH or self.table[0].device != like.device:
             self.start, i = position, 0
@@ -64,11 +70,11 @@ class Rotations:
         return cos[i : i + 1], sin[i : i + 1]
 
 
-def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def rotate(x: Tensor, turn: Turn) -> Tensor:
     """Rotate the pairs of columns of x (..., T, head_size) by their positions' angles."""
     cos, sin = turn
     first, second = x.chunk(2, -1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+    return torch.addcmul(x * cos, torch.cat([second, first], -1), sin)
 
 
 def band_mask(valid: Tensor, reach: int) -> Tensor:
@@ -92,7 +98,7 @@ def band_mask(valid: Tensor, reach: int) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention.
+    """Multi-head attention, from queries, keys and values on.
 
     Parameters
     ----------
@@ -108,22 +114,11 @@ class Attention(nn.Module):
         super().__init__()
         self.nhead = nhead
         self.dropout = dropout
-        self.query = nn.Linear(width, width)
-        self.keyvalue = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
 
-    def split(self, x: Tensor) -> Tensor:
-        """Return x (B, T, width) as (B, nhead, T, head_size)."""
-        return x.reshape(*x.shape[:2], self.nhead, -1).transpose(1, 2)
-
-    def queries(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        """Return rotated queries (B, nhead, T, head_size) of x (B, T, width)."""
-        return rotate(self.split(self.query(x)), turn)
-
-    def keys_values(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return rotated keys, and values, of x (B, T, width)."""
-        keys, values = self.keyvalue(x).chunk(2, -1)
-        return rotate(self.split(keys), turn), self.split(values)
+    def split(self, x: Tensor, n: int) -> Tensor:
+        """Return x (B, T, n · width) as (n, B, nhead, T, head_size)."""
+        return x.reshape(*x.shape[:2], n, self.nhead, -1).permute(2, 0, 3, 1, 4)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """Attend: queries (B, nhead, Q, d), keys and values (B, nhead, T, d) → (B, Q, width).
@@ -134,6 +129,38 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(queries, keys, values, mask, dropout)
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return output
+
+
+class SelfAttention(Attention):
+    """Attention of a sequence to itself."""
+
+    def __init__(self, width: int, nhead: int, dropout: float) -> None:
+        super().__init__(width, nhead, dropout)
+        self.entry = nn.Linear(width, 3 * width)
+
+    def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rotated queries, rotated keys, and values of x (B, T, width)."""
+        parts = self.split(self.entry(x), 3)
+        queries, keys = rotate(parts[:2], turn)
+        return queries, keys, parts[2]
+
+
+class CrossAttention(Attention):
+    """Attention of a sequence to another one."""
+
+    def __init__(self, width: int, nhead: int, dropout: float) -> None:
+        super().__init__(width, nhead, dropout)
+        self.query = nn.Linear(width, width)
+        self.keyvalue = nn.Linear(width, 2 * width)
+
+    def queries(self, x: Tensor, turn: Turn) -> Tensor:
+        """Return rotated queries (B, nhead, T, head_size) of x (B, T, width)."""
+        return rotate(self.split(self.query(x), 1)[0], turn)
+
+    def keys_values(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+        """Return rotated keys, and values, of x (B, T, width)."""
+        keys, values = self.split(self.keyvalue(x), 2)
+        return rotate(keys, turn), values
 
 
 class FeedForward(nn.Sequential):
@@ -148,7 +175,10 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, width: int, inner: int, dropout: float) -> None:
         super().__init__(
-            nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width), nn.Dropout(dropout)
+            nn.Linear(width, inner),
+            nn.GELU(approximate="tanh"),  # a third of the time of the exact one
+            nn.Linear(inner, width),
+            nn.Dropout(dropout),
         )
 
 
@@ -165,14 +195,13 @@ class SelfBlock(nn.Module):
     def __init__(self, width: int, nhead: int, inner: int, dropout: float) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, nhead, dropout)
+        self.attention = SelfAttention(width, nhead, dropout)
         self.forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, inner, dropout)
 
-    def project(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values of x (B, T, width)."""
-        normed = self.attention_norm(x)
-        return self.attention.queries(normed, turn), *self.attention.keys_values(normed, turn)
+        return self.attention.project(self.attention_norm(x), turn)
 
     def mix(
         self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
@@ -186,7 +215,7 @@ class SelfBlock(nn.Module):
         fed: Tensor = x + self.feed_forward(self.forward_norm(x))
         return fed
 
-    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None) -> Tensor:
         """Return x (B, T, width) transformed."""
         mixed: Tensor = self.mix(x, *self.project(x, turn), mask)
         return mixed
@@ -205,7 +234,7 @@ class CrossBlock(SelfBlock):
     def __init__(self, width: int, nhead: int, inner: int, dropout: float) -> None:
         super().__init__(width, nhead, inner, dropout)
         self.cross_norm = nn.LayerNorm(width)
-        self.cross = Attention(width, nhead, dropout)
+        self.cross = CrossAttention(width, nhead, dropout)
 
     def mix_memory(
         self,
@@ -215,7 +244,7 @@ class CrossBlock(SelfBlock):
         *,
         memory: tuple[Tensor, Tensor],
         memory_mask: Tensor,
-        turn: tuple[Tensor, Tensor],
+        turn: Turn,
     ) -> Tensor:
         """Return x (B, T, width) transformed.
 

@@ -14,6 +14,7 @@ from desc.models.attention import (
     Rotations,
     SelfBlock,
     SelfStack,
+    Turn,
     band_mask,
     check_heads,
     rotation,
@@ -52,7 +53,7 @@ class TransformerModel(BlockwiseModel):
         self.decoder = CrossStack(CrossBlock(width, nhead, inner, dropout) for _ in layers)
         self.decoder_exit = nn.LayerNorm(width)
 
-    def turns(self, start: int, n_frames: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    def turns(self, start: int, n_frames: int, like: Tensor) -> Turn:
         """Return the rotation of positions of the window and the forecast."""
         return rotation(start, n_frames, self.head_size, like)
 

@@ -81,6 +81,7 @@ class RecordingsDataModule(pl.LightningDataModule):
         self.validation = ValidationBatches(
             frame_table(validation, model), self.counted, VALIDATION_ITEMS
         )
+        self._sizes: list[int] = []
         self._stream: TrainingStream | None = None
 
     def _good(self, training: Sequence[DescriptorSequence], model: DescriptorModel) -> Mask:
@@ -91,7 +92,9 @@ class RecordingsDataModule(pl.LightningDataModule):
 
     def steps_per_epoch(self, epochs: int) -> list[int]:
         """Return the number of steps of each of the first `epochs` epochs."""
-        return batches_per_epoch(self.grid, self.batch_size, epochs)
+        if len(self._sizes) < epochs:
+            self._sizes = batches_per_epoch(self.grid, self.batch_size, epochs)
+        return self._sizes[:epochs]
 
     @property
     def duration_s(self) -> float:

@@ -13,7 +13,7 @@ from desc.errors import CheckpointError
 WARMUP_SHARE = 0.05  # of the run's steps
 WARMUP_STEPS = 200  # at the most: AdamW's averages have settled by then
 LAST_FACTOR = 0.01  # of the highest learning rate, at the last step
-TIME_SHARE = 0.95  # of max_time_s that a run is planned for: what was measured may be optimistic
+TIME_SHARE = 0.92  # of max_time_s that a run is planned for: machines get slower when busy or hot
 
 
 @dataclass(frozen=True)

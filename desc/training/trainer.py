@@ -31,9 +31,9 @@ from desc.training.schedule import Schedule, Speed
 from desc.training.state import TrainingState, preserved_randomness
 from desc.training.windows import Batch, ValidationBatches
 
-TRIAL_STEPS = 12  # that a speed is measured on
-TRIAL_WARMUP = 2  # of these are not counted, if there are more
-TRIAL_S = 1.0  # after which no further step is tried
+TRIAL_WARMUP = 2  # steps that are not counted, if there are more
+TRIAL_STEPS, TRIAL_S = 12, 1.0  # after which a speed that is only told is known well enough
+TIMED_STEPS, TIMED_SHARE, TIMED_S = 400, 0.03, 10.0  # one that decides: a share of max_time_s
 TRIAL_BATCHES = 4  # of validation
 LIGHTNING_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning", "torch.utilities")
 
@@ -150,11 +150,14 @@ class Stopwatch(pl.Callback):
     ----------
     clock : callable
         Returns seconds.
+    limit_s : float
+        When to stop.
     validation : ValidationBatches
     """
 
-    def __init__(self, clock: Clock, validation: ValidationBatches) -> None:
+    def __init__(self, clock: Clock, limit_s: float, validation: ValidationBatches) -> None:
         self.clock = clock
+        self.limit_s = limit_s
         self.validation = validation
         self.times: list[float] = []  # when the trial began, and after each step
         self.validation_s = 0.0
@@ -174,7 +177,7 @@ class Stopwatch(pl.Callback):
         """Take the time once the device has done the step."""
         _wait_for(trainer.strategy.root_device)
         self.times.append(self.clock())
-        if len(self.times) > TRIAL_WARMUP and self.times[-1] - self.times[0] >= TRIAL_S:
+        if len(self.times) > TRIAL_WARMUP and self.times[-1] - self.times[0] >= self.limit_s:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -201,10 +204,14 @@ def measure_speed(
     clock: Clock,
 ) -> Speed:
     """Train a copy for a few steps and throw it away; the random state is left as it was."""
-    steps = min(TRIAL_STEPS, sum(data.steps_per_epoch(min(training.epochs, TRIAL_STEPS))))
+    most, limit_s = TRIAL_STEPS, TRIAL_S
+    if training.max_time_s is not None:
+        most = TIMED_STEPS
+        limit_s = min(TIMED_S, max(TRIAL_S, TIMED_SHARE * training.max_time_s))
+    steps = min(most, training.epochs * data.steps_per_epoch(1)[0])
     schedule = Schedule(steps, training.learning_rate)
     module = DescriptorTraining(copy.deepcopy(model), schedule, training.weight_decay)
-    stopwatch = Stopwatch(clock, data.validation)
+    stopwatch = Stopwatch(clock, limit_s, data.validation)
     trainer = build_trainer(training, folder, [StepCounter(), stopwatch])
     data.begin(TrainingState(), steps)
     with preserved_randomness():

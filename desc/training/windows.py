@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -169,11 +170,17 @@ class TrainingGrid:
     def _offsets(self, epoch: int) -> Rows:
         """Return each recording's offset: a cycle of `horizon` epochs takes each value once."""
         cycle, turn = divmod(epoch, self.horizon)
-        values = np.tile(np.arange(self.horizon), (len(self.begins), 1))
-        return self._generator(OFFSETS, cycle).permuted(values, axis=1)[:, turn]
+        return _permutations(self.seed, cycle, len(self.begins), self.horizon)[:, turn]
 
     def _generator(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream, number])
+
+
+@lru_cache(maxsize=1)  # the epochs of a cycle share it
+def _permutations(seed: int, cycle: int, n: int, length: int) -> Rows:
+    """Return (n, length): the numbers 0 … length - 1 in n orders."""
+    values = np.tile(np.arange(length), (n, 1))
+    return np.random.default_rng([seed, OFFSETS, cycle]).permuted(values, axis=1)
 
 
 def number_of_starts(lengths: Rows, horizon: int) -> Rows:

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 COEFFICIENTS = np.array([[[0.6, 0.1], [-0.1, 0.5]], [[0.2, 0.0], [0.05, 0.25]]])
 NOISE = np.array([[0.5, 0.0], [0.2, 0.4]])
-SIZES = {"window_size": 32, "forecast_size": 32, "hidden_size": 48, "nhead": 4}
+SIZES = {"window_size": 32, "forecast_size": 32, "hidden_size": 48, "dropout": 0.0}
+TRANSFORMER = {"num_layers": 2, "nhead": 4, "dim_feedforward": 96}
 
 
 def autoregression(n_frames: int, seed: int) -> np.ndarray:
@@ -39,7 +40,7 @@ def switching(n_frames: int, seed: int) -> np.ndarray:
     return np.stack([4.0 * regime - 2 + 0.2 * x[:, 0], x[:, 1]], 1)
 
 
-def fitted(name: str, static: np.ndarray, steps: int, **settings: object) -> DescriptorModel:
+def fitted(name: str, static: np.ndarray, steps: int) -> DescriptorModel:
     """A model trained on one recording by AdamW with a cosine schedule."""
     config = DescriptorConfig(n_mfcc=2)
     values = np.zeros((len(static), 6), np.float32)
@@ -49,7 +50,10 @@ def fitted(name: str, static: np.ndarray, steps: int, **settings: object) -> Des
     torch.manual_seed(0)
     statistics = fit_statistics([sequence])
     model_config = ModelConfig(
-        **{**SIZES, "context_size": 0, "selected_model": name, **settings}  # type: ignore[arg-type]
+        selected_model=name,
+        context_size=0,
+        **SIZES,
+        **(TRANSFORMER if "Transformer" in name else {}),
     )
     model = create_model(model_config, config, statistics)
     frames = torch.from_numpy(sequence.complete_static.copy())
@@ -106,7 +110,7 @@ def test_switching_process(name: str) -> None:
     model = fitted(name, switching(40_000, 0), 500)
     y = continued(model, switching(10_000, 1), 100, 400)[:, :, 0]
     low, high = (np.abs(y + 2) < 0.8).mean(), (np.abs(y - 2) < 0.8).mean()
-    assert low + high > 0.97
+    assert low + high > 0.95
     assert 0.38 < high < 0.62
     switches = (np.diff(y > 0, axis=1)).mean()
     assert switches == pytest.approx(0.05, abs=0.015)
