@@ -49,7 +49,7 @@ def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> Turn:
     angles = positions[:, None] * frequencies
     cos = torch.cat([angles.cos(), angles.cos()], -1)
     sin = torch.cat([-angles.sin(), angles.sin()], -1)
-    return cos.to(like.device, torch.float32), sin.to(like.device, torch.float32)
+    return cos.float().to(like.device), sin.float().to(like.device)
 
 
 class Rotations:

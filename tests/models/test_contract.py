@@ -353,3 +353,18 @@ def test_wrong_calls_are_refused(model: DescriptorModel, make_sequence: MakeSequ
     valid[2, -1] = False
     with pytest.raises(ConfigurationError):
         model.continuation(frames, valid, 3, generators=generators(4))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_mixed_precision_scores_alike(
+    name: str, head: str, make_model: Make, make_sequence: MakeSequence
+) -> None:
+    model = make_model(name, head=head)
+    frames, valid = items(model, make_sequence)
+    valid[1, :-8] = False
+    expected = model.nll(frames, valid)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = model.nll(frames, valid)
+        result.sum().backward()
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, expected, atol=1.0, rtol=0.05)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from desc.configuration import ModelConfig
 from desc.corpus import Corpus
@@ -17,7 +18,9 @@ from desc.models.statistics import fit_statistics
 from desc.models.var import ORDER, VectorAutoregression
 from desc.training.baseline import fit_baseline
 from desc.training.datamodule import RecordingsDataModule, standardised
+from desc.training.lightning_module import DescriptorTraining
 from desc.training.outliers import far_frames, outliers
+from desc.training.schedule import Schedule
 from desc.training.wording import verdict
 
 MakeSequence = Callable[..., DescriptorSequence]
@@ -165,3 +168,16 @@ def test_corpora_of_short_files_only(make_corpus: Callable[..., Corpus]) -> None
     for batch in data.validation:
         assert np.isfinite(model.nll(batch.frames, batch.valid).detach().numpy()).all()
     assert sum(data.steps_per_epoch(3)) == 3
+
+
+def test_what_does_not_fit_is_moved_batch_by_batch(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(100)
+    model = model_of(sequence)
+    data = make_data(sequence, model)
+    (batch,) = list(data.validation)
+    module = DescriptorTraining(model, Schedule(1, 1e-3), 0.0)
+    assert module.transfer_batch_to_device(batch, torch.device("cpu"), 0) is batch
+    moved = module.transfer_batch_to_device(batch, torch.device("meta"), 0)
+    assert {moved.frames.device.type, moved.valid.device.type} == {"meta"}
+    assert moved[3:] == batch[3:]
+    assert moved.is_last
