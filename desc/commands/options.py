@@ -179,7 +179,7 @@ def add_corpus_options(parser: argparse._ActionsContainer) -> None:
             nargs="+",
             default=[],
             metavar="PATTERN",
-            help=f"{verb} files whose path below the folder matches, as 'strings/*.wav'",
+            help=f"{verb} files whose path below audio_db_dir matches, as 'strings/*.wav'",
         )
     parser.add_argument(
         "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"

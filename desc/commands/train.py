@@ -61,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
         corpus = open_folder(args.audio_db_dir, descriptors, store, args, console)
         validation = None
         if args.validation_db_dir is not None:
-            validation = open_folder(args.validation_db_dir, descriptors, store, args, console)
+            validation = open_folder(
+                args.validation_db_dir, descriptors, store, args, console, filtered=False
+            )
         from desc.training.fit import train
 
         record = train(

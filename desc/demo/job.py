@@ -91,10 +91,10 @@ def run_demo(
         Replace a continuation made by other settings.
     """
     folder = Path(output_dir)
-    write_corpus(folder / f"seed {seed}", seed, progress)
+    write_corpus(folder / f"seed-{seed}", seed, progress)
     config = DescriptorConfig()
-    recordings = _open(folder / f"seed {seed}" / "recordings", config, store, jobs, progress)
-    sounds = _open(folder / f"seed {seed}" / "database", config, store, jobs, progress)
+    recordings = _open(folder / f"seed-{seed}" / "recordings", config, store, jobs, progress)
+    sounds = _open(folder / f"seed-{seed}" / "database", config, store, jobs, progress)
     record = _kept_run(folder, recordings, run, seed)
     if record is None:
         training = replace(TRAINING, seed=seed)
