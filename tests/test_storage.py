@@ -83,9 +83,6 @@ class TestFolder:
         assert store.limit(0).n_files == 0
         assert not store.cache_dir.exists()
 
-    @pytest.mark.xfail(
-        raises=NotADirectoryError, reason="files.replacing removes below what is no folder"
-    )
     def test_one_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         store = DescriptorStore(tmp_path / "file")
