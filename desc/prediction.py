@@ -14,6 +14,7 @@ import torch
 
 from desc.configuration import (
     SAMPLINGS,
+    Note,
     Progress,
     RunConfig,
     check_choice,
@@ -99,8 +100,9 @@ class Predictor:
         cls,
         run_id: str,
         *,
-        run_config: RunConfig | None = None,
+        run_config: RunConfig = RunConfig(),
         accelerator: str = "auto",
+        note: Note | None = None,
     ) -> Predictor:
         """Load the best model of a run.
 
@@ -112,6 +114,8 @@ class Predictor:
             Where to look.
         accelerator : str
             auto, cpu, cuda (or gpu) or mps.
+        note : callable, optional
+            Gets a line where the run is found in another project.
 
         Raises
         ------
@@ -125,7 +129,7 @@ class Predictor:
         from desc.runs import resolve_run
 
         device = choose_device(accelerator)
-        record = resolve_run(run_id, run_config or RunConfig())
+        record = resolve_run(run_id, run_config, note=note)
         model = load_model(record.checkpoint("best"), device)
         return cls(model, record.run_id, parameter_digest(model))
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
         store = DescriptorStore(args.cache_dir)
         predictor = Predictor.from_run(
-            args.run_id, run_config=run_config, accelerator=args.accelerator
+            args.run_id, run_config=run_config, accelerator=args.accelerator, note=console.note
         )
         config = predictor.config
         recordings = open_folder(
