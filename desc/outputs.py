@@ -7,8 +7,12 @@ request is the same is kept; one made from another request is not touched unless
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +44,11 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
     OutputError
         If it holds anything else by the names of a result and `overwrite` is off.
     """
-    present = [name for name in FILES if (folder / name).exists()]
+    with _named(folder):
+        present = [name for name in FILES if os.path.lexists(folder / name)]
+        parent = next(path for path in (folder, *folder.parents) if path.exists())
+        if not parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{parent} is a file")
     if not present:
         return False
     stored = _stored_request(folder / PREDICTION)
@@ -72,7 +80,17 @@ def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
 
 def clear_marker(folder: Path) -> None:
     """Take away the file that marks a result as whole, before the others are replaced."""
-    (folder / PREDICTION).unlink(missing_ok=True)
+    with _named(folder):
+        (folder / PREDICTION).unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Turn errors of the file system into one that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot hold a result: {error.strerror or error}") from error
 
 
 def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any]) -> None:

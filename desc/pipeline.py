@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +13,9 @@ from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
-from desc.prediction import Prediction, Predictor
-from desc.query import Matches, Selection, nearest, select_nearest
+from desc.files import replacing
+from desc.prediction import Prediction, Predictor, progress_of_all
+from desc.query import Matches, Selection, matching_space, nearest, select_nearest
 from desc.runs import versions
 from desc.storage import DescriptorStore
 
@@ -81,6 +81,10 @@ class Continuer:
     query: QueryConfig = QueryConfig()
     rendering: RenderConfig = RenderConfig()
 
+    def __post_init__(self) -> None:
+        # Wrong weights are refused before anything is predicted.
+        matching_space(self.predictor.config, self.predictor.standardizer, self.query)
+
     @property
     def n_steps(self) -> int:
         """Frames predicted for every recording."""
@@ -141,25 +145,24 @@ class Continuer:
                 else:
                     todo.append(sequence)
             except DescError as error:
-                failures.append(Failure(sequence.source, str(error)))
-        for sequence, prediction in zip(todo, self._predict(todo, progress), strict=True):
+                failures.append(_failure(sequence, error))
+        for index, sequence in enumerate(todo):
             folder = outputs.result_folder(output_dir, sequence.source)
             try:
+                prediction = self._predict(sequence, progress_of_all(progress, index, len(todo)))
                 figures = self._finish(
                     recordings, sequence, prediction, folder, progress=progress, note=note
                 )
                 outcomes.append(Outcome(sequence.source, folder, "written", figures))
             except DescError as error:
-                failures.append(Failure(sequence.source, str(error)))
+                failures.append(_failure(sequence, error))
         outcomes.sort(key=lambda outcome: outcome.source)
         return Continuation(tuple(outcomes), tuple(failures))
 
-    def _predict(
-        self, sequences: Sequence[DescriptorSequence], progress: Progress | None
-    ) -> list[Prediction]:
+    def _predict(self, sequence: DescriptorSequence, progress: Progress | None) -> Prediction:
         settings = self.prediction
-        return self.predictor.predict_many(
-            sequences,
+        return self.predictor.predict(
+            sequence,
             self.n_steps,
             temperature=settings.temperature,
             seed=settings.seed,
@@ -195,9 +198,6 @@ class Continuer:
         note: Note | None,
     ) -> dict[str, float]:
         matches, selection, playlist = self.match(prediction, note)
-        outputs.clear_marker(folder)
-        outputs.write_matches(folder, matches, self.database)
-        outputs.write_credits(folder, playlist)
         playlist = playlist.after_recording(
             sequence.source,
             sequence.digest,
@@ -206,15 +206,20 @@ class Continuer:
             hop_length=prediction.config.hop_length,
             config=self.rendering,
         )
-        playlist.save(folder / outputs.PLAYLIST)
-        rendered = render(
-            playlist,
-            folder / outputs.WAV,
-            store=self.store,
-            config=self.rendering,
-            progress=progress,
-            note=note,
-        )
+        # Rendering is what may fail; the files of an earlier result stay until it has not.
+        with replacing(folder / outputs.WAV) as temporary:
+            rendered = render(
+                playlist,
+                temporary,
+                store=self.store,
+                config=self.rendering,
+                progress=progress,
+                note=note,
+            )
+            outputs.clear_marker(folder)
+            outputs.write_matches(folder, matches, self.database)
+            outputs.write_credits(folder, playlist)
+            playlist.save(folder / outputs.PLAYLIST)
         if rendered.gain_db and note:
             note(f"{sequence.source}: turned down by {-rendered.gain_db:.1f} dB to avoid clipping")
         figures = outputs.match_figures(matches, selection, self.database)
@@ -222,3 +227,7 @@ class Continuer:
         meta = {"request": self.request(sequence), "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
         return figures
+
+
+def _failure(sequence: DescriptorSequence, error: DescError) -> Failure:
+    return Failure(sequence.source, str(error).removeprefix(f"{sequence.source}: "))
