@@ -44,6 +44,20 @@ class CheckpointError(DescError):
     """A checkpoint is damaged, of another program or of an unknown format version."""
 
 
+class TrainingInterruptedError(KeyboardInterrupt):
+    """Ctrl-C during training, after the run was saved.
+
+    Attributes
+    ----------
+    run_id : str
+        The run that can be used and resumed.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
 class TrackingError(DescError):
     """A W&B server cannot be reached or did not keep what was sent."""
 

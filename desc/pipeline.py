@@ -220,8 +220,6 @@ class Continuer:
             outputs.write_matches(folder, matches, self.database)
             outputs.write_credits(folder, playlist)
             playlist.save(folder / outputs.PLAYLIST)
-        if rendered.gain_db and note:
-            note(f"{sequence.source}: turned down by {-rendered.gain_db:.1f} dB to avoid clipping")
         figures = outputs.match_figures(matches, selection, self.database)
         figures |= outputs.sound_figures(rendered)
         meta = {"request": self.request(sequence), "versions": versions(), "results": figures}

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,6 +103,7 @@ class Predictor:
         *,
         run_config: RunConfig = RunConfig(),
         accelerator: str = "auto",
+        download_dir: Path | None = None,
         note: Note | None = None,
     ) -> Predictor:
         """Load the best model of a run.
@@ -114,6 +116,8 @@ class Predictor:
             Where to look.
         accelerator : str
             auto, cpu, cuda (or gpu) or mps.
+        download_dir : Path, optional
+            Where runs fetched from a W&B server are kept, by default in the default cache.
         note : callable, optional
             Gets a line where the run is found in another project.
 
@@ -129,7 +133,7 @@ class Predictor:
         from desc.runs import resolve_run
 
         device = choose_device(accelerator)
-        record = resolve_run(run_id, run_config, note=note)
+        record = resolve_run(run_id, run_config, download_dir, note=note)
         model = load_model(record.checkpoint("best"), device)
         return cls(model, record.run_id, parameter_digest(model))
 

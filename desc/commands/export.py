@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
         corpus = open_folder(
             args.audio_db_dir, config, DescriptorStore(args.cache_dir), args, console
         )
-        written = export_corpus(corpus, args.format, args.output_dir)
+        written = export_corpus(corpus, args.format, args.output_dir, progress=console.progress)
         console.result(f"{len(written)} files written to {args.output_dir}")
     return 0

@@ -26,8 +26,15 @@ def run(args: argparse.Namespace) -> int:
 
     with Console(args.quiet) as console:
         corpus = open_folder(
-            args.audio_db_dir, config, DescriptorStore(args.cache_dir), args, console
+            args.audio_db_dir,
+            config,
+            DescriptorStore(args.cache_dir),
+            args,
+            console,
+            name_skipped=False,
         )
+        for skipped in corpus.skipped:
+            console.result(f"skipped {skipped.source}: {skipped.reason}")
         console.result(
             f"{len(corpus.sequences)} files, {corpus.n_frames} frames of "
             f"{config.n_columns} descriptors; {corpus.n_extracted} files extracted, "

@@ -24,6 +24,7 @@ def open_folder(
     console: Console,
     *,
     filtered: bool = True,
+    name_skipped: bool = True,
 ) -> Corpus:
     """Extract a folder's descriptors (or take them from the cache) and report what was skipped.
 
@@ -41,6 +42,8 @@ def open_folder(
         Where progress and skipped files are shown.
     filtered : bool
         Whether `--include` and `--exclude` are meant for this folder.
+    name_skipped : bool
+        Whether to name skipped files in notes; a command that names them itself does not.
     """
     from desc.corpus import open_corpus
 
@@ -58,7 +61,7 @@ def open_folder(
         f"{path}: {n_files} file{'s' * (n_files != 1)}, {_duration(corpus.duration_s)}, "
         f"{corpus.n_extracted} extracted now"
     )
-    if corpus.skipped:
+    if corpus.skipped and name_skipped:
         console.note(f"{path}: {len(corpus.skipped)} skipped:")
         for skipped in corpus.skipped[:SHOWN]:
             console.note(f"  {skipped.source}: {skipped.reason}")

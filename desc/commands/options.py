@@ -27,19 +27,21 @@ class Parser(argparse.ArgumentParser):
         """Parse; an unknown option is an error that names the nearest known one."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            known = self._known_options(parsed)
-            word = unknown[0].split("=")[0]
-            near = difflib.get_close_matches(word.replace("-", "_").replace("__", "--", 1), known)
+            parser = self._parser_of(parsed)
+            known = [option for option in parser._option_string_actions if len(option) > 2]
+            word = unknown[0].split("=")[0].replace("-", "_").replace("__", "--", 1)
+            near = difflib.get_close_matches(word, known, cutoff=0.75)
             hint = f"; did you mean {near[0]}?" if near else ""
-            self.error(f"unknown argument {' '.join(unknown)}{hint}")
+            parser.error(f"unknown argument {' '.join(unknown)}{hint}")
         return parsed
 
-    def _known_options(self, parsed: argparse.Namespace) -> list[str]:
-        parser: argparse.ArgumentParser = self
+    def _parser_of(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
+        """Return the parser of the sub-command that was named, or this one."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
-                parser = action.choices.get(getattr(parsed, action.dest), parser)
-        return [option for option in parser._option_string_actions if option.startswith("--")]
+                chosen: argparse.ArgumentParser = action.choices[getattr(parsed, action.dest)]
+                return chosen
+        return self
 
     def error(self, message: str) -> NoReturn:
         """Raise what `main` prints with exit status 2."""

@@ -6,8 +6,14 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
-from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.commands.options import (
+    add_corpus_options,
+    add_options,
+    from_options,
+    given_options,
+)
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, RunConfig
+from desc.errors import ConfigurationError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Continue, and print where each WAV is; 1 where a recording could not be continued."""
     prediction = from_options(PredictConfig, args)
+    given = given_options(PredictConfig, args)
+    if "duration_s" in given and "prediction_length" in given:
+        raise ConfigurationError("give prediction_length or duration_s, not both")
     query = from_options(QueryConfig, args)
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
@@ -56,7 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
         store = DescriptorStore(args.cache_dir)
         predictor = Predictor.from_run(
-            args.run_id, run_config=run_config, accelerator=args.accelerator, note=console.note
+            args.run_id,
+            run_config=run_config,
+            accelerator=args.accelerator,
+            download_dir=store.cache_dir / "runs",
+            note=console.note,
         )
         config = predictor.config
         recordings = open_folder(

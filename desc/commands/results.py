@@ -23,8 +23,10 @@ def _figures(outcome: Outcome) -> str:
     if outcome.status == "kept":
         return " (kept: same request)"
     figures = outcome.figures
+    gain_db = figures["gain_db"]
+    turned = f", turned down by {-gain_db:.1f} dB" if gain_db else ""
     return (
         f" ({figures['duration_s']:.1f} s, {figures['n_units']:.0f} units from "
         f"{figures['files_used']:.0f} files, mean unit {figures['mean_unit_frames']:.1f} frames, "
-        f"mean distance {figures['mean_match_distance']:.2f}, peak {figures['peak']:.2f})"
+        f"mean distance {figures['mean_match_distance']:.2f}, peak {figures['peak']:.2f}{turned})"
     )

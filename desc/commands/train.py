@@ -14,6 +14,7 @@ from desc.commands.options import (
 )
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
+from desc.errors import TrainingInterruptedError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print the run id in the last line."""
     model = from_options(ModelConfig, args)
     training = from_options(TrainConfig, args)
-    given = from_options(DescriptorConfig, args)
+    descriptors = from_options(DescriptorConfig, args)
     run_config = from_options(RunConfig, args)
     from desc.models import model_class  # an unknown name is refused before any work is done
     from desc.storage import DescriptorStore
@@ -52,12 +53,15 @@ def run(args: argparse.Namespace) -> int:
     model_class(model.selected_model)
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
-        descriptors = given
-        if args.resume_run_id is not None and not given_options(DescriptorConfig, args):
+        resume = args.resume_run_id
+        if resume is not None:
             from desc.runs import resolve_run
 
-            # The run's own, so that only --resume_run_id need be given.
-            descriptors = resolve_run(args.resume_run_id, run_config).descriptor_config
+            record = resolve_run(resume, run_config, note=console.note)
+            resume = str(record.checkpoint_file or record.folder)
+            if not given_options(DescriptorConfig, args):
+                # The run's own, so that only --resume_run_id need be given.
+                descriptors = record.descriptor_config
         corpus = open_folder(args.audio_db_dir, descriptors, store, args, console)
         validation = None
         if args.validation_db_dir is not None:
@@ -66,15 +70,20 @@ def run(args: argparse.Namespace) -> int:
             )
         from desc.training.fit import train
 
-        record = train(
-            corpus,
-            validation=validation,
-            model=model,
-            training=training,
-            run=run_config,
-            resume_run_id=args.resume_run_id,
-            progress=console.progress,
-            note=console.note,
-        )
+        try:
+            record = train(
+                corpus,
+                validation=validation,
+                model=model,
+                training=training,
+                run=run_config,
+                resume_run_id=resume,
+                given=[*given_options(ModelConfig, args), *given_options(TrainConfig, args)],
+                progress=console.progress,
+                note=console.note,
+            )
+        except TrainingInterruptedError as stopped:
+            console.result(f"run id: {stopped.run_id}")
+            raise
         console.result(f"run id: {record.run_id}")
     return 0

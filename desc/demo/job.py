@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from desc import outputs
 from desc.configuration import (
     ModelConfig,
     Note,
@@ -25,9 +26,8 @@ from desc.database import DescriptorDatabase
 from desc.demo.corpus import write_corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import DescError
+from desc.errors import DescError, OutputError
 from desc.files import write_json
-from desc.outputs import PREDICTION
 from desc.pipeline import Continuation, Continuer
 from desc.prediction import Predictor
 from desc.query import matching_space
@@ -78,7 +78,7 @@ def run_demo(
     Parameters
     ----------
     output_dir : path
-        Gets `recordings/`, `database/`, `continuation/` and `demo.json`.
+        Gets `seed-<seed>/` with `recordings/`, `database/`, `continuation/` and `demo.json`.
     store : DescriptorStore
         The descriptor cache.
     run : RunConfig
@@ -90,13 +90,19 @@ def run_demo(
     overwrite : bool
         Replace a continuation made by other settings.
     """
-    folder = Path(output_dir)
-    write_corpus(folder / f"seed-{seed}", seed, progress)
+    folder = Path(output_dir) / f"seed-{seed}"
+    write_corpus(folder, seed, progress)
     config = DescriptorConfig()
-    recordings = _open(folder / f"seed-{seed}" / "recordings", config, store, jobs, progress)
-    sounds = _open(folder / f"seed-{seed}" / "database", config, store, jobs, progress)
+    recordings = _open(folder / "recordings", config, store, jobs, progress)
+    sounds = _open(folder / "database", config, store, jobs, progress)
     record = _kept_run(folder, recordings, run, seed)
+    result = outputs.result_folder(folder / "continuation", RECORDING)
     if record is None:
+        if not overwrite and (result / outputs.PREDICTION).exists():
+            raise OutputError(
+                f"{result}: holds the continuation of a run that is not below "
+                f"{run.experiment_dir}; choose another --output_dir, or give --overwrite"
+            )
         training = replace(TRAINING, seed=seed)
         record = train(
             recordings, model=MODEL, training=training, run=run, progress=progress, note=note
@@ -158,7 +164,7 @@ def _comparisons(
     continuer: Continuer, heard: DescriptorSequence, result: Path, record: RunRecord
 ) -> tuple[str, ...]:
     """Say how the model, the prediction and the matches compare with trivial ones."""
-    stored = json.loads((result / PREDICTION).read_text(encoding="utf-8"))
+    stored = json.loads((result / outputs.PREDICTION).read_text(encoding="utf-8"))
     config, standardizer = heard.config, continuer.predictor.standardizer
     predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
 

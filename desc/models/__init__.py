@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from desc.configuration import ModelConfig
@@ -59,13 +60,26 @@ def create_model(
     return model_class(model_config.selected_model)(model_config, descriptor_config, statistics)
 
 
-def unused_options(model_config: ModelConfig) -> list[str]:
-    """Return the options set away from their default that the selected model does not use."""
+def unused_options(model_config: ModelConfig, given: Collection[str] | None = None) -> list[str]:
+    """Return the options that were set and that the selected model does not use.
+
+    Parameters
+    ----------
+    model_config : ModelConfig
+        The settings.
+    given : collection of str, optional
+        Names of the options that were set; by default those away from their default.
+    """
     unused = set(model_class(model_config.selected_model).UNUSED)
     if model_config.head != "mixture":
         unused.add("n_components")
     return [
         field.name
         for field in dataclasses.fields(model_config)
-        if field.name in unused and getattr(model_config, field.name) != field.default
+        if field.name in unused
+        and (
+            getattr(model_config, field.name) != field.default
+            if given is None
+            else field.name in given
+        )
     ]

@@ -37,14 +37,22 @@ def fetch_run(
         if RUN_FILE not in held:
             raise TrackingError(_no_record(sorted(held)))
         target = download_dir / str(found["entity"]) / project / run_id
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{run_id}.") as temporary:
-            folder = Path(temporary) / run_id
-            for name in (*CHECKPOINTS, STATISTICS_FILE, METRICS_FILE, RUN_FILE):
-                if name in held:
-                    _fetch_file(worker, name, held[name], folder, deadline)
-            _put_in_place(folder, target)
+        try:
+            _fetch_all(worker, held, target, deadline)
+        except OSError as error:
+            raise TrackingError(f"{target} cannot be written: {error.strerror}") from error
     return target
+
+
+def _fetch_all(worker: Worker, held: dict[str, Any], target: Path, deadline: float) -> None:
+    """Fetch a run's files beside `target`, then put them there together."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+        folder = Path(temporary) / target.name
+        for name in (*CHECKPOINTS, STATISTICS_FILE, METRICS_FILE, RUN_FILE):
+            if name in held:
+                _fetch_file(worker, name, held[name], folder, deadline)
+        _put_in_place(folder, target)
 
 
 def _no_record(names: list[str]) -> str:

@@ -26,11 +26,11 @@ STATISTICS_FILE = "statistics.npz"
 METRICS_FILE = "metrics.csv"
 CONFIG_FILE = "config.json"
 UPLOAD_FILE = "upload.json"
-CHECKPOINTS = ("checkpoints/last.ckpt", "checkpoints/best.ckpt")
+CHECKPOINTS = tuple(f"checkpoints/{name}.ckpt" for name in ("last", "best", "planned_best"))
 FORMAT, VERSION = "desc-run", 1
 STATUSES = ("running", "finished", "stopped", "failed")
 
-_PACKAGES = ("torch", "librosa", "numpy", "pytorch-lightning", "wandb")
+_PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "pytorch-lightning", "wandb")
 
 
 def versions() -> dict[str, str]:

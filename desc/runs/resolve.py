@@ -70,6 +70,7 @@ def _of_checkpoint(path: Path) -> RunRecord:
         model_config=model.model_config,
         train_config=TrainConfig(),
         checkpoint_file=path,
+        status="stopped",
     )
 
 

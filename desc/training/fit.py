@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pytorch_lightning as pl
@@ -13,7 +13,9 @@ import torch
 
 from desc.configuration import ModelConfig, Note, Progress, RunConfig, TrainConfig, check
 from desc.corpus import Corpus
+from desc.errors import RunNotFoundError, TrainingInterruptedError
 from desc.runs import RunRecord, resolve_run
+from desc.runs.record import RUN_FILE
 from desc.training.baseline import figures
 from desc.training.callbacks import (
     Checkpoints,
@@ -41,6 +43,7 @@ def train(
     training: TrainConfig = TrainConfig(),
     run: RunConfig = RunConfig(),
     resume_run_id: str | None = None,
+    given: Collection[str] | None = None,
     progress: Progress | None = None,
     note: Note | None = None,
     callbacks: Sequence[pl.Callback | TrainingHook] = (),
@@ -59,9 +62,11 @@ def train(
         Recordings to validate on; by default a share of the corpus' files is held out, of a
         single file its end.
     model, training, run : ModelConfig, TrainConfig, RunConfig
-        The settings; for a resumed run those that differ from their default must be its own.
+        The settings; for a resumed run those that are given must be its own.
     resume_run_id : str, optional
         The run to go on with.
+    given : collection of str, optional
+        Names of the settings that were set on purpose; by default those away from their default.
     progress : callable, optional
         Called as progress("train", step, total_steps).
     note : callable, optional
@@ -86,8 +91,8 @@ def train(
         If too few frames are left to learn from.
     DescError
         If training diverges; earlier checkpoints are kept.
-    KeyboardInterrupt
-        After Ctrl-C, once the run is saved.
+    TrainingInterruptedError
+        After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """
     for callback in callbacks:
         rule = "be a Lightning callback or a function of (model, epoch, step)"
@@ -96,18 +101,22 @@ def train(
     recordings = Recordings(corpus, validation)
     with preserved_randomness(), quiet_lightning():
         if resume_run_id is None:
-            job = new_job(recordings, model, training, run, tell=tell, clock=clock)
+            job = new_job(recordings, model, training, run, given=given, tell=tell, clock=clock)
         else:
             record = resolve_run(resume_run_id, run, note=note)
-            training = own_settings(training, record.train_config)
-            own_settings(model, record.model_config)
+            if not (record.folder / RUN_FILE).is_file():
+                raise RunNotFoundError(
+                    f"{resume_run_id}: holds no {RUN_FILE}; a run is gone on with from its folder"
+                )
+            training = own_settings(training, record.train_config, given)
+            own_settings(model, record.model_config, given)
             if record.status == "finished":
                 tell(
                     f"run {record.run_id} is at its end ({_reason(record)}); nothing is left to do"
                 )
                 return record
             record = replace(record, train_config=training)
-            job = resumed_job(recordings, record, run, resume_run_id, tell)
+            job = resumed_job(recordings, record, run, tell)
         with job.log:
             return _run(job, progress, tell, callbacks, clock)
 
@@ -156,7 +165,7 @@ def _run(
         tell(verdict(record.metrics["val_loss"], record.metrics["var_loss"], head))
     job.log.finish(record)
     if ending.reason == INTERRUPTED:
-        _interrupt(ending)
+        _interrupt(ending, record.run_id)
     return record
 
 
@@ -178,11 +187,11 @@ def _fit(
             raise
 
 
-def _interrupt(ending: Ending) -> None:
+def _interrupt(ending: Ending, run_id: str) -> None:
     """Let the signal that ended the run have its effect on the program."""
     if ending.signal is not None and ending.signal != signal.SIGINT:
         signal.raise_signal(ending.signal)
-    raise KeyboardInterrupt
+    raise TrainingInterruptedError(run_id)
 
 
 def _record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def new_job(
     training: TrainConfig,
     run: RunConfig,
     *,
+    given: Collection[str] | None = None,
     tell: Note,
     clock: Clock,
 ) -> Job:
@@ -85,7 +87,7 @@ def new_job(
     CorpusError
         If too few frames are left to learn from.
     """
-    _name_unused(model, training, tell)
+    _name_unused(model, training, given, tell)
     split = _split(recordings, training, tell)
     network = _new_network(model, split, training.seed)
     data = _data(split, network, training, tell)
@@ -115,9 +117,7 @@ def new_job(
     return Job(record, log, network, data, schedule, TrainingState(), spent_s)
 
 
-def resumed_job(
-    recordings: Recordings, record: RunRecord, run: RunConfig, resume_run_id: str, tell: Note
-) -> Job:
+def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell: Note) -> Job:
     """Prepare to go on with a run, from its last checkpoint; without one it begins again.
 
     Raises
@@ -140,7 +140,7 @@ def resumed_job(
     log = RunLog.start(
         record.settings,
         run,
-        resume_run_id=resume_run_id,
+        resume_run_id=str(record.folder),
         resume_step=state.step,
         notes=training.notes,
         note=tell,
@@ -206,10 +206,13 @@ def _schedule(
     )
 
 
-def _name_unused(model: ModelConfig, training: TrainConfig, tell: Note) -> None:
+def _name_unused(
+    model: ModelConfig, training: TrainConfig, given: Collection[str] | None, tell: Note
+) -> None:
     """Say in one line which options have no effect."""
-    names = unused_options(model)
-    if training.process_on_the_fly != TrainConfig.process_on_the_fly:
+    names = unused_options(model, given)
+    changed = training.process_on_the_fly != TrainConfig.process_on_the_fly
+    if changed if given is None else "process_on_the_fly" in given:
         names.append("process_on_the_fly")
     if names:
         tell(f"{model.selected_model} does not use {', '.join(names)}")

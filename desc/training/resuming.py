@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,10 +52,17 @@ class Checkpoint:
         return cls(path, model.train(), TrainingState.from_dict(content[STATE_KEY]))
 
 
-def own_settings(given: T, stored: T) -> T:
+def own_settings(given: T, stored: T, names: Collection[str] | None = None) -> T:
     """Return the settings a run goes on with: its own, and those given for this call.
 
-    A setting that is not given has its default value; it gives way to the run's.
+    A setting that is not given gives way to the run's.
+
+    Parameters
+    ----------
+    given, stored : dataclass
+        The settings of this call, and those of the run.
+    names : collection of str, optional
+        Names of the settings that were given; by default those away from their default.
 
     Raises
     ------
@@ -65,7 +73,8 @@ def own_settings(given: T, stored: T) -> T:
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(stored):
         value, own = getattr(given, field.name), getattr(stored, field.name)
-        if value in (own, field.default):
+        is_given = value != field.default if names is None else field.name in names
+        if value == own or not is_given:
             continue
         if field.name in PER_CALL:
             changes[field.name] = value

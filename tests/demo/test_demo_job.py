@@ -22,7 +22,7 @@ def test_the_demo_runs_and_is_kept(
     monkeypatch.setenv("DESC_CACHE", str(tmp_path / "cache"))
     assert main(["demo", "--offline"]) == 0
     printed = capsys.readouterr().out
-    folder = tmp_path / "desc-demo" / "continuation" / RECORDING
+    folder = tmp_path / "desc-demo" / "seed-0" / "continuation" / RECORDING
     assert {path.name for path in folder.iterdir()} == set(FILES)
     audio, rate = soundfile.read(folder / "prediction.wav")
     assert rate == 44100

@@ -33,7 +33,7 @@ def test_a_record_is_read_back_from_where_it_was_moved(
 def test_the_record_names_the_versions() -> None:
     found = versions()
     assert found["desc"] == desc.__version__
-    assert set(found) >= {"python", "torch", "librosa", "numpy", "pytorch-lightning", "wandb"}
+    assert set(found) >= {"python", "torch", "soxr", "numpy", "pytorch-lightning", "wandb"}
 
 
 def test_settings_are_spelled_as_everywhere(make_record: MakeRecord) -> None:
