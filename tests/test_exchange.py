@@ -252,6 +252,22 @@ class TestFolder:
         config = DescriptorConfig(n_mfcc=1, hop_length=256)
         with pytest.raises(ConfigurationError, match=r"1024 samples apart.*hop_length=256"):
             open_corpus(tmp_path, config, store)
+        adopted = open_corpus(tmp_path, config, store, adopt_hop=True)
+        assert adopted.config == SMALL
+        assert adopted.sequences[0].config == SMALL
+
+    def test_recordings_that_are_gone_can_be_left_out(
+        self, tmp_path: Path, store: DescriptorStore
+    ) -> None:
+        (tmp_path / "a.wav").touch()
+        earlier_json(tmp_path / "json" / "x.json", str(tmp_path / "a.wav"))
+        earlier_json(tmp_path / "json" / "y.json", str(tmp_path / "b.wav"))
+        corpus = open_corpus(tmp_path / "json", SMALL, store)
+        assert [s.source for s in corpus.sequences] == ["a.wav", "b.wav"]
+        assert [s.source for s in corpus.with_sound().sequences] == ["a.wav"]
+        (tmp_path / "a.wav").unlink()
+        with pytest.raises(CorpusError, match="none of the recordings exists"):
+            corpus.with_sound()
 
     def test_json_of_other_kinds_only(self, tmp_path: Path, store: DescriptorStore) -> None:
         (tmp_path / "package.json").write_text("{}")

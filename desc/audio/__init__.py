@@ -26,7 +26,7 @@ from desc.audio.files import (
     probe,
 )
 from desc.audio.reader import AudioReader
-from desc.audio.writer import AudioWriter, write
+from desc.audio.writer import AudioWriter, format_of, write
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -35,6 +35,7 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "content_digest",
+    "format_of",
     "is_seekable_pcm",
     "probe",
     "read",

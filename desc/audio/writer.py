@@ -56,7 +56,7 @@ class AudioWriter:
         self.n_channels = n_channels
         self.subtype = subtype
         self.n_samples = 0
-        self._format = _format_of(self.path, subtype)
+        self._format = format_of(self.path, subtype)
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: soundfile.SoundFile | None = None
 
@@ -142,12 +142,20 @@ def _rounded(samples: Audio, subtype: str) -> npt.NDArray[Any]:
     return integers << 8 if bits == 24 else integers
 
 
-def _format_of(path: Path, subtype: str) -> str:
-    """Return libsndfile's name of the container that a suffix stands for."""
+def format_of(path: Path, subtype: str) -> str:
+    """Return libsndfile's name of the container that a suffix stands for.
+
+    Raises
+    ------
+    AudioError
+        If there is none, or it cannot hold samples of this format.
+    """
     suffix = path.suffix[1:].upper()
     name = {"AIF": "AIFF", "AIFC": "AIFF", "OGA": "OGG", "OPUS": "OGG", "WAVE": "WAV"}.get(
         suffix, suffix
     )
     if name not in soundfile.available_formats() or not soundfile.check_format(name, subtype):
-        raise AudioError(f"{path}: {subtype!r} samples cannot be written to a {suffix!r} file")
+        raise AudioError(
+            f"{path}: a file ending in {path.suffix!r} cannot hold {subtype} samples; .wav can"
+        )
     return name

@@ -31,7 +31,12 @@ def run(args: argparse.Namespace) -> int:
 
     with Console(args.quiet) as console:
         corpus = open_folder(
-            args.audio_db_dir, config, DescriptorStore(args.cache_dir), args, console
+            args.audio_db_dir,
+            config,
+            DescriptorStore(args.cache_dir),
+            args,
+            console,
+            adopt_hop="hop_length" not in args,
         )
         written = export_corpus(corpus, args.format, args.output_dir, progress=console.progress)
         console.result(f"{len(written)} files written to {args.output_dir}")

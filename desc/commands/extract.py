@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
             args,
             console,
             name_skipped=False,
+            adopt_hop="hop_length" not in args,
         )
         for skipped in corpus.skipped:
             console.result(f"skipped {skipped.source}: {skipped.reason}")

@@ -25,6 +25,7 @@ def open_folder(
     *,
     filtered: bool = True,
     name_skipped: bool = True,
+    adopt_hop: bool = False,
 ) -> Corpus:
     """Extract a folder's descriptors (or take them from the cache) and report what was skipped.
 
@@ -42,6 +43,8 @@ def open_folder(
         Where progress and skipped files are shown.
     filtered : bool
         Whether `--include` and `--exclude` are meant for this folder.
+    adopt_hop : bool
+        Take the hop length from descriptor JSON where it differs from the configuration's.
     name_skipped : bool
         Whether to name skipped files in notes; a command that names them itself does not.
     """
@@ -54,6 +57,7 @@ def open_folder(
         include=args.include if filtered else (),
         exclude=args.exclude if filtered else (),
         jobs=args.jobs,
+        adopt_hop=adopt_hop,
         progress=console.progress,
     )
     n_files = len(corpus.sequences)

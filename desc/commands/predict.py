@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         recordings = open_folder(
             args.prediction_db_dir, config, store, args, console, filtered=False
         )
-        corpus = open_folder(args.audio_db_dir, config, store, args, console)
+        corpus = open_folder(args.audio_db_dir, config, store, args, console).with_sound()
         continuer = Continuer(
             predictor=predictor,
             database=DescriptorDatabase.from_corpus(corpus, store),

@@ -62,11 +62,14 @@ def run(args: argparse.Namespace) -> int:
             if not given_options(DescriptorConfig, args):
                 # The run's own, so that only --resume_run_id need be given.
                 descriptors = record.descriptor_config
-        corpus = open_folder(args.audio_db_dir, descriptors, store, args, console)
+        adopt_hop = resume is None and "hop_length" not in args
+        corpus = open_folder(
+            args.audio_db_dir, descriptors, store, args, console, adopt_hop=adopt_hop
+        )
         validation = None
         if args.validation_db_dir is not None:
             validation = open_folder(
-                args.validation_db_dir, descriptors, store, args, console, filtered=False
+                args.validation_db_dir, corpus.config, store, args, console, filtered=False
             )
         from desc.training.fit import train
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import AudioWriter, read_blocks, resampled_length
+from desc.audio import AudioWriter, format_of, read_blocks, resampled_length
 from desc.concatenation.event import CORPUS, RECORDING
 from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import Playlist
@@ -96,6 +96,7 @@ def render(
         Naming event and source, if a file is missing or cannot be read.
     """
     output_path = Path(output_path)
+    format_of(output_path, config.subtype)
     given = {CORPUS: source_root, RECORDING: recording_root}
     roots = {**playlist.roots, **{key: path for key, path in given.items() if path is not None}}
     with Sources(playlist, roots, store) as sources:

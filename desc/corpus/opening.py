@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from desc.corpus.parallel import Task, extract_all
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, CorpusError
-from desc.exchange import read_json_folder
+from desc.exchange import descriptor_json_hop, read_json_folder
 from desc.storage import DescriptorStore
 
 JSON = frozenset({".json"})
@@ -55,6 +55,19 @@ class Corpus:
         """Return the file of a source."""
         return self.root / source
 
+    def with_sound(self) -> Corpus:
+        """Return the corpus without descriptors whose recordings are gone.
+
+        Raises
+        ------
+        CorpusError
+            If nothing is left.
+        """
+        kept = tuple(s for s in self.sequences if self.path(s.source).is_file())
+        if not kept:
+            raise CorpusError(f"{self.root}: none of the recordings exists")
+        return replace(self, sequences=kept)
+
     @cached_property
     def digest(self) -> str:
         """32 hex digits that differ wherever the recordings' contents or sources do."""
@@ -87,6 +100,7 @@ def open_corpus(
     include: Patterns = (),
     exclude: Patterns = (),
     jobs: int = -1,
+    adopt_hop: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     """Open a folder of recordings, or one recording; extract what the cache does not hold.
@@ -105,6 +119,8 @@ def open_corpus(
         Patterns that choose files, see `find_files`.
     jobs : int
         Processes that extract at a time; -1: one per core, 1: this one.
+    adopt_hop : bool
+        Take the hop length from descriptor JSON where it differs from the configuration's.
     progress : callable, optional
         Called as progress("identify", done, total) while files are read that are new or changed,
         and as progress("extract", done, total) while descriptors are computed.
@@ -119,7 +135,8 @@ def open_corpus(
     CorpusError
         If nothing is usable; the message lists what was found and why each file was skipped.
     ConfigurationError
-        If `jobs` is out of range, or descriptor JSON has another hop than `config`.
+        If `jobs` is out of range, or descriptor JSON has another hop than `config` (unless
+        `adopt_hop`).
     StorageError
         If the cache cannot be written.
     """
@@ -128,7 +145,7 @@ def open_corpus(
     is_json = path.is_file() and path.suffix.lower() in JSON
     files, passed = ([], []) if is_json else find_files(path, include, exclude)
     if not files and (is_json or not any(not s.ignored for s in passed)):
-        corpus = _open_json(path, config, include, exclude)
+        corpus = _open_json(path, config, include, exclude, adopt_hop=adopt_hop)
         if corpus.sequences or corpus.skipped:
             return _usable(corpus, path)
     root = path.parent if path.is_file() else path
@@ -172,9 +189,17 @@ def _open_audio(
 
 
 def _open_json(
-    path: Path, config: DescriptorConfig, include: Patterns, exclude: Patterns
+    path: Path,
+    config: DescriptorConfig,
+    include: Patterns,
+    exclude: Patterns,
+    *,
+    adopt_hop: bool,
 ) -> Corpus:
     files, passed = find_files(path, include, exclude, extensions=JSON)
+    if adopt_hop:
+        hops = filter(None, (descriptor_json_hop(file) for file, _ in files))
+        config = replace(config, hop_length=next(hops, config.hop_length))
     root = path.parent if path.is_file() else path
     folder = read_json_folder(files, root, config)
     skipped = [SkippedFile(source, reason) for source, reason in folder.problems.items()]

@@ -1,12 +1,18 @@
 """Descriptors in files of other programs: the earlier JSON, npz, CSV and Parquet."""
 
 from desc.exchange.export import FORMATS, export_corpus
-from desc.exchange.json_reading import JsonFolder, read_descriptor_json, read_json_folder
+from desc.exchange.json_reading import (
+    JsonFolder,
+    descriptor_json_hop,
+    read_descriptor_json,
+    read_json_folder,
+)
 from desc.exchange.json_writing import write_descriptor_json
 
 __all__ = [
     "FORMATS",
     "JsonFolder",
+    "descriptor_json_hop",
     "export_corpus",
     "read_descriptor_json",
     "read_json_folder",

@@ -92,6 +92,18 @@ def read_descriptor_json(
         raise StorageError(f"{path}: {error}") from error
 
 
+def descriptor_json_hop(path: str | Path) -> int | None:
+    """Return the samples between the first two frames of a file; None where it tells nothing."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            content = json.load(file)
+        ids, samples = _frames(content)
+    except (OSError, ValueError, RecursionError, _ShapeError):
+        return None
+    hop = int(samples[1] - samples[0]) if len(ids) > 1 and ids[0] == ids[1] else 0
+    return hop if hop > 0 else None
+
+
 def read_json_folder(
     files: Iterable[tuple[Path, str]], root: Path, config: DescriptorConfig
 ) -> JsonFolder:

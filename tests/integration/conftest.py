@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from desc.commands.main import main
+from desc.configuration import RunConfig
 
 TINY = [
     "--window_size", "16", "--forecast_size", "8", "--context_size", "32", "--hidden_size", "16",
@@ -32,6 +33,10 @@ class Workplace:
     def sounds(self) -> Path:
         return self.root / "sounds"
 
+    @property
+    def run_config(self) -> RunConfig:
+        return RunConfig(str(self.root / "experiments"))
+
     def common(self) -> list[str]:
         """Options that keep a command inside this place."""
         return [
@@ -49,8 +54,10 @@ class Workplace:
         words = [
             "predict", "--run_id", run_id, "--prediction_db_dir", str(self.recordings),
             "--audio_db_dir", str(self.sounds), "--output_dir", str(output_dir),
-            "--prediction_length", "20", "--jobs", "1",
+            "--jobs", "1",
         ]  # fmt: skip
+        if "--prediction_length" not in options:
+            words += ["--prediction_length", "20"]
         return main([*words, *self.common(), *options])
 
 

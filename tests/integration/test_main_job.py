@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,15 @@ import pytest
 import soundfile
 
 from desc.commands.main import main
+from desc.configuration import RenderConfig
+from desc.corpus import open_corpus
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
 from desc.models import MODELS
 from desc.outputs import FILES
+from desc.pipeline import Continuer
+from desc.prediction import Predictor
+from desc.storage import DescriptorStore
 from tests.integration.conftest import Workplace
 
 Captured = pytest.CaptureFixture[str]
@@ -201,3 +210,91 @@ def test_extract_export_and_cache(
         assert exported["values"].shape == (216, 39)
     assert main(["cache", *cache]) == 0
     assert "3" in capsys.readouterr().out
+
+
+def test_a_failing_result_leaves_the_earlier_one(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    """The recording, which goes before the result, is gone once its descriptors are cached."""
+    output_dir, recordings = tmp_path / "out", tmp_path / "recordings"
+    shutil.copytree(results / "a.wav", output_dir / "a.wav")
+    before = {p.name: p.read_bytes() for p in (output_dir / "a.wav").iterdir()}
+    recordings.mkdir()
+    shutil.copy(workplace.recordings / "a.wav", recordings)
+    config, store = DescriptorConfig(), DescriptorStore(workplace.root / "cache")
+    corpus = open_corpus(recordings, config, store, jobs=1)
+    sounds = open_corpus(workplace.sounds, config, store, jobs=1)
+    (recordings / "a.wav").unlink()
+    continuer = Continuer(
+        Predictor.from_run(
+            str(workplace.root / "experiments" / "descriptor_model" / run_ids["LSTM"])
+        ),
+        DescriptorDatabase.from_corpus(sounds, store),
+        store,
+        rendering=RenderConfig(with_recording_s=1.0),
+    )
+    result = continuer.run(corpus, output_dir, overwrite=True)
+    assert [failure.source for failure in result.failures] == ["a.wav"]
+    assert {p.name: p.read_bytes() for p in (output_dir / "a.wav").iterdir()} == before
+
+
+def test_results_cannot_go_where_a_file_is(
+    workplace: Workplace, run_ids: dict[str, str], capsys: Captured
+) -> None:
+    assert workplace.predict(run_ids["LSTM"], workplace.recordings) == 1
+    message = capsys.readouterr().err
+    assert "a.wav: cannot hold a result" in message
+    assert "unexpected" not in message
+
+
+def test_wrong_weights_are_usage(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    words = ("--descriptor_weights", "foo=.5")
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 2
+    assert capsys.readouterr().err.count("foo=.5") == 1
+    words = ("--duration_s", "3")
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 2
+    assert "not both" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_refuses_what_it_cannot_change(
+    workplace: Workplace, run_ids: dict[str, str], capsys: Captured
+) -> None:
+    words = ["train", "--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
+    words += [*workplace.common(), "--resume_run_id", run_ids["LSTMEncoderDecoderModel"]]
+    assert main([*words, "--selected_model", "LSTM"]) == 2
+    assert "selected_model='LSTM' (the run has 'LSTMEncoderDecoderModel')" in (
+        capsys.readouterr().err
+    )
+    assert main(words) == 0
+    assert "nothing is left to do" in capsys.readouterr().err
+
+
+def test_the_scripts_are_the_commands(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
+) -> None:
+    scripts = Path(__file__).parents[2] / "desc"
+
+    def call(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(scripts / script), *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert "--window_size" in call("train_function.py", "--help").stdout
+    done = call(
+        "predict_function.py", "--run_id", run_ids["LSTM"], "--quiet",
+        "--prediction_db_dir", str(workplace.recordings / "a.wav"), "--jobs", "1",
+        "--audio_db_dir", str(workplace.sounds), "--prediction_length", "5", *workplace.common(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (tmp_path / "predictions" / "a.wav" / "prediction.wav").exists()
+    refused = call("train_function.py", "--audio_db_dir", str(tmp_path), "--window_size", "0")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
