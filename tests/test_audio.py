@@ -276,23 +276,6 @@ def test_reader_gives_zeros_outside(
             np.testing.assert_array_equal(segment, expected[:, start + 5000 : start + 5000 + n])
 
 
-def test_reader_of_an_array_file(tmp_path: Path, rng: np.random.Generator) -> None:
-    x = rng.standard_normal((500, 3)).astype(np.float32)
-    path = tmp_path / "a.npy"
-    np.save(path, x)
-    with audio.AudioReader(path, sample_rate=48000) as reader:
-        assert (reader.n_channels, reader.n_samples, reader.sample_rate) == (3, 500, 48000)
-        np.testing.assert_array_equal(reader.read(-2, 5), np.pad(x[:3].T, ((0, 0), (2, 0))))
-    with pytest.raises(AudioError, match="sample_rate"):
-        audio.AudioReader(path)
-    np.save(path, x.astype(np.float64))
-    with pytest.raises(AudioError, match=r"\(S, C\) float32"):
-        audio.AudioReader(path, sample_rate=48000)
-    path.write_bytes(b"nothing")
-    with pytest.raises(AudioError, match=r"a\.npy"):
-        audio.AudioReader(path, sample_rate=48000)
-
-
 @pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
 def test_reader_refuses_files_it_cannot_seek_in_exactly(make_wav: MakeWav, name: str) -> None:
     path = make_wav(name)

@@ -19,10 +19,7 @@ class AudioReader:
     Parameters
     ----------
     path : path
-        Uncompressed audio (see `is_seekable_pcm`), a FLAC file, or a `.npy` file of shape (S, C),
-        float32, which is mapped into memory.
-    sample_rate : int, optional
-        Rate of a `.npy` file in Hz, which does not say it. Other files say their own.
+        Uncompressed audio (see `is_seekable_pcm`), or a FLAC file.
 
     Attributes
     ----------
@@ -35,19 +32,15 @@ class AudioReader:
         If the file cannot be opened, or is of a kind in which seeks are not exact.
     """
 
-    def __init__(self, path: str | Path, sample_rate: int | None = None) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with errors_named(path):
-            source: _MappedArray | WavePcm | _SeekedFile
-            if self.path.suffix == ".npy":
-                source = _MappedArray(self.path, sample_rate)
-            else:
-                info = probe(path)
-                if not is_seekable_pcm(info) and info.format != "FLAC":
-                    raise AudioError(
-                        f"{path}: {info.format} {info.subtype} cannot be read at any place exactly"
-                    )
-                source = WavePcm.open(info) or _SeekedFile(info)
+            info = probe(path)
+            if not is_seekable_pcm(info) and info.format != "FLAC":
+                raise AudioError(
+                    f"{path}: {info.format} {info.subtype} cannot be read at any place exactly"
+                )
+            source = WavePcm.open(info) or _SeekedFile(info)
         self._source = source
         self.n_channels: int = source.n_channels
         self.n_samples: int = source.n_samples
@@ -78,31 +71,6 @@ class AudioReader:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-class _MappedArray:
-    """An (S, C) float32 array in a `.npy` file."""
-
-    def __init__(self, path: Path, sample_rate: int | None) -> None:
-        if sample_rate is None:
-            raise AudioError(f"{path}: sample_rate must be given, a .npy file does not hold it")
-        try:
-            self._array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
-            raise AudioError(f"{path}: no array in .npy format: {error}") from error
-        if self._array.ndim != 2 or self._array.dtype != np.float32:
-            raise AudioError(
-                f"{path}: an array of shape {self._array.shape} and type {self._array.dtype} "
-                "must be (S, C) float32"
-            )
-        self.n_samples, self.n_channels = self._array.shape
-        self.sample_rate = sample_rate
-
-    def read(self, start: int, n: int) -> Audio:
-        return np.array(self._array[start : start + n])
-
-    def close(self) -> None:
-        del self._array
 
 
 class _SeekedFile:

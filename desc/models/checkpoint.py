@@ -17,6 +17,7 @@ import torch
 from desc.configuration import ModelConfig, from_dict, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError
+from desc.files import replacing
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import TrainingStatistics
@@ -52,11 +53,8 @@ def checkpoint_payload(model: DescriptorModel, *, parameters: bool = True) -> di
 
 def save_model(model: DescriptorModel, path: str | Path) -> None:
     """Write a checkpoint that `load_model` reads, complete or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    torch.save({KEY: checkpoint_payload(model)}, temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        torch.save({KEY: checkpoint_payload(model)}, temporary)
 
 
 def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> DescriptorModel:
