@@ -87,7 +87,7 @@ class Sources:
         if path in self._readers:
             self._readers.move_to_end(path)
             return self._readers[path]
-        reader = self._readers[path] = AudioReader(path, self._sample_rate)
+        reader = self._readers[path] = AudioReader(path)
         while len(self._readers) > MAX_OPEN_FILES:
             self._readers.popitem(last=False)[1].close()
         return reader
