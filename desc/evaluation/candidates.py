@@ -18,7 +18,7 @@ from desc.evaluation.yardstick import Yardstick
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
-from desc.prediction import choose_device, recording_generator
+from desc.prediction import choose_device, one_thread, recording_generator
 from desc.runs import RunRecord
 from desc.training.datamodule import VALIDATION_ITEMS, comparable_frames, frame_table
 from desc.training.windows import ValidationBatches
@@ -83,15 +83,16 @@ def continuations(
         some = rows[first : first + MOST_ROWS]
         context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in some]])
         generators = [recording_generator(seed, _row_key(excerpts, e, m)) for m, e in some]
-        values = candidate.model.continuation(
-            context,
-            torch.ones(context.shape[:2], dtype=torch.bool),
-            steps,
-            generators=generators,
-            temperature=config.temperature,
-            sampling=config.sampling,
-            replay_block=config.replay_block,
-        )
+        with one_thread():
+            values = candidate.model.continuation(
+                context,
+                torch.ones(context.shape[:2], dtype=torch.bool),
+                steps,
+                generators=generators,
+                temperature=config.temperature,
+                sampling=config.sampling,
+                replay_block=config.replay_block,
+            )
         parts.append(yardstick.standardise(values.cpu().numpy()))
         if progress is not None:
             progress("continue", first + len(some), len(rows))
@@ -124,13 +125,14 @@ def model_skill(
             part = frames[max(0, end - length) : end]
             context[row, length - len(part) :] = part
             valid[row, length - len(part) :] = True
-        values = model.continuation(
-            torch.from_numpy(context),
-            torch.from_numpy(valid),
-            1,
-            generators=[torch.Generator() for _ in ends],
-            sampling="mean",
-        )
+        with one_thread():
+            values = model.continuation(
+                torch.from_numpy(context),
+                torch.from_numpy(valid),
+                1,
+                generators=[torch.Generator() for _ in ends],
+                sampling="mean",
+            )
         predicted.append(yardstick.standardise(values[:, 0].cpu().numpy()))
         target.append(yardstick.standardise(frames[ends]))
         last.append(yardstick.standardise(frames[ends - 1]))
@@ -177,7 +179,7 @@ def model_nll(
     device = model.space.mean.device
     table = frame_table(sequences, model)
     total, n = 0.0, 0
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         for batch in ValidationBatches(table, counted, VALIDATION_ITEMS):
             nll = model.nll(batch.frames.to(device), batch.valid.to(device)).cpu()
             total += float(nll[batch.scored].double().sum())
