@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from desc.evaluation.evaluate import Evaluation, Row, Table
 from desc.evaluation.scoring import HORIZONS
 
-NAME_WIDTH = 34
+NAME_WIDTH = 37  # an id and the longest model
 COLUMN_WIDTH = 8
 Column = tuple[str, str, int]  # head, metric, decimals
 
@@ -33,7 +33,7 @@ REALISM: tuple[Column, ...] = (
 
 
 def lines(evaluation: Evaluation) -> list[str]:
-    """Return the tables as lines of up to 110 characters."""
+    """Return the tables as lines of up to 115 characters."""
     result: list[str] = []
     for table in evaluation.tables:
         result += _table(table, evaluation.config.n_samples, evaluation.config.seeds)
