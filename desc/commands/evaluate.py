@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from desc.commands.console import Console
@@ -69,14 +70,9 @@ def run(args: argparse.Namespace) -> int:
         if not args.allow_training_files:
             refuse_known(records, recordings)
 
-        open_training = None
-        if args.training_db_dir is not None:
-
-            def open_training():  # type: ignore[no-untyped-def]
-                return open_folder(
-                    args.training_db_dir, settings, store, args, console, filtered=False
-                )
-
+        open_training = args.training_db_dir and partial(
+            open_folder, args.training_db_dir, settings, store, args, console, filtered=False
+        )
         training, missing = training_recordings(records, store, open_training)
         if missing:
             console.note(f"not in the cache: {len(missing)} training recordings, as {missing[0]}")

@@ -103,8 +103,8 @@ class Scorer:
         }
         context = self.excerpts.protocol.context
         if x.shape[1] > context:  # what has become of it at the end of a long continuation
-            late, real = (self.yardstick.features(z[:, -context:])[0] for z in (x, y))
-            figures["fd_late"] = frechet_distance(late, real)
+            late, _ = self.yardstick.features(x[:, -context:])
+            figures["fd_late"] = frechet_distance(late, b)
         return figures
 
     def _c2st(self, x: Array) -> float:
