@@ -29,6 +29,7 @@ LAYERS = (
     "training",
     "outputs",
     "pipeline",
+    "evaluation",
     "demo",
     "commands",
 )

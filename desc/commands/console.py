@@ -12,6 +12,9 @@ STAGES = {  # what progress reports call a stage: what a person reads, and what 
     "extract": ("extracting descriptors", "files"),
     "train": ("training", "steps"),
     "predict": ("predicting", "frames"),
+    "one step": ("scoring one step ahead", "runs"),
+    "continue": ("continuing excerpts", "continuations"),
+    "evaluate": ("measuring", "rows"),
     "rendering": ("rendering", "samples"),
     "export": ("exporting", "files"),
 }

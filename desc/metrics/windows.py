@@ -1,4 +1,4 @@
-"""Numbers on plain arrays."""
+"""What a second of music is like: where it lies and how it moves."""
 
 from __future__ import annotations
 

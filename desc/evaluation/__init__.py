@@ -1,0 +1,1 @@
+"""How real and how good the continuations of runs are, beside real music and simple peers."""

@@ -1,0 +1,128 @@
+"""Pictures of an evaluation, where matplotlib is installed (`pip install …[report]`)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from desc.evaluation.baselines import VAR_REPLAY
+from desc.evaluation.evaluate import Evaluation, Row, Table
+from desc.files import replacing
+from desc.metrics import autocorrelation, modulation_spectrum
+
+N_COLUMNS = 4  # descriptors shown
+N_EXCERPTS = 3
+BARS = ("tail_std", "diff_ratio", "acf", "modspec_db", "fd", "track_distance", "c2st", "novelty")
+
+
+def can_draw() -> bool:
+    """Tell whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Draw the first table's continuations, autocorrelation, modulation spectrum and metrics.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    folder : Path
+        Where the PNGs go.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written.
+    """
+    table = evaluation.tables[0]
+    rate = evaluation.yardstick.config.frame_rate
+    names = evaluation.yardstick.config.static_names
+    shown = [row for row in table.rows if row.kind == "run" or row.name == VAR_REPLAY]
+    paths = [folder / f"{n}.png" for n in ("continuations", "autocorrelation", "modulation",
+                                           "metrics")]  # fmt: skip
+    _continuations(table, shown, names, rate, paths[0])
+    _autocorrelation(table, shown, rate, paths[1])
+    _modulation(table, shown, rate, paths[2])
+    _metrics(table, paths[3])
+    return paths
+
+
+@contextmanager
+def _figure(path: Path, n_rows: int, n_columns: int, size: tuple[float, float]) -> Iterator[Any]:
+    """Yield the axes of a picture that is written at the end; no window, no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    yield figure.subplots(n_rows, n_columns, squeeze=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _continuations(
+    table: Table, shown: list[Row], names: tuple[str, ...], rate: float, path: Path
+) -> None:
+    excerpts = table.excerpts
+    n = min(N_EXCERPTS, len(excerpts))
+    chosen = np.unique(np.linspace(0, len(excerpts) - 1, n).astype(int))
+    columns = range(min(N_COLUMNS, len(names)))
+    with _figure(path, len(columns), len(chosen), (6 * len(chosen), 2.2 * len(columns))) as axes:
+        for j, e in enumerate(chosen):
+            before, after = excerpts.contexts[e], excerpts.targets[e]
+            t_before = np.arange(-len(before), 0) / rate
+            t_after = np.arange(len(after)) / rate
+            for i, c in enumerate(columns):
+                ax = axes[i, j]
+                ax.plot(t_before, before[:, c], color="0.6", lw=0.6)
+                ax.plot(t_after, after[:, c], color="k", lw=0.6, label="real")
+                for row in shown:
+                    ax.plot(t_after, row.example[e, :, c], lw=0.6, alpha=0.8, label=row.name)
+                ax.set_ylabel(names[c])
+            axes[0, j].set_title(excerpts.sources[excerpts.tracks[e]])
+            axes[-1, j].set_xlabel("seconds")
+        axes[0, 0].legend(fontsize="x-small")
+
+
+def _autocorrelation(table: Table, shown: list[Row], rate: float, path: Path) -> None:
+    with _figure(path, 1, 1, (7, 4)) as axes:
+        ax = axes[0, 0]
+        for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
+            curve = autocorrelation(x).mean(1)
+            ax.plot(np.arange(1, len(curve) + 1) / rate, curve, label=name)
+        ax.set(xlabel="lag in seconds", ylabel="autocorrelation, mean of columns")
+        ax.legend()
+
+
+def _modulation(table: Table, shown: list[Row], rate: float, path: Path) -> None:
+    with _figure(path, 1, 1, (7, 4)) as axes:
+        ax = axes[0, 0]
+        for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
+            centres, power = modulation_spectrum(x, rate)
+            level = 10 * np.log10(np.maximum(power, 1e-12)).mean(1)
+            ax.semilogx(centres, level, marker="o", label=name)
+        ax.set(xlabel="Hz", ylabel="power of movement in dB, mean of columns")
+        ax.legend()
+
+
+def _metrics(table: Table, path: Path) -> None:
+    """Draw each metric of all rows; flat lines are off the scale."""
+    rows = [row for row in table.rows if row.name not in ("mean", "persistence")]
+    colours = {"floor": "0.4", "peer": "tab:blue", "run": "tab:red"}
+    with _figure(path, 2, 4, (16, 7)) as axes:
+        for ax, metric in zip(axes.flat, BARS, strict=True):
+            values = [row.figures.get(metric, np.nan) for row in rows]
+            ax.barh([r.name for r in rows], values, color=[colours[r.kind] for r in rows])
+            ax.invert_yaxis()
+            ax.set_title(metric)
+            if metric == "fd":  # shuffled frames are a hundred times as far as real music
+                ax.set_xscale("log")

@@ -1,0 +1,47 @@
+"""Numbers on plain arrays: how good a forecast is, and how real a continuation.
+
+Everywhere: standardised static descriptors, M samples, E excerpts, T frames, F columns. Each
+docstring says what the number is at the floor (two real excerpts of one piece) and what games it;
+`docs/evaluation.md` says which to read together.
+"""
+
+from __future__ import annotations
+
+from desc.metrics.forecast import crps, energy_score, mean_nll, skill, spread
+from desc.metrics.movement import (
+    ACF_LAGS,
+    TAIL_FRAMES,
+    acf_distance,
+    autocorrelation,
+    diff_ratio,
+    modspec_db,
+    modulation_spectrum,
+    tail_std,
+)
+from desc.metrics.novelty import nearest_windows, novelty
+from desc.metrics.realism import c2st, frechet_distance, track_distance
+from desc.metrics.windows import FLOOR, WINDOW_LENGTH, window_features
+
+__all__ = [
+    "ACF_LAGS",
+    "FLOOR",
+    "TAIL_FRAMES",
+    "WINDOW_LENGTH",
+    "acf_distance",
+    "autocorrelation",
+    "c2st",
+    "crps",
+    "diff_ratio",
+    "energy_score",
+    "frechet_distance",
+    "mean_nll",
+    "modspec_db",
+    "modulation_spectrum",
+    "nearest_windows",
+    "novelty",
+    "skill",
+    "spread",
+    "tail_std",
+    "track_distance",
+    "window_features",
+]

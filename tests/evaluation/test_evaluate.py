@@ -1,0 +1,162 @@
+"""`desc evaluate` from end to end, on a run that has learned next to nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desc.evaluation import pictures
+from tests.evaluation.conftest import Place
+
+Rows = dict[str, dict[str, Any]]
+BASELINES = (
+    "real, same track", "real, other music", "mean", "persistence", "loop of the context",
+    "shuffled context", "nearest neighbours", "VAR + noise", "VAR, replay",
+)  # fmt: skip
+
+
+def rows_of(folder: Path, table: int = 0) -> Rows:
+    content = json.loads((folder / "evaluation.json").read_text())
+    return {row["name"]: row["figures"] for row in content["tables"][table]["rows"]}
+
+
+@pytest.fixture(scope="session")
+def evaluated(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    assert place.evaluate(folder, "--seeds", "2", "--long") == 0
+    return folder
+
+
+@pytest.fixture
+def rows(evaluated: Path) -> Rows:
+    return rows_of(evaluated)
+
+
+def test_the_table_has_every_row_and_figure(rows: Rows, place: Place) -> None:
+    assert tuple(rows) == (*BASELINES, f"{place.run_id} LSTM")
+    model = rows[f"{place.run_id} LSTM"]
+    expected = {
+        "skill", "nll", "crps_1", "crps_43", "energy_43", "spread", "tail_std", "diff_ratio",
+        "acf", "modspec_db", "fd", "track_distance", "c2st", "novelty",
+    }  # fmt: skip
+    assert expected <= model.keys()
+    assert all(model[name] is not None for name in expected)
+
+
+def test_floors_are_where_they_should_be(rows: Rows) -> None:
+    assert rows["loop of the context"]["novelty"] == 0
+    assert rows["nearest neighbours"]["novelty"] == 0
+    assert rows["real, other music"]["novelty"] == 0
+    assert rows["real, same track"]["novelty"] > 0
+    assert rows["persistence"]["tail_std"] < 0.01
+    assert rows["persistence"]["spread"] == 0
+    assert rows["persistence"]["skill"] == 0
+    assert rows["shuffled context"]["diff_ratio"] > rows["real, same track"]["diff_ratio"]
+    same = rows["real, same track"]["fd"]
+    assert rows["loop of the context"]["fd"] == pytest.approx(same, rel=1e-3)
+    assert rows["mean"]["fd"] > 10 * same
+
+
+def test_what_means_nothing_is_null(rows: Rows) -> None:
+    assert rows["real, same track"]["crps_43"] is None
+    assert rows["real, same track"]["spread"] is None
+
+
+def test_the_file_tells_where_the_figures_are_from(evaluated: Path, place: Place) -> None:
+    content = json.loads((evaluated / "evaluation.json").read_text())
+    assert content["format"] == "desc-evaluation"
+    assert content["runs"][0]["run_id"] == place.run_id
+    short, long = content["tables"]
+    assert {place["source"] for place in short["excerpts"]} == {"x.wav", "y.wav"}
+    assert "complete frames" in short["left_out"]["short.wav"]
+    assert long["steps"] == 256
+    model = short["rows"][-1]
+    assert len(model["seeds"]) == 2
+    mean = sum(figures["fd"] for figures in model["seeds"]) / 2
+    assert model["figures"]["fd"] == pytest.approx(mean)
+    assert model["seeds"][0]["fd"] != model["seeds"][1]["fd"]
+
+
+def test_long_continuations_are_judged_at_their_end(evaluated: Path) -> None:
+    assert all("fd_late" in figures for figures in rows_of(evaluated, 1).values())
+
+
+def test_the_same_seed_gives_the_same_figures(place: Place, rows: Rows, tmp_path: Path) -> None:
+    assert place.evaluate(tmp_path, "--seeds", "2") == 0
+    assert rows_of(tmp_path) == rows
+
+
+def test_runs_stand_side_by_side(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = place.root / "experiments" / "descriptor_model" / place.run_id
+    other = tmp_path / "copy"
+    shutil.copytree(run, other)
+    content = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(content | {"run_id": "copied00"}))
+    assert place.evaluate(tmp_path / "out", "--run_id", str(other)) == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows["copied00 LSTM"] == rows[f"{place.run_id} LSTM"]
+    printed = capsys.readouterr().out
+    assert "copied00 LSTM" in printed
+    assert all(name in printed for name in BASELINES)
+    assert place.evaluate(tmp_path / "out", "--run_id", place.run_id) == 2  # named twice
+
+
+def test_without_training_recordings_novelty_is_left_out(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = ["--cache_dir", str(tmp_path / "cache")]
+    assert place.evaluate(tmp_path, *empty) == 0
+    rows = rows_of(tmp_path)
+    assert "nearest neighbours" not in rows
+    assert all(figures["novelty"] is None for figures in rows.values())
+    assert "novelty, other music and nearest neighbours are left out" in capsys.readouterr().out
+    training = ["--training_db_dir", str(place.root / "training")]
+    assert place.evaluate(tmp_path, *empty, *training) == 0
+    assert rows_of(tmp_path)["loop of the context"]["novelty"] == 0
+
+
+def test_recordings_that_were_heard_are_refused(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(place.root / "held_out", place.root / "mixed", dirs_exist_ok=True)
+    shutil.copy(place.root / "training" / "a.wav", place.root / "mixed" / "renamed.wav")
+    assert place.evaluate(tmp_path, audio="mixed") == 1
+    assert "renamed.wav: a.wav of run" in capsys.readouterr().err
+    assert not (tmp_path / "evaluation.json").exists()
+    assert place.evaluate(tmp_path, "--allow_training_files", audio="mixed") == 0
+
+
+def test_recordings_that_are_all_too_short_are_named(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.evaluate(tmp_path, "--include", "short.wav") == 1
+    assert "short.wav: 42 complete frames, 128 are needed" in capsys.readouterr().err
+
+
+def test_the_mean_is_a_point_forecast_and_pictures_are_optional(
+    place: Place,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(pictures, "can_draw", lambda: False)
+    assert place.evaluate(tmp_path, "--sampling", "mean") == 0
+    model = rows_of(tmp_path)[f"{place.run_id} LSTM"]
+    assert model["spread"] == 0
+    assert model["tail_std"] < 0.5
+    assert math.isfinite(model["crps_43"])
+    assert capsys.readouterr().err.count("no pictures: matplotlib is not installed") == 1
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.skipif(not pictures.can_draw(), reason="needs matplotlib")
+def test_pictures_are_drawn(evaluated: Path) -> None:
+    names = {path.name for path in evaluated.glob("*.png")}
+    assert names == {"continuations.png", "autocorrelation.png", "modulation.png", "metrics.png"}
