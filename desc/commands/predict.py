@@ -7,7 +7,13 @@ import argparse
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
 from desc.commands.options import add_corpus_options, add_options, from_options
-from desc.configuration import PredictConfig, QueryConfig, RenderConfig, RunConfig
+from desc.configuration import (
+    PredictConfig,
+    QueryConfig,
+    RenderConfig,
+    RunConfig,
+    SelectionConfig,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
+    add_options(parser.add_argument_group("selection"), SelectionConfig)
     add_options(parser.add_argument_group("rendering"), RenderConfig)
     add_options(parser.add_argument_group("run"), RunConfig)
 
@@ -45,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Continue, and print where each WAV is; 1 where a recording could not be continued."""
     prediction = from_options(PredictConfig, args)
     query = from_options(QueryConfig, args)
+    selection = from_options(SelectionConfig, args)
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:
@@ -69,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             store=store,
             prediction=prediction,
             query=query,
+            selection=selection,
             rendering=rendering,
         )
         result = continuer.run(
