@@ -333,6 +333,9 @@ class RenderConfig:
     crossfade_ms: float = option(
         10.0, "length of the equal-power fade at a jump", unit="ms", aliases=("crossfade",)
     )
+    align_ms: float = option(
+        5.0, "shift at the most by which a jump is made to fit; 0: none", unit="ms"
+    )
     channels: str = option(
         "source",
         "source: the largest count among the files used; mono; stereo",
@@ -348,6 +351,7 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         check_number("crossfade_ms", self.crossfade_ms, 0.0, 10000.0)
+        check_number("align_ms", self.align_ms, 0.0, 100.0)
         check_choice("channels", self.channels, ("source", "mono", "stereo"))
         check_choice("subtype", self.subtype, SUBTYPES)
         if self.output_sample_rate is not None:
