@@ -314,6 +314,9 @@ class SelectionConfig:
     unit_temperature: float = option(
         0.5, "chance in the choice of sample, in the same distances; 0: none"
     )
+    unit_gain_db: float = option(
+        6.0, "gain at the most, up or down, that brings a unit to the predicted level", unit="dB"
+    )
 
     def __post_init__(self) -> None:
         check_choice("selection", self.selection, SELECTIONS)
@@ -324,6 +327,7 @@ class SelectionConfig:
         for name in ("beam_width", "candidates"):
             check_integer(name, getattr(self, name), 1)
         check_number("unit_temperature", self.unit_temperature, 0.0)
+        check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,15 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.prediction import Prediction, Predictor
-from desc.query import Matches, Selection, distances_to, nearest, select_nearest, select_path
+from desc.query import (
+    Matches,
+    Selection,
+    distances_to,
+    nearest,
+    select_nearest,
+    select_path,
+    with_unit_gains,
+)
 from desc.runs import versions
 from desc.storage import DescriptorStore
 
@@ -207,6 +215,9 @@ RenderConfig
             )
         else:
             selection = select_nearest(matches, self.database)
+        selection = with_unit_gains(
+            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
+        )
         kept = slice(self.query.neighbours)
         matches = Matches(matches.rows[:, kept], matches.distances[:, kept])
         return matches, selection, Playlist.from_selection(selection, self.database, self.rendering)

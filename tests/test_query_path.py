@@ -16,8 +16,17 @@ from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError
-from desc.query import Matches, Selection, Unit, nearest, repeat_share, select_path
+from desc.query import (
+    Matches,
+    Selection,
+    Unit,
+    nearest,
+    repeat_share,
+    select_path,
+    with_unit_gains,
+)
 from desc.query.limits import feasible_limits
 from desc.query.neighbours import projected
 from desc.query.path import distances_to
@@ -228,3 +237,29 @@ def test_nothing_to_select(rng: np.random.Generator) -> None:
     with pytest.raises(ConfigurationError, match="0 frames of matches must be as many as the 2"):
         select_path(empty, make_values(rng, 2), database)
     assert repeat_share(Selection(()), database) == 0
+
+
+def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 60))
+    selection = Selection((Unit(10, 4, 0), Unit(30, 3, 4), Unit(40, 2, 7)))
+    queries = database.values[selection.rows].copy()
+    same = with_unit_gains(selection, queries, database, limit_db=6.0)
+    assert same == selection
+    queries[:4, 0] += 3 * np.sqrt(128)  # every mel band 3 dB louder
+    queries[4:7, 0] -= 20 * np.sqrt(128)
+    gains = [u.gain_db for u in with_unit_gains(selection, queries, database, limit_db=6.0).units]
+    assert gains == pytest.approx([3, -6, 0])
+    assert with_unit_gains(selection, queries, database, limit_db=0.0) == selection
+
+
+def test_levels_are_relative_in_the_space_of_the_corpus(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 60))
+    own = Standardizer.fit([database.values], CONFIG)
+    model = Standardizer(own.mean + 100, own.scale * 3, CONFIG)
+    selection = Selection((Unit(10, 4, 0),))
+    queries = (database.values[10:14] - own.mean) * 3 + model.mean
+    query = QueryConfig(match_space="corpus")
+    relative = with_unit_gains(selection, queries, database, model, limit_db=6.0, query=query)
+    assert relative.units[0].gain_db == 0
+    absolute = with_unit_gains(selection, queries, database, model, limit_db=6.0)
+    assert absolute.units[0].gain_db == 6

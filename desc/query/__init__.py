@@ -2,9 +2,11 @@
 
 `space` says where distances are taken, `scores` and `search` find the nearest points there,
 `neighbours` does so for a database, `selection` turns rows into units that are played in one piece,
-`path` chooses them over a whole sequence, within the `limits`. None of them knows a model.
+`path` chooses them over a whole sequence, within the `limits`, `gains` makes them as loud as
+what was asked for. None of them knows a model.
 """
 
+from desc.query.gains import with_unit_gains
 from desc.query.neighbours import nearest
 from desc.query.path import distances_to, select_path
 from desc.query.search import Matches
@@ -23,4 +25,5 @@ __all__ = [
     "select_nearest",
     "select_path",
     "units_of_rows",
+    "with_unit_gains",
 ]

@@ -75,15 +75,15 @@ def projected(
     ConfigurationError, DescError
         As `nearest` does.
     """
-    space, of_database = _spaces(database, standardizer, config)
+    space, of_database = spaces(database, standardizer, config)
     _check_queries(queries, database.config.n_columns)
     return space.project(queries), _projection(database, of_database)
 
 
-def _spaces(
+def spaces(
     database: DescriptorDatabase, standardizer: Standardizer | None, config: QueryConfig
 ) -> tuple[MatchSpace, MatchSpace]:
-    """Return the space of the queries and that of the database."""
+    """Return the space of the queries and that of the database; mostly they are one."""
     own = None
     if standardizer is None or config.match_space == "corpus":
         own = _cache(database).statistics(database)

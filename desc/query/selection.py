@@ -35,6 +35,8 @@ class Unit:
     cost : float
         Sum over its frames of what choosing them cost: distances, and joins where a method
         counts them.
+    gain_db : float
+        Gain with which it is played: see `desc.query.with_unit_gains`.
     """
 
     first_row: int
@@ -42,6 +44,7 @@ class Unit:
     onset_frame: int
     layer: int = 0
     cost: float = 0.0
+    gain_db: float = 0.0
 
 
 @dataclass(frozen=True)
