@@ -16,7 +16,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, DescError
-from desc.query import Selection, Unit, nearest, select_nearest
+from desc.query import Selection, Unit, nearest, select_nearest, select_path, with_unit_gains
 from desc.storage import DescriptorStore
 
 RATE = 44100
@@ -86,7 +86,10 @@ def test_a_file_matched_with_itself_is_bit_equal_and_half_a_hop_late(
     sequence = DescriptorSequence(values, CONFIG, "a.wav", store.digest(path), n_samples)
     database = DescriptorDatabase.from_sequences([sequence], tmp_path)
     matches = nearest(values, database, None, QueryConfig())
-    playlist = Playlist.from_selection(select_nearest(matches, database), database, FLOAT)
+    selection = select_path(matches, values, database)
+    assert selection.units == select_nearest(matches, database).units
+    selection = with_unit_gains(selection, values, database, limit_db=6.0)
+    playlist = Playlist.from_selection(selection, database, FLOAT)
     render(playlist, tmp_path / "new.wav", store=store, config=FLOAT)
     result, original = audio.read(tmp_path / "new.wav"), audio.read(path)
     assert result.shape == (n_channels, n_frames * HOP)

@@ -27,7 +27,7 @@ from desc.query import (
     select_path,
     with_unit_gains,
 )
-from desc.query.limits import feasible_limits
+from desc.query.limits import LAG_FRAMES, History, Limits, feasible_limits
 from desc.query.neighbours import projected
 from desc.query.path import distances_to
 from desc.query.selection import row_places
@@ -263,3 +263,39 @@ def test_levels_are_relative_in_the_space_of_the_corpus(rng: np.random.Generator
     assert relative.units[0].gain_db == 0
     absolute = with_unit_gains(selection, queries, database, model, limit_db=6.0)
     assert absolute.units[0].gain_db == 6
+
+
+def places(*numbers: int) -> npt.NDArray[np.int32]:
+    return np.array(numbers, np.int32)
+
+
+def test_only_the_own_unit_may_be_near() -> None:
+    alone = np.zeros(1, np.intp)
+    for before, barred in ((12, True), (8, False), (7, False), (13, False)):
+        history = History(Limits(5, None), 100)
+        history.start(places(before), np.array([before]))
+        history.follow(alone, places(9), np.array([9]))
+        # 10 is within two rows of 12, which another unit played; 8 and 9 are its own.
+        assert history.bars_going_on(places(10), np.array([10])) == [barred]
+        assert history.bars_jumps(places(11, 12, 30), np.array([11, 12, 30])).tolist() == [
+            [True, before > 9, False]
+        ]
+
+
+def test_what_is_settled_counts_once() -> None:
+    history = History(Limits(0, 2), 100)
+    alone = np.zeros(1, np.intp)
+    history.start(places(0), np.array([0]))
+    for row in range(1, LAG_FRAMES):
+        assert history.settle() is None
+        history.follow(alone, places(row), np.array([row]))
+    assert history.settle() == [True]
+    history.forget()
+    assert history.bars_jumps(places(0), np.array([0])).tolist() == [[False]]
+    history.follow(alone, places(0), np.array([0]))
+    assert history.bars_jumps(places(0), np.array([0])).tolist() == [[True]]
+
+
+def test_the_end_of_a_file_is_not_near_the_next() -> None:
+    database = make_database(*(np.zeros((n, CONFIG.n_columns), np.float32) for n in (3, 2)))
+    assert row_places(database).tolist() == [0, 1, 2, 5, 6]
