@@ -79,11 +79,13 @@ def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:
         Normalised cross-correlation at the shift, over all channels, −1 to 1.
     """
     n, largest = len(outgoing), (len(incoming) - len(outgoing)) // 2
-    a, b = outgoing.astype(np.float64), incoming.astype(np.float64)
-    size = 1 << (len(b) - 1).bit_length()  # what wraps around falls outside the shifts in question
-    spectrum = np.conj(np.fft.rfft(a, size, axis=0)) * np.fft.rfft(b, size, axis=0)
-    products = np.fft.irfft(spectrum.sum(1), size)[: 2 * largest + 1]
-    energy = np.concatenate([[0.0], np.cumsum((b * b).sum(1))])
+    a, b = (np.ascontiguousarray(x.T, np.float64) for x in (outgoing, incoming))  # (C, n)
+    size = (
+        1 << (b.shape[1] - 1).bit_length()
+    )  # what wraps around falls outside the shifts in question
+    spectrum = np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size)
+    products = np.fft.irfft(spectrum.sum(0), size)[: 2 * largest + 1]
+    energy = np.concatenate([[0.0], np.cumsum((b * b).sum(0))])
     energies = energy[n:] - energy[:-n]
     own = float((a * a).sum())
     heard = energies > SILENCE
