@@ -101,7 +101,7 @@ def main() -> None:
         matches = timed(
             "query", lambda: desc.nearest(prediction.values, database, standardizer), ours
         )
-        selection = desc.select_nearest(matches, database)
+        selection = desc.select_nearest(matches, database)  # what the peer does
         playlist = desc.Playlist.from_selection(selection, database, RenderConfig())
         timed("render", lambda: desc.render(playlist, work / "ours.wav", store=store), ours)
 

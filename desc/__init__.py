@@ -27,6 +27,7 @@ _PUBLIC = {
     "RunConfig": "configuration",
     "RunRecord": "runs",
     "Selection": "query",
+    "SelectionConfig": "configuration",
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
     "extract": "descriptors.extraction",
@@ -35,6 +36,7 @@ _PUBLIC = {
     "render": "concatenation",
     "resolve_run": "runs",
     "select_nearest": "query",
+    "select_path": "query",
     "train": "training.fit",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605

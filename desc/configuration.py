@@ -113,6 +113,8 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
 
 HEADS = ("mixture", "gaussian", "student_t", "mse")
 SAMPLINGS = ("plain", "replay", "mean")
+SELECTIONS = ("path", "sample", "nearest")
+MAX_HOLD_S = 60.0
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
@@ -269,7 +271,7 @@ class QueryConfig:
 
     distance: str = option("euclidean", "distance between descriptors", choices=DISTANCES)
     minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
-    neighbours: int = option(1, "nearest rows kept per frame in matches.json")
+    neighbours: int = option(1, "nearest rows per frame listed in matches.json")
     descriptor_weights: str = option(
         "", "factors on the default weights, as mfcc0=2,delta=.5 (a column or a group)"
     )
@@ -290,11 +292,53 @@ class QueryConfig:
 
 
 @dataclass(frozen=True)
+class SelectionConfig:
+    """Which rows of a database answer a sequence of frames."""
+
+    selection: str = option(
+        "path",
+        "path: units that join well; sample: likewise, partly by chance; nearest: each frame alone",
+        choices=SELECTIONS,
+    )
+    continuity: float = option(
+        0.5, "cost of a jump, in median distances of a frame to the nearest sound; longer units"
+    )
+    hold_s: float = option(
+        0.5, "time within which a moment of a file does not come back", unit="seconds"
+    )
+    max_use: int | None = option(
+        None, "times that a row may be used in a result (default: any number)", kind=int
+    )
+    beam_width: int = option(32, "paths that are followed at once")
+    candidates: int = option(50, "nearest rows per frame that a path may jump to")
+    unit_temperature: float = option(
+        0.5, "chance in the choice of sample, in the same distances; 0: none"
+    )
+    unit_gain_db: float = option(
+        6.0, "gain at the most, up or down, that brings a unit to the predicted level", unit="dB"
+    )
+
+    def __post_init__(self) -> None:
+        check_choice("selection", self.selection, SELECTIONS)
+        check_number("continuity", self.continuity, 0.0)
+        check_number("hold_s", self.hold_s, 0.0, MAX_HOLD_S)
+        if self.max_use is not None:
+            check_integer("max_use", self.max_use, 1)
+        for name in ("beam_width", "candidates"):
+            check_integer(name, getattr(self, name), 1)
+        check_number("unit_temperature", self.unit_temperature, 0.0)
+        check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
+
+
+@dataclass(frozen=True)
 class RenderConfig:
     """How a playlist becomes sound."""
 
     crossfade_ms: float = option(
         10.0, "length of the equal-power fade at a jump", unit="ms", aliases=("crossfade",)
+    )
+    align_ms: float = option(
+        5.0, "shift at the most by which a jump is made to fit; 0: none", unit="ms"
     )
     channels: str = option(
         "source",
@@ -311,6 +355,7 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         check_number("crossfade_ms", self.crossfade_ms, 0.0, 10000.0)
+        check_number("align_ms", self.align_ms, 0.0, 100.0)
         check_choice("channels", self.channels, ("source", "mono", "stereo"))
         check_choice("subtype", self.subtype, SUBTYPES)
         if self.output_sample_rate is not None:

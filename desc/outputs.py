@@ -24,7 +24,7 @@ from desc.errors import OutputError
 from desc.exchange import write_descriptor_json
 from desc.files import write_json, write_text
 from desc.prediction import Prediction
-from desc.query import Matches, Selection
+from desc.query import Matches, Selection, repeat_share
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
@@ -102,24 +102,19 @@ def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any])
     write_descriptor_json(folder / PREDICTION, ids, samples, prediction.values, config.names, meta)
 
 
-def write_matches(folder: Path, matches: Matches, database: DescriptorDatabase) -> None:
-    """Write `matches.json`: for every frame the row's file, centre sample and distance.
+def write_matches(
+    folder: Path, chosen: Matches, candidates: Matches, database: DescriptorDatabase
+) -> None:
+    """Write `matches.json`: for every frame file, centre sample and distance of the row it plays.
 
-    With more than one neighbour, `_candidates` holds the same three per frame as lists, nearest
-    first.
+    Where there is more than one candidate, `_candidates` holds the same three per frame as lists,
+    nearest first.
     """
-    sources = [file.source for file in database.files]
-    rows = np.asarray(matches.rows)
-    ids = [[sources[index] for index in frame] for frame in database.file_index[rows]]
-    samples = database.centre_samples[rows].tolist()
-    distances = np.asarray(matches.distances).tolist()
     value: dict[str, Any] = {
-        "_id": [frame[0] for frame in ids],
-        "_sample": [frame[0] for frame in samples],
-        "_distance": [frame[0] for frame in distances],
+        key: [row[0] for row in rows] for key, rows in _places(chosen, database).items()
     }
-    if rows.shape[1] > 1:
-        value["_candidates"] = {"_id": ids, "_sample": samples, "_distance": distances}
+    if candidates.rows.shape[1] > 1:
+        value["_candidates"] = _places(candidates, database)
     value["_meta"] = {
         "corpus": str(database.root),
         "corpus_digest": database.digest,
@@ -127,6 +122,17 @@ def write_matches(folder: Path, matches: Matches, database: DescriptorDatabase) 
         "hop_length": database.config.hop_length,
     }
     write_json(folder / MATCHES, value)
+
+
+def _places(matches: Matches, database: DescriptorDatabase) -> dict[str, Any]:
+    """Return files, centre samples and distances as lists of lists."""
+    sources = [file.source for file in database.files]
+    rows = np.asarray(matches.rows)
+    return {
+        "_id": [[sources[index] for index in frame] for frame in database.file_index[rows]],
+        "_sample": database.centre_samples[rows].tolist(),
+        "_distance": np.asarray(matches.distances).tolist(),
+    }
 
 
 def write_credits(folder: Path, playlist: Playlist) -> None:
@@ -143,18 +149,29 @@ def write_credits(folder: Path, playlist: Playlist) -> None:
 
 
 def match_figures(
-    matches: Matches, selection: Selection, database: DescriptorDatabase
+    chosen: Matches, selection: Selection, database: DescriptorDatabase
 ) -> dict[str, float]:
-    """Return numbers that tell how the corpus answered: distances, variety, unit length."""
-    rows = np.asarray(matches.rows)[:, 0]
+    """Return numbers that tell how the corpus answered: distances, variety, unit length.
+
+    Parameters
+    ----------
+    chosen : Matches
+        The row that each frame plays, (T, 1).
+    selection : Selection
+        The same as units.
+    database : DescriptorDatabase
+        What the rows refer to.
+    """
+    rows = np.asarray(chosen.rows)[:, 0]
     n_units = len(selection.units)
     return {
         "n_frames": len(rows),
-        "mean_match_distance": float(np.mean(matches.distances[:, 0])),
+        "mean_match_distance": float(np.mean(chosen.distances[:, 0])),
         "distinct_rows": len(np.unique(rows)),
         "files_used": len(np.unique(database.file_index[rows])),
         "n_units": n_units,
         "mean_unit_frames": len(rows) / n_units,
+        "repeat_share": repeat_share(selection, database),
     }
 
 

@@ -8,14 +8,31 @@ from typing import Any, Literal
 
 from desc import outputs
 from desc.concatenation import Playlist, render
-from desc.configuration import Note, PredictConfig, Progress, QueryConfig, RenderConfig, to_dict
+from desc.configuration import (
+    Note,
+    PredictConfig,
+    Progress,
+    QueryConfig,
+    RenderConfig,
+    SelectionConfig,
+    to_dict,
+)
 from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.files import replacing
 from desc.prediction import Prediction, Predictor, progress_of_all
-from desc.query import Matches, Selection, matching_space, nearest, select_nearest
+from desc.query import (
+    Matches,
+    Selection,
+    distances_to,
+    matching_space,
+    nearest,
+    select_nearest,
+    select_path,
+    with_unit_gains,
+)
 from desc.runs import versions
 from desc.storage import DescriptorStore
 
@@ -70,7 +87,8 @@ class Continuer:
         The sounds to answer with.
     store : DescriptorStore
         The cache, for sources that need decoding.
-    prediction, query, rendering : PredictConfig, QueryConfig, RenderConfig
+    prediction, query, selection, rendering : PredictConfig, QueryConfig, SelectionConfig, \
+RenderConfig
         The settings of each stage.
     """
 
@@ -79,6 +97,7 @@ class Continuer:
     store: DescriptorStore
     prediction: PredictConfig = PredictConfig()
     query: QueryConfig = QueryConfig()
+    selection: SelectionConfig = SelectionConfig()
     rendering: RenderConfig = RenderConfig()
 
     def __post_init__(self) -> None:
@@ -102,6 +121,7 @@ class Continuer:
             "descriptors": to_dict(self.predictor.config),
             **to_dict(settings),
             **to_dict(self.query),
+            **to_dict(self.selection),
             **to_dict(self.rendering),
         }
 
@@ -174,18 +194,44 @@ class Continuer:
     def match(
         self, prediction: Prediction, note: Note | None = None
     ) -> tuple[Matches, Selection, Playlist]:
-        """Answer predicted descriptors with the database: rows, units and their playlist."""
+        """Answer predicted descriptors with the database: rows, units and their playlist.
+
+        The rows are the nearest ones, whichever of them the selection plays.
+        """
+        given = prediction.values, self.database, self.predictor.standardizer
+        by_path = self.selection.selection != "nearest"
+        n_neighbours = max(self.query.neighbours, self.selection.candidates if by_path else 1)
         matches = nearest(
-            prediction.values,
-            self.database,
-            self.predictor.standardizer,
-            self.query,
+            *given,
+            replace(self.query, neighbours=n_neighbours),
             exclude_digest=prediction.digest,
             note=note,
         )
-        selection = select_nearest(matches, self.database)
-        playlist = Playlist.from_selection(selection, self.database, self.rendering)
-        return matches, selection, playlist
+        if by_path:
+            selection = select_path(
+                matches,
+                *given,
+                self.selection,
+                query=self.query,
+                exclude_digest=prediction.digest,
+                seed=self.prediction.seed,
+                note=note,
+            )
+        else:
+            selection = select_nearest(matches, self.database)
+        selection = with_unit_gains(
+            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
+        )
+        kept = slice(self.query.neighbours)
+        matches = Matches(matches.rows[:, kept], matches.distances[:, kept])
+        return matches, selection, Playlist.from_selection(selection, self.database, self.rendering)
+
+    def _chosen(self, prediction: Prediction, selection: Selection) -> Matches:
+        """Return the row that each frame plays and its distance, (T, 1)."""
+        rows = selection.rows
+        given = self.database, self.predictor.standardizer, self.query
+        distances = distances_to(rows, prediction.values, *given)
+        return Matches(rows[:, None], distances[:, None])
 
     def _finish(
         self,
@@ -198,6 +244,7 @@ class Continuer:
         note: Note | None,
     ) -> dict[str, float]:
         matches, selection, playlist = self.match(prediction, note)
+        chosen = self._chosen(prediction, selection)
         playlist = playlist.after_recording(
             sequence.source,
             sequence.digest,
@@ -217,10 +264,10 @@ class Continuer:
                 note=note,
             )
             outputs.clear_marker(folder)
-            outputs.write_matches(folder, matches, self.database)
+            outputs.write_matches(folder, chosen, matches, self.database)
             outputs.write_credits(folder, playlist)
             playlist.save(folder / outputs.PLAYLIST)
-        figures = outputs.match_figures(matches, selection, self.database)
+        figures = outputs.match_figures(chosen, selection, self.database)
         figures |= outputs.sound_figures(rendered)
         meta = {"request": self.request(sequence), "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)

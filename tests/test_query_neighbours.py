@@ -231,10 +231,10 @@ def test_corpus_space_keeps_the_weights_of_the_model(
     database: DescriptorDatabase, standardizer: Standardizer
 ) -> None:
     wide = Standardizer(standardizer.mean, standardizer.scale * np.linspace(1, 9, D), CONFIG)
-    spaces = neighbours._spaces(database, wide, QueryConfig(match_space="corpus"))
-    np.testing.assert_array_equal(spaces[0].weights, spaces[1].weights)
-    np.testing.assert_allclose(spaces[1].standardizer.scale, standardizer.scale)
-    assert spaces[0].standardizer is wide
+    both = neighbours.spaces(database, wide, QueryConfig(match_space="corpus"))
+    np.testing.assert_array_equal(both[0].weights, both[1].weights)
+    np.testing.assert_allclose(both[1].standardizer.scale, standardizer.scale)
+    assert both[0].standardizer is wide
 
 
 def test_without_a_run_the_database_gives_the_statistics(

@@ -12,7 +12,13 @@ from desc.commands.options import (
     from_options,
     given_options,
 )
-from desc.configuration import PredictConfig, QueryConfig, RenderConfig, RunConfig
+from desc.configuration import (
+    PredictConfig,
+    QueryConfig,
+    RenderConfig,
+    RunConfig,
+    SelectionConfig,
+)
 from desc.errors import ConfigurationError
 
 
@@ -43,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
+    add_options(parser.add_argument_group("selection"), SelectionConfig)
     add_options(parser.add_argument_group("rendering"), RenderConfig)
     add_options(parser.add_argument_group("run"), RunConfig)
 
@@ -54,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if "duration_s" in given and "prediction_length" in given:
         raise ConfigurationError("give prediction_length or duration_s, not both")
     query = from_options(QueryConfig, args)
+    selection = from_options(SelectionConfig, args)
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:
@@ -82,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             store=store,
             prediction=prediction,
             query=query,
+            selection=selection,
             rendering=rendering,
         )
         result = continuer.run(

@@ -1,8 +1,8 @@
 """Units in, sound out: the playlist, which can be edited by hand, and its rendering.
 
 `event` and `playlist` hold the types and their JSON, `timeline` says when each event sounds and
-how it fades, `sources` opens the files, `mixing` adds them up in blocks, `rendering` writes the
-result.
+how it fades, `alignment` shifts it so that joins fit, `sources` opens the files, `mixing` adds them
+up in blocks, `rendering` writes the result.
 """
 
 from desc.concatenation.event import PlaylistEvent

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.audio import resample
+from desc.concatenation.alignment import aligned_spans
+from desc.concatenation.event import PlaylistEvent
 from desc.concatenation.playlist import Playlist
 from desc.concatenation.sources import Sources
-from desc.concatenation.timeline import Span, rising_gains, spans
+from desc.concatenation.timeline import Span
 
 Audio = npt.NDArray[np.float32]
 
@@ -36,13 +38,17 @@ class Mixer:
         Its files.
     n_channels : int
         Channels of the result: see `to_channels`.
+    align_ms : float
+        See `aligned_spans`.
     """
 
-    def __init__(self, playlist: Playlist, sources: Sources, n_channels: int) -> None:
+    def __init__(
+        self, playlist: Playlist, sources: Sources, n_channels: int, align_ms: float
+    ) -> None:
         self.n_samples = playlist.n_samples
         self.n_channels = n_channels
         self._sources = sources
-        self._spans = spans(playlist)
+        self._spans = aligned_spans(playlist, self._read, align_ms)
         self._transposed: dict[int, Audio] = {}
 
     def blocks(self) -> Iterator[Audio]:
@@ -68,26 +74,34 @@ class Mixer:
         """Return what an event adds to samples [first, last) of the result, (n, C)."""
         event = span.event
         if event.transpose_semitones:
-            samples = self._whole_transposed(span)[first - span.first : last - span.first].copy()
+            whole = self._whole_transposed(span)[first - span.first : last - span.first].copy()
+            samples = self._as_wanted(event, whole)
         else:
-            start = event.start_sample + first - event.onset_sample
-            samples = self._sources.reader(event).read(start, last - first).T
-        if event.channels is not None:
-            samples = samples[:, list(event.channels)]
-        samples = to_channels(samples, self.n_channels)
+            start = event.start_sample + span.shift + first - event.onset_sample
+            samples = self._read(event, start, last - first)
         if event.gain_db:
             samples *= np.float32(10 ** (event.gain_db / 20))
         n_in, n_out = span.fade_in.n_samples, span.fade_out.n_samples
         fade_in_end, fade_out_start = span.first + n_in, span.stop - n_out
         if first < fade_in_end:
-            gains = rising_gains(n_in, span.fade_in.law)[first - span.first : last - span.first]
+            gains = span.fade_in.gains[first - span.first : last - span.first]
             samples[: len(gains)] *= gains
         if last > fade_out_start:
-            falling = rising_gains(n_out, span.fade_out.law)[::-1]
+            falling = span.fade_out.gains[::-1]
             begin = max(first, fade_out_start)
             gains = falling[begin - fade_out_start : last - fade_out_start]
             samples[begin - first :] *= gains
         return samples
+
+    def _read(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
+        """Return samples of an event's file in the channels of the result, (n, C)."""
+        samples = self._sources.reader(event).read(start_sample, n_samples).T
+        return self._as_wanted(event, samples)
+
+    def _as_wanted(self, event: PlaylistEvent, samples: Audio) -> Audio:
+        if event.channels is not None:
+            samples = samples[:, list(event.channels)]
+        return to_channels(samples, self.n_channels)
 
     def _whole_transposed(self, span: Span) -> Audio:
         """Return an event resampled, fades included, (n, channels of the file)."""

@@ -229,6 +229,7 @@ def _unit_event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
         n_samples=unit.n_frames * hop,
         onset_sample=unit.onset_frame * hop,
         digest=database.files[int(database.file_index[unit.first_row])].digest,
+        gain_db=unit.gain_db,
         layer=unit.layer,
     )
 

@@ -68,8 +68,9 @@ def render(
     """Write the sound of a playlist.
 
     The fades are those of the playlist (`Playlist.with_crossfade` changes them); of the settings
-    channels, subtype and output_sample_rate are used. Integer formats cannot hold what goes beyond
-    full scale, so the whole file is turned down by the gain in the result; FLOAT is left as it is.
+    align_ms, channels, subtype and output_sample_rate are used. Integer formats cannot hold what
+    goes beyond full scale, so the whole file is turned down by the gain in the result; FLOAT is
+    left as it is.
 
     Parameters
     ----------
@@ -106,7 +107,8 @@ def render(
                 f"{len(sources.changed)} source files are not known to be those the playlist was "
                 f"made of (the first: {path}, event {index}); they are played as they are"
             )
-        mixer = Mixer(playlist, sources, _n_channels(playlist, sources, config.channels))
+        n_channels = _n_channels(playlist, sources, config.channels)
+        mixer = Mixer(playlist, sources, n_channels, config.align_ms)
         rate = config.output_sample_rate or playlist.sample_rate
         mix = _reported(mixer.blocks, progress, mixer.n_samples)
         with _at_rate(mix, playlist.sample_rate, rate, mixer.n_channels, output_path) as blocks:

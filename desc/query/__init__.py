@@ -1,13 +1,16 @@
 """Descriptors in, rows of a database out: nearest neighbours and unit selection.
 
 `space` says where distances are taken, `scores` and `search` find the nearest points there,
-`neighbours` does so for a database, and `selection` turns rows into units that are played in one
-piece. None of them knows a model.
+`neighbours` does so for a database, `selection` turns rows into units that are played in one piece,
+`path` chooses them over a whole sequence, within the `limits`, `gains` makes them as loud as
+what was asked for. None of them knows a model.
 """
 
+from desc.query.gains import with_unit_gains
 from desc.query.neighbours import nearest
+from desc.query.path import distances_to, select_path
 from desc.query.search import Matches
-from desc.query.selection import Selection, Unit, select_nearest, units_of_rows
+from desc.query.selection import Selection, Unit, repeat_share, select_nearest, units_of_rows
 from desc.query.space import MatchSpace, matching_space
 
 __all__ = [
@@ -15,8 +18,12 @@ __all__ = [
     "Matches",
     "Selection",
     "Unit",
+    "distances_to",
     "matching_space",
     "nearest",
+    "repeat_share",
     "select_nearest",
+    "select_path",
     "units_of_rows",
+    "with_unit_gains",
 ]

@@ -57,17 +57,33 @@ def nearest(
     DescError
         If a query is not finite, naming its frame, or a row is not, naming its file.
     """
-    space, of_database = _spaces(database, standardizer, config)
+    points, coordinates = projected(queries, database, standardizer, config)
+    usable = usable_rows(database, config, exclude_digest, note)
+    return search(points, coordinates, usable, config)
+
+
+def projected(
+    queries: npt.NDArray[np.floating],
+    database: DescriptorDatabase,
+    standardizer: Standardizer | None = None,
+    config: QueryConfig = QueryConfig(),
+) -> tuple[Float32, Float32]:
+    """Return queries (T, D) and all rows as points (T, d) and (N, d) of the space of matching.
+
+    Raises
+    ------
+    ConfigurationError, DescError
+        As `nearest` does.
+    """
+    space, of_database = spaces(database, standardizer, config)
     _check_queries(queries, database.config.n_columns)
-    coordinates = _projection(database, of_database)
-    usable = _usable_rows(database, config, exclude_digest, note)
-    return search(space.project(queries), coordinates, usable, config)
+    return space.project(queries), _projection(database, of_database)
 
 
-def _spaces(
+def spaces(
     database: DescriptorDatabase, standardizer: Standardizer | None, config: QueryConfig
 ) -> tuple[MatchSpace, MatchSpace]:
-    """Return the space of the queries and that of the database."""
+    """Return the space of the queries and that of the database; mostly they are one."""
     own = None
     if standardizer is None or config.match_space == "corpus":
         own = _cache(database).statistics(database)
@@ -88,12 +104,13 @@ def _check_queries(queries: npt.NDArray[np.floating], n_columns: int) -> None:
         )
 
 
-def _usable_rows(
+def usable_rows(
     database: DescriptorDatabase,
     config: QueryConfig,
-    exclude_digest: str | None,
-    note: Note | None,
+    exclude_digest: str | None = None,
+    note: Note | None = None,
 ) -> npt.NDArray[np.bool_]:
+    """Return whether each row (N,) may answer; the arguments are those of `nearest`."""
     if not len(database.values):
         raise DescError("the database holds no frames to be matched with")
     usable = np.ones(len(database.values), bool)

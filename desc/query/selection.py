@@ -1,7 +1,7 @@
 """Unit selection: from candidate rows to units that are played in one piece.
 
 A selection method chooses one row per frame; `units_of_rows` makes units of them. The method here
-takes the nearest row of every frame by itself.
+takes the nearest row of every frame by itself; `path` looks at the whole sequence.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from desc.database import DescriptorDatabase
 from desc.query.search import Matches
+
+NEAR_ROWS = 2
+"""Rows so near sound alike: their windows of two hops overlap."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Unit:
     cost : float
         Sum over its frames of what choosing them cost: distances, and joins where a method
         counts them.
+    gain_db : float
+        Gain with which it is played: see `desc.query.with_unit_gains`.
     """
 
     first_row: int
@@ -39,6 +44,7 @@ class Unit:
     onset_frame: int
     layer: int = 0
     cost: float = 0.0
+    gain_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,12 @@ class Selection:
     def n_frames(self) -> int:
         """Length of the longest layer in frames."""
         return max((unit.onset_frame + unit.n_frames for unit in self.units), default=0)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Row of the database that each frame (T,) of layer 0 plays."""
+        spans = [unit.first_row + np.arange(unit.n_frames) for unit in self.units if not unit.layer]
+        return np.concatenate([np.zeros(0, np.int64), *spans]).astype(np.int64)
 
 
 def select_nearest(matches: Matches, database: DescriptorDatabase) -> Selection:
@@ -80,16 +92,51 @@ def units_of_rows(
     """
     if not len(rows):
         return ()
-    files, centres = database.file_index[rows], database.centre_samples[rows]
-    follows = (
-        (np.diff(rows) == 1)
-        & (np.diff(files) == 0)
-        & (np.diff(centres) == database.config.hop_length)
-    )
-    starts = np.concatenate([[0], np.flatnonzero(~follows) + 1])
+    starts = np.concatenate([[0], np.flatnonzero(~_continues(rows, database)) + 1])
     lengths = np.diff(np.append(starts, len(rows)))
     sums = np.add.reduceat(costs, starts)
     return tuple(
         Unit(int(rows[start]), int(length), int(start), layer, float(cost))
         for start, length, cost in zip(starts, lengths, sums, strict=True)
     )
+
+
+def row_places(database: DescriptorDatabase) -> npt.NDArray[np.int64]:
+    """Return a number (N,) for each row: one more where a row goes on from the one before.
+
+    Elsewhere it is more than `NEAR_ROWS` higher, so the end of a file is never near the next one.
+    """
+    rows = np.arange(len(database))
+    steps = np.where(_continues(rows, database), 1, NEAR_ROWS + 1)
+    return np.concatenate([[0], np.cumsum(steps)])[: len(database)]
+
+
+def repeat_share(
+    selection: Selection, database: DescriptorDatabase, within_s: float = 0.5
+) -> float:
+    """Return the share (0 to 1) of the frames that come back too soon.
+
+    They are those within two rows of one that an earlier unit of layer 0 played in the last
+    `within_s` seconds.
+    """
+    rows = selection.rows
+    if not len(rows):
+        return 0.0
+    places = row_places(database)[rows]
+    units = np.cumsum(np.concatenate([[0], ~_continues(rows, database)]))
+    repeated = np.zeros(len(rows), bool)
+    for lag in range(1, min(int(within_s * database.config.frame_rate) + 1, len(rows))):
+        near = np.abs(places[lag:] - places[:-lag]) <= NEAR_ROWS
+        repeated[lag:] |= near & (units[lag:] != units[:-lag])
+    return float(repeated.mean())
+
+
+def _continues(rows: npt.NDArray[np.int64], database: DescriptorDatabase) -> npt.NDArray[np.bool_]:
+    """Return whether each row (T − 1,) but the first follows the one before it in its file."""
+    files, centres = database.file_index[rows], database.centre_samples[rows]
+    result: npt.NDArray[np.bool_] = (
+        (np.diff(rows) == 1)
+        & (np.diff(files) == 0)
+        & (np.diff(centres) == database.config.hop_length)
+    )
+    return result

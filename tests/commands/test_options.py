@@ -13,6 +13,7 @@ from desc.configuration import (
     QueryConfig,
     RenderConfig,
     RunConfig,
+    SelectionConfig,
     TrainConfig,
     from_dict,
     to_dict,
@@ -26,6 +27,7 @@ CONFIGS = [
     RunConfig,
     PredictConfig,
     QueryConfig,
+    SelectionConfig,
     RenderConfig,
     DescriptorConfig,
 ]

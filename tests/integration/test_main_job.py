@@ -45,7 +45,8 @@ def test_every_model_trains_and_continues(
     for source in ("a.wav", "b.flac", "more/a.wav"):
         assert {p.name for p in (tmp_path / source).iterdir()} == set(FILES)
         audio, rate = soundfile.read(tmp_path / source / "prediction.wav", always_2d=True)
-        assert audio.shape == (20 * 1024, 2)
+        used = set(json.loads((tmp_path / source / "matches.json").read_text())["_id"])
+        assert audio.shape == (20 * 1024, 2 if "stereo.wav" in used else 1)
         assert rate == 44100
         assert np.isfinite(audio).all()
         assert np.sqrt(np.mean(audio**2)) > 1e-3
@@ -83,6 +84,31 @@ def test_matches_and_playlist_agree(results: Path) -> None:
         frame += event["n_samples"] // 1024
     shares = (results / "a.wav" / "credits.txt").read_text().splitlines()
     assert sum(float(line.split("%")[0]) for line in shares) == pytest.approx(100, abs=0.2)
+
+
+def test_selection_is_chosen_and_told(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
+    words = ["--selection", "nearest", "--neighbours", "3"]
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 1
+    assert "another request (neighbours, selection)" in capsys.readouterr().err
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words, "--overwrite") == 0
+    path, nearest = (
+        json.loads((folder / "a.wav" / "matches.json").read_text())
+        for folder in (results, tmp_path)
+    )
+    assert "_candidates" not in path
+    assert [frame[0] for frame in nearest["_candidates"]["_sample"]] == nearest["_sample"]
+    assert {len(frame) for frame in nearest["_candidates"]["_distance"]} == {3}
+    figures = [
+        json.loads((folder / "a.wav" / "prediction.json").read_text())["_meta"]["results"]
+        for folder in (results, tmp_path)
+    ]
+    assert figures[0]["repeat_share"] == 0
+    assert figures[0]["n_units"] <= figures[1]["n_units"]
+    for folder, figure in zip((path, nearest), figures, strict=True):
+        assert figure["mean_match_distance"] == pytest.approx(np.mean(folder["_distance"]))
 
 
 def test_the_same_request_is_kept(

@@ -1,0 +1,301 @@
+"""Unit selection over a whole sequence."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from desc.configuration import QueryConfig, SelectionConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import Standardizer
+from desc.errors import ConfigurationError
+from desc.query import (
+    Matches,
+    Selection,
+    Unit,
+    nearest,
+    repeat_share,
+    select_path,
+    with_unit_gains,
+)
+from desc.query.limits import LAG_FRAMES, History, Limits, feasible_limits
+from desc.query.neighbours import projected
+from desc.query.path import distances_to
+from desc.query.selection import row_places
+
+CONFIG = DescriptorConfig()
+FREE = SelectionConfig(hold_s=0.0)
+Values = npt.NDArray[np.float32]
+
+
+def make_values(rng: np.random.Generator, n: int) -> Values:
+    return np.cumsum(rng.standard_normal((n, CONFIG.n_columns)), 0).astype(np.float32)
+
+
+def make_database(*files: Values) -> DescriptorDatabase:
+    sequences = [
+        DescriptorSequence(values, CONFIG, f"file{i}.wav", f"digest{i}", len(values) * 1024)
+        for i, values in enumerate(files)
+    ]
+    return DescriptorDatabase.from_sequences(sequences, Path("/corpus"))
+
+
+def choose(
+    queries: Values,
+    database: DescriptorDatabase,
+    config: SelectionConfig = SelectionConfig(),
+    **options: object,
+) -> Selection:
+    query = options.get("query", QueryConfig())
+    matches = nearest(queries, database, None, query)  # type: ignore[arg-type]
+    return select_path(matches, queries, database, None, config, **options)  # type: ignore[arg-type]
+
+
+def cost_of(rows: tuple[int, ...], to: npt.NDArray, between: npt.NDArray, jump: float) -> float:
+    total = to[0, rows[0]]
+    ends = (3, 7)  # last rows of the files of 4 and 4 rows
+    for t in range(1, len(rows)):
+        before, row = rows[t - 1], rows[t]
+        total += to[t, row]
+        if before in ends:
+            total += between[before, row] + jump
+        elif row != before + 1:
+            total += between[before + 1, row] + jump
+    return float(total)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cityblock", "cosine"])
+@pytest.mark.parametrize("continuity", [0.0, 0.5, 2.0])
+def test_without_limits_it_is_the_cheapest_path(distance: str, continuity: float) -> None:
+    rng = np.random.default_rng(3)
+    query = QueryConfig(distance=distance)
+    for _ in range(3):
+        database = make_database(make_values(rng, 4), make_values(rng, 4))
+        queries = make_values(rng, 5)
+        points, rows = projected(queries, database, None, query)
+        to, between = cdist(points, rows, distance), cdist(rows, rows, distance)
+        jump = continuity * np.median(to.min(1))
+        cheapest = min(cost_of(path, to, between, jump) for path in product(range(8), repeat=5))
+        config = SelectionConfig(hold_s=0.0, continuity=continuity)
+        selection = choose(queries, database, config, query=query)
+        found = tuple(selection.rows.tolist())
+        assert cost_of(found, to, between, jump) == pytest.approx(cheapest, abs=1e-6)
+        assert sum(unit.cost for unit in selection.units) == pytest.approx(cheapest, abs=1e-6)
+
+
+def test_an_excerpt_of_the_corpus_comes_back_as_one_unit(rng: np.random.Generator) -> None:
+    values = make_values(rng, 400)
+    values[100:180] = values[20]  # a stretch of equal rows does not lead astray
+    database = make_database(values, make_values(rng, 300), values[50:250])
+    for first, last in ((400, 650), (250, 400), (60, 260)):
+        selection = choose(database.values[first:last], database)
+        assert len(selection.units) == 1
+        assert selection.units[0].cost == pytest.approx(0, abs=1e-6)
+    assert choose(database.values[400:650], database).units[0].first_row == 400
+
+
+def held(rows: npt.NDArray[np.int64], database: DescriptorDatabase, hold: int) -> bool:
+    """Say whether no other unit comes near a row within `hold` frames, frame by frame."""
+    places = row_places(database)[rows]
+    unit = np.cumsum(np.concatenate([[0], np.diff(places) != 1]))
+    return not any(
+        abs(places[t] - places[u]) <= 2 and unit[t] != unit[u]
+        for t in range(len(rows))
+        for u in range(max(0, t - hold), t)
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n_rows=st.integers(2, 150),
+    n_frames=st.integers(1, 150),
+    hold_s=st.sampled_from([0.0, 0.1, 0.5, 2.0]),
+    max_use=st.sampled_from([None, 1, 2, 5]),
+    width=st.integers(1, 9),
+    candidates=st.integers(1, 20),
+    selection=st.sampled_from(["path", "sample"]),
+    seed=st.integers(0, 1000),
+)
+def test_limits_always_hold(
+    *,
+    n_rows: int,
+    n_frames: int,
+    hold_s: float,
+    max_use: int | None,
+    width: int,
+    candidates: int,
+    selection: str,
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    first = random.integers(1, n_rows)
+    # Few different values, so that all paths want the same rows.
+    values = random.integers(0, 3, (n_rows, CONFIG.n_columns)).astype(np.float32)
+    database = make_database(values[:first], values[first:])
+    queries = random.integers(0, 2, (n_frames, 1)) * np.ones((1, CONFIG.n_columns))
+    config = SelectionConfig(
+        selection, hold_s=hold_s, max_use=max_use, beam_width=width, candidates=candidates
+    )
+    if max_use is not None and n_rows * max_use < n_frames:
+        with pytest.raises(ConfigurationError, match=f"{n_rows} rows .* {n_frames} frames"):
+            choose(queries, database, config)
+        return
+    limits = feasible_limits(config, n_rows, n_frames, CONFIG.frame_rate)
+    chosen = choose(queries, database, config)
+    assert len(chosen.rows) == chosen.n_frames == n_frames
+    assert held(chosen.rows, database, limits.hold)
+    if max_use is not None:
+        assert np.bincount(chosen.rows).max() <= max_use
+
+
+def test_a_row_may_be_used_up_over_a_long_time(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 300))
+    queries = np.tile(database.values[40:50], (60, 1))  # 600 frames, all wanting the same ten rows
+    chosen = choose(queries, database, SelectionConfig(max_use=2, hold_s=0.0))
+    assert (np.bincount(chosen.rows, minlength=300) == 2).all()
+    notes: list[str] = []
+    chosen = choose(queries, database, SelectionConfig(max_use=3), note=notes.append)
+    assert np.bincount(chosen.rows).max() <= 3
+    assert held(chosen.rows, database, 20)
+    assert [note for note in notes if "shortened" in note]
+    assert [note for note in notes if "further away" in note]
+
+
+def test_what_a_corpus_cannot_satisfy_is_said_before(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 30))
+    queries = make_values(rng, 100)
+    with pytest.raises(
+        ConfigurationError, match="at least 4: 30 rows used 3 times are 90, and 100"
+    ):
+        choose(queries, database, SelectionConfig(max_use=3))
+    notes: list[str] = []
+    selection = choose(queries, database, SelectionConfig(hold_s=1.0), note=notes.append)
+    assert "hold_s=1 is shortened to 0.12 s" in notes[0]
+    assert held(selection.rows, database, 5)
+    notes.clear()
+    choose(queries, database, SelectionConfig(hold_s=0.1), note=notes.append)
+    assert not any("shortened" in note for note in notes)
+
+
+def test_excluded_content_is_not_played(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 100), make_values(rng, 80))
+    queries = database.values[:60]
+    matches = nearest(queries, database, None, QueryConfig(), exclude_digest="digest0")
+    selection = select_path(matches, queries, database, exclude_digest="digest0")
+    assert selection.rows.min() >= 100
+
+
+def test_the_path_beats_the_nearest_rows_where_it_should(rng: np.random.Generator) -> None:
+    database = make_database(*(make_values(rng, 500) for _ in range(3)))
+    queries = make_values(rng, 200)
+    selection = choose(queries, database)
+    rows = nearest(queries, database).rows[:, 0]
+    assert repeat_share(selection, database) == 0
+    assert len(selection.units) < 100
+    least = distances_to(rows, queries, database)
+    own = distances_to(selection.rows, queries, database)
+    assert (own >= least - 1e-9).all()
+    np.testing.assert_allclose(least, nearest(queries, database).distances[:, 0])
+    longer = choose(queries, database, SelectionConfig(continuity=4.0))
+    assert len(longer.units) < len(selection.units)
+
+
+def test_sample_follows_its_seed(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 500))
+    queries = make_values(rng, 80)
+    path = choose(queries, database)
+    config = SelectionConfig("sample")
+    drawn = choose(queries, database, config, seed=1)
+    assert drawn == choose(queries, database, config, seed=1)
+    assert drawn != choose(queries, database, config, seed=2)
+    assert drawn.rows.tolist() != path.rows.tolist()
+    assert choose(queries, database, SelectionConfig("sample", unit_temperature=0.0)) == path
+
+
+def test_repeats_are_counted_across_units() -> None:
+    database = make_database(np.zeros((50, CONFIG.n_columns), np.float32))
+    units = (Unit(10, 4, 0), Unit(30, 2, 4), Unit(12, 3, 6), Unit(40, 1, 9))
+    # Of the third unit all three frames are within two rows of 10 … 13.
+    assert repeat_share(Selection(units), database) == pytest.approx(3 / 10)
+    assert repeat_share(Selection(units), database, within_s=0.02) == 0
+
+
+def test_nothing_to_select(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 50))
+    empty = Matches(np.zeros((0, 1), np.int64), np.zeros((0, 1)))
+    queries = np.zeros((0, CONFIG.n_columns), np.float32)
+    assert select_path(empty, queries, database) == Selection(())
+    with pytest.raises(ConfigurationError, match="0 frames of matches must be as many as the 2"):
+        select_path(empty, make_values(rng, 2), database)
+    assert repeat_share(Selection(()), database) == 0
+
+
+def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 60))
+    selection = Selection((Unit(10, 4, 0), Unit(30, 3, 4), Unit(40, 2, 7)))
+    queries = database.values[selection.rows].copy()
+    same = with_unit_gains(selection, queries, database, limit_db=6.0)
+    assert same == selection
+    queries[:4, 0] += 3 * np.sqrt(128)  # every mel band 3 dB louder
+    queries[4:7, 0] -= 20 * np.sqrt(128)
+    gains = [u.gain_db for u in with_unit_gains(selection, queries, database, limit_db=6.0).units]
+    assert gains == pytest.approx([3, -6, 0])
+    assert with_unit_gains(selection, queries, database, limit_db=0.0) == selection
+
+
+def test_levels_are_relative_in_the_space_of_the_corpus(rng: np.random.Generator) -> None:
+    database = make_database(make_values(rng, 60))
+    own = Standardizer.fit([database.values], CONFIG)
+    model = Standardizer(own.mean + 100, own.scale * 3, CONFIG)
+    selection = Selection((Unit(10, 4, 0),))
+    queries = (database.values[10:14] - own.mean) * 3 + model.mean
+    query = QueryConfig(match_space="corpus")
+    relative = with_unit_gains(selection, queries, database, model, limit_db=6.0, query=query)
+    assert relative.units[0].gain_db == 0
+    absolute = with_unit_gains(selection, queries, database, model, limit_db=6.0)
+    assert absolute.units[0].gain_db == 6
+
+
+def places(*numbers: int) -> npt.NDArray[np.int32]:
+    return np.array(numbers, np.int32)
+
+
+def test_only_the_own_unit_may_be_near() -> None:
+    alone = np.zeros(1, np.intp)
+    for before, barred in ((12, True), (8, False), (7, False), (13, False)):
+        history = History(Limits(5, None), 100)
+        history.start(places(before), np.array([before]))
+        history.follow(alone, places(9), np.array([9]))
+        # 10 is within two rows of 12, which another unit played; 8 and 9 are its own.
+        assert history.bars_going_on(places(10), np.array([10])) == [barred]
+        assert history.bars_jumps(places(11, 12, 30), np.array([11, 12, 30])).tolist() == [
+            [True, before > 9, False]
+        ]
+
+
+def test_what_is_settled_counts_once() -> None:
+    history = History(Limits(0, 2), 100)
+    alone = np.zeros(1, np.intp)
+    history.start(places(0), np.array([0]))
+    for row in range(1, LAG_FRAMES):
+        assert history.settle() is None
+        history.follow(alone, places(row), np.array([row]))
+    assert history.settle() == [True]
+    history.forget()
+    assert history.bars_jumps(places(0), np.array([0])).tolist() == [[False]]
+    history.follow(alone, places(0), np.array([0]))
+    assert history.bars_jumps(places(0), np.array([0])).tolist() == [[True]]
+
+
+def test_the_end_of_a_file_is_not_near_the_next() -> None:
+    database = make_database(*(np.zeros((n, CONFIG.n_columns), np.float32) for n in (3, 2)))
+    assert row_places(database).tolist() == [0, 1, 2, 5, 6]
