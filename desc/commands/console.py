@@ -34,6 +34,7 @@ class Console:
         self._bars = sys.stderr.isatty() and not quiet
         self._bar: Any = None
         self._stage = ""
+        self._announced: set[tuple[str, int]] = set()
 
     def result(self, line: str) -> None:
         """Print a line that belongs to the result."""
@@ -71,8 +72,8 @@ class Console:
             self._close()
 
     def _plain(self, stage: str, total: int) -> None:
-        if stage != self._stage:
-            self._stage = stage
+        if (stage, total) not in self._announced:
+            self._announced.add((stage, total))
             label, unit = STAGES.get(stage, (stage, "steps"))
             print(f"{label}: {total} {unit}", file=sys.stderr, flush=True)
 

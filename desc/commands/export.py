@@ -8,8 +8,7 @@ from desc.commands.console import Console
 from desc.commands.folders import open_folder
 from desc.commands.options import add_corpus_options, add_options, from_options
 from desc.descriptors.config import DescriptorConfig
-
-FORMATS = ("npz", "json", "csv", "parquet")
+from desc.exchange import FORMATS, export_corpus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, and print how many files were written."""
     config = from_options(DescriptorConfig, args)
-    from desc.exchange import export_corpus
     from desc.storage import DescriptorStore
 
     with Console(args.quiet) as console:

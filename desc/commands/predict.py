@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
@@ -60,6 +61,12 @@ def run(args: argparse.Namespace) -> int:
     given = given_options(PredictConfig, args)
     if "duration_s" in given and "prediction_length" in given:
         raise ConfigurationError("give prediction_length or duration_s, not both")
+    output_dir = Path(args.output_dir).resolve()
+    if output_dir.is_relative_to(Path(args.audio_db_dir).resolve()):
+        raise ConfigurationError(
+            f"output_dir={args.output_dir!r} must lie outside audio_db_dir={args.audio_db_dir!r}: "
+            "results would become sounds to choose from"
+        )
     query = from_options(QueryConfig, args)
     selection = from_options(SelectionConfig, args)
     rendering = from_options(RenderConfig, args)

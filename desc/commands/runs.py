@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc runs`."""
     parser.add_argument("--upload", metavar="ID", help="send an offline run to W&B")
     parser.add_argument(
-        "--timeout_s", type=float, default=300.0, metavar="X",
-        help="give up an upload after so long [seconds, default 300]",
+        "--timeout_s", type=float, default=600.0, metavar="X",
+        help="give up an upload after so long [seconds, default 600]",
     )  # fmt: skip
     add_options(parser, RunConfig)
 

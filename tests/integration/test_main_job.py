@@ -282,6 +282,9 @@ def test_wrong_weights_are_usage(
     words = ("--duration_s", "3")
     assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 2
     assert "not both" in capsys.readouterr().err
+    assert workplace.predict(run_ids["LSTM"], workplace.sounds / "out") == 2
+    assert "must lie outside audio_db_dir" in capsys.readouterr().err
+    assert not (workplace.sounds / "out").exists()
     assert not list(tmp_path.iterdir())
 
 
