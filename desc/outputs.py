@@ -168,6 +168,7 @@ def match_figures(
         "n_frames": len(rows),
         "mean_match_distance": float(np.mean(chosen.distances[:, 0])),
         "distinct_rows": len(np.unique(rows)),
+        "corpus_coverage": len(np.unique(rows)) / len(database),
         "files_used": len(np.unique(database.file_index[rows])),
         "n_units": n_units,
         "mean_unit_frames": len(rows) / n_units,

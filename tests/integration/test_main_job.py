@@ -60,7 +60,11 @@ def test_a_prediction_says_all_that_made_it(results: Path, run_ids: dict[str, st
     assert meta["request"]["recording"] == "a.wav"
     for name in ("prediction_length", "temperature", "crossfade_ms", "distance", "corpus_digest"):
         assert name in meta["request"]
-    assert meta["results"]["n_frames"] == 20
+    figures = meta["results"]
+    assert figures["n_frames"] == 20
+    # Three recordings of 6 s, of 259 frames each at any rate.
+    assert figures["corpus_coverage"] == pytest.approx(figures["distinct_rows"] / (3 * 259))
+    assert figures["n_units"] * figures["mean_unit_frames"] == pytest.approx(20)
     assert "torch" in meta["versions"]
     columns = [prediction[f"mfcc{i}"] for i in range(39)]
     assert np.isfinite(columns).all()
