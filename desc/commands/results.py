@@ -30,5 +30,6 @@ def _figures(outcome: Outcome) -> str:
         f"{figures['files_used']:.0f} files, mean unit {figures['mean_unit_frames']:.1f} frames, "
         f"mean distance {figures['mean_match_distance']:.2f}, "
         f"{figures['distinct_rows']:.0f} distinct rows = {100 * figures['corpus_coverage']:.2g} % "
-        f"of the corpus, repeats {100 * figures['repeat_share']:.0f} %, peak {figures['peak']:.2f}{turned})"
+        f"of the corpus, repeats {100 * figures['repeat_share']:.0f} %, "
+        f"peak {figures['peak']:.2f}{turned})"
     )
