@@ -335,7 +335,10 @@ class RenderConfig:
     """How a playlist becomes sound."""
 
     crossfade_ms: float = option(
-        10.0, "length of the equal-power fade at a jump", unit="ms", aliases=("crossfade",)
+        10.0,
+        "length of the fade at a jump, adapted to the two sounds' correlation",
+        unit="ms",
+        aliases=("crossfade",),
     )
     align_ms: float = option(
         5.0, "shift at the most by which a jump is made to fit; 0: none", unit="ms"
