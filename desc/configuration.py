@@ -247,16 +247,25 @@ class PredictConfig:
         choices=SAMPLINGS,
     )
     replay_block: int = option(20, "mean length of a block of replayed surprises", unit="frames")
+    n_samples: int = option(
+        1, "continuations of each recording; several go to 1/, 2/ … below its folder"
+    )
     seed: int = option(0, "seed of the random generator")
 
     def __post_init__(self) -> None:
         check_integer("prediction_length", self.prediction_length, 1)
+        check_integer("n_samples", self.n_samples, 1)
         if self.duration_s is not None:
             check_number("duration_s", self.duration_s, above=0.0)
         check_number("temperature", self.temperature, 0.0, 10.0)
         check_choice("sampling", self.sampling, SAMPLINGS)
         check_integer("replay_block", self.replay_block, 1)
         check_integer("seed", self.seed, 0)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether nothing is drawn, so that every continuation of a recording is the same."""
+        return self.sampling == "mean" or self.temperature == 0
 
     def n_steps(self, frame_rate: float) -> int:
         """Return the number of frames to predict at `frame_rate` frames per second."""

@@ -54,6 +54,8 @@ class Prediction:
     sampling : str
     replay_block : int
         The settings of the draw.
+    sample : int
+        Which draw it is by these settings, counted from 1.
     checkpoint_digest : str
         32 hex digits that differ wherever the model's parameters do.
     """
@@ -69,6 +71,7 @@ class Prediction:
     temperature: float
     sampling: str
     replay_block: int
+    sample: int
     checkpoint_digest: str
 
     def __post_init__(self) -> None:
@@ -186,6 +189,7 @@ class Predictor:
         *,
         sampling: str = "plain",
         replay_block: int = 20,
+        sample: int = 1,
         progress: Progress | None = None,
     ) -> Prediction:
         """Continue one recording; see `predict_many`."""
@@ -196,6 +200,7 @@ class Predictor:
             seed,
             sampling=sampling,
             replay_block=replay_block,
+            sample=sample,
             progress=progress,
         )
         return prediction
@@ -209,6 +214,7 @@ class Predictor:
         *,
         sampling: str = "plain",
         replay_block: int = 20,
+        sample: int = 1,
         progress: Progress | None = None,
     ) -> list[Prediction]:
         """Continue recordings, each from its last complete frame on.
@@ -232,6 +238,8 @@ class Predictor:
             plain, replay or mean.
         replay_block : int
             Mean length of a block of replayed innovations, in frames.
+        sample : int
+            Which of the draws of this seed, from 1 on; each is another continuation.
         progress : callable, optional
             Called as progress("predict", frames done, frames in all), recordings added up.
 
@@ -250,6 +258,7 @@ class Predictor:
         check_integer("seed", seed, 0)
         check_choice("sampling", sampling, SAMPLINGS)
         check_integer("replay_block", replay_block, 1)
+        check_integer("sample", sample, 1)
         for sequence in sequences:
             self.check(sequence)
         predictions = []
@@ -260,7 +269,7 @@ class Predictor:
                     context,
                     torch.ones(context.shape[:2], dtype=torch.bool),
                     steps,
-                    generators=[recording_generator(seed, sequence.digest)],
+                    generators=[recording_generator(sample_seed(seed, sample), sequence.digest)],
                     temperature=temperature,
                     sampling=sampling,
                     replay_block=replay_block,
@@ -278,6 +287,7 @@ class Predictor:
                 temperature=temperature,
                 sampling=sampling,
                 replay_block=replay_block,
+                sample=sample,
                 checkpoint_digest=self.checkpoint_digest,
             )
             predictions.append(prediction)
@@ -301,6 +311,14 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def sample_seed(seed: int, sample: int) -> int:
+    """Return the seed of one of several draws, from 1 on; the first one's is `seed` itself."""
+    if sample == 1:
+        return seed
+    key = hashlib.blake2b(f"{seed}:{sample}".encode(), digest_size=8).digest()
+    return int.from_bytes(key, "big") >> 1
 
 
 def recording_generator(seed: int, digest: str) -> torch.Generator:

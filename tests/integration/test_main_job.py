@@ -155,6 +155,36 @@ def test_one_seed_gives_one_result(
         assert (tmp_path / "b.flac" / name).read_bytes() == (results / "b.flac" / name).read_bytes()
 
 
+def test_several_samples_of_a_recording(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    def predict(*options: str) -> int:
+        recording = ["--prediction_db_dir", str(workplace.recordings / "a.wav")]
+        return workplace.predict(run_ids["LSTM"], tmp_path, *recording, *options)
+
+    assert predict("--n_samples", "2") == 0
+    folder = tmp_path / "a.wav"
+    assert {p.name for p in folder.iterdir()} == {"1", "2"}
+    assert {p.name for p in (folder / "2").iterdir()} == set(FILES)
+    first, second = (json.loads((folder / n / "prediction.json").read_text()) for n in "12")
+    assert first["mfcc0"] != second["mfcc0"]
+    assert second["_meta"]["request"]["sample"] == 2
+    alone = results / "a.wav"
+    for name in FILES:  # by the same digests and settings: the first sample is the only one of 1
+        assert (folder / "1" / name).read_bytes() == (alone / name).read_bytes()
+    capsys.readouterr()
+    assert predict("--n_samples", "3") == 0, "more samples leave those that are there"
+    assert capsys.readouterr().out.count("kept") == 2
+    assert predict() == 0, "a result without a number lies beside"
+    assert (folder / "prediction.wav").read_bytes() == (alone / "prediction.wav").read_bytes()
+    assert predict("--n_samples", "2", "--seed", "9") == 1
+    message = capsys.readouterr().err
+    assert message.count("another request (seed)") == 2
+    assert "1 of 1 recordings could not be continued" in message
+    assert predict("--n_samples", "2", "--sampling", "mean") == 2
+    assert "n_samples=2 must be 1 where nothing is drawn" in capsys.readouterr().err
+
+
 def test_a_playlist_renders_again(
     results: Path, workplace: Workplace, tmp_path: Path, capsys: Captured
 ) -> None:
@@ -323,11 +353,13 @@ def test_the_scripts_are_the_commands(
     done = call(
         "predict_function.py", "--run_id", run_ids["LSTM"], "--quiet",
         "--prediction_db_dir", str(workplace.recordings / "a.wav"), "--jobs", "1",
-        "--audio_db_dir", str(workplace.sounds), "--prediction_length", "5", *workplace.common(),
+        "--audio_db_dir", str(workplace.sounds), "--prediction_length", "5", "--n_samples", "2",
+        *workplace.common(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert (tmp_path / "predictions" / "a.wav" / "prediction.wav").exists()
+    for sample in "12":
+        assert (tmp_path / "predictions" / "a.wav" / sample / "prediction.wav").exists()
     refused = call("train_function.py", "--audio_db_dir", str(tmp_path), "--window_size", "0")
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
