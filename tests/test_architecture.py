@@ -24,6 +24,7 @@ LAYERS = (
     "models",
     "runs",
     "prediction",
+    "scoring",
     "query",
     "concatenation",
     "training",

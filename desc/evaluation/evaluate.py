@@ -13,22 +13,22 @@ import numpy.typing as npt
 from desc.configuration import Note, Progress, to_dict
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError
-from desc.evaluation.baselines import N_BASELINES, VAR_NOISE, VAR_REPLAY, Continuations, baselines
+from desc.evaluation.baselines import N_BASELINES, VAR_NOISE, VAR_REPLAY, baselines
 from desc.evaluation.candidates import (
     Candidate,
-    continuations,
     model_nll,
     model_skill,
     var_nll,
     var_skill,
 )
-from desc.evaluation.excerpts import LONG_FACTOR, Excerpts, Protocol, cut_excerpts
-from desc.evaluation.scoring import Figures, Scorer
 from desc.evaluation.settings import EvaluateConfig
-from desc.evaluation.yardstick import Yardstick
 from desc.models.var import INNOVATION_BLOCK
 from desc.prediction import differences
 from desc.runs.record import now, versions
+from desc.scoring.continuations import Continuations, continue_excerpts
+from desc.scoring.excerpts import LONG_FACTOR, Excerpts, Protocol, cut_excerpts
+from desc.scoring.scorer import Figures, Scorer
+from desc.scoring.yardstick import Yardstick
 
 Array = npt.NDArray[np.float64]
 
@@ -233,10 +233,18 @@ def _run_row(
     point = config.sampling == "mean" or config.temperature == 0
     each, example = [], None
     for seed in range(config.seed, config.seed + config.seeds):
-        drawn = continuations(
-            run, scorer.excerpts, scorer.yardstick, config, seed=seed, progress=progress
+        drawn = scorer.yardstick.standardise(
+            continue_excerpts(
+                run.model,
+                scorer.excerpts,
+                n_samples=1 if point else config.n_samples,
+                seed=seed,
+                sampling=config.sampling,
+                temperature=config.temperature,
+                replay_block=config.replay_block,
+                progress=progress,
+            )
         )
-        drawn = drawn[:1] if point else drawn
         example = drawn[0] if example is None else example
         forecast = "point" if point else "samples"
         each.append(scorer.score(Continuations(run.name, "run", drawn, forecast)))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from desc.evaluation.evaluate import Evaluation, Row, Table
-from desc.evaluation.scoring import HORIZONS
+from desc.scoring.scorer import HORIZONS
 
 NAME_WIDTH = 37  # an id and the longest model
 COLUMN_WIDTH = 8

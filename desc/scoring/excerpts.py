@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
-from desc.evaluation.yardstick import Yardstick
+from desc.scoring.yardstick import Yardstick
 
 Array = npt.NDArray[np.float64]
 
