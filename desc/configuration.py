@@ -115,6 +115,9 @@ HEADS = ("mixture", "gaussian", "student_t", "mse")
 SAMPLINGS = ("plain", "replay", "mean")
 SELECTIONS = ("path", "sample", "nearest")
 MAX_HOLD_S = 60.0
+MONITORS = (
+    "val_loss", "val_fd", "val_acf", "val_modspec_db", "val_crps_43", "val_track_distance",
+)  # fmt: skip
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
@@ -174,8 +177,20 @@ class TrainConfig:
         None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
     )
     save_interval: int = option(1, "validate and save every so many epochs", unit="epochs")
-    early_stopping: bool = option(True, "stop when the validation loss no longer falls")
-    patience: int = option(8, "validations without improvement before stopping")
+    early_stopping: bool = option(True, "stop when what is monitored no longer falls")
+    patience: int = option(8, "times it was measured without improvement before stopping")
+    monitor: str = option(
+        "val_loss",
+        "figure by which training stops early and the best model is chosen, lower is better; all "
+        "but val_loss are measured every realism_every_epochs",
+        choices=MONITORS,
+    )
+    realism_every_epochs: int = option(
+        10,
+        "tell every so many epochs, and at the end, how real continuations of the validation "
+        "recordings are; 0: never",
+        unit="epochs",
+    )
     remove_outliers: bool = option(
         True, "leave windows of silence and of frozen or far-out frames out of training"
     )
@@ -197,6 +212,11 @@ class TrainConfig:
         check_number("learning_rate", self.learning_rate, above=0.0)
         for name in ("batch_size", "epochs", "save_interval", "patience"):
             check_integer(name, getattr(self, name), 1)
+        check_choice("monitor", self.monitor, MONITORS)
+        check_integer("realism_every_epochs", self.realism_every_epochs, 0)
+        measured = self.monitor == "val_loss" or self.realism_every_epochs > 0
+        rule = f"be at least 1 where monitor is {self.monitor}"
+        check(measured, "realism_every_epochs", self.realism_every_epochs, rule)
         if self.max_time_s is not None:
             check_number("max_time_s", self.max_time_s, above=0.0)
         check_number("weight_decay", self.weight_decay, 0.0)

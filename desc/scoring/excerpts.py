@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,11 @@ class Excerpts:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def chosen(self, keep: npt.NDArray[np.bool_]) -> Excerpts:
+        """Return the excerpts for which `keep` (E,) holds."""
+        names = ("tracks", "positions", "raw_contexts", "contexts", "preceding", "targets")
+        return replace(self, **{name: getattr(self, name)[keep] for name in names})
 
 
 def positions(n_frames: int, protocol: Protocol) -> npt.NDArray[np.int64]:

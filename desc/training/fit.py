@@ -132,13 +132,16 @@ def _run(
     training = job.record.train_config
     began = clock()
     limit_s = training.max_time_s
-    ending = Ending(clock, None if limit_s is None else began + limit_s - job.spent_s)
+    deadline = None if limit_s is None else began + limit_s - job.spent_s
+    ending = Ending(clock, deadline, job.schedule.realism_s)
     checkpoints = Checkpoints(
         job.log.folder / CHECKPOINTS,
         job.data.validation,
         save_interval=training.save_interval,
         patience=training.patience if training.early_stopping else None,
         ending=ending,
+        monitor=training.monitor,
+        realism=job.realism,
         hooks=[c for c in callbacks if not isinstance(c, pl.Callback)],
     )
     module = DescriptorTraining(job.network, job.schedule, training.weight_decay, job.state)
@@ -157,7 +160,7 @@ def _run(
     at_end = module.state.step == job.schedule.total_steps
     reason = FINISHED if at_end else ending.reason or FINISHED
     record = _record(job, module, checkpoints, reason, clock() - began)
-    line = ending_line(record.run_id, reason, module.state.step, job.schedule.total_steps)
+    line = ending_line(record, module.state.step, job.schedule.total_steps)
     if line is not None:
         tell(line)
     if "val_loss" in record.metrics:
@@ -199,15 +202,22 @@ def _record(
 ) -> RunRecord:
     """Return the record with what came out; `reason` is why the run ended."""
     state, record = module.state, job.record
-    losses = [(loss, step) for step, loss in checkpoints.losses.items()]
-    best_loss, best_step = min([(state.best_loss, state.best_step), *losses])
-    metrics = record.metrics | {
+    measured = [(state.best_score, state.best_step, state.best_figures)]
+    measured += [
+        (values[checkpoints.monitor], step, values)
+        for step, values in checkpoints.figures.items()
+        if math.isfinite(values.get(checkpoints.monitor, math.inf))
+    ]
+    best_score, best_step, best = min(measured, key=lambda one: one[:2])
+    metrics = {name: v for name, v in record.metrics.items() if not name.startswith("val_")} | {
         "steps": float(state.step),
         "epochs": float(state.epoch),
         "fit_s": record.metrics.get("fit_s", 0.0) + fit_s,
     }
-    if math.isfinite(best_loss):
-        metrics |= figures("val", best_loss, record.model_config.head)
+    if job.realism is not None:
+        metrics["realism_s"] = record.metrics.get("realism_s", 0.0) + checkpoints.realism_s
+    if math.isfinite(best_score):
+        metrics |= best | figures("val", best["val_loss"], record.model_config.head)
         metrics["best_step"] = float(best_step)
     status = {FINISHED: "finished", EARLY: "finished", FAILED: FAILED}.get(reason, "stopped")
     schedule = record.schedule | {"ended": reason}

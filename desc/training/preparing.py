@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from desc.configuration import ModelConfig, Note, RunConfig, TrainConfig
 from desc.corpus import Corpus
+from desc.errors import CorpusError
 from desc.models import create_model, unused_options
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.runs import RunLog, RunRecord
+from desc.scoring.yardstick import Yardstick
 from desc.training.baseline import fit_baseline
 from desc.training.callbacks import BEST, PLANNED_BEST
 from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import Clock
+from desc.training.realism import Realism
 from desc.training.resuming import Checkpoint, check_recordings
-from desc.training.schedule import Schedule, plan_schedule
+from desc.training.schedule import Interlude, Schedule, plan_schedule
 from desc.training.split import Split, split_recordings
 from desc.training.state import TrainingState
 from desc.training.trainer import measure_speed
-from desc.training.wording import plan_line, resumption_line
+from desc.training.wording import plan_line, realism_line, resumption_line
+
+Array = npt.NDArray[np.float64]
 
 CHECKPOINTS = "checkpoints"
+REALISM = "realism"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +60,8 @@ class Job:
     schedule : Schedule
     state : TrainingState
         Where to begin.
+    realism : Realism, optional
+        What is asked of the model between steps.
     spent_s : float
         Seconds of `max_time_s` that are used up already.
     checkpoint : Path, optional
@@ -64,6 +74,7 @@ class Job:
     data: RecordingsDataModule
     schedule: Schedule
     state: TrainingState
+    realism: Realism | None = None
     spent_s: float = 0.0
     checkpoint: Path | None = None
 
@@ -92,8 +103,11 @@ def new_job(
     network = _new_network(model, split, training.seed)
     data = _data(split, network, training, tell)
     baseline = fit_baseline(split.training, split.validation, network)
+    realism = _realism(split, network, baseline.arrays, training, tell)
     began = clock()
-    schedule = _schedule(network, data, training, Path(run.experiment_dir), clock)
+    schedule = _schedule(
+        network, data, training, Path(run.experiment_dir), clock=clock, realism=realism
+    )
     spent_s = clock() - began
     record = RunRecord(
         run_id="",
@@ -114,7 +128,9 @@ def new_job(
     record.save()
     record.save_arrays(baseline.arrays)
     tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.epochs))))
-    return Job(record, log, network, data, schedule, TrainingState(), spent_s)
+    if realism is not None:
+        tell(realism_line(realism, schedule.realism_s))
+    return Job(record, log, network, data, schedule, TrainingState(), realism, spent_s)
 
 
 def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell: Note) -> Job:
@@ -137,6 +153,7 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
     else:
         network, state = checkpoint.model, checkpoint.state
     data = _data(split, network, training, tell)
+    realism = _realism(split, network, record.load_arrays(), training, tell)
     log = RunLog.start(
         record.settings,
         run,
@@ -152,7 +169,7 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
         os.replace(planned_best, planned_best.with_name(BEST))
     tell(resumption_line(record, schedule, state.step))
     path = None if checkpoint is None else log.folder / CHECKPOINTS / checkpoint.path.name
-    return Job(record, log, network, data, schedule, state, checkpoint=path)
+    return Job(record, log, network, data, schedule, state, realism, checkpoint=path)
 
 
 def _split(recordings: Recordings, training: TrainConfig, tell: Note) -> Split:
@@ -186,24 +203,50 @@ def _data(
     )
 
 
+def _realism(
+    split: Split,
+    network: DescriptorModel,
+    arrays: Mapping[str, Array],
+    training: TrainConfig,
+    tell: Note,
+) -> Realism | None:
+    """Return what tells how real continuations are, if that is asked for and possible."""
+    if training.realism_every_epochs == 0:
+        return None
+    yardstick = Yardstick.from_arrays(arrays, network.statistics)
+    every_epochs = training.realism_every_epochs
+    try:
+        return Realism.of(split.validation, yardstick, training.seed, every_epochs)
+    except CorpusError as error:
+        if training.monitor != "val_loss":
+            raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
+        tell(f"how real continuations are is not measured: {error}")
+        return None
+
+
 def _schedule(
     network: DescriptorModel,
     data: RecordingsDataModule,
     training: TrainConfig,
     folder: Path,
+    *,
     clock: Clock,
+    realism: Realism | None,
 ) -> Schedule:
     """Measure the speed, and fix the length of the run by it."""
     began = clock()
-    speed = measure_speed(network, data, training, folder, clock)
+    between = {} if realism is None else {REALISM: realism.measure}
+    speed, taken = measure_speed(network, data, training, folder, clock=clock, interludes=between)
+    interludes = tuple(Interlude(training.realism_every_epochs, s) for s in taken.values())
     left_s = None if training.max_time_s is None else training.max_time_s - (clock() - began)
-    return plan_schedule(
+    schedule = plan_schedule(
         data.steps_per_epoch(training.epochs),
         training.learning_rate,
         training.save_interval,
-        speed,
+        replace(speed, interludes=interludes),
         left_s,
     )
+    return replace(schedule, realism_s=taken.get(REALISM, 0.0))
 
 
 def _name_unused(
