@@ -191,6 +191,11 @@ class TrainConfig:
         "recordings are; 0: never",
         unit="epochs",
     )
+    sample_every_epochs: int = option(
+        10,
+        "with sample_audio_db_dir: write an audio sample every so many epochs, and at the end",
+        unit="epochs",
+    )
     remove_outliers: bool = option(
         True, "leave windows of silence and of frozen or far-out frames out of training"
     )
@@ -210,7 +215,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("batch_size", "epochs", "save_interval", "patience"):
+        for name in ("batch_size", "epochs", "save_interval", "patience", "sample_every_epochs"):
             check_integer(name, getattr(self, name), 1)
         check_choice("monitor", self.monitor, MONITORS)
         check_integer("realism_every_epochs", self.realism_every_epochs, 0)

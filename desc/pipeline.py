@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from desc import outputs
-from desc.concatenation import Playlist, render
+from desc.answering import Answer, Answerer
+from desc.concatenation import render
 from desc.configuration import (
     Note,
     PredictConfig,
@@ -24,19 +25,12 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.files import replacing
+from desc.models.base import DescriptorModel
 from desc.prediction import Prediction, Predictor, progress_of_all, sample_seed
-from desc.query import (
-    Matches,
-    Selection,
-    distances_to,
-    matching_space,
-    nearest,
-    select_nearest,
-    select_path,
-    with_unit_gains,
-)
+from desc.query import matching_space
 from desc.runs import versions
 from desc.storage import DescriptorStore
+from desc.training.samples import SampleRenderer
 
 
 @dataclass(frozen=True)
@@ -221,47 +215,17 @@ RenderConfig
             progress=progress,
         )
 
-    def match(
-        self, prediction: Prediction, note: Note | None = None
-    ) -> tuple[Matches, Selection, Playlist]:
-        """Answer predicted descriptors with the database: rows, units and their playlist.
-
-        The rows are the nearest ones, whichever of them the selection plays.
-        """
-        given = prediction.values, self.database, self.predictor.standardizer
-        by_path = self.selection.selection != "nearest"
-        n_neighbours = max(self.query.neighbours, self.selection.candidates if by_path else 1)
-        matches = nearest(
-            *given,
-            replace(self.query, neighbours=n_neighbours),
-            exclude_digest=prediction.digest,
-            note=note,
+    def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:
+        """Answer predicted descriptors with the database: rows, units and their playlist."""
+        answerer = Answerer(
+            self.database,
+            self.predictor.standardizer,
+            query=self.query,
+            selection=self.selection,
+            rendering=self.rendering,
         )
-        if by_path:
-            selection = select_path(
-                matches,
-                *given,
-                self.selection,
-                query=self.query,
-                exclude_digest=prediction.digest,
-                seed=sample_seed(prediction.seed, prediction.sample),
-                note=note,
-            )
-        else:
-            selection = select_nearest(matches, self.database)
-        selection = with_unit_gains(
-            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
-        )
-        kept = slice(self.query.neighbours)
-        matches = Matches(matches.rows[:, kept], matches.distances[:, kept])
-        return matches, selection, Playlist.from_selection(selection, self.database, self.rendering)
-
-    def _chosen(self, prediction: Prediction, selection: Selection) -> Matches:
-        """Return the row that each frame plays and its distance, (T, 1)."""
-        rows = selection.rows
-        given = self.database, self.predictor.standardizer, self.query
-        distances = distances_to(rows, prediction.values, *given)
-        return Matches(rows[:, None], distances[:, None])
+        seed = sample_seed(prediction.seed, prediction.sample)
+        return answerer.answer(prediction.values, digest=prediction.digest, seed=seed, note=note)
 
     def _finish(
         self,
@@ -273,9 +237,8 @@ RenderConfig
         progress: Progress | None,
         note: Note | None,
     ) -> dict[str, float]:
-        matches, selection, playlist = self.match(prediction, note)
-        chosen = self._chosen(prediction, selection)
-        playlist = playlist.after_recording(
+        answer = self.answer(prediction, note)
+        playlist = answer.playlist.after_recording(
             sequence.source,
             sequence.digest,
             recordings.root,
@@ -294,15 +257,49 @@ RenderConfig
                 note=note,
             )
             outputs.clear_marker(folder)
-            outputs.write_matches(folder, chosen, matches, self.database)
+            outputs.write_matches(folder, answer.chosen, answer.matches, self.database)
             outputs.write_credits(folder, playlist)
             playlist.save(folder / outputs.PLAYLIST)
-        figures = outputs.match_figures(chosen, selection, self.database)
+        figures = outputs.match_figures(answer.chosen, answer.selection, self.database)
         figures |= outputs.sound_figures(rendered)
         request = self.request(sequence, prediction.sample)
         meta = {"request": request, "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
         return figures
+
+
+def audio_sampler(
+    database: DescriptorDatabase,
+    store: DescriptorStore,
+    *,
+    duration_s: float = 5.0,
+    seed: int = 0,
+) -> SampleRenderer:
+    """Return what lets `desc.train` write audio samples with the sounds of a database.
+
+    Parameters
+    ----------
+    database : DescriptorDatabase
+        The sounds to answer with, extracted with the configuration of the training recordings.
+    store : DescriptorStore
+        The cache, for sources that need decoding.
+    duration_s : float
+        Length of a sample, seconds.
+    seed : int
+        Of the draw, the same for every sample of a run.
+    """
+    settings = PredictConfig(duration_s=duration_s, seed=seed)
+
+    def write(model: DescriptorModel, recording: DescriptorSequence, path: Path) -> None:
+        predictor = Predictor.from_model(model)
+        n_steps = settings.n_steps(predictor.config.frame_rate)
+        prediction = predictor.predict(recording, n_steps, seed=settings.seed)
+        answerer = Answerer(database, predictor.standardizer)
+        answer = answerer.answer(prediction.values, digest=prediction.digest, seed=settings.seed)
+        with replacing(path) as temporary:
+            answerer.render(answer, temporary, store)
+
+    return write
 
 
 def _failure(sequence: DescriptorSequence, error: DescError) -> Failure:

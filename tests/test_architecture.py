@@ -27,6 +27,7 @@ LAYERS = (
     "scoring",
     "query",
     "concatenation",
+    "answering",
     "training",
     "outputs",
     "pipeline",

@@ -28,6 +28,7 @@ from desc.training.ending import EARLY, INTERRUPTED, Clock, Ending
 from desc.training.lightning_module import DescriptorTraining
 from desc.training.preparing import CHECKPOINTS, Job, Recordings, new_job, resumed_job
 from desc.training.resuming import own_settings
+from desc.training.samples import AudioSamples, SampleRenderer
 from desc.training.state import preserved_randomness
 from desc.training.trainer import RunLogger, build_trainer, quiet_lightning, run_trainer
 from desc.training.wording import ending_line, verdict
@@ -47,6 +48,7 @@ def train(
     progress: Progress | None = None,
     note: Note | None = None,
     callbacks: Sequence[pl.Callback | TrainingHook] = (),
+    render_sample: SampleRenderer | None = None,
     clock: Clock = time.monotonic,
 ) -> RunRecord:
     """Train a model on recordings, and keep it as a run.
@@ -74,6 +76,10 @@ def train(
     callbacks : sequence, optional
         Lightning callbacks, and hooks called as hook(model, epoch, step) after each validation
         at the end of an epoch. Random numbers hooks draw do not change the training.
+    render_sample : callable, optional
+        Called as render_sample(model, recording, path) every `sample_every_epochs` and at the
+        end, to write a continuation into the run's folder: see `desc.audio_sampler`. It is tried
+        once before the run begins.
     clock : callable, optional
         Returns seconds; tells when `max_time_s` is over.
 
@@ -98,7 +104,7 @@ def train(
         rule = "be a Lightning callback or a function of (model, epoch, step)"
         check(isinstance(callback, pl.Callback) or callable(callback), "callbacks", callback, rule)
     tell = note or _silent
-    recordings = Recordings(corpus, validation)
+    recordings = Recordings(corpus, validation, render_sample)
     with preserved_randomness(), quiet_lightning():
         if resume_run_id is None:
             job = new_job(recordings, model, training, run, given=given, tell=tell, clock=clock)
@@ -118,7 +124,27 @@ def train(
             record = replace(record, train_config=training)
             job = resumed_job(recordings, record, run, tell)
         with job.log:
-            return _run(job, progress, tell, callbacks, clock)
+            return _run(
+                job, progress, tell, [*callbacks, *_samples(job, render_sample, tell)], clock
+            )
+
+
+def _samples(job: Job, render: SampleRenderer | None, tell: Note) -> list[AudioSamples]:
+    """Return the hook that writes audio samples, if there is one."""
+    if render is None:
+        return []
+    training = job.record.train_config
+    return [
+        AudioSamples(
+            render,
+            job.sample_context,
+            every_epochs=training.sample_every_epochs,
+            save_interval=training.save_interval,
+            schedule=job.schedule,
+            log=job.log,
+            note=tell,
+        )
+    ]
 
 
 def _run(

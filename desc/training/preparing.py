@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import torch
 
 from desc.configuration import ModelConfig, Note, RunConfig, TrainConfig
 from desc.corpus import Corpus
+from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.models import create_model, unused_options
 from desc.models.base import DescriptorModel
@@ -25,6 +27,7 @@ from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import Clock
 from desc.training.realism import Realism
 from desc.training.resuming import Checkpoint, check_recordings
+from desc.training.samples import SampleRenderer, sample_context
 from desc.training.schedule import Interlude, Schedule, plan_schedule
 from desc.training.split import Split, split_recordings
 from desc.training.state import TrainingState
@@ -34,15 +37,17 @@ from desc.training.wording import plan_line, realism_line, resumption_line
 Array = npt.NDArray[np.float64]
 
 CHECKPOINTS = "checkpoints"
-REALISM = "realism"
+REALISM, SAMPLE = "realism", "sample"
+Action = Callable[[DescriptorModel], object]
 
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """What is learned from, and what is validated on where that was named."""
+    """What is learned from, what is validated on where that was named, and who renders samples."""
 
     corpus: Corpus
     validation: Corpus | None
+    render_sample: SampleRenderer | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,8 @@ class Job:
     schedule : Schedule
     state : TrainingState
         Where to begin.
+    sample_context : DescriptorSequence
+        What audio samples continue.
     realism : Realism, optional
         What is asked of the model between steps.
     spent_s : float
@@ -74,6 +81,7 @@ class Job:
     data: RecordingsDataModule
     schedule: Schedule
     state: TrainingState
+    sample_context: DescriptorSequence
     realism: Realism | None = None
     spent_s: float = 0.0
     checkpoint: Path | None = None
@@ -105,8 +113,10 @@ def new_job(
     baseline = fit_baseline(split.training, split.validation, network)
     realism = _realism(split, network, baseline.arrays, training, tell)
     began = clock()
+    context = sample_context(split.validation)
+    between = _between(recordings, realism, context, training)
     schedule = _schedule(
-        network, data, training, Path(run.experiment_dir), clock=clock, realism=realism
+        network, data, training, Path(run.experiment_dir), clock=clock, between=between
     )
     spent_s = clock() - began
     record = RunRecord(
@@ -130,7 +140,7 @@ def new_job(
     tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.epochs))))
     if realism is not None:
         tell(realism_line(realism, schedule.realism_s))
-    return Job(record, log, network, data, schedule, TrainingState(), realism, spent_s)
+    return Job(record, log, network, data, schedule, TrainingState(), context, realism, spent_s)
 
 
 def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell: Note) -> Job:
@@ -169,7 +179,8 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
         os.replace(planned_best, planned_best.with_name(BEST))
     tell(resumption_line(record, schedule, state.step))
     path = None if checkpoint is None else log.folder / CHECKPOINTS / checkpoint.path.name
-    return Job(record, log, network, data, schedule, state, realism, checkpoint=path)
+    context = sample_context(split.validation)
+    return Job(record, log, network, data, schedule, state, context, realism, checkpoint=path)
 
 
 def _split(recordings: Recordings, training: TrainConfig, tell: Note) -> Split:
@@ -224,6 +235,27 @@ def _realism(
         return None
 
 
+def _between(
+    recordings: Recordings,
+    realism: Realism | None,
+    context: DescriptorSequence,
+    training: TrainConfig,
+) -> dict[str, tuple[int, Action]]:
+    """Return what is done between steps besides validating: how often, and the thing itself."""
+    found: dict[str, tuple[int, Action]] = {}
+    if realism is not None:
+        found[REALISM] = (realism.every_epochs, realism.measure)
+    render = recordings.render_sample
+    if render is not None:
+
+        def try_out(model: DescriptorModel) -> None:
+            with TemporaryDirectory() as folder:
+                render(model, context, Path(folder) / "sample.wav")
+
+        found[SAMPLE] = (training.sample_every_epochs, try_out)
+    return found
+
+
 def _schedule(
     network: DescriptorModel,
     data: RecordingsDataModule,
@@ -231,13 +263,13 @@ def _schedule(
     folder: Path,
     *,
     clock: Clock,
-    realism: Realism | None,
+    between: Mapping[str, tuple[int, Action]],
 ) -> Schedule:
     """Measure the speed, and fix the length of the run by it."""
     began = clock()
-    between = {} if realism is None else {REALISM: realism.measure}
-    speed, taken = measure_speed(network, data, training, folder, clock=clock, interludes=between)
-    interludes = tuple(Interlude(training.realism_every_epochs, s) for s in taken.values())
+    actions = {name: action for name, (_, action) in between.items()}
+    speed, taken = measure_speed(network, data, training, folder, clock=clock, interludes=actions)
+    interludes = tuple(Interlude(between[name][0], seconds) for name, seconds in taken.items())
     left_s = None if training.max_time_s is None else training.max_time_s - (clock() - began)
     schedule = plan_schedule(
         data.steps_per_epoch(training.epochs),

@@ -335,6 +335,32 @@ def test_a_resumed_run_refuses_what_it_cannot_change(
     assert "nothing is left to do" in capsys.readouterr().err
 
 
+def test_training_writes_audio_samples(workplace: Workplace, capsys: Captured) -> None:
+    sounds = ["--sample_audio_db_dir", str(workplace.sounds), "--save_interval", "2"]
+    assert workplace.train("LSTM", *sounds, "--epochs", "5", "--sample_every_epochs", "2") == 0
+    run_id = capsys.readouterr().out.strip().splitlines()[-1].removeprefix("run id: ")
+    runs = workplace.root / "experiments" / "descriptor_model"
+    samples = sorted((runs / run_id / "samples").iterdir())
+    assert [path.name[:10] for path in samples] == ["epoch_0002", "epoch_0004", "epoch_0005"]
+    for path in samples:
+        audio, rate = soundfile.read(path, always_2d=True)
+        assert len(audio) == 216 * 1024  # 5 s, whole frames
+        assert rate == 44100
+        assert np.sqrt(np.mean(audio**2)) > 1e-3
+    assert samples[0].read_bytes() != samples[1].read_bytes()
+
+
+def test_a_bad_sample_folder_is_refused_before_training(
+    workplace: Workplace, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "empty").mkdir()
+    before = sorted((workplace.root / "experiments").rglob("run.json"))
+    for folder in ("missing", "empty"):
+        assert workplace.train("LSTM", "--sample_audio_db_dir", str(tmp_path / folder)) != 0
+        assert str(tmp_path / folder) in capsys.readouterr().err
+    assert sorted((workplace.root / "experiments").rglob("run.json")) == before
+
+
 def test_the_scripts_are_the_commands(
     workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
 ) -> None:

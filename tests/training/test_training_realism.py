@@ -12,8 +12,10 @@ import torch
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
-from desc.errors import ConfigurationError, CorpusError
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError, CorpusError, DescError
 from desc.models import MODELS
+from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
@@ -146,3 +148,34 @@ def test_what_is_monitored_must_be_measured() -> None:
         TrainConfig(monitor="val_fd", realism_every_epochs=0)
     with pytest.raises(ConfigurationError, match="monitor='val_los' must be one of val_loss"):
         TrainConfig(monitor="val_los")
+
+
+def test_a_sample_that_fails_does_not_end_the_run(
+    corpus: Corpus, held_out: Corpus, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    seen: list[tuple[int, str]] = []
+
+    def render(model: DescriptorModel, recording: DescriptorSequence, path: Path) -> None:
+        torch.rand(1)
+        seen.append((len(recording.complete_static), path.name))
+        if len(seen) == 2:  # the first call is the trial
+            raise DescError("no sound")
+
+    def run(folder: str, **options: object) -> RunRecord:
+        return train(
+            corpus,
+            validation=held_out,
+            model=MODEL,
+            training=replace(TRAINING, realism_every_epochs=0, sample_every_epochs=2),
+            run=RunConfig(experiment_dir=str(tmp_path / folder), offline=True),
+            note=notes.append,
+            **options,
+        )
+
+    record, plain = run("a", render_sample=render), run("b")
+    assert [name[:10] for _, name in seen[1:]] == ["epoch_0002", "epoch_0004", "epoch_0005"]
+    assert {n for n, _ in seen} <= {round(0.75 * n) for n in (260, 230, 40)}
+    assert "no audio sample after epoch 2: no sound" in notes
+    ours, theirs = (load_model(r.checkpoint("last")).state_dict() for r in (record, plain))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
