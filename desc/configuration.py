@@ -140,7 +140,10 @@ class ModelConfig:
     dim_feedforward: int | None = option(
         None, "width of the transformers' feed-forward part (default: the model's)", kind=int
     )
-    dropout: float = option(0.1, "share of activations dropped in training", unit="0 to 1")
+    dropout: float = option(0.3, "share of activations dropped in training", unit="0 to 1")
+    style_noise: float = option(
+        0.3, "spread of the noise that training adds to the description of the context"
+    )
     head: str = option(
         "mixture", "output distribution; mse is the deterministic peer", choices=HEADS
     )
@@ -163,6 +166,7 @@ class ModelConfig:
                 check_integer(name, getattr(self, name), 1)
         check_integer("context_size", self.context_size, 0)
         check_number("dropout", self.dropout, 0.0, 0.9)
+        check_number("style_noise", self.style_noise, 0.0)
         check_choice("head", self.head, HEADS)
 
 
@@ -172,7 +176,7 @@ class TrainConfig:
 
     learning_rate: float = option(2e-3, "highest step size of the schedule")
     batch_size: int = option(64, "windows per step")
-    epochs: int = option(60, "passes over the recordings at the most")
+    epochs: int = option(40, "passes over the recordings at the most")
     max_time_s: float | None = option(
         None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
     )
@@ -200,6 +204,13 @@ class TrainConfig:
         True, "leave windows of silence and of frozen or far-out frames out of training"
     )
     weight_decay: float = option(0.01, "AdamW's weight decay")
+    rollout_every: int = option(
+        4, "steps between two that also learn from free-running continuations; 0: never"
+    )
+    ema_decay: float = option(
+        0.99,
+        "share kept per step in the running average of the weights, which is the model; 0: none",
+    )
     gradient_clip: float = option(1.0, "largest norm of a gradient step; 0: no limit")
     validation_share: float = option(
         0.1, "share of the files held out for validation where no folder is named", unit="0 to 1"
@@ -226,6 +237,8 @@ class TrainConfig:
             check_number("max_time_s", self.max_time_s, above=0.0)
         check_number("weight_decay", self.weight_decay, 0.0)
         check_number("gradient_clip", self.gradient_clip, 0.0)
+        check_integer("rollout_every", self.rollout_every, 0)
+        check_number("ema_decay", self.ema_decay, 0.0, 0.9999)
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check(self.validation_share > 0, "validation_share", self.validation_share, "be above 0")
         check_integer("seed", self.seed, 0)

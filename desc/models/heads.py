@@ -1,7 +1,8 @@
 """Output distributions of the next frame, given what a network computed.
 
-All describe d = next - last in standardised units, in whitened coordinates u = W·d in which the
-columns of an average difference are independent with deviation 1.
+All describe d = next - last in standardised units, divided by the movement m of the context, in
+whitened coordinates u = W·d/m in which the columns of an average difference are independent with
+deviation 1.
 """
 
 from __future__ import annotations
@@ -86,9 +87,13 @@ class Head(nn.Module, ABC):
         """Undo `whiten`."""
         return u @ self.unwhitening
 
-    def score(self, parameters: Tensor, difference: Tensor) -> Tensor:
-        """Return the negative log-density of standardised differences (..., F), nats per frame."""
-        return -self.log_prob(parameters, self.whiten(difference)) - self.log_volume
+    def score(self, parameters: Tensor, difference: Tensor, movement: Tensor) -> Tensor:
+        """Return the negative log-density of standardised differences (..., F), nats per frame.
+
+        The distribution is that of the difference divided by the movement (..., 1).
+        """
+        log_volume = self.log_volume - self.n_features * movement[..., 0].log()
+        return -self.log_prob(parameters, self.whiten(difference / movement)) - log_volume
 
     def draw(self, parameters: Tensor, noise: Tensor, temperature: float) -> Tensor:
         """Return u (..., F): mean + temperature · (sample - mean).
@@ -253,9 +258,9 @@ class MeanSquareHead(Head):
     def __init__(self, hidden_size: int, whitening: Matrix) -> None:
         super().__init__(hidden_size, len(whitening), whitening)
 
-    def score(self, parameters: Tensor, difference: Tensor) -> Tensor:
+    def score(self, parameters: Tensor, difference: Tensor, movement: Tensor) -> Tensor:
         """Return half the squared error of a standardised difference, summed over columns."""
-        return 0.5 * (self.unwhiten(parameters) - difference).square().sum(-1)
+        return 0.5 * (self.unwhiten(parameters) * movement - difference).square().sum(-1)
 
     def log_prob(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return the log-density of a unit Gaussian around the point."""

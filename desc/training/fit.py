@@ -170,7 +170,7 @@ def _run(
         realism=job.realism,
         hooks=[c for c in callbacks if not isinstance(c, pl.Callback)],
     )
-    module = DescriptorTraining(job.network, job.schedule, training.weight_decay, job.state)
+    module = DescriptorTraining(job.network, job.schedule, training, job.free_running, job.state)
     # In this order: what is counted and saved comes before what may fail.
     ordered = [StepCounter(), MetricRows(clock), checkpoints]
     ordered += [c for c in callbacks if isinstance(c, pl.Callback)]

@@ -25,6 +25,7 @@ from desc.training.baseline import fit_baseline
 from desc.training.callbacks import BEST, PLANNED_BEST
 from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import Clock
+from desc.training.free_running import FreeRunningLoss
 from desc.training.realism import Realism
 from desc.training.resuming import Checkpoint, check_recordings
 from desc.training.samples import SampleRenderer, sample_context
@@ -32,7 +33,7 @@ from desc.training.schedule import Interlude, Schedule, plan_schedule
 from desc.training.split import Split, split_recordings
 from desc.training.state import TrainingState
 from desc.training.trainer import measure_speed
-from desc.training.wording import plan_line, realism_line, resumption_line
+from desc.training.wording import DETERMINISTIC, plan_line, realism_line, resumption_line
 
 Array = npt.NDArray[np.float64]
 
@@ -67,6 +68,8 @@ class Job:
         Where to begin.
     sample_context : DescriptorSequence
         What audio samples continue.
+    free_running : FreeRunningLoss, optional
+        What is learned from continuations.
     realism : Realism, optional
         What is asked of the model between steps.
     spent_s : float
@@ -82,6 +85,7 @@ class Job:
     schedule: Schedule
     state: TrainingState
     sample_context: DescriptorSequence
+    free_running: FreeRunningLoss | None = None
     realism: Realism | None = None
     spent_s: float = 0.0
     checkpoint: Path | None = None
@@ -115,8 +119,10 @@ def new_job(
     began = clock()
     context = sample_context(split.validation)
     between = _between(recordings, realism, context, training)
+    free_running = _free_running(network, baseline.arrays, training)
+    folder = Path(run.experiment_dir)
     schedule = _schedule(
-        network, data, training, Path(run.experiment_dir), clock=clock, between=between
+        network, data, training, free_running, folder=folder, clock=clock, between=between
     )
     spent_s = clock() - began
     record = RunRecord(
@@ -140,7 +146,10 @@ def new_job(
     tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.epochs))))
     if realism is not None:
         tell(realism_line(realism, schedule.realism_s))
-    return Job(record, log, network, data, schedule, TrainingState(), context, realism, spent_s)
+    return Job(
+        record, log, network, data, schedule, TrainingState(), context, free_running, realism,
+        spent_s,
+    )  # fmt: skip
 
 
 def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell: Note) -> Job:
@@ -163,7 +172,8 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
     else:
         network, state = checkpoint.model, checkpoint.state
     data = _data(split, network, training, tell)
-    realism = _realism(split, network, record.load_arrays(), training, tell)
+    arrays = record.load_arrays()
+    realism = _realism(split, network, arrays, training, tell)
     log = RunLog.start(
         record.settings,
         run,
@@ -180,7 +190,11 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
     tell(resumption_line(record, schedule, state.step))
     path = None if checkpoint is None else log.folder / CHECKPOINTS / checkpoint.path.name
     context = sample_context(split.validation)
-    return Job(record, log, network, data, schedule, state, context, realism, checkpoint=path)
+    free_running = _free_running(network, arrays, training)
+    return Job(
+        record, log, network, data, schedule, state, context, free_running, realism,
+        checkpoint=path,
+    )  # fmt: skip
 
 
 def _split(recordings: Recordings, training: TrainConfig, tell: Note) -> Split:
@@ -212,6 +226,15 @@ def _data(
         remove_outliers=training.remove_outliers,
         note=tell,
     )
+
+
+def _free_running(
+    network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
+) -> FreeRunningLoss | None:
+    """Return what is learned from continuations; a point forecast has none to compare."""
+    if not training.rollout_every or network.model_config.head == DETERMINISTIC:
+        return None
+    return FreeRunningLoss(arrays["window_spread"])
 
 
 def _realism(
@@ -260,15 +283,18 @@ def _schedule(
     network: DescriptorModel,
     data: RecordingsDataModule,
     training: TrainConfig,
-    folder: Path,
+    free_running: FreeRunningLoss | None,
     *,
+    folder: Path,
     clock: Clock,
     between: Mapping[str, tuple[int, Action]],
 ) -> Schedule:
     """Measure the speed, and fix the length of the run by it."""
     began = clock()
     actions = {name: action for name, (_, action) in between.items()}
-    speed, taken = measure_speed(network, data, training, folder, clock=clock, interludes=actions)
+    speed, taken = measure_speed(
+        network, data, training, folder, free_running=free_running, clock=clock, interludes=actions
+    )
     interludes = tuple(Interlude(between[name][0], seconds) for name, seconds in taken.items())
     left_s = None if training.max_time_s is None else training.max_time_s - (clock() - began)
     schedule = plan_schedule(

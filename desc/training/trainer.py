@@ -26,6 +26,7 @@ from desc.runs import RunLog
 from desc.training.callbacks import StepCounter, validation_loss
 from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import Clock
+from desc.training.free_running import FreeRunningLoss
 from desc.training.lightning_module import DescriptorTraining
 from desc.training.schedule import Schedule, Speed
 from desc.training.state import TrainingState, preserved_randomness
@@ -216,6 +217,7 @@ def measure_speed(
     training: TrainConfig,
     folder: Path,
     *,
+    free_running: FreeRunningLoss | None,
     clock: Clock,
     interludes: Mapping[str, Callable[[DescriptorModel], object]],
 ) -> tuple[Speed, dict[str, float]]:
@@ -233,7 +235,7 @@ def measure_speed(
         limit_s = min(TIMED_S, max(TRIAL_S, TIMED_SHARE * training.max_time_s))
     steps = min(most, training.epochs * data.steps_per_epoch(1)[0])
     schedule = Schedule(steps, training.learning_rate)
-    module = DescriptorTraining(copy.deepcopy(model), schedule, training.weight_decay)
+    module = DescriptorTraining(copy.deepcopy(model), schedule, training, free_running)
     stopwatch = Stopwatch(clock, limit_s, data.validation, interludes)
     trainer = build_trainer(training, folder, [StepCounter(), stopwatch])
     data.begin(TrainingState(), steps)
