@@ -31,8 +31,8 @@ REALISM: tuple[Column, ...] = (
     ("novelty", "novelty", 3),
 )
 HEARD: tuple[Column, ...] = (
-    ("e_t", "error", 3),
     *(column for column in REALISM if column[1] != "fd_late"),
+    ("e_t", "error", 3),
     ("match", "mean_match_distance", 2),
     ("unit", "mean_unit_frames", 1),
     ("repeats", "repeat_share", 3),
