@@ -128,6 +128,20 @@ def test_a_resumed_run_goes_on_by_the_same_figure(fit: Callable[..., RunRecord])
     assert resumed.metrics["val_loss"] == straight.metrics["val_loss"]
 
 
+def test_a_stop_before_anything_was_measured_measures(
+    fit: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    settings = {"monitor": "val_fd", "realism_every_epochs": 4}
+    steps_per_epoch = validations(fit("a", **settings))[0]["step"]
+    with pytest.raises(KeyboardInterrupt):
+        fit("b", callbacks=(At(int(steps_per_epoch), raise_(KeyboardInterrupt)),), **settings)
+    (path,) = (tmp_path / "b").rglob("run.json")
+    stopped = RunRecord.load(path.parent)
+    assert stopped.metrics["best_step"] == steps_per_epoch
+    assert math.isfinite(stopped.metrics["val_fd"])
+    assert (path.parent / "checkpoints" / "best.ckpt").exists()
+
+
 def test_recordings_too_short_to_be_continued(
     fit: Callable[..., RunRecord], make_corpus: Callable[..., Corpus], tmp_path: Path
 ) -> None:
