@@ -276,7 +276,7 @@ class Predictor:
                     progress=progress_of_all(progress, n_done, len(sequences)),
                 )
             prediction = Prediction(
-                values=self._with_deltas(sequence, values[0].cpu().numpy()),
+                values=with_deltas(context[0].numpy(), values[0].cpu().numpy(), self.config),
                 source=sequence.source,
                 digest=sequence.digest,
                 context_end_frame=sequence.complete.stop - 1,
@@ -293,13 +293,24 @@ class Predictor:
             predictions.append(prediction)
         return predictions
 
-    def _with_deltas(
-        self, sequence: DescriptorSequence, static: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        """Return all D columns of a continuation, deltas taken over context and continuation."""
-        context = sequence.complete_static[-self.model.context_frames :]
-        values = append_deltas(np.concatenate([context, static]), self.config)
-        return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
+
+def with_deltas(
+    context: npt.NDArray[np.float32], static: npt.NDArray[np.float32], config: DescriptorConfig
+) -> npt.NDArray[np.float32]:
+    """Return all columns of a continuation, deltas taken over context and continuation.
+
+    Parameters
+    ----------
+    context, static : ndarray of float32, (C, F) and (T, F)
+        Static columns.
+    config : DescriptorConfig
+
+    Returns
+    -------
+    ndarray of float32, (T, D)
+    """
+    values = append_deltas(np.concatenate([context, static]), config)
+    return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
 
 
 @contextmanager

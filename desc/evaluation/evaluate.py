@@ -21,6 +21,7 @@ from desc.evaluation.candidates import (
     var_nll,
     var_skill,
 )
+from desc.evaluation.rendered import Sounds, rendered_rows
 from desc.evaluation.settings import EvaluateConfig
 from desc.models.var import INNOVATION_BLOCK
 from desc.prediction import differences
@@ -75,6 +76,8 @@ class Evaluation:
     ----------
     tables : tuple of Table
         For continuations as long as their contexts; with `long` also for longer ones.
+    rendered : tuple of Row
+        Of continuations as long as their contexts, asked for and heard; empty unless rendered.
     yardstick : Yardstick
     config : EvaluateConfig
     runs : tuple of Candidate
@@ -87,6 +90,7 @@ class Evaluation:
     config: EvaluateConfig
     runs: tuple[Candidate, ...]
     notes: tuple[str, ...] = field(default=())
+    rendered: tuple[Row, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the arrays as JSON values; what is no number becomes null."""
@@ -102,6 +106,7 @@ class Evaluation:
             ],
             "notes": list(self.notes),
             "tables": [_table(table) for table in self.tables],
+            "rendered": [_row(row) for row in self.rendered],
         }
 
 
@@ -113,15 +118,16 @@ def _table(table: Table) -> dict[str, Any]:
         "steps": excerpts.protocol.steps,
         "excerpts": [{"source": excerpts.sources[t], "frame": int(p)} for t, p in places],
         "left_out": excerpts.left_out,
-        "rows": [
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "figures": _finite(row.figures),
-                "seeds": [_finite(figures) for figures in row.seeds],
-            }
-            for row in table.rows
-        ],
+        "rows": [_row(row) for row in table.rows],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "figures": _finite(row.figures),
+        "seeds": [_finite(figures) for figures in row.seeds],
     }
 
 
@@ -157,6 +163,7 @@ def evaluate(
     config: EvaluateConfig,
     *,
     training: Sequence[DescriptorSequence] | None = None,
+    sounds: Sounds | None = None,
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> Evaluation:
@@ -172,6 +179,8 @@ def evaluate(
     training : sequence of DescriptorSequence, optional
         Everything the runs learned from; without it novelty, other music and nearest neighbours
         are left out.
+    sounds : Sounds, optional
+        Needed to judge what is heard, where `config` asks for that.
     progress, note : callable, optional
         See `desc.configuration`.
 
@@ -185,6 +194,8 @@ def evaluate(
         If the first run's statistics are missing.
     """
     check_comparable(runs)
+    if config.rendered and sounds is None:
+        raise ConfigurationError("rendered needs sounds to render with (sample_audio_db_dir)")
     first = runs[0]
     yardstick = Yardstick.from_run(first.record, first.model.statistics)
     frames = config.excerpt_frames
@@ -223,7 +234,12 @@ def evaluate(
             done += config.seeds
             _tell(progress, done, total)
         results.append(Table(excerpts, tuple(rows)))
-    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes))
+    rendered: tuple[Row, ...] = ()
+    if config.rendered and sounds is not None:
+        scorer = Scorer(tables[0], yardstick, heard)
+        every = rendered_rows(runs, scorer, sounds, config, progress)
+        rendered = tuple(Row(*row) for row in every)
+    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes), rendered)
 
 
 def _run_row(

@@ -30,6 +30,13 @@ REALISM: tuple[Column, ...] = (
     ("C2ST", "c2st", 2),
     ("novelty", "novelty", 3),
 )
+HEARD: tuple[Column, ...] = (
+    *(column for column in REALISM if column[1] != "fd_late"),
+    ("e_t", "error", 3),
+    ("match", "mean_match_distance", 2),
+    ("unit", "mean_unit_frames", 1),
+    ("repeats", "repeat_share", 3),
+)
 
 
 def lines(evaluation: Evaluation) -> list[str]:
@@ -37,6 +44,8 @@ def lines(evaluation: Evaluation) -> list[str]:
     result: list[str] = []
     for table in evaluation.tables:
         result += _table(table, evaluation.config.n_samples, evaluation.config.seeds)
+    if evaluation.rendered:
+        result += [*_block("rendered, as heard", HEARD, evaluation.rendered), ""]
     return [*result, *(f"note: {note}" for note in evaluation.notes)]
 
 

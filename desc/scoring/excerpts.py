@@ -46,8 +46,8 @@ class Excerpts:
         The recordings used.
     left_out : dict of str to str
         Recordings that are too short, and why.
-    raw_contexts : ndarray of float32, (E, C, F)
-        Static columns in their own units, for models.
+    raw_contexts, raw_targets : ndarray of float32, (E, C, F) and (E, T, F)
+        Static columns in their own units: what models read, and what really followed.
     contexts : ndarray, (E, C, F)
         The same, standardised.
     preceding, targets : ndarray, (E, T, F)
@@ -61,6 +61,7 @@ class Excerpts:
     digests: tuple[str, ...]
     left_out: dict[str, str]
     raw_contexts: npt.NDArray[np.float32]
+    raw_targets: npt.NDArray[np.float32]
     contexts: Array
     preceding: Array
     targets: Array
@@ -70,8 +71,16 @@ class Excerpts:
 
     def chosen(self, keep: npt.NDArray[np.bool_]) -> Excerpts:
         """Return the excerpts for which `keep` (E,) holds."""
-        names = ("tracks", "positions", "raw_contexts", "contexts", "preceding", "targets")
-        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+        return replace(
+            self,
+            tracks=self.tracks[keep],
+            positions=self.positions[keep],
+            raw_contexts=self.raw_contexts[keep],
+            raw_targets=self.raw_targets[keep],
+            contexts=self.contexts[keep],
+            preceding=self.preceding[keep],
+            targets=self.targets[keep],
+        )
 
 
 def positions(n_frames: int, protocol: Protocol) -> npt.NDArray[np.int64]:
@@ -135,6 +144,7 @@ def cut_excerpts(
         digests=tuple(s.digest for s in used),
         left_out=left_out,
         raw_contexts=spans[:, end - context : end],
+        raw_targets=spans[:, end:],
         contexts=z[:, end - context : end],
         preceding=z[:, end - steps : end],
         targets=z[:, end:],

@@ -239,7 +239,7 @@ class Checkpoints(pl.Callback):
     def _stopped(self, trainer: pl.Trainer, module: DescriptorTraining) -> None:
         """Validate and save without a trace in the state."""
         state = module.state
-        if state.step in self.figures:
+        if self.monitor in self.figures.get(state.step, {}):
             return
         figures = self._validate(trainer, module, with_realism=True)
         if figures.get(self.monitor, math.inf) < state.best_score:

@@ -164,6 +164,9 @@ def test_several_samples_of_a_recording(
 
     assert predict("--n_samples", "2") == 0
     folder = tmp_path / "a.wav"
+    line = capsys.readouterr().out.splitlines()[0]
+    for figure in ("mean unit", "mean distance", "distinct rows =", "% of the corpus, repeats"):
+        assert figure in line
     assert {p.name for p in folder.iterdir()} == {"1", "2"}
     assert {p.name for p in (folder / "2").iterdir()} == set(FILES)
     first, second = (json.loads((folder / n / "prediction.json").read_text()) for n in "12")

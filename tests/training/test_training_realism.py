@@ -19,7 +19,7 @@ from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
-from tests.training.test_training_resume import At, raise_
+from tests.training.test_training_resume import At, assert_same_run, raise_
 
 MODEL = ModelConfig(
     window_size=8, forecast_size=4, context_size=8, hidden_size=8, num_layers=1, n_components=2,
@@ -123,11 +123,23 @@ def test_a_resumed_run_goes_on_by_the_same_figure(fit: Callable[..., RunRecord])
         fit("b", callbacks=(At(stop_at, raise_(KeyboardInterrupt)),), **settings)
     (stopped,) = (straight.folder.parents[2] / "b").rglob("run.json")
     resumed = fit("b", resume_run_id=stopped.parent.name, **settings)
-    assert resumed.metrics["best_step"] == straight.metrics["best_step"]
+    assert_same_run(resumed, straight, stops=(stop_at,))
     assert resumed.metrics["val_fd"] == straight.metrics["val_fd"]
-    for which in ("best", "last"):
-        ours, theirs = (load_model(r.checkpoint(which)).state_dict() for r in (resumed, straight))
-        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert resumed.metrics["val_loss"] == straight.metrics["val_loss"]
+
+
+def test_a_stop_before_anything_was_measured_measures(
+    fit: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    settings = {"monitor": "val_fd", "realism_every_epochs": 4}
+    steps_per_epoch = validations(fit("a", **settings))[0]["step"]
+    with pytest.raises(KeyboardInterrupt):
+        fit("b", callbacks=(At(int(steps_per_epoch), raise_(KeyboardInterrupt)),), **settings)
+    (path,) = (tmp_path / "b").rglob("run.json")
+    stopped = RunRecord.load(path.parent)
+    assert stopped.metrics["best_step"] == steps_per_epoch
+    assert math.isfinite(stopped.metrics["val_fd"])
+    assert (path.parent / "checkpoints" / "best.ckpt").exists()
 
 
 def test_recordings_too_short_to_be_continued(
