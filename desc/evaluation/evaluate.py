@@ -34,6 +34,7 @@ from desc.scoring.yardstick import Yardstick
 Array = npt.NDArray[np.float64]
 
 FORMAT, VERSION = "desc-evaluation", 1
+MEAN = "mean"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,11 @@ class Row:
     ----------
     name : str
     kind : str
-        floor, peer or run.
+        floor, peer, run or mean (of runs that differ in their seed).
     figures : dict of str to float
         Means over seeds; NaN where a metric means nothing.
     seeds : tuple of dict
-        The figures of each seed, of runs only.
+        The figures of each seed of the draws; of a mean those of each run.
     example : ndarray, (E, T, F)
         The first sample, standardised.
     """
@@ -233,13 +234,32 @@ def evaluate(
             rows.append(replace(row, figures=one_step[run.name] | row.figures))
             done += config.seeds
             _tell(progress, done, total)
-        results.append(Table(excerpts, tuple(rows)))
+        results.append(Table(excerpts, (*rows, *mean_rows(runs, rows))))
     rendered: tuple[Row, ...] = ()
     if config.rendered and sounds is not None:
         scorer = Scorer(tables[0], yardstick, heard)
         every = rendered_rows(runs, scorer, sounds, config, progress)
         rendered = tuple(Row(*row) for row in every)
     return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes), rendered)
+
+
+def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
+    """Return the means of runs that differ in nothing but their seed, of two runs on."""
+    of_run = {row.name: row for row in rows}
+    groups: dict[object, list[Candidate]] = {}
+    for run in runs:
+        training = replace(run.record.train_config, seed=0, notes="", max_time_s=None)
+        files = frozenset(run.record.training_files)
+        groups.setdefault((run.model.model_config, training, files), []).append(run)
+    result = []
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        each = tuple(of_run[run.name].figures for run in group)
+        figures = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+        name = f"mean of {len(group)} {group[0].model.model_config.selected_model}"
+        result.append(Row(name, MEAN, figures, of_run[group[0].name].example, each))
+    return result
 
 
 def _run_row(

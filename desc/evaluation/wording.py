@@ -70,11 +70,12 @@ def _table(table: Table, n_samples: int, seeds: int) -> list[str]:
 def _block(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     used = [c for c in columns if any(math.isfinite(_figure(row, c)) for row in rows)]
     head = title.ljust(NAME_WIDTH) + "".join(name.rjust(COLUMN_WIDTH) for name, _, _ in used)
-    result, kind = [head], ""
+    result, before = [head], "floor"
     for row in rows:
-        if row.kind == "run" != kind:
+        kind = "floor" if row.kind == "peer" else row.kind
+        if kind != before:
             result.append("-" * len(head))
-        kind = row.kind
+        before = kind
         cells = "".join(_cell(row, column).rjust(COLUMN_WIDTH) for column in used)
         result.append(row.name[:NAME_WIDTH].ljust(NAME_WIDTH) + cells)
     return result

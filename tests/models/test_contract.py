@@ -203,7 +203,9 @@ def test_reading_less_of_a_context_changes_no_position(
         for t in range(30):
             torch.testing.assert_close(part.h, whole.h, atol=1e-5, rtol=0)
             for state in (whole, part):
-                model.step(model.space.standardise(context[:, t : t + 1], valid[:, :1])[:, 0], state)
+                model.step(
+                    model.space.standardise(context[:, t : t + 1], valid[:, :1])[:, 0], state
+                )
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)

@@ -87,7 +87,7 @@ def test_the_loss_falls_along_its_gradient(
     with torch.no_grad():
         norm = sum(float(p.grad.square().sum()) for p in model.parameters() if p.grad is not None)
         for p in model.parameters():
-            p -= 0.01 / norm**0.5 * p.grad
+            p.sub_(p.grad, alpha=0.01 / norm**0.5)
         assert float(value()) < float(before)
 
 
