@@ -227,8 +227,9 @@ class DescriptorModel(nn.Module, ABC):
         h = self.dropout(self(inputs, valid[:, first:-1]))
         parameters = self.head(h)
         with torch.autocast(frames.device.type, enabled=False):
-            difference = (x[:, 1:] - x[:, :-1])[:, -self.horizon :]
-            score = self.head.score(parameters, difference, anchor.movement[:, None])
+            last, mean = x[:, -self.horizon - 1 : -1], anchor.mean[:, None]
+            innovation = x[:, -self.horizon :] - self.space.expected(last, mean)
+            score = self.head.score(parameters, innovation, anchor.movement[:, None])
             return score.masked_fill(~self.scored(valid), 0.0)
 
     def anchor(self, x: Tensor, valid: Tensor) -> Anchor:
@@ -315,11 +316,12 @@ class DescriptorModel(nn.Module, ABC):
         state.h = self.advance(torch.cat([inputs, style], -1), state.memory, state.position)
 
     def next_frame(self, u: Tensor, state: State) -> Tensor:
-        """Return the frame (B, F), standardised, that a whitened difference leads to.
+        """Return the frame (B, F), standardised, that a whitened innovation leads to.
 
         It stays within the range of the training recordings.
         """
-        frame = state.last + self.head.unwhiten(u) * state.anchor.movement
+        expected = self.space.expected(state.last, state.anchor.mean)
+        frame = expected + self.head.unwhiten(u) * state.anchor.movement
         return torch.clamp(frame, self.space.low, self.space.high)
 
     def innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -328,14 +330,15 @@ class DescriptorModel(nn.Module, ABC):
         Returns
         -------
         z : Tensor (B, N, F)
-            (whitened difference - mean) / deviation of the head.
+            (whitened innovation - mean) / deviation of the head.
         known : Tensor of bool (B, N)
         """
         x, valid, anchor, inputs = self.read(context, valid)
         h = self.trace(inputs, valid)
         n = h.shape[1]
         mean, deviation = self.head.moments(self.head(h))
-        u = self.head.whiten((x[:, 1:] - x[:, :-1]) / anchor.movement[:, None])[:, -n:]
+        innovation = x[:, 1:] - self.space.expected(x[:, :-1], anchor.mean[:, None])
+        u = self.head.whiten(innovation / anchor.movement[:, None])[:, -n:]
         known = (valid[:, 1:] & valid[:, :-1])[:, -n:]
         return ((u - mean) / deviation).masked_fill(~known[..., None], 0.0), known
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +49,7 @@ class FrameSpace(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    pull: Tensor
     difference_scale: Tensor
     low: Tensor
     high: Tensor
@@ -64,6 +66,7 @@ class FrameSpace(nn.Module):
         arrays = {
             "mean": standardizer.mean[columns],
             "scale": standardizer.scale[columns],
+            "pull": np.ascontiguousarray(statistics.pull.T),  # rows are multiplied from the left
             "difference_scale": statistics.difference_scale,
             "low": statistics.low,
             "high": statistics.high,
@@ -101,6 +104,10 @@ class FrameSpace(nn.Module):
         both = (valid[:, 1:] & valid[:, :-1])[..., None]
         steps[:, 1:] = (x[:, 1:] - x[:, :-1]) * both
         return steps
+
+    def expected(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Return where frames x (..., F) are drawn to next, by the pull of a mean (..., F)."""
+        return x + (x - mean) @ self.pull
 
     def frame_inputs(self, x: Tensor, difference: Tensor, mean: Tensor, movement: Tensor) -> Tensor:
         """Return (..., 2F): statics around a mean, and differences squashed by 2·asinh(d / 2sd)."""

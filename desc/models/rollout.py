@@ -16,13 +16,13 @@ BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
 
 
 class Source(Protocol):
-    """Draws whitened differences."""
+    """Draws whitened innovations."""
 
     def refill(self) -> None:
         """Prepare the next `BLOCK` frames."""
 
     def draw(self, parameters: Tensor, i: int) -> Tensor:
-        """Return the whitened difference (B, F) of frame i of the block."""
+        """Return the whitened innovation (B, F) of frame i of the block."""
 
 
 class PlainSource:
