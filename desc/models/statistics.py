@@ -159,7 +159,7 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     for x, heard in zip(statics, sounding, strict=True):
         d, both = np.diff(x, axis=0), heard[1:] & heard[:-1]
         differences.add(d[both])
-        innovations.add((d - (x - running_mean(x))[:-1] @ pull.T)[both])
+        innovations.add((d - (x[:-1] - running_mean(x)[1:]) @ pull.T)[both])
     stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
