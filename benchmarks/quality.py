@@ -5,7 +5,7 @@ have never heard, and prints the tables of `desc evaluate` and how the means sta
 peers. Nothing is chosen by the test recordings.
 
     python benchmarks/quality.py --audio_db_dir train/ --validation_db_dir validation/ \
-        --test_db_dir test/ [--models LSTM …] [--seeds 3] [--epochs 40] [--quick]
+        --test_db_dir test/ [--models LSTM …] [--seeds 3] [--epochs 50] [--quick]
 
 --quick trains one LSTM for so few epochs that it takes about 25 CPU seconds.
 """
@@ -32,9 +32,9 @@ from desc.storage import DescriptorStore
 from desc.training.fit import train
 
 EPOCHS = {  # 26 min of music in 180 CPU seconds by an LSTM model, in 360 by a transformer
-    "LSTM": 40,
-    "LSTMEncoderDecoderModel": 30,
-    "TransformerEncoderOnlyModel": 25,
+    "LSTM": 50,
+    "LSTMEncoderDecoderModel": 36,
+    "TransformerEncoderOnlyModel": 22,
     "TransformerModel": 18,
 }
 QUICK_EPOCHS = 8

@@ -176,7 +176,7 @@ class TrainConfig:
 
     learning_rate: float = option(2e-3, "highest step size of the schedule")
     batch_size: int = option(64, "windows per step")
-    epochs: int = option(40, "passes over the recordings at the most")
+    epochs: int = option(50, "passes over the recordings at the most")
     max_time_s: float | None = option(
         None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
     )
