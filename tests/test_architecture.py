@@ -26,6 +26,7 @@ LAYERS = (
     "prediction",
     "query",
     "concatenation",
+    "playlist_formats",
     "training",
     "outputs",
     "pipeline",

@@ -105,6 +105,13 @@ class Playlist:
         events = (replace(event, **fades[index]) for index, event in enumerate(self.events))  # type: ignore[arg-type]
         return replace(self, events=tuple(events))
 
+    def resolved_roots(
+        self, source_root: str | Path | None, recording_root: str | Path | None
+    ) -> dict[str, str | Path]:
+        """Return the folders of the sources, the given ones instead of the playlist's own."""
+        given = {CORPUS: source_root, RECORDING: recording_root}
+        return {**self.roots, **{key: path for key, path in given.items() if path is not None}}
+
     def after_recording(
         self,
         source: str,
