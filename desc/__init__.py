@@ -37,8 +37,10 @@ _PUBLIC = {
     "relocated": "concatenation",
     "render": "concatenation",
     "resolve_run": "runs",
+    "select": "query",
     "select_nearest": "query",
     "select_path": "query",
+    "select_units": "query",
     "train": "training.fit",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605

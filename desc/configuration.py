@@ -114,6 +114,7 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
 HEADS = ("mixture", "gaussian", "student_t", "mse")
 SAMPLINGS = ("plain", "replay", "mean")
 SELECTIONS = ("path", "sample", "nearest")
+UNITS = ("frame", "onset", "grain")
 MAX_HOLD_S = 60.0
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
@@ -300,6 +301,13 @@ class SelectionConfig:
         "path: units that join well; sample: likewise, partly by chance; nearest: each frame alone",
         choices=SELECTIONS,
     )
+    units: str = option(
+        "frame",
+        "what is chosen at once. frame: single frames, which join where they follow each other; "
+        "onset: a sound of the corpus from its onset to the next; grain: pieces of grain_ms",
+        choices=UNITS,
+    )
+    grain_ms: float = option(250.0, "length of a grain, in whole frames", unit="ms")
     continuity: float = option(
         0.5, "cost of a jump, in median distances of a frame to the nearest sound; longer units"
     )
@@ -320,6 +328,8 @@ class SelectionConfig:
 
     def __post_init__(self) -> None:
         check_choice("selection", self.selection, SELECTIONS)
+        check_choice("units", self.units, UNITS)
+        check_number("grain_ms", self.grain_ms, 1.0, 60000.0)
         check_number("continuity", self.continuity, 0.0)
         check_number("hold_s", self.hold_s, 0.0, MAX_HOLD_S)
         if self.max_use is not None:
@@ -328,6 +338,10 @@ class SelectionConfig:
             check_integer(name, getattr(self, name), 1)
         check_number("unit_temperature", self.unit_temperature, 0.0)
         check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
+
+    def grain_frames(self, frame_rate: float) -> int:
+        """Return the length of a grain in frames, at least one."""
+        return max(1, round(self.grain_ms / 1000 * frame_rate))
 
 
 @dataclass(frozen=True)

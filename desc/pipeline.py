@@ -29,9 +29,7 @@ from desc.query import (
     distances_to,
     matching_space,
     nearest,
-    select_nearest,
-    select_path,
-    with_unit_gains,
+    select,
 )
 from desc.runs import versions
 from desc.storage import DescriptorStore
@@ -199,28 +197,23 @@ RenderConfig
         The rows are the nearest ones, whichever of them the selection plays.
         """
         given = prediction.values, self.database, self.predictor.standardizer
-        by_path = self.selection.selection != "nearest"
-        n_neighbours = max(self.query.neighbours, self.selection.candidates if by_path else 1)
+        settings = self.selection
+        by_path = settings.units == "frame" and settings.selection != "nearest"
+        n_neighbours = max(self.query.neighbours, settings.candidates if by_path else 1)
         matches = nearest(
             *given,
             replace(self.query, neighbours=n_neighbours),
             exclude_digest=prediction.digest,
             note=note,
         )
-        if by_path:
-            selection = select_path(
-                matches,
-                *given,
-                self.selection,
-                query=self.query,
-                exclude_digest=prediction.digest,
-                seed=self.prediction.seed,
-                note=note,
-            )
-        else:
-            selection = select_nearest(matches, self.database)
-        selection = with_unit_gains(
-            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
+        selection = select(
+            matches,
+            *given,
+            settings,
+            query=self.query,
+            exclude_digest=prediction.digest,
+            seed=self.prediction.seed,
+            note=note,
         )
         kept = slice(self.query.neighbours)
         matches = Matches(matches.rows[:, kept], matches.distances[:, kept])
