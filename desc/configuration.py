@@ -276,10 +276,11 @@ class QueryConfig:
     descriptor_weights: str = option(
         "", "factors on the default weights, as mfcc0=2,delta=.5 (a column or a group)"
     )
-    match_space: str = option(
-        "model",
-        "model: standardised as in training; corpus: the corpus by its own statistics",
-        choices=("model", "corpus"),
+    match_space: float = option(
+        0.0,
+        "how far the mean and spread of a prediction are moved to the corpus', which has other "
+        "level or colour",
+        unit="0 to 1",
     )
     allow_self_match: bool = option(
         False, "let a recording be answered with rows of its own content"
@@ -289,7 +290,7 @@ class QueryConfig:
         check_choice("distance", self.distance, DISTANCES)
         check_number("minkowski_p", self.minkowski_p, 1.0)
         check_integer("neighbours", self.neighbours, 1)
-        check_choice("match_space", self.match_space, ("model", "corpus"))
+        check_number("match_space", self.match_space, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -325,6 +326,13 @@ class SelectionConfig:
     unit_gain_db: float = option(
         6.0, "gain at the most, up or down, that brings a unit to the predicted level", unit="dB"
     )
+    silence_gate_db: float | None = option(
+        None,
+        "frames predicted this far below the loudest moment of the corpus are silent, as -60 "
+        "(default: none is)",
+        unit="dB",
+        kind=float,
+    )
 
     def __post_init__(self) -> None:
         check_choice("selection", self.selection, SELECTIONS)
@@ -338,6 +346,8 @@ class SelectionConfig:
             check_integer(name, getattr(self, name), 1)
         check_number("unit_temperature", self.unit_temperature, 0.0)
         check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
+        if self.silence_gate_db is not None:
+            check_number("silence_gate_db", self.silence_gate_db, -200.0, 0.0)
 
     def grain_frames(self, frame_rate: float) -> int:
         """Return the length of a grain in frames, at least one."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from desc import outputs
 from desc.concatenation import Playlist, render
@@ -27,8 +31,11 @@ from desc.query import (
     Matches,
     Selection,
     distances_to,
+    far_from,
     matching_space,
+    moved_to_corpus,
     nearest,
+    own_distance,
     select,
 )
 from desc.runs import versions
@@ -101,6 +108,11 @@ RenderConfig
     def __post_init__(self) -> None:
         # Wrong weights are refused before anything is predicted.
         matching_space(self.predictor.config, self.predictor.standardizer, self.query)
+
+    @cached_property
+    def _own_distance(self) -> float | None:
+        """Distance between the database's own files, measured once for all recordings."""
+        return own_distance(self.database, self.predictor.standardizer, self.query)
 
     @property
     def n_steps(self) -> int:
@@ -196,7 +208,7 @@ RenderConfig
 
         The rows are the nearest ones, whichever of them the selection plays.
         """
-        given = prediction.values, self.database, self.predictor.standardizer
+        given = self._target(prediction), self.database, self.predictor.standardizer
         settings = self.selection
         by_path = settings.units == "frame" and settings.selection != "nearest"
         n_neighbours = max(self.query.neighbours, settings.candidates if by_path else 1)
@@ -206,6 +218,10 @@ RenderConfig
             exclude_digest=prediction.digest,
             note=note,
         )
+        if note is not None and not self.query.match_space:
+            advice = far_from(matches, self._own_distance)
+            if advice:
+                note(advice)
         selection = select(
             matches,
             *given,
@@ -219,11 +235,15 @@ RenderConfig
         matches = Matches(matches.rows[:, kept], matches.distances[:, kept])
         return matches, selection, Playlist.from_selection(selection, self.database, self.rendering)
 
+    def _target(self, prediction: Prediction) -> npt.NDArray[np.float32]:
+        """Return what is to be matched, (T, D)."""
+        return moved_to_corpus(prediction.values, self.database, self.query.match_space)
+
     def _chosen(self, prediction: Prediction, selection: Selection) -> Matches:
         """Return the row that each frame plays and its distance, (T, 1)."""
         rows = selection.rows
         given = self.database, self.predictor.standardizer, self.query
-        distances = distances_to(rows, prediction.values, *given)
+        distances = distances_to(rows, self._target(prediction), *given)
         return Matches(rows[:, None], distances[:, None])
 
     def _finish(

@@ -16,7 +16,6 @@ from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError
 from desc.query import (
     Matches,
@@ -250,19 +249,6 @@ def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> N
     gains = [u.gain_db for u in with_unit_gains(selection, queries, database, limit_db=6.0).units]
     assert gains == pytest.approx([3, -6, 0])
     assert with_unit_gains(selection, queries, database, limit_db=0.0) == selection
-
-
-def test_levels_are_relative_in_the_space_of_the_corpus(rng: np.random.Generator) -> None:
-    database = make_database(make_values(rng, 60))
-    own = Standardizer.fit([database.values], CONFIG)
-    model = Standardizer(own.mean + 100, own.scale * 3, CONFIG)
-    selection = Selection((Unit(10, 4, 0),))
-    queries = (database.values[10:14] - own.mean) * 3 + model.mean
-    query = QueryConfig(match_space="corpus")
-    relative = with_unit_gains(selection, queries, database, model, limit_db=6.0, query=query)
-    assert relative.units[0].gain_db == 0
-    absolute = with_unit_gains(selection, queries, database, model, limit_db=6.0)
-    assert absolute.units[0].gain_db == 6
 
 
 def places(*numbers: int) -> npt.NDArray[np.int32]:

@@ -7,8 +7,10 @@ onset to onset (`onsets`) and grains (`unit_table`), `gains` makes them as loud 
 for. `choice` does what the settings say. None of them knows a model.
 """
 
+from desc.query.advice import far_from, own_distance
 from desc.query.choice import select
 from desc.query.gains import with_unit_gains
+from desc.query.moving import moved_to_corpus
 from desc.query.neighbours import nearest
 from desc.query.path import distances_to, select_path
 from desc.query.search import Matches
@@ -22,8 +24,11 @@ __all__ = [
     "Selection",
     "Unit",
     "distances_to",
+    "far_from",
     "matching_space",
+    "moved_to_corpus",
     "nearest",
+    "own_distance",
     "repeat_share",
     "select",
     "select_nearest",

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from desc.configuration import Note, QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.standardizer import Standardizer
-from desc.query.gains import with_unit_gains
+from desc.query.gains import muted, silent_frames, split_at, with_unit_gains
 from desc.query.path import select_path
 from desc.query.search import Matches
 from desc.query.selection import Selection, select_nearest
@@ -27,7 +27,7 @@ def select(
     seed: int = 0,
     note: Note | None = None,
 ) -> Selection:
-    """Choose units by the method of the settings, with their gains.
+    """Choose units by the method of the settings, with their gains, within the gate.
 
     The parameters and errors are those of `select_path`.
     """
@@ -42,6 +42,8 @@ def select(
         selection = select_path(
             *given, query=query, exclude_digest=exclude_digest, seed=seed, note=note
         )
-    return with_unit_gains(
-        selection, queries, database, standardizer, limit_db=config.unit_gain_db, query=query
+    silent = silent_frames(queries, database, config.silence_gate_db)
+    selection = with_unit_gains(
+        split_at(selection, silent), queries, database, limit_db=config.unit_gain_db
     )
+    return muted(selection, silent)
