@@ -326,6 +326,15 @@ class SelectionConfig:
     unit_gain_db: float = option(
         6.0, "gain at the most, up or down, that brings a unit to the predicted level", unit="dB"
     )
+    transpose_semitones: float = option(
+        0.0,
+        "change of pitch at the most that brings a unit to the predicted f0, by playing it faster "
+        "or slower; needs f0 among the descriptors",
+        unit="semitones",
+    )
+    layers: int = option(
+        1, "selections that sound together, each answering what the earlier ones left"
+    )
     silence_gate_db: float | None = option(
         None,
         "frames predicted this far below the loudest moment of the corpus are silent, as -60 "
@@ -346,6 +355,8 @@ class SelectionConfig:
             check_integer(name, getattr(self, name), 1)
         check_number("unit_temperature", self.unit_temperature, 0.0)
         check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
+        check_number("transpose_semitones", self.transpose_semitones, 0.0, 48.0)
+        check_integer("layers", self.layers, 1)
         if self.silence_gate_db is not None:
             check_number("silence_gate_db", self.silence_gate_db, -200.0, 0.0)
 

@@ -59,6 +59,12 @@ def choose(
     return select_path(matches, queries, database, None, config, **options)  # type: ignore[arg-type]
 
 
+def joins(between: npt.NDArray) -> npt.NDArray:
+    """Return the cost of a join for each distance between the rows of two files of 4 and 4."""
+    steps = [between[row, row + 1] for row in (0, 1, 2, 4, 5, 6)]
+    return between**2 / (1.5 * np.median(steps))
+
+
 def cost_of(rows: tuple[int, ...], to: npt.NDArray, between: npt.NDArray, jump: float) -> float:
     total = to[0, rows[0]]
     ends = (3, 7)  # last rows of the files of 4 and 4 rows
@@ -83,6 +89,7 @@ def test_without_limits_it_is_the_cheapest_path(distance: str, continuity: float
         points, rows = projected(queries, database, None, query)
         to, between = cdist(points, rows, distance), cdist(rows, rows, distance)
         jump = continuity * np.median(to.min(1))
+        between = joins(between)
         cheapest = min(cost_of(path, to, between, jump) for path in product(range(8), repeat=5))
         config = SelectionConfig(hold_s=0.0, continuity=continuity)
         selection = choose(queries, database, config, query=query)

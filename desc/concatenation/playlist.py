@@ -153,9 +153,7 @@ class Playlist:
             replace(
                 event,
                 onset_sample=event.onset_sample + n_samples,
-                fade_in_ms=fade
-                if (event.layer, event.onset_sample) == (0, 0)
-                else event.fade_in_ms,
+                fade_in_ms=fade if event.onset_sample == 0 else event.fade_in_ms,
             )
             for event in self.events
         )
@@ -237,6 +235,7 @@ def _unit_event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
         onset_sample=unit.onset_frame * hop,
         digest=database.files[int(database.file_index[unit.first_row])].digest,
         gain_db=unit.gain_db,
+        transpose_semitones=unit.transpose_semitones,
         layer=unit.layer,
     )
 

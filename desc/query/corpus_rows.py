@@ -14,6 +14,10 @@ from desc.query.scores import Float32, Float64, make_scores
 from desc.query.search import Rows, search
 from desc.query.selection import row_places
 
+STEP_ROWS = 20000
+"""Rows by which `step` is measured."""
+FREE_STEPS = 1.5
+
 
 @dataclass(frozen=True, eq=False)
 class CorpusRows:
@@ -29,12 +33,16 @@ class CorpusRows:
         See `row_places`.
     query : QueryConfig
         Chooses the distance.
+    step : float
+        Median distance between a row and the next one of its file, by some rows; 1 where the
+        rows do not change.
     """
 
     points: Float32
     usable: Bools
     places: Places
     query: QueryConfig
+    step: float
 
     @classmethod
     def of(
@@ -45,7 +53,22 @@ class CorpusRows:
         query: QueryConfig,
     ) -> CorpusRows:
         """Return the rows of a database."""
-        return cls(points, usable, row_places(database).astype(np.int32), query)
+        places = row_places(database).astype(np.int32)
+        rows = np.flatnonzero(np.diff(places) == 1)
+        rows = rows[:: max(1, len(rows) // STEP_ROWS)]
+        steps = paired(points[rows], points[rows + 1], query)
+        step = float(np.median(steps)) if len(steps) else 0.0
+        return cls(points, usable, places, query, step or 1.0)
+
+    def joins(self, ahead: Rows, rows: Rows) -> Float64:
+        """Return what it costs to go to rows (m,) where others (n,) would have come next, (n, m).
+
+        The square of their distance, scaled so that at 1.5 times `step` the cost is the distance:
+        what changes no more than music does is nearly free, and a leap is dear.
+        """
+        distances = self.distances(self.points[ahead], self.points[rows])
+        distances *= distances / (FREE_STEPS * self.step)
+        return distances
 
     def distances(self, a: Float32, b: Float32) -> Float64:
         """Return the distances (n, m) between points (n, d) and (m, d)."""

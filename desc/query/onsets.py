@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from desc.database import DescriptorDatabase
 from desc.errors import ConfigurationError
+from desc.query.envelope import envelope_db
 from desc.query.space import BLOCK_ROWS
 
-N_BANDS = 32
-"""Points at which the spectral envelope is taken."""
 RISE_DB, RISE_FACTOR = 1.0, 1.5
 """An onset's flux is this much above, and this many times, the mean of the frames around it."""
 AROUND, APART = 8, 4
@@ -22,8 +21,8 @@ Float64 = npt.NDArray[np.float64]
 def onset_rows(database: DescriptorDatabase) -> npt.NDArray[np.bool_]:
     """Return whether a sound begins at each row (N,); the first row of a file always counts.
 
-    Flux is the mean rise in dB of the spectral envelope that the MFCC describe (their inverse
-    cosine transform, 32 bands) since the frame before. An onset is a peak of it, well above the
+    Flux is the mean rise in dB of the spectral envelope that the MFCC describe since the frame
+    before. An onset is a peak of it, well above the
     frames around and at least 4 frames after the last one. The window reaches a hop ahead, so
     the row's sound begins up to 1.2 frames before the onset and does not cut it.
 
@@ -48,15 +47,10 @@ def onset_rows(database: DescriptorDatabase) -> npt.NDArray[np.bool_]:
 
 
 def _flux(database: DescriptorDatabase) -> Float64:
-    columns = list(database.config.groups["mfcc"])
-    n_mels = database.config.n_mels
-    band = (np.arange(N_BANDS) + 0.5) / N_BANDS
-    order = np.arange(len(columns))[:, None]
-    basis = np.sqrt(np.where(order, 2, 1) / n_mels) * np.cos(np.pi * order * band)  # (K, bands)
     flux = np.zeros(len(database))
     for start in range(0, len(database), BLOCK_ROWS):
         rows = slice(max(start - 1, 0), start + BLOCK_ROWS)
-        envelope = database.values[rows, columns[0] : columns[-1] + 1] @ basis
+        envelope = envelope_db(database.values[rows], database.config)
         rises = np.maximum(np.diff(envelope, axis=0), 0).mean(1)
         flux[rows.start + 1 : rows.start + 1 + len(rises)] = rises
     return flux

@@ -1,9 +1,9 @@
 """Unit selection over a whole sequence: a beam search for the cheapest path through the rows.
 
 A frame costs the distance between what was asked for and the row that is played. A jump, which is
-anything but going on in the file, costs the distance between the row that would have come next and
-the one jumped to, and `continuity` times the median distance of a frame to its nearest row. Going
-on is always possible, also where the next row is not among the nearest.
+anything but going on in the file, costs what `CorpusRows.joins` says of the row that would have
+come next and the one jumped to, and `continuity` times the median distance of a frame to its
+nearest row. Going on is always possible, also where the next row is not among the nearest.
 """
 
 from __future__ import annotations
@@ -202,8 +202,7 @@ class _Beam:
 
     def _merged(self, current: _Step, going_on: _Step, rows: Rows, distances: Float64) -> _Step:
         """Return the best ways on, by going on in the file or by a jump to one of the rows."""
-        points = self._corpus.points
-        joins = self._corpus.distances(points[going_on.rows], points[rows])  # (B, K)
+        joins = self._corpus.joins(going_on.rows, rows)  # (B, K)
         joins += current.costs[:, None] + self._jump
         barred = self._history.bars_jumps(self._corpus.places[rows], rows)
         if barred is not None:

@@ -1,8 +1,8 @@
 """Selection of units longer than a frame: a beam search from boundary to boundary.
 
 A unit costs the sum of the distances between its frames and those it answers. What is not the
-continuation of the unit before costs a join, as in `path`: the distance between the row that would
-have come next and the one jumped to, and a constant. Paths that have come equally far compete.
+continuation of the unit before costs a join and a constant, as in `path`. Paths that have come
+equally far compete.
 """
 
 from __future__ import annotations
@@ -254,8 +254,7 @@ class _UnitBeam:
         lengths = np.minimum(lengths, len(self._points) - frame)
         totals = np.repeat(paths.costs[:, None], len(rows), axis=1)  # (B, K)
         if self._joins and paths.rows[0] >= 0:
-            points = self._corpus.points
-            totals += self._corpus.distances(points[on.rows], points[rows]) + self._jump
+            totals += self._corpus.joins(on.rows, rows) + self._jump
         places = self._places(rows)[None]
         totals[paths.history.bars(places, lengths[None], frame, self._limits)] = np.inf
         parents = totals.argmin(0)
