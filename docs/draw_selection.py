@@ -47,6 +47,7 @@ def draw(name: str, title: str, sound: npt.NDArray[np.float32], joins: list[floa
 
 
 def main() -> None:
+    """Draw the target, then what each method makes of it."""
     config, render = desc.DescriptorConfig(), desc.RenderConfig(subtype="FLOAT", channels="mono")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
