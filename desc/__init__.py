@@ -31,13 +31,17 @@ _PUBLIC = {
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
     "audio_sampler": "pipeline",
+    "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",
     "nearest": "query",
     "open_corpus": "corpus",
+    "relocated": "concatenation",
     "render": "concatenation",
     "resolve_run": "runs",
+    "select": "query",
     "select_nearest": "query",
     "select_path": "query",
+    "select_units": "query",
     "train": "training.fit",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605

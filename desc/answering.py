@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from desc.query import (
     Matches,
     Selection,
     distances_to,
+    far_from,
+    moved_to_corpus,
     nearest,
-    select_nearest,
-    select_path,
-    with_unit_gains,
+    own_distance,
+    select,
 )
 from desc.storage import DescriptorStore
 
@@ -88,26 +90,26 @@ class Answerer:
         note : callable, optional
             Gets lines for the user.
         """
+        values = moved_to_corpus(values, self.database, self.query.match_space)
         given = values, self.database, self.standardizer
-        by_path = self.selection.selection != "nearest"
-        n_neighbours = max(self.query.neighbours, self.selection.candidates if by_path else 1)
+        settings = self.selection
+        by_path = settings.units == "frame" and settings.selection != "nearest"
+        n_neighbours = max(self.query.neighbours, settings.candidates if by_path else 1)
         matches = nearest(
             *given, replace(self.query, neighbours=n_neighbours), exclude_digest=digest, note=note
         )
-        if by_path:
-            selection = select_path(
-                matches,
-                *given,
-                self.selection,
-                query=self.query,
-                exclude_digest=digest,
-                seed=seed,
-                note=note,
-            )
-        else:
-            selection = select_nearest(matches, self.database)
-        selection = with_unit_gains(
-            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
+        if note is not None and not self.query.match_space:
+            advice = far_from(matches, self._own_distance)
+            if advice:
+                note(advice)
+        selection = select(
+            matches,
+            *given,
+            settings,
+            query=self.query,
+            exclude_digest=digest,
+            seed=seed,
+            note=note,
         )
         kept = slice(self.query.neighbours)
         rows = selection.rows
@@ -118,6 +120,11 @@ class Answerer:
             selection=selection,
             playlist=Playlist.from_selection(selection, self.database, self.rendering),
         )
+
+    @cached_property
+    def _own_distance(self) -> float | None:
+        """Distance between the database's own files, measured once for all answers."""
+        return own_distance(self.database, self.standardizer, self.query)
 
     def render(
         self, answer: Answer, path: str | Path, store: DescriptorStore, note: Note | None = None

@@ -175,7 +175,7 @@ def match_figures(
         "corpus_coverage": len(np.unique(rows)) / len(database),
         "files_used": len(np.unique(database.file_index[rows])),
         "n_units": n_units,
-        "mean_unit_frames": len(rows) / n_units,
+        "mean_unit_frames": sum(unit.n_frames for unit in selection.units) / n_units,
         "repeat_share": repeat_share(selection, database),
     }
 

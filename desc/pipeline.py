@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +107,16 @@ RenderConfig
         if self.prediction.is_mean and not chance:
             rule = "be 1 where nothing is drawn (sampling mean, or temperature 0)"
             check(n_samples == 1, "n_samples", n_samples, rule)
+
+    @cached_property
+    def _answerer(self) -> Answerer:
+        return Answerer(
+            self.database,
+            self.predictor.standardizer,
+            query=self.query,
+            selection=self.selection,
+            rendering=self.rendering,
+        )
 
     @property
     def n_steps(self) -> int:
@@ -217,15 +228,10 @@ RenderConfig
 
     def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:
         """Answer predicted descriptors with the database: rows, units and their playlist."""
-        answerer = Answerer(
-            self.database,
-            self.predictor.standardizer,
-            query=self.query,
-            selection=self.selection,
-            rendering=self.rendering,
-        )
         seed = sample_seed(prediction.seed, prediction.sample)
-        return answerer.answer(prediction.values, digest=prediction.digest, seed=seed, note=note)
+        return self._answerer.answer(
+            prediction.values, digest=prediction.digest, seed=seed, note=note
+        )
 
     def _finish(
         self,

@@ -28,6 +28,7 @@ LAYERS = (
     "query",
     "concatenation",
     "answering",
+    "playlist_formats",
     "training",
     "outputs",
     "pipeline",

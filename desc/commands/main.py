@@ -22,6 +22,7 @@ COMMANDS = {
     "extract": "fill the descriptor cache and list what was skipped",
     "runs": "list the runs known here, or upload one",
     "render": "render a playlist again, with another crossfade or format",
+    "export-playlist": "write a playlist for Audacity, Reaper, as a table, EDL or MIDI",
     "export": "write a folder's descriptors as npz, json, csv or parquet",
     "cache": "show, limit or prune the cache",
 }
@@ -29,7 +30,7 @@ INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 
 
 def _module(command: str) -> str:
-    return f"desc.commands.{command}"
+    return f"desc.commands.{command.replace('-', '_')}"
 
 
 def build_parser(command: str | None = None) -> Parser:
