@@ -1,8 +1,9 @@
 """The files of one continued recording, and the rule by which they are kept.
 
-A result's folder holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav` and, put
-in place last, `prediction.json`, whose `_meta.request` says what was asked for. A folder whose
-request is the same is kept; one made from another request is not touched unless told so.
+A result's folder holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
+`report.npz` and, put in place last, `prediction.json`, whose `_meta.request` says what was asked
+for. A folder whose request is the same is kept; one made from another request is not touched
+unless told so. `report.html` is made of these files and may be missing.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from desc.query import Matches, Selection, repeat_share
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
-FILES = (PLAYLIST, MATCHES, CREDITS, WAV, PREDICTION)
+REPORT, REPORT_DATA = "report.html", "report.npz"
+FILES = (PLAYLIST, MATCHES, CREDITS, WAV, REPORT_DATA, PREDICTION)
 
 
 def result_folder(output_dir: Path, source: str) -> Path:
@@ -79,9 +81,13 @@ def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
 
 
 def clear_marker(folder: Path) -> None:
-    """Take away the file that marks a result as whole, before the others are replaced."""
+    """Take away the file that marks a result as whole, before the others are replaced.
+
+    With it goes the report, which is of that result.
+    """
     with _named(folder):
-        (folder / PREDICTION).unlink(missing_ok=True)
+        for name in (PREDICTION, REPORT):
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from desc.query import (
     select_path,
     with_unit_gains,
 )
+from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore
 
@@ -90,6 +91,8 @@ class Continuer:
     prediction, query, selection, rendering : PredictConfig, QueryConfig, SelectionConfig, \
 RenderConfig
         The settings of each stage.
+    report : bool
+        Whether to write `report.html`; it is no part of the request.
     """
 
     predictor: Predictor
@@ -99,6 +102,7 @@ RenderConfig
     query: QueryConfig = QueryConfig()
     selection: SelectionConfig = SelectionConfig()
     rendering: RenderConfig = RenderConfig()
+    report: bool = True
 
     def __post_init__(self) -> None:
         # Wrong weights are refused before anything is predicted.
@@ -253,6 +257,16 @@ RenderConfig
             hop_length=prediction.config.hop_length,
             config=self.rendering,
         )
+        shown = ReportData.gather(
+            prediction=prediction,
+            chosen=chosen,
+            candidates=matches,
+            database=self.database,
+            standardizer=self.predictor.standardizer,
+            query=self.query,
+            sequence=sequence,
+            recording_path=recordings.path(sequence.source),
+        )
         # Rendering is what may fail; the files of an earlier result stay until it has not.
         with replacing(folder / outputs.WAV) as temporary:
             rendered = render(
@@ -267,11 +281,22 @@ RenderConfig
             outputs.write_matches(folder, chosen, matches, self.database)
             outputs.write_credits(folder, playlist)
             playlist.save(folder / outputs.PLAYLIST)
+            shown.save(folder / outputs.REPORT_DATA)
         figures = outputs.match_figures(chosen, selection, self.database)
         figures |= outputs.sound_figures(rendered)
         meta = {"request": self.request(sequence), "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
+        if self.report:
+            self._report(folder, note)
         return figures
+
+    def _report(self, folder: Path, note: Note | None) -> None:
+        """Write the report; without it the result is whole, so what goes wrong is only told."""
+        try:
+            write_result_report(folder)
+        except DescError as error:
+            if note is not None:
+                note(f"no report: {error}")
 
 
 def _failure(sequence: DescriptorSequence, error: DescError) -> Failure:

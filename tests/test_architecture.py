@@ -28,6 +28,7 @@ LAYERS = (
     "concatenation",
     "training",
     "outputs",
+    "report",
     "pipeline",
     "evaluation",
     "demo",

@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"),
         help="where the model runs [default auto]",
     )  # fmt: skip
+    main.add_argument(
+        "--report", action=argparse.BooleanOptionalAction, default=True,
+        help="write report.html, a page that shows and plays the result [default on]",
+    )  # fmt: skip
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
@@ -99,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
             query=query,
             selection=selection,
             rendering=rendering,
+            report=args.report,
         )
         result = continuer.run(
             recordings,
