@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +24,10 @@ from desc.database import DescriptorDatabase
 from desc.errors import OutputError
 from desc.exchange import write_descriptor_json
 from desc.files import write_json, write_text
-from desc.prediction import Prediction
 from desc.query import Matches, Selection, repeat_share
+
+if TYPE_CHECKING:
+    from desc.prediction import Prediction
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
@@ -36,6 +38,11 @@ FILES = (PLAYLIST, MATCHES, CREDITS, WAV, REPORT_DATA, PREDICTION)
 def result_folder(output_dir: Path, source: str) -> Path:
     """Return the folder of a recording's result: its relative path, extension included."""
     return output_dir.joinpath(*source.split("/"))
+
+
+def result_folders(path: str | Path) -> list[Path]:
+    """Return the folders of results at and below a path, sorted; none where it is no folder."""
+    return sorted(found.parent for found in Path(path).rglob(PREDICTION))
 
 
 def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:

@@ -22,6 +22,7 @@ COMMANDS = {
     "extract": "fill the descriptor cache and list what was skipped",
     "runs": "list the runs known here, or upload one",
     "render": "render a playlist again, with another crossfade or format",
+    "report": "make the page of a result again, or that of a run",
     "export": "write a folder's descriptors as npz, json, csv or parquet",
     "cache": "show, limit or prune the cache",
 }

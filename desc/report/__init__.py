@@ -3,7 +3,8 @@
 `data` is what a result's folder keeps for its report, `result` reads a folder back, `clip` cuts
 its sound, `pictures` draws sound without a library, `projection` brings descriptors to a map,
 `series` and `figures` say what is shown, `page` joins templates and data into one file,
-`result_page` is the page of a result.
+`result_page` is the page of a result; `run` reads a run and draws samples, `run_page` is its
+page. What is of runs needs torch, and is imported where it is used.
 """
 
 from desc.report.data import ReportData

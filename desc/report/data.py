@@ -6,7 +6,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,11 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import AudioError, OutputError
 from desc.files import replacing
-from desc.prediction import Prediction
 from desc.query import Matches, distances_to
 from desc.query.neighbours import projected
+
+if TYPE_CHECKING:
+    from desc.prediction import Prediction
 
 FORMAT, VERSION = "desc-report", 1
 MAX_POINTS = 10000

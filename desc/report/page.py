@@ -76,3 +76,14 @@ def quantised(values: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) ->
     x, least = np.asarray(values, np.float64), np.asarray(low, np.float64)
     span = np.maximum(np.asarray(high, np.float64) - least, 1e-12)
     return packed(np.rint(np.clip((x - least) / span, 0, 1) * 65535), "<u2")
+
+
+def plain(value: Any) -> str:
+    """Return a setting or a figure as one reads it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

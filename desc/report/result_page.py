@@ -14,7 +14,7 @@ from desc.audio import encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
 from desc.files import write_text
 from desc.report.figures import figures_of
-from desc.report.page import fill, packed, template
+from desc.report.page import fill, packed, plain, template
 from desc.report.pictures import envelope, grey_png, row_frequencies, spectrogram
 from desc.report.result import ResultView
 from desc.report.series import descriptor_series, map_points, unit_series
@@ -131,12 +131,4 @@ def _settings(view: ResultView) -> list[list[str]]:
     pairs = [(name, value) for name, value in view.request.items() if name != "descriptors"]
     pairs += list(view.request["descriptors"].items())
     pairs += [(f"version of {name}", value) for name, value in view.meta["versions"].items()]
-    return [[name, _plain(value)] for name, value in pairs]
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [[name, plain(value)] for name, value in pairs]
