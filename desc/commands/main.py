@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": "list the runs known here, or upload one",
     "render": "render a playlist again, with another crossfade or format",
     "report": "make the page of a result again, or that of a run",
+    "plot": "draw a result or a run as png, svg or pdf",
     "export": "write a folder's descriptors as npz, json, csv or parquet",
     "cache": "show, limit or prune the cache",
 }

@@ -22,7 +22,7 @@ from desc.report import ReportData
 from desc.storage import DescriptorStore
 from tests.browser import VARIABLE, Browser, find_chromium
 
-HOSTILE = '<script>alert(1)<／script>&".wav'  # a name cannot hold a slash, but what looks like one
+HOSTILE = '<script>alert(1)</script>&".wav'  # a file in a folder whose name ends in <
 N_FRAMES = 60
 
 
@@ -84,7 +84,7 @@ def sound_root(
     """A recording and two sounds, one of each with a hostile name."""
     root = tmp_path_factory.mktemp("report")
     for folder in ("recordings", "sounds"):
-        (root / folder).mkdir()
+        (root / folder / HOSTILE).parent.mkdir(parents=True)
     soundfile.write(root / "recordings" / HOSTILE, make_signal("notes", 12.0, seed=1), 44100)
     stereo = np.stack([make_signal("notes", 8.0, seed=s) for s in (2, 3)], 1)
     soundfile.write(root / "sounds" / HOSTILE, stereo, 44100)
