@@ -32,6 +32,7 @@ LAYERS = (
     "pipeline",
     "evaluation",
     "demo",
+    "explore",
     "commands",
 )
 SCRIPTS = {"train_function", "predict_function", "__main__"}
