@@ -166,6 +166,8 @@ RenderConfig
                 self.predictor.check(sequence)
                 if outputs.is_kept(folder, self.request(sequence), overwrite=overwrite):
                     outcomes.append(Outcome(sequence.source, folder, "kept"))
+                    if self.report and not (folder / outputs.REPORT).exists():
+                        self._report(folder, note)
                 else:
                     todo.append(sequence)
             except DescError as error:
@@ -259,6 +261,7 @@ RenderConfig
         )
         shown = ReportData.gather(
             prediction=prediction,
+            target=prediction.values,
             chosen=chosen,
             candidates=matches,
             database=self.database,

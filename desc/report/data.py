@@ -75,6 +75,7 @@ class ReportData:
         cls,
         *,
         prediction: Prediction,
+        target: npt.NDArray[np.floating],
         chosen: Matches,
         candidates: Matches,
         database: DescriptorDatabase,
@@ -88,7 +89,9 @@ class ReportData:
         Parameters
         ----------
         prediction : Prediction
-            What was asked for.
+        target : ndarray, (T, D)
+            What was matched, in descriptor units: the predicted values, or these moved towards
+            the corpus.
         chosen, candidates : Matches
             The row that each frame plays, (T, 1), and the nearest ones, (T, K).
         database, standardizer, query
@@ -99,12 +102,12 @@ class ReportData:
             The recording.
         """
         config, rows = prediction.config, np.asarray(chosen.rows)[:, 0]
-        predicted, coordinates = projected(prediction.values, database, standardizer, query)
+        predicted, coordinates = projected(target, database, standardizer, query)
         n_points = min(MAX_POINTS, len(database))
         shown = np.linspace(0, len(database) - 1, n_points).astype(np.int64)
         numbers, point_file = np.unique(database.file_index[shown], return_inverse=True)
         drawn = np.random.default_rng(0).integers(0, len(database), len(rows))
-        by_chance = distances_to(drawn, prediction.values, database, standardizer, query)
+        by_chance = distances_to(drawn, target, database, standardizer, query)
         frames = round(BEFORE_S * config.frame_rate)
         about = {
             "format": FORMAT,

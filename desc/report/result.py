@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from desc import outputs
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.event import CORPUS
+from desc.concatenation.event import RECORDING
 from desc.errors import ConfigurationError, OutputError
 from desc.report.clip import Clip, cut_clip
 from desc.report.data import ReportData
@@ -107,12 +107,12 @@ class ResultView:
     @property
     def first_onset(self) -> int:
         """The sample of the playlist at which the continuation begins."""
-        return min(event.onset_sample for event in self.units)
+        return min((event.onset_sample for event in self.units), default=0)
 
     @property
     def units(self) -> list[PlaylistEvent]:
         """The pieces of the corpus in the order they sound."""
-        units = [event for event in self.playlist.events if event.root == CORPUS]
+        units = [event for event in self.playlist.events if event.root != RECORDING]
         return sorted(units, key=lambda event: (event.onset_sample, event.layer))
 
     def onset_s(self, event: PlaylistEvent) -> float:
@@ -132,7 +132,8 @@ class ResultView:
         """Return the mean distance of a unit's frames to what was asked for."""
         hop = self.request["descriptors"]["hop_length"]
         first = (event.onset_sample - self.first_onset) // hop
-        return float(self.distances[first : first + max(1, event.n_samples // hop)].mean())
+        own = self.distances[first : first + max(1, event.n_samples // hop)]
+        return float(own.mean()) if len(own) else 0.0
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def unit_series(view: ResultView, names: list[str]) -> dict[str, Any]:
         "start": [event.start_sample / rate for event in units],
         "distance": [view.distance(event) for event in units],
         "gain": [event.gain_db for event in units],
+        "semitones": [event.transpose_semitones for event in units],
         "layer": [event.layer for event in units],
     }
     return {name: packed(values, "<f4") for name, values in columns.items()}

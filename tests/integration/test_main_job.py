@@ -104,6 +104,7 @@ def test_the_report_may_be_left_out_and_is_never_of_another_result(
     capsys.readouterr()
     assert workplace.predict(run_ids["LSTM"], tmp_path, "--seed", "9") == 0
     assert capsys.readouterr().out.count("kept") == 3, "a report is no part of the request"
+    assert (tmp_path / "a.wav" / REPORT).is_file(), "a kept result gets the page it lacks"
 
 
 def test_a_report_that_cannot_be_written_leaves_the_result(

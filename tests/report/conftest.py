@@ -57,6 +57,7 @@ def write_result(
     playlist.save(folder / outputs.PLAYLIST)
     ReportData.gather(
         prediction=prediction,
+        target=wanted,
         chosen=chosen,
         candidates=matches,
         database=database,

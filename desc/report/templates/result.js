@@ -9,10 +9,11 @@ units.n = units.onset.length;
 units.layers = 1 + Math.max(0, ...units.layer);
 let chosen = -1;
 
+const signed = (x, unit) => (x ? `, ${x > 0 ? "+" : "−"}${Math.abs(x).toFixed(1)} ${unit}` : "");
 function unitText(i) {
-  const gain = units.gain[i] ? `, ${units.gain[i] > 0 ? "+" : "−"}${Math.abs(units.gain[i]).toFixed(1)} dB` : "";
+  const gain = units.gain[i] < SILENT_DB ? ", silent" : signed(units.gain[i], "dB");
   return `${data.files[units.file[i]]}\nat ${clock(units.start[i])}, for ${units.length[i].toFixed(2)} s\n` +
-    `distance ${units.distance[i].toFixed(2)}${gain}`;
+    `distance ${units.distance[i].toFixed(2)}${gain}${signed(units.semitones[i], "semitones")}`;
 }
 
 function unitAt(time, layer) {

@@ -195,6 +195,7 @@ function drawSpectrogram(timeline, sound) {
   };
 }
 
+const SILENT_DB = -150; // no gain that is heard is so low
 function drawUnits(timeline, units, isChosen) {
   return (context, width, height) => {
     const lane = height / units.layers;
@@ -205,7 +206,9 @@ function drawUnits(timeline, units, isChosen) {
       const w = Math.max(right - left, 0.75);
       const top = units.layer[i] * lane;
       context.fillStyle = fileColour(units.file[i]);
+      context.globalAlpha = units.gain[i] < SILENT_DB ? 0.25 : 1;
       context.fillRect(left, top, w > 3 ? w - 1 : w, lane - 1);
+      context.globalAlpha = 1;
       if (isChosen(i)) {
         context.strokeStyle = colour("ink");
         context.lineWidth = 2;
