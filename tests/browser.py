@@ -26,7 +26,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--mute-audio", "--hide-scrollbars",
     "--force-color-profile=srgb",
 )  # fmt: skip
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0  # machines that do much else at the time
 KEYS = {" ": ("Space", 32), "Enter": ("Enter", 13), "Tab": ("Tab", 9), "Home": ("Home", 36),
         "ArrowRight": ("ArrowRight", 39), "ArrowLeft": ("ArrowLeft", 37)}  # fmt: skip
 
@@ -135,7 +135,7 @@ class Browser:
             raise RuntimeError(result["exceptionDetails"]["exception"]["description"])
         return result["result"].get("value")
 
-    def wait(self, expression: str, timeout_s: float = 15.0) -> None:
+    def wait(self, expression: str, timeout_s: float = 60.0) -> None:
         """Wait until an expression is true."""
         until = time.monotonic() + timeout_s
         while not self.value(f"Boolean({expression})"):

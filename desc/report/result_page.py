@@ -21,7 +21,7 @@ from desc.report.series import descriptor_series, map_points, unit_series
 
 SCRIPTS = ("common.js", "player.js", "timeline.js", "map.js", "result.js")
 N_COLUMNS, N_ROWS = 1400, 128  # of the spectrogram: some 60 KB
-_AUDIO_BYTES = 1_200_000
+_AUDIO_BYTES = 1_000_000
 
 
 def write_result_report(folder: str | Path, output_path: str | Path | None = None) -> Path:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from desc.report.page import packed, quantised
 from desc.report.result import ResultView
 
-MAX_VALUES = 100_000
-"""Descriptor values of a kind in a page, 270 KB: of more of them every n-th frame is shown."""
+MAX_VALUES = 60_000
+"""Descriptor values of a kind in a page, 160 KB: of more of them every n-th frame is shown."""
 _NAME_LENGTH = 40  # characters of the name of a file that only the map shows
 
 

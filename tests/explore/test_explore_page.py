@@ -158,7 +158,9 @@ def test_three_hundred_thousand_points_move(large: ExploreServer, browser: Brows
     browser.open(large.url)
     browser.wait("document.querySelector('#cloud').dataset.ready")
     browser.wait("document.querySelector('#cloud').dataset.ms")
-    drag(browser, [(0.5 + i / 100, 0.5) for i in range(20)])
-    drawn_ms = float(browser.value("document.querySelector('#cloud').dataset.ms"))
-    assert drawn_ms < 150, "a frame; measured: about 10 ms alone on a core"
+    drawn_ms = []
+    for step in range(5):
+        drag(browser, [(0.5 + i / 100, 0.5) for i in range(step, step + 5)])
+        drawn_ms.append(float(browser.value("$.dataset.ms".replace("$", CLOUD))))
+    assert min(drawn_ms) < 100, "a picture; measured: about 10 ms on an idle core"
     assert browser.complaints == []

@@ -6,17 +6,19 @@ import base64
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from desc import outputs
 from desc.audio import decode
 from desc.errors import OutputError
 from desc.report import write_result_report
 from tests.browser import Browser
-from tests.report.conftest import HOSTILE
+from tests.report.conftest import HOSTILE, write_result
 
 SECONDS_OF_FRAMES = 60 * 1024 / 44100
 
@@ -177,3 +179,17 @@ def test_a_folder_that_is_not_whole_is_refused_by_name(
     with pytest.raises(OutputError, match=re.escape(str(folder))):
         write_result_report(folder)
     assert not (folder / outputs.REPORT).exists()
+
+
+def test_a_minute_of_stereo_noise_is_below_the_limit(
+    make_signal: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    for folder in ("recordings", "sounds"):
+        (tmp_path / folder).mkdir()
+        noise = np.stack([make_signal("noise", 12.0, seed=s) for s in (0, 1)], 1)
+        soundfile.write(tmp_path / folder / "noise.wav", noise, 44100)
+    page = write_result_report(write_result(tmp_path / "result", tmp_path, n_frames=2300))
+    data = contents(page)
+    assert data["sound"]["end"] - data["sound"]["start"] == pytest.approx(60, abs=0.01)
+    assert any("50 s of 53 s" in note for note in data["notes"])
+    assert 1_000_000 < page.stat().st_size < 3_000_000
