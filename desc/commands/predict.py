@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     with Console(args.quiet) as console:
         from desc.commands.results import report
         from desc.database import DescriptorDatabase
+        from desc.outputs import REPORT
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
         from desc.storage import DescriptorStore
@@ -112,4 +113,6 @@ def run(args: argparse.Namespace) -> int:
             progress=console.progress,
             note=console.note,
         )
+        if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
+            console.note(f"to look at and listen to: {REPORT} in each result's folder")
         return report(result, console)
