@@ -32,6 +32,8 @@ class Answer:
 
     Attributes
     ----------
+    target : ndarray of float32, (T, D)
+        What was matched: the frames, moved towards the database where that is asked for.
     matches : Matches
         The nearest rows of each frame, whichever of them is played.
     chosen : Matches
@@ -42,6 +44,7 @@ class Answer:
         The same as pieces of files.
     """
 
+    target: npt.NDArray[np.float32]
     matches: Matches
     chosen: Matches
     selection: Selection
@@ -115,6 +118,7 @@ class Answerer:
         rows = selection.rows
         distances = distances_to(rows, *given, self.query)
         return Answer(
+            target=values,
             matches=Matches(matches.rows[:, kept], matches.distances[:, kept]),
             chosen=Matches(rows[:, None], distances[:, None]),
             selection=selection,

@@ -31,9 +31,11 @@ LAYERS = (
     "playlist_formats",
     "training",
     "outputs",
+    "report",
     "pipeline",
     "evaluation",
     "demo",
+    "explore",
     "commands",
 )
 SCRIPTS = {"train_function", "predict_function", "__main__"}

@@ -58,7 +58,12 @@ def test_half_a_minute_of_training_makes_music(tmp_path: Path) -> None:
     (table,) = result.tables
     of = {row.name: row.figures for row in table.rows}
     model, linear, real = table.rows[-1].figures, of[VAR_NOISE], of[REAL]
-    print({name: [round(f.get(name, np.nan), 3) for f in (real, linear, of["VAR, replay"], model)] for name in model})
+    print(
+        {
+            name: [round(f.get(name, np.nan), 3) for f in (real, linear, of["VAR, replay"], model)]
+            for name in model
+        }
+    )
     assert model["skill"] > 0.9 * linear["skill"]
     assert model["nll"] < linear["nll"] - 1
     assert model["fd"] < min(linear["fd"], 4 * real["fd"])
