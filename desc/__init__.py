@@ -30,6 +30,7 @@ _PUBLIC = {
     "SelectionConfig": "configuration",
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
+    "audio_sampler": "pipeline",
     "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",
     "nearest": "query",

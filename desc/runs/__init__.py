@@ -7,11 +7,12 @@ server, key or setting of W&B can slow, silence or stop what uses this package.
 
 from desc.runs.log import RunLog
 from desc.runs.metrics_file import MetricsFile, read_metrics
-from desc.runs.record import RunRecord, versions
+from desc.runs.record import SAMPLES, RunRecord, versions
 from desc.runs.resolve import list_runs, resolve_run
 from desc.runs.sending import upload_run
 
 __all__ = [
+    "SAMPLES",
     "MetricsFile",
     "RunLog",
     "RunRecord",

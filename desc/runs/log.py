@@ -184,6 +184,11 @@ class RunLog:
         if self._worker is not None:
             self._worker.send(do="log", metrics=row)
 
+    def log_audio(self, path: Path, step: int) -> None:
+        """Show a WAV of the run's folder on W&B, beside the figures of a step."""
+        if self._worker is not None:
+            self._worker.send(do="log_audio", path=str(path.absolute()), step=step)
+
     def finish(
         self,
         record: RunRecord | None = None,

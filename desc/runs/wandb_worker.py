@@ -86,9 +86,13 @@ def write_run(request: Message, messages: Iterator[Message], emit: Emit) -> None
                 run.log({}, commit=True)  # or it would come after the summary, and undo it
             _finish(run, message, emit, online=request["mode"] == "online")
             return
-        metrics = message["metrics"]
-        step, logged_at = int(metrics.pop("step")), metrics.pop("time")
-        run.log(metrics | {"_timestamp": logged_at}, step=step)
+        if message["do"] == "log_audio":
+            name = os.path.basename(message["path"])
+            run.log({"sample": wandb.Audio(message["path"], caption=name)}, step=message["step"])
+        else:
+            metrics = message["metrics"]
+            step, logged_at = int(metrics.pop("step")), metrics.pop("time")
+            run.log(metrics | {"_timestamp": logged_at}, step=step)
         held_back = True  # the last row waits for more figures of its step
     _within(ORPHAN_FINISH_S, lambda: run.finish(exit_code=1))
 

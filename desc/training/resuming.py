@@ -20,7 +20,7 @@ from desc.training.state import TrainingState
 
 T = TypeVar("T", ModelConfig, TrainConfig, DescriptorConfig)
 
-PER_CALL = frozenset({"max_time_s", "accelerator", "devices", "notes"})
+PER_CALL = frozenset({"max_time_s", "accelerator", "devices", "notes", "sample_every_epochs"})
 """Settings a resumed run may change: they decide neither order nor arithmetic on one device."""
 NAMED = 5  # recordings named in an error
 
