@@ -71,6 +71,11 @@ class Answerer:
     selection: SelectionConfig = SelectionConfig()
     rendering: RenderConfig = RenderConfig()
 
+    @cached_property
+    def _own_distance(self) -> float | None:
+        """Distance between the database's own files, measured once."""
+        return own_distance(self.database, self.standardizer, self.query)
+
     def answer(
         self,
         values: npt.NDArray[np.float32],
@@ -93,8 +98,8 @@ class Answerer:
         note : callable, optional
             Gets lines for the user.
         """
-        values = moved_to_corpus(values, self.database, self.query.match_space)
-        given = values, self.database, self.standardizer
+        target = moved_to_corpus(values, self.database, self.query.match_space)
+        given = target, self.database, self.standardizer
         settings = self.selection
         by_path = settings.units == "frame" and settings.selection != "nearest"
         n_neighbours = max(self.query.neighbours, settings.candidates if by_path else 1)
@@ -118,17 +123,12 @@ class Answerer:
         rows = selection.rows
         distances = distances_to(rows, *given, self.query)
         return Answer(
-            target=values,
+            target=target,
             matches=Matches(matches.rows[:, kept], matches.distances[:, kept]),
             chosen=Matches(rows[:, None], distances[:, None]),
             selection=selection,
             playlist=Playlist.from_selection(selection, self.database, self.rendering),
         )
-
-    @cached_property
-    def _own_distance(self) -> float | None:
-        """Distance between the database's own files, measured once for all answers."""
-        return own_distance(self.database, self.standardizer, self.query)
 
     def render(
         self, answer: Answer, path: str | Path, store: DescriptorStore, note: Note | None = None

@@ -112,16 +112,6 @@ RenderConfig
             rule = "be 1 where nothing is drawn (sampling mean, or temperature 0)"
             check(n_samples == 1, "n_samples", n_samples, rule)
 
-    @cached_property
-    def _answerer(self) -> Answerer:
-        return Answerer(
-            self.database,
-            self.predictor.standardizer,
-            query=self.query,
-            selection=self.selection,
-            rendering=self.rendering,
-        )
-
     @property
     def n_steps(self) -> int:
         """Frames predicted for every recording."""
@@ -230,6 +220,17 @@ RenderConfig
             replay_block=settings.replay_block,
             sample=sample,
             progress=progress,
+        )
+
+    @cached_property
+    def _answerer(self) -> Answerer:
+        """One for all recordings: it measures the corpus once."""
+        return Answerer(
+            self.database,
+            self.predictor.standardizer,
+            query=self.query,
+            selection=self.selection,
+            rendering=self.rendering,
         )
 
     def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:

@@ -39,7 +39,7 @@ def write_result(
     wanted = np.resize(sequence.values[20:80], (n_frames, config.n_columns))
     prediction = Prediction(
         wanted, sequence.source, sequence.digest, sequence.complete.stop - 1, config,
-        "abcd1234", "LSTM", 0, 1.0, "plain", 20, "0" * 32,
+        "abcd1234", "LSTM", 0, 1.0, "plain", 20, 1, "0" * 32,
     )  # fmt: skip
     matches = nearest(wanted, database, standardizer)
     selection = select_nearest(matches, database)
