@@ -27,6 +27,7 @@ LAYERS = (
     "query",
     "concatenation",
     "training",
+    "soundgen",
     "outputs",
     "pipeline",
     "evaluation",

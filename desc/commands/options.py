@@ -105,7 +105,9 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
     if hint is bool:
         kwargs["action"] = argparse.BooleanOptionalAction
     elif typing.get_origin(hint) is tuple:
-        kwargs |= {"nargs": "+", "metavar": "NAME"}
+        kind = typing.get_args(hint)[0]
+        kwargs |= {"nargs": "+", "type": _converter(kind, field.name)}
+        kwargs["metavar"] = {int: "N", float: "X"}.get(kind, "NAME")
     else:
         kind = metadata["kind"] or type(field.default)
         kwargs["type"] = _converter(kind, field.name)
@@ -117,7 +119,7 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
 
 def _help(text: str, unit: str, default: Any) -> str:
     if isinstance(default, tuple):
-        default = " ".join(default)
+        default = " ".join(map(str, default))
     if isinstance(default, bool):
         default = "on" if default else "off"
     shown = "" if default is None or default == "" else f"default {default}"
