@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         """Return the parser of the sub-command that was named, or this one."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
-                chosen: argparse.ArgumentParser = action.choices[getattr(parsed, action.dest)]
-                return chosen
+                chosen: Parser = action.choices[getattr(parsed, action.dest)]
+                return chosen._parser_of(parsed)
         return self
 
     def error(self, message: str) -> NoReturn:
@@ -157,13 +157,15 @@ def given_options(cls: type, args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if f.name in vars(args))
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--quiet` and `--debug`."""
+def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+    """Add `--quiet` and `--debug`; with `suppress` they leave what a parser above has set."""
     group = parser.add_argument_group("output")
-    group.add_argument("--quiet", action="store_true", help="print results and errors only")
-    group.add_argument(
-        "--debug", action="store_true", help="show tracebacks and write desc-debug.log"
-    )
+    for name, text in (
+        ("--quiet", "print results and errors only"),
+        ("--debug", "show tracebacks and write desc-debug.log"),
+    ):
+        default = argparse.SUPPRESS if suppress else False
+        group.add_argument(name, action="store_true", default=default, help=text)
 
 
 def add_cache_option(parser: argparse._ActionsContainer) -> None:

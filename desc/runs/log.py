@@ -184,6 +184,12 @@ class RunLog:
         if self._worker is not None:
             self._worker.send(do="log", metrics=row)
 
+    def show(self, files: Mapping[str, Path], step: int) -> None:
+        """Let W&B show sounds (.wav) and pictures (.png) of a step, by name; they stay here too."""
+        if self._worker is not None and files:
+            paths = {name: str(path.absolute()) for name, path in files.items()}
+            self._worker.send(do="show", files=paths, step=step)
+
     def finish(
         self,
         record: Record | None = None,

@@ -13,7 +13,7 @@ from torch import Tensor
 from desc.configuration import from_dict, to_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.files import replacing
-from desc.soundgen.mel import MelConfig
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.settings import UnaganConfig, VocoderConfig
 from desc.soundgen.state_dicts import read_checkpoint
 

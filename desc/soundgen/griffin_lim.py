@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from desc.soundgen.mel import MelConfig, MelFrontEnd
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.spectrogram import analyse, synthesise
 
 ITERATIONS = 32

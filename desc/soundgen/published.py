@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from desc.configuration import from_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.soundgen.hifigan import HifiganGenerator
-from desc.soundgen.mel import MelConfig
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.melgan import MelganGenerator
 from desc.soundgen.state_dicts import indices_of, load_state, plain_state
 

@@ -127,7 +127,7 @@ class VocoderTraining(SoundTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("seq_len", self.seq_len, 1)
+        check_integer("seq_len", self.seq_len, 2048)  # the longest window of the losses
         for name in ("lambda_feat", "lambda_mel", "lambda_stft"):
             check_number(name, getattr(self, name), 0.0)
         check_integer("discriminator_from", self.discriminator_from, 0)

@@ -16,7 +16,8 @@ from desc.soundgen.blocks import render_blocks
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.layers import fold_weights
-from desc.soundgen.mel import MelConfig, MelFrontEnd, convert_log
+from desc.soundgen.mel import MelFrontEnd, convert_log
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.melgan import MelganGenerator
 from desc.soundgen.published import load_published
 from desc.soundgen.settings import VocoderConfig
@@ -34,9 +35,7 @@ def create_generator(model: VocoderConfig, mel: MelConfig) -> nn.Module:
     """
     if model.vocoder == "vocos":
         return VocosGenerator(
-            mel.n_mels,
-            mel.n_fft,
-            mel.hop_length,
+            mel,
             dim=model.dim,
             intermediate_dim=model.intermediate_dim,
             num_layers=model.num_layers,

@@ -6,11 +6,15 @@ which is why it is many times faster than networks of transposed convolutions.
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from desc.descriptors.filterbanks import hann_window
+from desc.descriptors.filterbanks import hann_window, mel_filters
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.spectrogram import synthesise
 
 LARGEST_MAGNITUDE = 100.0
@@ -47,37 +51,41 @@ class ConvNextBlock(nn.Module):
 class VocosGenerator(nn.Module):
     """Log mel spectrogram → magnitudes and phases → sound.
 
+    The magnitudes begin as those that the bands tell: each bin has the level of the bands around
+    it, interpolated. What is learned is the difference, and the phases.
+
     Parameters
     ----------
-    n_mels, n_fft, hop_length : int
-        Of the spectrogram; `n_fft` should be four hops.
+    mel : MelConfig
+        Of the spectrograms; `n_fft` should be four hops.
     dim, intermediate_dim, num_layers : int
         Sizes of the blocks, and how many.
     """
 
     window: Tensor
+    spread: Tensor
+    level: Tensor
 
     def __init__(
         self,
-        n_mels: int = 80,
-        n_fft: int = 1024,
-        hop_length: int = 256,
-        *,
+        mel: MelConfig,
         dim: int = 512,
         intermediate_dim: int = 1536,
         num_layers: int = 8,
     ) -> None:
         super().__init__()
-        self.hop_length = hop_length
-        self.embed = nn.Conv1d(n_mels, dim, KERNEL, padding=KERNEL // 2)
+        self.hop_length = mel.hop_length
+        self.embed = nn.Conv1d(mel.n_mels, dim, KERNEL, padding=KERNEL // 2)
         self.first_norm = nn.LayerNorm(dim, eps=1e-6)
         self.blocks = nn.ModuleList(
             ConvNextBlock(dim, intermediate_dim, 1 / num_layers) for _ in range(num_layers)
         )
         self.last_norm = nn.LayerNorm(dim, eps=1e-6)
-        self.head = nn.Linear(dim, n_fft + 2)
-        window = torch.from_numpy(hann_window(n_fft))
-        self.register_buffer("window", window, persistent=False)
+        self.head = nn.Linear(dim, mel.n_fft + 2)
+        window = torch.from_numpy(hann_window(mel.n_fft))
+        spread, level = bins_of_bands(mel)
+        for name, value in (("window", window), ("spread", spread), ("level", level)):
+            self.register_buffer(name, value, persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -90,5 +98,32 @@ class VocosGenerator(nn.Module):
             x = block(x)
         x = self.head(self.last_norm(x.transpose(1, 2))).transpose(1, 2)
         log_magnitude, phase = x.chunk(2, dim=1)
+        log_magnitude = log_magnitude + self.spread @ mel + self.level
         magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
         return synthesise(torch.polar(magnitude, phase), self.window, self.hop_length)
+
+
+def bins_of_bands(mel: MelConfig) -> tuple[Tensor, Tensor]:
+    """Return the linear map from log mel bands to log magnitudes of bins.
+
+    Between the centres of two bands a bin has their levels, interpolated linearly; a band's level
+    is its value divided by the sum of its filter.
+
+    Returns
+    -------
+    spread : Tensor, (1 + n_fft // 2, n_mels)
+        Natural logarithms of magnitudes per unit of the bands, whatever their base.
+    level : Tensor, (1 + n_fft // 2, 1)
+        To be added.
+    """
+    filters = mel_filters(mel.sample_rate, mel.n_fft, mel.n_mels, mel.fmin, mel.fmax)
+    sums = np.maximum(filters.sum(1), 1e-9)
+    centres = filters @ np.arange(filters.shape[1]) / sums
+    bins = np.arange(filters.shape[1])
+    spread = np.stack([np.interp(bins, centres, row) for row in np.eye(mel.n_mels)], 1)
+    level = -spread @ np.log(sums)
+    unit = math.log(10) if mel.log_base == "10" else 1.0
+    return (
+        torch.from_numpy((unit * spread).astype(np.float32)),
+        torch.from_numpy(level.astype(np.float32))[:, None],
+    )

@@ -7,6 +7,7 @@ import torch
 
 from desc.soundgen.blocks import BLOCK, END, render_blocks
 from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d, fold_weights
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.melgan import (
     MelganDiscriminator,
     MelganGenerator,
@@ -86,7 +87,12 @@ def test_blocks_are_one_pass(name: str, n_frames: int) -> None:
     if name == "melgan":
         network = MelganGenerator(8, 1, 3, (4, 4))
     else:
-        network = VocosGenerator(8, 64, 16, dim=8, intermediate_dim=8, num_layers=5)
+        network = VocosGenerator(
+            MelConfig(4000, n_fft=64, hop_length=16, n_mels=8),
+            dim=8,
+            intermediate_dim=8,
+            num_layers=5,
+        )
     hop = 16
     fold_weights(network)
     mel = torch.randn(8, n_frames)
