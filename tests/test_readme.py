@@ -61,7 +61,7 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 def test_every_option_that_is_named_exists() -> None:
     known = set().union(*(options(build_parser(command)) for command in COMMANDS))
-    named = set(re.findall(r"`(--[a-z_]+)", README))
+    named = set(re.findall(r"`(--[a-z_-]+)", README))
     assert named <= known
 
 
