@@ -1,13 +1,12 @@
 """What networks of sound generation learn in a minute of processor time, beside references.
 
-    python benchmarks/sound_generation.py RECORDING [--only vocos melgan unagan] [--held_out]
+    python benchmarks/sound_generation.py RECORDING [--only vocos flow] [--held_out]
 
 One core, 22.05 kHz / 1024 / 256 / 80. Vocoders are measured on eight one-second segments of the
-recording they learned from (with --held_out on its last tenth, kept from them), UnaGAN on crops
-of 128 frames. The number of steps is set by a measured step, so that a run takes the processor
-seconds
-given; what it took is printed. FD39 and FD80 are Fréchet distances of descriptors and of mel
-frames.
+recording they learned from, generators of spectrograms on crops of 128 frames; with --held_out on
+its last tenth, kept from them. The number of steps is set by a measured step, so that a run takes
+the processor seconds given; what it took is printed. FD39 and FD80 are Fréchet distances of
+descriptors and of mel frames. References are computed in the same run.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,10 @@ import torch
 
 from desc.configuration import RunConfig
 from desc.metrics import frechet_distance
+from desc.soundgen.flow_training import FlowRecipe
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.jobs import train_sound
+from desc.soundgen.layers import fold_weights
 from desc.soundgen.measures import (
     bins_apart,
     descriptor_config,
@@ -44,16 +46,21 @@ from desc.soundgen.measures import (
 )
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.mel_generator import FlowSource, MelGenerator, UnaganSource
+from desc.soundgen.mel_recipe import MelRecipe
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips, open_recordings
 from desc.soundgen.settings import (
+    FlowConfig,
+    FlowTraining,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
     preset,
 )
-from desc.soundgen.unagan import n_vectors
+from desc.soundgen.unagan import UnaganGenerator
 from desc.soundgen.unagan_training import UnaganRecipe
 from desc.soundgen.vocoder import Vocoder, create_generator
 from desc.soundgen.vocoder_training import VocoderRecipe
@@ -61,6 +68,7 @@ from desc.soundgen.vocoder_training import VocoderRecipe
 MEL = MelConfig(sample_rate=22050)
 SHOWN_S = 60  # of the recording, for FD39
 TIMED_STEPS = 12
+KINDS = ("vocos", "melgan", "unagan", "no_cycle", "flow", "speed")
 
 
 def trained(make: type[Recipe], name: str, settings: tuple, recordings: SoundRecordings,
@@ -73,9 +81,7 @@ def trained(make: type[Recipe], name: str, settings: tuple, recordings: SoundRec
         probe.step(step, 0)
     step_s = (time.process_time() - began) / (TIMED_STEPS - 1)
     steps = max(TIMED_STEPS, round(0.95 * cpu_s / step_s))
-    training = replace(settings[2], steps=steps, save_interval=steps, validation_share=0.0)
-    if settings[2].validation_share:
-        training = replace(training, validation_share=settings[2].validation_share)
+    training = replace(settings[2], steps=steps, save_interval=steps)
     kept: list[Recipe] = []
 
     def keep(*parts: object) -> Recipe:
@@ -133,81 +139,107 @@ def vocoders(recordings: SoundRecordings, names: list[str], cpu_s: float, share:
               f"{fd / real_fd:8.2f}  {steps:5}  {took:.0f}")  # fmt: skip
 
 
-def mel_generators(recordings: SoundRecordings, cpu_s: float, share: float) -> None:
-    model, training = preset(UnaganConfig, "small"), preset(UnaganTraining, "small")
-    training = replace(training, validation_share=share)
-    rows = {"unagan": model, "unagan --no-cycle": replace(model, cycle=False)}
+def mel_generators(
+    recordings: SoundRecordings, names: list[str], cpu_s: float, share: float
+) -> None:
     print(
         f"{'':24}{'FD80':>8}{'/ noise':>8}{'/ real':>8}{'NDB':>5}{'JS':>7}{'div':>7}  steps  cpu s"
     )
-    header = False
-    for name, sizes in rows.items():
-        recipe, steps, took = trained(
-            UnaganRecipe, "unagan", (MEL, sizes, training), recordings, cpu_s
-        )
-        assert isinstance(recipe, UnaganRecipe)
-        learned, held_out = recipe._spectrograms(recordings)
-        tested = held_out if share else learned
-        frames = np.concatenate(tested, 1).T
+    unagan = (UnaganRecipe, preset(UnaganConfig, "small"), preset(UnaganTraining, "small"))
+    kinds = {
+        "unagan": unagan,
+        "no_cycle": (UnaganRecipe, replace(unagan[1], cycle=False), unagan[2]),
+        "flow": (FlowRecipe, preset(FlowConfig, "small"), preset(FlowTraining, "small")),
+    }
+    for index, name in enumerate(names):
+        make, model, training = kinds[name]
+        settings = (MEL, model, replace(training, validation_share=share))
+        recipe, steps, took = trained(make, make.__name__, settings, recordings, cpu_s)
+        assert isinstance(recipe, MelRecipe)
+        tested = recipe.held_out if share else recipe.learned
+        frames = np.concatenate(tested, 1).T.astype(float)
         even, odd = even_and_odd(frames, MEL.frame_rate)
-        real_fd = frechet_distance(odd, even)
-        rng = np.random.default_rng(0)
-        noise = rng.standard_normal(frames.shape)
-        noise_fd = frechet_distance(noise, frames)
-        if not header:
-            header = True
-            half = len(frames) // 2
-            for label, x, y in (
-                ("real even/odd seconds", odd, even), ("real halves", frames[half:], frames[:half]),
-                ("Gaussian frames", noise, frames),
-            ):  # fmt: skip
-                fd, (ndb, js) = frechet_distance(x, y), bins_apart(x.astype(float), y.astype(float))
-                print(f"{label:24}{fd:8.1f}{fd / noise_fd:8.2f}{fd / real_fd:8.2f}{ndb:5}{js:7.3f}")
-        with torch.no_grad():
-            random = torch.Generator().manual_seed(1)
-            made = recipe.unagan(*recipe.unagan.draw(64, n_vectors(128), random)).numpy()
+        noise = np.random.default_rng(0).standard_normal(frames.shape)
+        noise_fd, real_fd = frechet_distance(noise, frames), frechet_distance(odd, even)
+        half = len(frames) // 2
+        references = {
+            "real even/odd seconds": (odd, even),
+            "real halves": (frames[half:], frames[:half]),
+            "Gaussian frames": (noise, frames),
+        }
+        made = recipe.make(64, 128, torch.Generator().manual_seed(1)).numpy()
         crops = Crops(tested, 128, 64, seed=5).batch(0)
-        fake = frames_of(made).astype(float)
-        fd, (ndb, js) = frechet_distance(fake, frames), bins_apart(fake, frames.astype(float))
-        div = diversity(made[:16]) / diversity(crops[:16])
-        print(f"{name:24}{fd:8.1f}{fd / noise_fd:8.2f}{fd / real_fd:8.2f}{ndb:5}{js:7.3f}{div:7.2f}"
-              f"  {steps:5}  {took:.0f}")  # fmt: skip
+        varied = diversity(made[:16]) / diversity(crops[:16])
+        rows = references if index == 0 else {}
+        for label, (x, y) in (rows | {name: (frames_of(made).astype(float), frames)}).items():
+            fd, (ndb, js) = frechet_distance(x, y), bins_apart(x, y)
+            line = f"{label:24}{fd:8.1f}{fd / noise_fd:8.2f}{fd / real_fd:8.2f}{ndb:5}{js:7.3f}"
+            end = f"{varied:7.2f}  {steps:5}  {took:.0f}" if label == name else ""
+            print(line + end, flush=True)
 
 
 def speed() -> None:
-    """Print how many times faster than real time vocoders are at 44.1 kHz, hop 256."""
-    mel = torch.randn(80, 172 * 20) - 2
+    """Print how many times faster than real time one core generates at 44.1 kHz, hop 256."""
+    n_frames = round(20 * 44100 / 256)
+    mel = torch.randn(80, n_frames) - 2
+    took: dict[str, float] = {}
     for name, sizes in (
         ("vocos small", replace(preset(VocoderConfig, "small"), vocoder="vocos")),
-        ("vocos d512", VocoderConfig(vocoder="vocos")),
+        ("vocos published", VocoderConfig(vocoder="vocos")),
         ("melgan small", preset(VocoderConfig, "small")),
         ("melgan published", VocoderConfig()),
     ):
-        vocoder = Vocoder("", name, MelConfig(), create_generator(sizes, MelConfig()).eval())
-        began = time.perf_counter()
-        audio = vocoder.render(mel)
-        took = time.perf_counter() - began
-        print(f"{name:24}{len(audio) / 44100 / took:8.1f} × real time at 44.1 kHz")
+        network = fold_weights(create_generator(sizes, MelConfig()))
+        vocoder = Vocoder("", name, MelConfig(), network)
+        took[name] = seconds(lambda v=vocoder: v.render(mel))
+    unagan, flow = preset(UnaganConfig, "small"), preset(FlowConfig, "small")
+    sources = {
+        "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),
+        "flow small": FlowSource(
+            MelFlow(flow.n_components, flow.width, flow.num_layers),
+            torch.zeros(80, flow.n_components), torch.ones(()), flow.flow_steps,
+        ),
+    }  # fmt: skip
+    one = torch.ones(80, 1)
+    for name, source in sources.items():
+        generator = MelGenerator("", MelConfig(), source, one, one, 1.0)
+        took[name] = seconds(lambda g=generator: list(g.blocks(n_frames, 0)))
+    for pair in ("unagan small", "flow small"):
+        took[f"{pair} + vocos small"] = took[pair] + took["vocos small"]
+    for name, cpu_s in took.items():
+        print(f"{name:28}{20 / cpu_s:8.1f} × real time at 44.1 kHz")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the processor seconds of one call, the least of three."""
+    found = []
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        found.append(time.process_time() - began)
+    return min(found)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("--only", nargs="+", default=["vocos", "melgan", "unagan", "speed"])
+    parser.add_argument("recording", type=Path, nargs="?", help="not needed for speed alone")
+    parser.add_argument("--only", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--held_out", action="store_true")
     parser.add_argument("--vocoder_s", type=float, default=60.0)
-    parser.add_argument("--unagan_s", type=float, default=90.0)
+    parser.add_argument("--mel_s", type=float, default=90.0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    recordings = open_recordings(args.recording, MEL.sample_rate)
-    share = 0.1 if args.held_out else 0.0
-    tested = "its last tenth, held out" if share else "itself"
-    print(f"{args.recording.name}, {recordings.duration_s:.0f} s, measured on {tested}")
-    names = [n for n in ("vocos", "melgan") if n in args.only]
-    if names:
-        vocoders(recordings, names, args.vocoder_s, share)
-    if "unagan" in args.only:
-        mel_generators(recordings, args.unagan_s, share)
+    if args.only != ["speed"]:
+        recordings = open_recordings(args.recording, MEL.sample_rate)
+        share = 0.1 if args.held_out else 0.0
+        tested = "its last tenth, held out" if share else "itself"
+        print(f"{args.recording.name}, {recordings.duration_s:.0f} s, measured on {tested}")
+        names = [n for n in ("vocos", "melgan") if n in args.only]
+        if names:
+            vocoders(recordings, names, args.vocoder_s, share)
+        generators = [n for n in ("unagan", "no_cycle", "flow") if n in args.only]
+        if generators:
+            mel_generators(recordings, generators, args.mel_s, share)
     if "speed" in args.only:
         speed()
 

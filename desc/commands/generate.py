@@ -10,6 +10,7 @@ from desc.commands.options import add_common_options
 TASKS = {
     "train-vocoder": "train a vocoder, which turns mel spectrograms into sound",
     "train-unagan": "train UnaGAN, which makes new mel spectrograms",
+    "train-flow": "train a flow, which makes new mel spectrograms nearer to the recordings",
     "audio": "write many files of new sound",
     "demo": "train both on the demo corpus and write ten files",
 }

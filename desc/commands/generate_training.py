@@ -18,6 +18,7 @@ from desc.soundgen.settings import PRESET_NAMES, preset
 if TYPE_CHECKING:
     from desc.runs import SoundRecord
     from desc.soundgen.recordings import SoundRecordings
+    from desc.soundgen.vocoder import Vocoder
 
 
 def add_training_options(
@@ -65,6 +66,23 @@ def add_training_options(
     runs.add_argument(
         "--load_from_run_id", metavar="ID", help="begin with the parameters of another run"
     )
+
+
+def add_vocoder_option(parser: argparse.ArgumentParser) -> None:
+    """Add the vocoder with which a generator of spectrograms is heard while it learns."""
+    parser.add_argument(
+        "--melgan_run_id", "--vocoder_run_id", metavar="ID",
+        help="vocoder that makes the samples audible while training [default Griffin-Lim]",
+    )  # fmt: skip
+
+
+def named_vocoder(args: argparse.Namespace) -> Vocoder | None:
+    """Return the vocoder that was named."""
+    from desc.soundgen.vocoder import Vocoder
+
+    if args.melgan_run_id is None:
+        return None
+    return Vocoder.from_run(args.melgan_run_id, from_options(RunConfig, args, project="melgan"))
 
 
 def _title(cls: type) -> str:

@@ -14,11 +14,15 @@ from desc.configuration import from_dict, to_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.files import replacing
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.settings import UnaganConfig, VocoderConfig
+from desc.soundgen.settings import FlowConfig, MelModelConfig, UnaganConfig, VocoderConfig
 from desc.soundgen.state_dicts import read_checkpoint
 
 KEY = "desc.soundgen"
 FORMAT_VERSION = 1
+MODEL_CONFIGS: dict[str, type[VocoderConfig] | type[UnaganConfig] | type[FlowConfig]] = {
+    "unagan": UnaganConfig,
+    "flow": FlowConfig,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,24 +32,25 @@ class SoundCheckpoint:
     Attributes
     ----------
     generator : str
-        melgan, vocos or unagan.
+        melgan, vocos, unagan or flow.
     mel : MelConfig
         What it means by a spectrogram.
-    model : VocoderConfig or UnaganConfig
+    model : VocoderConfig, UnaganConfig or FlowConfig
         Its sizes.
     state : dict of str to Tensor
         Its parameters.
     gain : float
         What the recordings were multiplied by; generated sound is divided by it.
     arrays : dict of str to Tensor
-        Of UnaGAN `mean` and `scale`, (n_mels,): the standardisation of the bands.
+        Of generators of spectrograms `mean` and `scale`, (n_mels,): the standardisation of the
+        bands; of the flow also `basis` (n_mels, n_components) and `level`.
     training : dict
         Where the training stands, and everything it needs to go on; empty in `best.ckpt`.
     """
 
     generator: str
     mel: MelConfig
-    model: VocoderConfig | UnaganConfig
+    model: VocoderConfig | MelModelConfig
     state: Mapping[str, Tensor]
     gain: float = 1.0
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
@@ -90,10 +95,7 @@ class SoundCheckpoint:
                 f"{FORMAT_VERSION}"
             )
         try:
-            is_unagan = payload["generator"] == "unagan"
-            kind: type[UnaganConfig] | type[VocoderConfig] = (
-                UnaganConfig if is_unagan else VocoderConfig
-            )
+            kind = MODEL_CONFIGS.get(payload["generator"], VocoderConfig)
             return cls(
                 generator=payload["generator"],
                 mel=from_dict(MelConfig, payload["mel_config"]),

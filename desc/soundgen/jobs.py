@@ -1,4 +1,4 @@
-"""`train_vocoder` and `train_unagan`: recordings → a run that can generate."""
+"""`train_vocoder`, `train_unagan`, `train_flow`: recordings → a run that can generate."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from desc.soundgen.mel_config import MelConfig, check_same_mel
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import (
+    FlowConfig,
+    FlowTraining,
     SoundTraining,
     UnaganConfig,
     UnaganTraining,
@@ -92,6 +94,25 @@ def train_unagan(
     return train_sound(make, "unagan", open_recordings, (mel, model, training), run, **options)
 
 
+def train_flow(
+    open_recordings: OpenRecordings,
+    *,
+    mel: MelConfig = MelConfig(),
+    model: FlowConfig = FlowConfig(),
+    training: FlowTraining = FlowTraining(),
+    run: RunConfig = RunConfig(),
+    vocoder: Vocoder | None = None,
+    **options: Any,
+) -> SoundRecord:
+    """Train the flow on recordings, and keep it as a run; see `train_unagan`."""
+    from desc.soundgen.flow_training import FlowRecipe
+
+    if vocoder is not None:
+        check_same_mel(mel, vocoder.mel, ("the flow", f"vocoder {vocoder.name}"))
+    make = partial(FlowRecipe, vocoder=vocoder)
+    return train_sound(make, "flow", open_recordings, (mel, model, training), run, **options)
+
+
 def train_sound(
     make_recipe: Callable[..., Recipe],
     name: str,
@@ -117,7 +138,7 @@ def train_sound(
     make_recipe : callable
         Returns the recipe, given the settings and the recordings.
     name : str
-        melgan, vocos or unagan.
+        melgan, vocos, unagan or flow.
     open_recordings : callable
     settings : tuple
         Front end, sizes and training.

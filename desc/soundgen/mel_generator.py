@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,67 @@ from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.settings import UnaganConfig
+from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.settings import FlowConfig, UnaganConfig, VocoderConfig
 from desc.soundgen.state_dicts import load_state
-from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator, n_vectors
+from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
 
-BLOCK = 128  # noise vectors that a block adds: 2,048 frames
-OVERLAP = 8  # noise vectors over which a block passes into the next
+BLOCK = 2048  # frames that a block adds
+OVERLAP = 128  # frames over which a block passes into the next
+
+
+class MelSource(ABC):
+    """A network that makes standardised spectrograms out of noise, piece by piece.
+
+    Attributes
+    ----------
+    ratio : int
+        Frames per noise vector.
+    """
+
+    ratio = 1
+
+    @abstractmethod
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """Return n noise vectors, (1, C, n)."""
+
+    @abstractmethod
+    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
+        """Return a standardised spectrogram (n_mels, n · ratio) for noise (1, C, n)."""
+
+
+class UnaganSource(MelSource):
+    """UnaGAN, which also draws the states its recurrent layers begin with."""
+
+    ratio = TIME_RATIO
+
+    def __init__(self, network: UnaganGenerator) -> None:
+        self.network = network.eval()
+
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """Return n noise vectors."""
+        return torch.randn(1, self.network.z_dim, n, generator=random)
+
+    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
+        """Return a standardised spectrogram."""
+        made: Tensor = self.network(noise, self.network.draw_states(1, random))[0]
+        return made
+
+
+class FlowSource(MelSource):
+    """The flow, with the basis of its components."""
+
+    def __init__(self, network: MelFlow, basis: Tensor, level: Tensor, n_steps: int) -> None:
+        self.network, self.basis, self.level = network.eval(), basis, level
+        self.n_steps = n_steps
+
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """Return n noise vectors."""
+        return torch.randn(1, self.network.n_components, n, generator=random)
+
+    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return a standardised spectrogram."""
+        return self.basis @ (self.network.transport(noise, self.n_steps)[0] * self.level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +88,7 @@ class MelGenerator:
         Run id, as it stands in names of files.
     mel : MelConfig
         What its spectrograms mean.
-    network : UnaganGenerator
+    source : MelSource
         Makes standardised spectrograms.
     mean, scale : Tensor, (n_mels, 1)
         Undo the standardisation.
@@ -42,7 +98,7 @@ class MelGenerator:
 
     name: str
     mel: MelConfig
-    network: UnaganGenerator
+    source: MelSource
     mean: Tensor
     scale: Tensor
     gain: float
@@ -68,14 +124,12 @@ class MelGenerator:
 
     @classmethod
     def from_checkpoint(cls, path: Path, name: str) -> MelGenerator:
-        """Read a checkpoint of `desc generate train-unagan`."""
+        """Read a checkpoint of `desc generate train-unagan` or `train-flow`."""
         stored = SoundCheckpoint.load(path)
-        if not isinstance(stored.model, UnaganConfig):
+        if isinstance(stored.model, VocoderConfig):
             raise CheckpointError(f"{path}: a vocoder ({stored.generator}), no UnaGAN")
-        network = UnaganGenerator(stored.mel.n_mels, stored.model.z_dim, stored.model.width)
-        load_state(network, stored.state, path)
         mean, scale = (stored.arrays[n][:, None] for n in ("mean", "scale"))
-        return cls(name, stored.mel, network.eval(), mean, scale, stored.gain)
+        return cls(name, stored.mel, _source(stored, path), mean, scale, stored.gain)
 
     @torch.no_grad()
     def blocks(self, n_frames: int, seed: int) -> Iterator[Tensor]:
@@ -96,21 +150,34 @@ class MelGenerator:
             In all `n_frames` frames.
         """
         random = torch.Generator().manual_seed(seed)
-        n = n_vectors(n_frames)
-        z = torch.randn(1, self.network.z_dim, n, generator=random)
-        fade = torch.linspace(0, 1, OVERLAP * TIME_RATIO)
+        ratio = self.source.ratio
+        n, step, overlap = -(-n_frames // ratio), BLOCK // ratio, OVERLAP // ratio
+        noise = self.source.draw(n, random)
+        fade = torch.linspace(0, 1, OVERLAP)
         held: Tensor | None = None
         left = n_frames
-        for first in range(0, max(1, n - OVERLAP), BLOCK):
-            last = n if first + BLOCK + OVERLAP >= n else first + BLOCK + OVERLAP
-            states = self.network.draw_states(1, random)
-            made = self.network(z[..., first:last], states)[0] * self.scale + self.mean
+        for first in range(0, max(1, n - overlap), step):
+            last = n if first + step + overlap >= n else first + step + overlap
+            made = self.source.make(noise[..., first:last], random) * self.scale + self.mean
             if held is not None:
-                width = len(fade)
-                joined = held * (1 - fade) + made[:, :width] * fade
-                made = torch.cat([joined, made[:, width:]], 1)
+                joined = held * (1 - fade) + made[:, :OVERLAP] * fade
+                made = torch.cat([joined, made[:, OVERLAP:]], 1)
             if last < n:
-                held = made[:, BLOCK * TIME_RATIO :]
-                made = made[:, : BLOCK * TIME_RATIO]
+                held = made[:, BLOCK:]
+                made = made[:, :BLOCK]
             yield made[:, :left]
             left -= made.shape[1]
+
+
+def _source(stored: SoundCheckpoint, path: Path) -> MelSource:
+    """Return the network of a checkpoint, ready to generate."""
+    model = stored.model
+    if isinstance(model, FlowConfig):
+        basis, level = stored.arrays["basis"], stored.arrays["level"]
+        flow = MelFlow(basis.shape[1], model.width, model.num_layers)
+        load_state(flow, stored.state, path)
+        return FlowSource(flow, basis, level, model.flow_steps)
+    assert isinstance(model, UnaganConfig)  # the caller has refused vocoders
+    unagan = UnaganGenerator(stored.mel.n_mels, model.z_dim, model.width)
+    load_state(unagan, stored.state, path)
+    return UnaganSource(unagan)

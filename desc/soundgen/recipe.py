@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from desc.errors import CheckpointError, ConfigurationError
 from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.settings import SoundTraining, UnaganConfig, VocoderConfig
+from desc.soundgen.settings import MelModelConfig, SoundTraining, VocoderConfig
 
 LOWEST_SHARE = 0.05  # of the step size at the end of the cosine schedule
 
@@ -57,7 +57,7 @@ class Recipe(ABC):
 
     generator_name: str
     mel: MelConfig
-    model: VocoderConfig | UnaganConfig
+    model: VocoderConfig | MelModelConfig
     training: SoundTraining
     networks: dict[str, nn.Module]
     optimisers: dict[str, Optimizer]
@@ -69,6 +69,17 @@ class Recipe(ABC):
         training = self.training
         self.total_steps = training.steps or training.epochs * steps_per_pass
         self.mean = RunningMean(self.networks["generator"], training.ema_decay)
+
+    def add_optimisers(self, kind: type[Adam], **options: Any) -> None:
+        """Give each network an optimiser, and put it on the device."""
+        self.optimisers = {}
+        rate = self.training.learning_rate
+        for name, network in self.networks.items():
+            network.to(self.device)
+            optimiser = kind(network.parameters(), lr=rate, **options)
+            for group in optimiser.param_groups:
+                group["initial_lr"] = rate
+            self.optimisers[name] = optimiser
 
     @abstractmethod
     def step(self, step: int, attempt: int) -> dict[str, float]:

@@ -61,6 +61,23 @@ class UnaganConfig:
 
 
 @dataclass(frozen=True)
+class FlowConfig:
+    """Sizes of the flow."""
+
+    n_components: int = option(32, "principal components that describe a frame")
+    width: int = option(256, "channels")
+    num_layers: int = option(12, "blocks")
+    flow_steps: int = option(16, "steps from noise to a spectrogram")
+
+    def __post_init__(self) -> None:
+        for name in ("n_components", "width", "num_layers", "flow_steps"):
+            check_integer(name, getattr(self, name), 1)
+
+
+MelModelConfig = UnaganConfig | FlowConfig
+
+
+@dataclass(frozen=True)
 class SoundTraining:
     """What the training of vocoders and of UnaGAN has in common."""
 
@@ -136,26 +153,52 @@ class VocoderTraining(SoundTraining):
 
 
 @dataclass(frozen=True)
-class UnaganTraining(SoundTraining):
-    """How UnaGAN is trained."""
+class MelTraining(SoundTraining):
+    """What the training of all generators of spectrograms has in common."""
 
     batch_size: int = option(5, "crops per step")
-    max_grad_norm: float = option(3.0, "largest norm of a gradient; 0: no limit")
     seq_frames: int = option(864, "length of a crop", unit="frames")
-    lambda_cycle: float = option(1.0, "weight of both reconstructions of the cycle")
-    gamma: float = option(1.0, "BEGAN's ratio of the generated to the real reconstruction error")
-    lambda_k: float = option(0.01, "BEGAN's step size of k")
-    init_k: float = option(0.0, "BEGAN's first k", unit="0 to 1")
     num_va: int = option(200, "crops of validation")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("seq_frames", self.seq_frames, 16)
         check(self.seq_frames % 16 == 0, "seq_frames", self.seq_frames, "be a multiple of 16")
+        check_integer("num_va", self.num_va, 1)
+
+
+@dataclass(frozen=True)
+class UnaganTraining(MelTraining):
+    """How UnaGAN is trained."""
+
+    max_grad_norm: float = option(3.0, "largest norm of a gradient; 0: no limit")
+    lambda_cycle: float = option(1.0, "weight of both reconstructions of the cycle")
+    gamma: float = option(1.0, "BEGAN's ratio of the generated to the real reconstruction error")
+    lambda_k: float = option(0.01, "BEGAN's step size of k")
+    init_k: float = option(0.0, "BEGAN's first k", unit="0 to 1")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("lambda_cycle", "gamma", "lambda_k"):
             check_number(name, getattr(self, name), 0.0)
         check_number("init_k", self.init_k, 0.0, 1.0)
-        check_integer("num_va", self.num_va, 1)
+
+
+@dataclass(frozen=True)
+class FlowTraining(MelTraining):
+    """How the flow is trained."""
+
+    learning_rate: float = option(1e-3, "step size")
+    schedule: str = option(
+        "cosine", "of the step size: constant, or cosine down to a twentieth",
+        choices=("constant", "cosine"),
+    )  # fmt: skip
+    batch_size: int = option(16, "crops per step")
+    seq_frames: int = option(256, "length of a crop", unit="frames")
+    max_grad_norm: float = option(1.0, "largest norm of a gradient; 0: no limit")
+    ema_decay: float = option(
+        0.999, "decay of the running mean of the generator that is kept; 0: none", unit="0 to 1"
+    )
 
 
 _SMALL_TRAINING: dict[str, Any] = {
@@ -174,6 +217,9 @@ SMALL: dict[type, dict[str, Any]] = {
     },
     UnaganTraining: _SMALL_TRAINING
     | {"learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16},
+    FlowConfig: {"width": 128, "num_layers": 8},
+    FlowTraining: _SMALL_TRAINING
+    | {"batch_size": 8, "ema_decay": 0.995, "seq_frames": 128, "num_va": 16},
 }  # fmt: skip
 """What the preset `small` changes: sizes that two processor cores train in minutes, on spectral
 losses, which show a few hundred steps' work where the published adversarial loss does not."""

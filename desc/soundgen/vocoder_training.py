@@ -63,14 +63,7 @@ class VocoderRecipe(Recipe):
             model.num_D, model.ndf, model.n_layers_D, model.downsamp_factor
         )
         self.networks = {"generator": create_generator(model, mel), "discriminator": discriminator}
-        self.optimisers = {}
-        for name, network in self.networks.items():
-            network.to(self.device)
-            self.optimisers[name] = Adam(
-                network.parameters(), lr=training.learning_rate, betas=BETAS
-            )
-            for group in self.optimisers[name].param_groups:
-                group["initial_lr"] = training.learning_rate
+        self.add_optimisers(Adam, betas=BETAS)
         self.front_end = MelFrontEnd(mel).to(self.device)
         self.distance = SpectralDistance().to(self.device)
         learned, held_out = recordings.split(training.validation_share)

@@ -15,6 +15,8 @@ from desc.soundgen.jobs import train_unagan, train_vocoder
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.recordings import SoundRecordings, open_recordings
 from desc.soundgen.settings import (
+    FlowConfig,
+    FlowTraining,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
@@ -31,6 +33,11 @@ UNAGAN = UnaganConfig(z_dim=4, width=8)
 FAST = replace(
     preset(VocoderTraining, "small"), steps=6, batch_size=2, seq_len=2048, save_interval=3,
     log_interval=2, n_test_samples=2, accelerator="cpu", discriminator_from=3, level_jitter=0.5,
+)  # fmt: skip
+FLOW = FlowConfig(n_components=6, width=8, num_layers=2, flow_steps=3)
+FAST_FLOW = replace(
+    preset(FlowTraining, "small"), steps=6, batch_size=2, seq_frames=32, save_interval=3,
+    log_interval=2, num_va=4, accelerator="cpu",
 )  # fmt: skip
 FAST_UNAGAN = replace(
     preset(UnaganTraining, "small"), steps=6, batch_size=2, seq_frames=32, save_interval=3,
@@ -65,8 +72,8 @@ def run_config(tmp_path: Path) -> RunConfig:
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process of W&B, and no pictures: both take longer than what is tested."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr("desc.soundgen.unagan_training.SHOWN_S", 0.5)
-    for module in ("vocoder_training", "unagan_training"):
+    monkeypatch.setattr("desc.soundgen.mel_recipe.SHOWN_S", 0.5)
+    for module in ("vocoder_training", "mel_recipe"):
         monkeypatch.setattr(f"desc.soundgen.{module}.draw_mels", lambda *_: {})
 
 

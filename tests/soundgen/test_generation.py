@@ -158,7 +158,7 @@ def test_a_long_spectrogram_comes_in_blocks(
     pair: tuple[MelGenerator, Vocoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = pair[0]
-    monkeypatch.setattr(mel_generator, "BLOCK", 10)
+    monkeypatch.setattr(mel_generator, "BLOCK", 10 * 16)
     for n_frames in (1, 16, 10 * 16, 18 * 16 + 1, 1000):
         pieces = list(generator.blocks(n_frames, seed=3))
         assert sum(p.shape[1] for p in pieces) == n_frames

@@ -18,31 +18,43 @@ from desc.runs import SoundRecord, list_runs, read_metrics, resolve_record, reso
 from desc.runs.resolve import RunNotFoundError
 from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.jobs import train_unagan, train_vocoder
+from desc.soundgen.flow_training import FlowRecipe, principal_components
+from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
+from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.unagan_training import UnaganRecipe
 from desc.soundgen.vocoder import Vocoder
 from desc.soundgen.vocoder_training import VocoderRecipe
-from tests.soundgen.conftest import FAST, FAST_UNAGAN, MEL, MELGAN, UNAGAN, VOCOS
+from tests.soundgen.conftest import (
+    FAST,
+    FAST_FLOW,
+    FAST_UNAGAN,
+    FLOW,
+    MEL,
+    MELGAN,
+    UNAGAN,
+    VOCOS,
+)
 
 Train = Callable[..., SoundRecord]
+RECIPES = {"unagan": UnaganRecipe, "flow": FlowRecipe}
 
 
-@pytest.fixture(params=["melgan", "vocos", "unagan"])
+@pytest.fixture(params=["melgan", "vocos", "unagan", "flow"])
 def train(
     request: pytest.FixtureRequest, recordings: SoundRecordings, run_config: RunConfig
 ) -> Train:
     """train(**changes of the training, and options) of each network."""
 
     def call(**options: Any) -> SoundRecord:
-        unagan = request.param == "unagan"
-        training = FAST_UNAGAN if unagan else FAST
+        training = {"unagan": FAST_UNAGAN, "flow": FAST_FLOW}.get(request.param, FAST)
         names = set(vars(training)) & set(options)
         training = replace(training, **{name: options.pop(name) for name in names})
         job, model = {
             "melgan": (train_vocoder, MELGAN), "vocos": (train_vocoder, VOCOS),
-            "unagan": (train_unagan, UNAGAN),
+            "unagan": (train_unagan, UNAGAN), "flow": (train_flow, FLOW),
         }[request.param]  # fmt: skip
         options.setdefault("run", replace(run_config, project=request.param))
         return job(lambda _: recordings, mel=MEL, model=model, training=training, **options)
@@ -63,7 +75,11 @@ def test_a_run_holds_all_that_generation_needs(train: Train, recordings: SoundRe
     assert {row["step"] for row in rows} == {2, 3, 4, 6}
     assert all(np.isfinite(list(row.values())).all() for row in rows)
     assert record.metrics["val_loss"] == min(r["val_loss"] for r in rows if "val_loss" in r)
-    if record.generator != "unagan":
+    if record.generator in ("unagan", "flow"):
+        mels = list(MelGenerator.from_run(str(record.folder)).blocks(50, seed=0))
+        assert mels[0].shape == (20, 50)
+        assert mels[0].isfinite().all()
+    else:
         vocoder = Vocoder.from_run(str(record.folder))
         assert vocoder.render(torch.randn(20, 30)).shape == (30 * 64,)
         discriminated = {row["step"] for row in rows if "train_discriminator" in row}
@@ -145,7 +161,7 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
 def test_an_explosion_goes_back_to_the_last_good_checkpoint(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = UnaganRecipe if train.name == "unagan" else VocoderRecipe  # type: ignore[attr-defined]
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
     honest = recipe.step
     calls: list[tuple[int, int]] = []
 
@@ -171,7 +187,7 @@ def test_an_explosion_goes_back_to_the_last_good_checkpoint(
 def test_a_training_that_explodes_always_ends_with_an_error(
     train: Train, monkeypatch: pytest.MonkeyPatch, run_config: RunConfig
 ) -> None:
-    recipe = UnaganRecipe if train.name == "unagan" else VocoderRecipe  # type: ignore[attr-defined]
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
     monkeypatch.setattr(recipe, "step", lambda *_: {"generator": 1e9})
     with pytest.raises(DescError, match=r"exploded at step 0 \(generator=1e\+09\).*learning_rate"):
         train()
@@ -183,7 +199,7 @@ def test_a_training_that_explodes_always_ends_with_an_error(
 def test_ctrl_c_keeps_the_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     import signal
 
-    recipe = UnaganRecipe if train.name == "unagan" else VocoderRecipe  # type: ignore[attr-defined]
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
     honest = recipe.step
 
     def interrupted(self: Any, step: int, attempt: int) -> dict[str, float]:
@@ -268,3 +284,24 @@ def test_spectrograms_are_drawn(tmp_path: Path) -> None:
     mels = {"real": np.zeros((20, 30)), "generated": np.ones((20, 40))}
     (path,) = draw_mels(mels, tmp_path / "a.png").values()
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_components_are_those_of_most_variance(rng: np.random.Generator) -> None:
+    hidden = np.array([[5.0], [2.0], [0.1]]) * rng.standard_normal((3, 4000))
+    turned, _ = np.linalg.qr(rng.standard_normal((6, 3)))
+    basis, level = principal_components((turned @ hidden).astype(np.float32), 2)
+    assert np.allclose(np.abs(basis.T @ turned[:, :2]), np.eye(2), atol=0.02)
+    assert level == pytest.approx(np.sqrt((25 + 4) / 2), rel=0.05)
+
+
+def test_transport_follows_the_velocity() -> None:
+    class Straight(MelFlow):
+        """dx/dt = 2 t + 1: noise is moved by 2, which Heun's method meets but for the last step."""
+
+        def forward(self, x: torch.Tensor, when: torch.Tensor) -> torch.Tensor:
+            return (2 * when + 1)[:, None, None].expand_as(x)
+
+    noise = torch.randn(2, 3, 4)
+    moved = Straight(3, 8, 1).transport(noise, 10)
+    last = 0.1 * 0.1  # Euler's error over the last tenth
+    torch.testing.assert_close(moved, noise + 2 - last)
