@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from desc.configuration import Note, Progress
 from desc.errors import DescError, TrainingInterruptedError
@@ -181,14 +182,17 @@ class Training:
     def _validate(self) -> None:
         """Measure the running mean, and keep it: as the last, and where it is, as the best."""
         recipe, standing = self.recipe, self.standing
+        samples: dict[str, Path] = {}
         with recipe.mean.in_use():
             figures = recipe.validate()
-            if not _good(figures):
-                self._go_back(figures)
-                return
-            samples = recipe.sample(self.log.folder / SAMPLES, standing.step)
-            if self._on_validation is not None:
-                self._on_validation(recipe, standing.step)
+            good = _good(figures)
+            if good:
+                samples = recipe.sample(self.log.folder / SAMPLES, standing.step)
+                if self._on_validation is not None:
+                    self._on_validation(recipe, standing.step)
+        if not good:
+            self._go_back(figures)
+            return
         self.figures = figures
         self.log.log(figures, standing.step)
         self.log.show(samples, standing.step)

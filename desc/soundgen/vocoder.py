@@ -78,15 +78,12 @@ class Vocoder:
         Of the spectrograms it reads.
     network : Module
         (B, n_mels, T) → (B, T · hop_length).
-    gain : float
-        What its recordings were multiplied by before training.
     """
 
     name: str
     kind: str
     mel: MelConfig
     network: nn.Module
-    gain: float = 1.0
 
     @classmethod
     def griffin_lim(cls, mel: MelConfig) -> Vocoder:
@@ -112,7 +109,7 @@ class Vocoder:
             raise CheckpointError(f"{path}: a generator of spectrograms, no vocoder")
         network = create_generator(stored.model, stored.mel)
         load_state(network, stored.state, path)
-        return cls(name, stored.generator, stored.mel, fold_weights(network), stored.gain)
+        return cls(name, stored.generator, stored.mel, fold_weights(network))
 
     @classmethod
     def from_run(

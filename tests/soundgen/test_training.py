@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,30 @@ def test_an_explosion_goes_back_to_the_last_good_checkpoint(
     assert all(v.isfinite().all() for v in stored.state.values() if v.is_floating_point())
 
 
+def test_a_validation_that_is_no_number_goes_back_too(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
+    honest = recipe.validate
+    calls: list[float] = []
+
+    def failing(self: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 2:  # at step 6; the parameters of step 3 come back
+            with torch.no_grad():
+                next(self.networks["generator"].parameters()).fill_(float("nan"))
+            return {"val_loss": float("nan")}
+        return honest(self)
+
+    monkeypatch.setattr(recipe, "validate", failing)
+    record = train()
+    assert (record.status, len(calls)) == ("finished", 3)
+    stored = SoundCheckpoint.load(record.checkpoint("last"))
+    assert stored.training["progress"]["attempt"] == 1
+    for state in stored.training["networks"].values():
+        assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+
+
 def test_a_training_that_explodes_always_ends_with_an_error(
     train: Train, monkeypatch: pytest.MonkeyPatch, run_config: RunConfig
 ) -> None:
@@ -196,9 +221,16 @@ def test_a_training_that_explodes_always_ends_with_an_error(
     assert record.model_name == train.name  # type: ignore[attr-defined]
 
 
-def test_ctrl_c_keeps_the_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    import signal
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Ctrl-C has its usual effect, also where the tests run in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_keeps_the_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
     honest = recipe.step
 
