@@ -67,7 +67,7 @@ class FlowConfig:
     n_components: int = option(32, "principal components that describe a frame")
     width: int = option(256, "channels")
     num_layers: int = option(12, "blocks")
-    flow_steps: int = option(16, "steps from noise to a spectrogram")
+    flow_steps: int = option(8, "steps from noise to a spectrogram")
 
     def __post_init__(self) -> None:
         for name in ("n_components", "width", "num_layers", "flow_steps"):
