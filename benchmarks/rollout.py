@@ -57,8 +57,8 @@ def seconds_of_peer(model: DescriptorModel, context: torch.Tensor, steps: int) -
         parameters = model.head(state.h)
         noise = model.head.noise(torch.Generator(), 1)
         u = model.head.draw(parameters, noise, 1.0)
-        frame = state.last + model.head.unwhiten(u)
-        frame = model.space.restore(frame.clamp(model.space.low, model.space.high))
+        frame = model.next_frame(u, state)
+        frame = model.space.restore(frame)
         context = torch.cat([context, frame[:, None]], 1)
     return time.process_time() - begin
 

@@ -123,7 +123,7 @@ def gathering(
 def training(model: DescriptorModel, data: RecordingsDataModule, n_steps: int) -> None:
     """Print the steps per second, and what of a step is not the network."""
     train_config = TrainConfig(accelerator="cpu", batch_size=data.batch_size)
-    module = DescriptorTraining(model, Schedule(n_steps, 1e-3), train_config.weight_decay)
+    module = DescriptorTraining(model, Schedule(n_steps, 1e-3), train_config)
     stream = TrainingStream(data.table, data.grid, data.batch_size, n_batches=n_steps)
     batches = list(stream)
     optimizer = module.configure_optimizers()

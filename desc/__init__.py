@@ -30,6 +30,7 @@ _PUBLIC = {
     "SelectionConfig": "configuration",
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
+    "audio_sampler": "pipeline",
     "extract": "descriptors.extraction",
     "nearest": "query",
     "open_corpus": "corpus",

@@ -115,6 +115,9 @@ HEADS = ("mixture", "gaussian", "student_t", "mse")
 SAMPLINGS = ("plain", "replay", "mean")
 SELECTIONS = ("path", "sample", "nearest")
 MAX_HOLD_S = 60.0
+MONITORS = (
+    "val_loss", "val_fd", "val_acf", "val_modspec_db", "val_crps_43", "val_track_distance",
+)  # fmt: skip
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
@@ -137,7 +140,10 @@ class ModelConfig:
     dim_feedforward: int | None = option(
         None, "width of the transformers' feed-forward part (default: the model's)", kind=int
     )
-    dropout: float = option(0.1, "share of activations dropped in training", unit="0 to 1")
+    dropout: float = option(0.3, "share of activations dropped in training", unit="0 to 1")
+    style_noise: float = option(
+        0.3, "spread of the noise that training adds to the description of the context"
+    )
     head: str = option(
         "mixture", "output distribution; mse is the deterministic peer", choices=HEADS
     )
@@ -160,6 +166,7 @@ class ModelConfig:
                 check_integer(name, getattr(self, name), 1)
         check_integer("context_size", self.context_size, 0)
         check_number("dropout", self.dropout, 0.0, 0.9)
+        check_number("style_noise", self.style_noise, 0.0)
         check_choice("head", self.head, HEADS)
 
 
@@ -169,17 +176,41 @@ class TrainConfig:
 
     learning_rate: float = option(2e-3, "highest step size of the schedule")
     batch_size: int = option(64, "windows per step")
-    epochs: int = option(60, "passes over the recordings at the most")
+    epochs: int = option(50, "passes over the recordings at the most")
     max_time_s: float | None = option(
         None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
     )
     save_interval: int = option(1, "validate and save every so many epochs", unit="epochs")
-    early_stopping: bool = option(True, "stop when the validation loss no longer falls")
-    patience: int = option(8, "validations without improvement before stopping")
+    early_stopping: bool = option(True, "stop when what is monitored no longer falls")
+    patience: int = option(8, "times it was measured without improvement before stopping")
+    monitor: str = option(
+        "val_loss",
+        "figure by which training stops early and the best model is chosen, lower is better; all "
+        "but val_loss are measured every realism_every_epochs",
+        choices=MONITORS,
+    )
+    realism_every_epochs: int = option(
+        10,
+        "tell every so many epochs, and at the end, how real continuations of the validation "
+        "recordings are; 0: never",
+        unit="epochs",
+    )
+    sample_every_epochs: int = option(
+        10,
+        "with sample_audio_db_dir: write an audio sample every so many epochs, and at the end",
+        unit="epochs",
+    )
     remove_outliers: bool = option(
         True, "leave windows of silence and of frozen or far-out frames out of training"
     )
     weight_decay: float = option(0.01, "AdamW's weight decay")
+    rollout_every: int = option(
+        4, "steps between two that also learn from free-running continuations; 0: never"
+    )
+    ema_decay: float = option(
+        0.99,
+        "share kept per step in the running average of the weights, which is the model; 0: none",
+    )
     gradient_clip: float = option(1.0, "largest norm of a gradient step; 0: no limit")
     validation_share: float = option(
         0.1, "share of the files held out for validation where no folder is named", unit="0 to 1"
@@ -195,12 +226,19 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("batch_size", "epochs", "save_interval", "patience"):
+        for name in ("batch_size", "epochs", "save_interval", "patience", "sample_every_epochs"):
             check_integer(name, getattr(self, name), 1)
+        check_choice("monitor", self.monitor, MONITORS)
+        check_integer("realism_every_epochs", self.realism_every_epochs, 0)
+        measured = self.monitor == "val_loss" or self.realism_every_epochs > 0
+        rule = f"be at least 1 where monitor is {self.monitor}"
+        check(measured, "realism_every_epochs", self.realism_every_epochs, rule)
         if self.max_time_s is not None:
             check_number("max_time_s", self.max_time_s, above=0.0)
         check_number("weight_decay", self.weight_decay, 0.0)
         check_number("gradient_clip", self.gradient_clip, 0.0)
+        check_integer("rollout_every", self.rollout_every, 0)
+        check_number("ema_decay", self.ema_decay, 0.0, 0.9999)
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check(self.validation_share > 0, "validation_share", self.validation_share, "be above 0")
         check_integer("seed", self.seed, 0)
@@ -247,16 +285,25 @@ class PredictConfig:
         choices=SAMPLINGS,
     )
     replay_block: int = option(20, "mean length of a block of replayed surprises", unit="frames")
+    n_samples: int = option(
+        1, "continuations of each recording; several go to 1/, 2/ … below its folder"
+    )
     seed: int = option(0, "seed of the random generator")
 
     def __post_init__(self) -> None:
         check_integer("prediction_length", self.prediction_length, 1)
+        check_integer("n_samples", self.n_samples, 1)
         if self.duration_s is not None:
             check_number("duration_s", self.duration_s, above=0.0)
         check_number("temperature", self.temperature, 0.0, 10.0)
         check_choice("sampling", self.sampling, SAMPLINGS)
         check_integer("replay_block", self.replay_block, 1)
         check_integer("seed", self.seed, 0)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether nothing is drawn, so that every continuation of a recording is the same."""
+        return self.sampling == "mean" or self.temperature == 0
 
     def n_steps(self, frame_rate: float) -> int:
         """Return the number of frames to predict at `frame_rate` frames per second."""

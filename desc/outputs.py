@@ -31,9 +31,13 @@ WAV, CREDITS = "prediction.wav", "credits.txt"
 FILES = (PLAYLIST, MATCHES, CREDITS, WAV, PREDICTION)
 
 
-def result_folder(output_dir: Path, source: str) -> Path:
-    """Return the folder of a recording's result: its relative path, extension included."""
-    return output_dir.joinpath(*source.split("/"))
+def result_folder(output_dir: Path, source: str, sample: int = 1, n_samples: int = 1) -> Path:
+    """Return the folder of a recording's result: its relative path, extension included.
+
+    Of several samples each has a folder of its number below that.
+    """
+    folder = output_dir.joinpath(*source.split("/"))
+    return folder if n_samples == 1 else folder / str(sample)
 
 
 def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from desc import outputs
-from desc.concatenation import Playlist, render
+from desc.answering import Answer, Answerer
+from desc.concatenation import render
 from desc.configuration import (
     Note,
     PredictConfig,
@@ -15,6 +17,7 @@ from desc.configuration import (
     QueryConfig,
     RenderConfig,
     SelectionConfig,
+    check,
     to_dict,
 )
 from desc.corpus import Corpus
@@ -22,24 +25,17 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.files import replacing
-from desc.prediction import Prediction, Predictor, progress_of_all
-from desc.query import (
-    Matches,
-    Selection,
-    distances_to,
-    matching_space,
-    nearest,
-    select_nearest,
-    select_path,
-    with_unit_gains,
-)
+from desc.models.base import DescriptorModel
+from desc.prediction import Prediction, Predictor, progress_of_all, sample_seed
+from desc.query import matching_space
 from desc.runs import versions
 from desc.storage import DescriptorStore
+from desc.training.samples import SampleRenderer
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one recording.
+    """One continuation of a recording.
 
     Attributes
     ----------
@@ -51,12 +47,15 @@ class Outcome:
         `written`, or `kept` where the folder already held this result.
     figures : dict
         Numbers of the result: see `outputs.match_figures`; empty where kept.
+    sample : int
+        Which of several continuations, counted from 1.
     """
 
     source: str
     folder: Path
     status: Literal["written", "kept"]
     figures: dict[str, float] = field(default_factory=dict)
+    sample: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,15 +102,25 @@ RenderConfig
     def __post_init__(self) -> None:
         # Wrong weights are refused before anything is predicted.
         matching_space(self.predictor.config, self.predictor.standardizer, self.query)
+        n_samples, chance = self.prediction.n_samples, self.selection.selection == "sample"
+        if self.prediction.is_mean and not chance:
+            rule = "be 1 where nothing is drawn (sampling mean, or temperature 0)"
+            check(n_samples == 1, "n_samples", n_samples, rule)
 
     @property
     def n_steps(self) -> int:
         """Frames predicted for every recording."""
         return self.prediction.n_steps(self.predictor.config.frame_rate)
 
-    def request(self, sequence: DescriptorSequence) -> dict[str, Any]:
-        """Return everything that decides the result for a recording, as plain values."""
-        settings = replace(self.prediction, prediction_length=self.n_steps, duration_s=None)
+    def request(self, sequence: DescriptorSequence, sample: int = 1) -> dict[str, Any]:
+        """Return everything that decides one result for a recording, as plain values.
+
+        How many samples there are decides none of them.
+        """
+        settings = to_dict(
+            replace(self.prediction, prediction_length=self.n_steps, duration_s=None)
+        )
+        del settings["n_samples"]
         return {
             "run_id": self.predictor.run_id,
             "checkpoint_digest": self.predictor.checkpoint_digest,
@@ -119,7 +128,8 @@ RenderConfig
             "recording_digest": sequence.digest,
             "corpus_digest": self.database.digest,
             "descriptors": to_dict(self.predictor.config),
-            **to_dict(settings),
+            **settings,
+            "sample": sample,
             **to_dict(self.query),
             **to_dict(self.selection),
             **to_dict(self.rendering),
@@ -136,7 +146,8 @@ RenderConfig
     ) -> Continuation:
         """Continue every recording of a corpus into `output_dir/<relative path>/`.
 
-        Results of the same request are kept; one recording's failure does not stop the others.
+        Several samples of each go to `1/`, `2/` … below. Results of the same request are kept;
+        one recording's failure does not stop the others.
 
         Parameters
         ----------
@@ -149,37 +160,49 @@ RenderConfig
         progress, note : callable, optional
             See `desc.configuration`.
         """
-        output_dir = Path(output_dir)
         outcomes: list[Outcome] = []
         usable = {sequence.source for sequence in recordings.sequences}
         failures = [
             Failure(s.source, s.reason) for s in recordings.skipped if s.source not in usable
         ]
-        todo: list[DescriptorSequence] = []
-        for sequence in recordings.sequences:
-            folder = outputs.result_folder(output_dir, sequence.source)
+        todo: list[tuple[DescriptorSequence, Path, int]] = []
+        for sequence, folder, sample in self._places(recordings, Path(output_dir)):
             try:
                 self.predictor.check(sequence)
-                if outputs.is_kept(folder, self.request(sequence), overwrite=overwrite):
-                    outcomes.append(Outcome(sequence.source, folder, "kept"))
+                request = self.request(sequence, sample)
+                if outputs.is_kept(folder, request, overwrite=overwrite):
+                    outcomes.append(Outcome(sequence.source, folder, "kept", sample=sample))
                 else:
-                    todo.append(sequence)
+                    todo.append((sequence, folder, sample))
             except DescError as error:
                 failures.append(_failure(sequence, error))
-        for index, sequence in enumerate(todo):
-            folder = outputs.result_folder(output_dir, sequence.source)
+        for index, (sequence, folder, sample) in enumerate(todo):
             try:
-                prediction = self._predict(sequence, progress_of_all(progress, index, len(todo)))
+                prediction = self._predict(
+                    sequence, sample, progress_of_all(progress, index, len(todo))
+                )
                 figures = self._finish(
                     recordings, sequence, prediction, folder, progress=progress, note=note
                 )
-                outcomes.append(Outcome(sequence.source, folder, "written", figures))
+                outcomes.append(Outcome(sequence.source, folder, "written", figures, sample))
             except DescError as error:
                 failures.append(_failure(sequence, error))
-        outcomes.sort(key=lambda outcome: outcome.source)
-        return Continuation(tuple(outcomes), tuple(failures))
+        outcomes.sort(key=lambda outcome: (outcome.source, outcome.sample))
+        return Continuation(tuple(outcomes), tuple(dict.fromkeys(failures)))
 
-    def _predict(self, sequence: DescriptorSequence, progress: Progress | None) -> Prediction:
+    def _places(
+        self, recordings: Corpus, output_dir: Path
+    ) -> Iterator[tuple[DescriptorSequence, Path, int]]:
+        """Yield each recording with the folder and the number of each of its results."""
+        n = self.prediction.n_samples
+        for sequence in recordings.sequences:
+            for sample in range(1, n + 1):
+                folder = outputs.result_folder(output_dir, sequence.source, sample, n)
+                yield sequence, folder, sample
+
+    def _predict(
+        self, sequence: DescriptorSequence, sample: int, progress: Progress | None
+    ) -> Prediction:
         settings = self.prediction
         return self.predictor.predict(
             sequence,
@@ -188,50 +211,21 @@ RenderConfig
             seed=settings.seed,
             sampling=settings.sampling,
             replay_block=settings.replay_block,
+            sample=sample,
             progress=progress,
         )
 
-    def match(
-        self, prediction: Prediction, note: Note | None = None
-    ) -> tuple[Matches, Selection, Playlist]:
-        """Answer predicted descriptors with the database: rows, units and their playlist.
-
-        The rows are the nearest ones, whichever of them the selection plays.
-        """
-        given = prediction.values, self.database, self.predictor.standardizer
-        by_path = self.selection.selection != "nearest"
-        n_neighbours = max(self.query.neighbours, self.selection.candidates if by_path else 1)
-        matches = nearest(
-            *given,
-            replace(self.query, neighbours=n_neighbours),
-            exclude_digest=prediction.digest,
-            note=note,
+    def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:
+        """Answer predicted descriptors with the database: rows, units and their playlist."""
+        answerer = Answerer(
+            self.database,
+            self.predictor.standardizer,
+            query=self.query,
+            selection=self.selection,
+            rendering=self.rendering,
         )
-        if by_path:
-            selection = select_path(
-                matches,
-                *given,
-                self.selection,
-                query=self.query,
-                exclude_digest=prediction.digest,
-                seed=self.prediction.seed,
-                note=note,
-            )
-        else:
-            selection = select_nearest(matches, self.database)
-        selection = with_unit_gains(
-            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
-        )
-        kept = slice(self.query.neighbours)
-        matches = Matches(matches.rows[:, kept], matches.distances[:, kept])
-        return matches, selection, Playlist.from_selection(selection, self.database, self.rendering)
-
-    def _chosen(self, prediction: Prediction, selection: Selection) -> Matches:
-        """Return the row that each frame plays and its distance, (T, 1)."""
-        rows = selection.rows
-        given = self.database, self.predictor.standardizer, self.query
-        distances = distances_to(rows, prediction.values, *given)
-        return Matches(rows[:, None], distances[:, None])
+        seed = sample_seed(prediction.seed, prediction.sample)
+        return answerer.answer(prediction.values, digest=prediction.digest, seed=seed, note=note)
 
     def _finish(
         self,
@@ -243,9 +237,8 @@ RenderConfig
         progress: Progress | None,
         note: Note | None,
     ) -> dict[str, float]:
-        matches, selection, playlist = self.match(prediction, note)
-        chosen = self._chosen(prediction, selection)
-        playlist = playlist.after_recording(
+        answer = self.answer(prediction, note)
+        playlist = answer.playlist.after_recording(
             sequence.source,
             sequence.digest,
             recordings.root,
@@ -264,14 +257,49 @@ RenderConfig
                 note=note,
             )
             outputs.clear_marker(folder)
-            outputs.write_matches(folder, chosen, matches, self.database)
+            outputs.write_matches(folder, answer.chosen, answer.matches, self.database)
             outputs.write_credits(folder, playlist)
             playlist.save(folder / outputs.PLAYLIST)
-        figures = outputs.match_figures(chosen, selection, self.database)
+        figures = outputs.match_figures(answer.chosen, answer.selection, self.database)
         figures |= outputs.sound_figures(rendered)
-        meta = {"request": self.request(sequence), "versions": versions(), "results": figures}
+        request = self.request(sequence, prediction.sample)
+        meta = {"request": request, "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
         return figures
+
+
+def audio_sampler(
+    database: DescriptorDatabase,
+    store: DescriptorStore,
+    *,
+    duration_s: float = 5.0,
+    seed: int = 0,
+) -> SampleRenderer:
+    """Return what lets `desc.train` write audio samples with the sounds of a database.
+
+    Parameters
+    ----------
+    database : DescriptorDatabase
+        The sounds to answer with, extracted with the configuration of the training recordings.
+    store : DescriptorStore
+        The cache, for sources that need decoding.
+    duration_s : float
+        Length of a sample, seconds.
+    seed : int
+        Of the draw, the same for every sample of a run.
+    """
+    settings = PredictConfig(duration_s=duration_s, seed=seed)
+
+    def write(model: DescriptorModel, recording: DescriptorSequence, path: Path) -> None:
+        predictor = Predictor.from_model(model)
+        n_steps = settings.n_steps(predictor.config.frame_rate)
+        prediction = predictor.predict(recording, n_steps, seed=settings.seed)
+        answerer = Answerer(database, predictor.standardizer)
+        answer = answerer.answer(prediction.values, digest=prediction.digest, seed=settings.seed)
+        with replacing(path) as temporary:
+            answerer.render(answer, temporary, store)
+
+    return write
 
 
 def _failure(sequence: DescriptorSequence, error: DescError) -> Failure:

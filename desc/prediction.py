@@ -54,6 +54,8 @@ class Prediction:
     sampling : str
     replay_block : int
         The settings of the draw.
+    sample : int
+        Which draw it is by these settings, counted from 1.
     checkpoint_digest : str
         32 hex digits that differ wherever the model's parameters do.
     """
@@ -69,6 +71,7 @@ class Prediction:
     temperature: float
     sampling: str
     replay_block: int
+    sample: int
     checkpoint_digest: str
 
     def __post_init__(self) -> None:
@@ -186,6 +189,7 @@ class Predictor:
         *,
         sampling: str = "plain",
         replay_block: int = 20,
+        sample: int = 1,
         progress: Progress | None = None,
     ) -> Prediction:
         """Continue one recording; see `predict_many`."""
@@ -196,6 +200,7 @@ class Predictor:
             seed,
             sampling=sampling,
             replay_block=replay_block,
+            sample=sample,
             progress=progress,
         )
         return prediction
@@ -209,6 +214,7 @@ class Predictor:
         *,
         sampling: str = "plain",
         replay_block: int = 20,
+        sample: int = 1,
         progress: Progress | None = None,
     ) -> list[Prediction]:
         """Continue recordings, each from its last complete frame on.
@@ -232,6 +238,8 @@ class Predictor:
             plain, replay or mean.
         replay_block : int
             Mean length of a block of replayed innovations, in frames.
+        sample : int
+            Which of the draws of this seed, from 1 on; each is another continuation.
         progress : callable, optional
             Called as progress("predict", frames done, frames in all), recordings added up.
 
@@ -250,6 +258,7 @@ class Predictor:
         check_integer("seed", seed, 0)
         check_choice("sampling", sampling, SAMPLINGS)
         check_integer("replay_block", replay_block, 1)
+        check_integer("sample", sample, 1)
         for sequence in sequences:
             self.check(sequence)
         predictions = []
@@ -260,14 +269,14 @@ class Predictor:
                     context,
                     torch.ones(context.shape[:2], dtype=torch.bool),
                     steps,
-                    generators=[recording_generator(seed, sequence.digest)],
+                    generators=[recording_generator(sample_seed(seed, sample), sequence.digest)],
                     temperature=temperature,
                     sampling=sampling,
                     replay_block=replay_block,
                     progress=progress_of_all(progress, n_done, len(sequences)),
                 )
             prediction = Prediction(
-                values=self._with_deltas(sequence, values[0].cpu().numpy()),
+                values=with_deltas(context[0].numpy(), values[0].cpu().numpy(), self.config),
                 source=sequence.source,
                 digest=sequence.digest,
                 context_end_frame=sequence.complete.stop - 1,
@@ -278,18 +287,30 @@ class Predictor:
                 temperature=temperature,
                 sampling=sampling,
                 replay_block=replay_block,
+                sample=sample,
                 checkpoint_digest=self.checkpoint_digest,
             )
             predictions.append(prediction)
         return predictions
 
-    def _with_deltas(
-        self, sequence: DescriptorSequence, static: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        """Return all D columns of a continuation, deltas taken over context and continuation."""
-        context = sequence.complete_static[-self.model.context_frames :]
-        values = append_deltas(np.concatenate([context, static]), self.config)
-        return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
+
+def with_deltas(
+    context: npt.NDArray[np.float32], static: npt.NDArray[np.float32], config: DescriptorConfig
+) -> npt.NDArray[np.float32]:
+    """Return all columns of a continuation, deltas taken over context and continuation.
+
+    Parameters
+    ----------
+    context, static : ndarray of float32, (C, F) and (T, F)
+        Static columns.
+    config : DescriptorConfig
+
+    Returns
+    -------
+    ndarray of float32, (T, D)
+    """
+    values = append_deltas(np.concatenate([context, static]), config)
+    return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
 
 
 @contextmanager
@@ -301,6 +322,14 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def sample_seed(seed: int, sample: int) -> int:
+    """Return the seed of one of several draws, from 1 on; the first one's is `seed` itself."""
+    if sample == 1:
+        return seed
+    key = hashlib.blake2b(f"{seed}:{sample}".encode(), digest_size=8).digest()
+    return int.from_bytes(key, "big") >> 1
 
 
 def recording_generator(seed: int, digest: str) -> torch.Generator:

@@ -73,6 +73,12 @@ def test_seed_and_content_decide(predictor: Predictor) -> None:
     first = predictor.predict(recording(60), 12, seed=1)
     assert np.array_equal(predictor.predict(recording(60), 12, seed=1).values, first.values)
     assert not np.array_equal(predictor.predict(recording(60), 12, seed=2).values, first.values)
+    samples = [predictor.predict(recording(60), 12, seed=1, sample=i).values for i in (1, 2, 3)]
+    assert np.array_equal(samples[0], first.values)
+    assert len({values.tobytes() for values in samples}) == 3
+    again = predictor.predict(recording(60), 12, seed=1, sample=3)
+    assert np.array_equal(again.values, samples[2])
+    assert again.sample == 3
     copy = recording(60)
     copy = DescriptorSequence(copy.values, copy.config, "0.wav", "other digest", copy.n_samples)
     assert not np.array_equal(predictor.predict(copy, 12, seed=1).values, first.values)

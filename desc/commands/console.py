@@ -16,6 +16,7 @@ STAGES = {  # what progress reports call a stage: what a person reads, and what 
     "predict": ("predicting", "frames"),
     "one step": ("scoring one step ahead", "runs"),
     "continue": ("continuing excerpts", "continuations"),
+    "render": ("rendering and listening", "excerpts"),
     "evaluate": ("measuring", "rows"),
     "rendering": ("rendering", "samples"),
     "export": ("exporting", "files"),

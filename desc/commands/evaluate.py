@@ -33,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the recordings the runs learned from, where the cache no longer has them",
     )  # fmt: skip
     main.add_argument(
+        "--sample_audio_db_dir", metavar="DIR",
+        help="with --rendered: folder whose sounds continuations are rendered with",
+    )  # fmt: skip
+    main.add_argument(
         "--allow_training_files", action=argparse.BooleanOptionalAction, default=False,
         help="judge with recordings the runs have heard, too [default off]",
     )  # fmt: skip
@@ -58,11 +62,15 @@ def run(args: argparse.Namespace) -> int:
         return evaluate_generated.run(args)
     config = from_options(EvaluateConfig, args)
     run_config = from_options(RunConfig, args)
+    if config.rendered != (args.sample_audio_db_dir is not None):
+        raise ConfigurationError("--rendered and --sample_audio_db_dir are given together")
     with Console(args.quiet) as console:
+        from desc.database import DescriptorDatabase
         from desc.evaluation.candidates import Candidate
         from desc.evaluation.evaluate import check_comparable, evaluate
         from desc.evaluation.heard import refuse_known, training_recordings
         from desc.evaluation.pictures import can_draw, draw
+        from desc.evaluation.rendered import Sounds
         from desc.evaluation.wording import lines
         from desc.files import write_json
         from desc.runs import resolve_run
@@ -73,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
         runs = [Candidate.load(record, args.accelerator) for record in records]
         check_comparable(runs)
         settings = runs[0].model.descriptor_config
-        recordings = open_folder(args.audio_db_dir, settings, store, args, console).sequences
+        corpus = open_folder(args.audio_db_dir, settings, store, args, console)
+        recordings = corpus.sequences
         if not args.allow_training_files:
             refuse_known(records, recordings)
 
@@ -83,11 +92,21 @@ def run(args: argparse.Namespace) -> int:
         training, missing = training_recordings(records, store, open_training)
         if missing:
             console.note(f"not in the cache: {len(missing)} training recordings, as {missing[0]}")
+        sounds = None
+        if config.rendered:
+            heard = open_folder(
+                args.sample_audio_db_dir, settings, store, args, console, filtered=False
+            ).with_sound()
+            database = DescriptorDatabase.from_corpus(heard, store)
+            corpus = corpus.with_sound()
+            recordings = corpus.sequences
+            sounds = Sounds(database, corpus, store)
         result = evaluate(
             runs,
             recordings,
             config,
             training=None if missing or not training else training,
+            sounds=sounds,
             progress=console.progress,
         )
         folder = Path(args.output_dir)

@@ -14,8 +14,9 @@ def report(result: Continuation, console: Console) -> int:
     for failure in result.failures:
         console.error(f"{failure.source}: not continued: {failure.reason}")
     if result.failures:
-        total = len(result.outcomes) + len(result.failures)
-        console.error(f"{len(result.failures)} of {total} recordings could not be continued")
+        failed = {failure.source for failure in result.failures}
+        total = len(failed | {outcome.source for outcome in result.outcomes})
+        console.error(f"{len(failed)} of {total} recordings could not be continued")
     return 1 if result.failures else 0
 
 

@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation_db_dir", metavar="DIR",
         help="folder of recordings to validate on [default: a share of audio_db_dir's files]",
     )  # fmt: skip
+    folders.add_argument(
+        "--sample_audio_db_dir", metavar="DIR",
+        help="folder whose sounds make the audio samples written while training [default: none]",
+    )  # fmt: skip
     add_corpus_options(folders)
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("training"), TrainConfig)
@@ -71,6 +75,16 @@ def run(args: argparse.Namespace) -> int:
             validation = open_folder(
                 args.validation_db_dir, corpus.config, store, args, console, filtered=False
             )
+        sampler = None
+        if args.sample_audio_db_dir is not None:
+            from desc.database import DescriptorDatabase
+            from desc.pipeline import audio_sampler
+
+            sounds = open_folder(
+                args.sample_audio_db_dir, corpus.config, store, args, console, filtered=False
+            ).with_sound()
+            database = DescriptorDatabase.from_corpus(sounds, store)
+            sampler = audio_sampler(database, store, seed=training.seed)
         from desc.training.fit import train
 
         try:
@@ -84,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
                 given=[*given_options(ModelConfig, args), *given_options(TrainConfig, args)],
                 progress=console.progress,
                 note=console.note,
+                render_sample=sampler,
             )
         except TrainingInterruptedError as stopped:
             console.result(f"run id: {stopped.run_id}")

@@ -37,7 +37,7 @@ from desc.training.fit import train
 
 RECORDING = "01 garden.wav"
 MODEL = ModelConfig()
-TRAINING = TrainConfig(epochs=200, save_interval=5, patience=6)
+TRAINING = TrainConfig(epochs=200, save_interval=5, patience=6, realism_every_epochs=0)
 RENDERING = RenderConfig(with_recording_s=5.0)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from desc import audio
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
-from desc.descriptors.features import FEATURES, Frames
+from desc.descriptors.features import FEATURES, Frames, log_mel
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError
 
@@ -65,7 +65,9 @@ def extract(
     return DescriptorSequence(values, config, name, digest, n_samples)
 
 
-def extract_signal(blocks: Iterable[Array], config: DescriptorConfig) -> tuple[Array, int]:
+def extract_signal(
+    blocks: Iterable[Array], config: DescriptorConfig, *, loudest_db: float | None = None
+) -> tuple[Array, int]:
     """Compute the descriptors of a signal that arrives in blocks.
 
     Parameters
@@ -74,6 +76,9 @@ def extract_signal(blocks: Iterable[Array], config: DescriptorConfig) -> tuple[A
         Consecutive samples at `config.sample_rate`.
     config : DescriptorConfig
         What to compute.
+    loudest_db : float, optional
+        Level from which `top_db` counts, by default that of the signal's own loudest band. An
+        excerpt described with its recording's (`loudest_band_db`) has that recording's columns.
 
     Returns
     -------
@@ -94,9 +99,28 @@ def extract_signal(blocks: Iterable[Array], config: DescriptorConfig) -> tuple[A
         for feature, results in zip(families, batches, strict=True):
             results.append(feature.analyse(frames))
     static = [
-        feature.finish(results, config) for feature, results in zip(families, batches, strict=True)
+        feature.finish(results, config, loudest_db)
+        for feature, results in zip(families, batches, strict=True)
     ]
     return append_deltas(np.concatenate(static, axis=1), config), counter.n_samples
+
+
+def loudest_band_db(blocks: Iterable[Array], config: DescriptorConfig) -> float:
+    """Return the level of a signal's loudest mel band in dB, from which `top_db` counts.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of float32, (S,)
+        Consecutive samples at `config.sample_rate`.
+    config : DescriptorConfig
+        The bands.
+
+    Raises
+    ------
+    AudioError
+        If there are no samples.
+    """
+    return max(float(log_mel(frames).max()) for frames in _batches(_Counter(blocks), config))
 
 
 class _Counter:

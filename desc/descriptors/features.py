@@ -109,19 +109,32 @@ class Frames:
 
 def mfcc(frames: Frames) -> Array:
     """Return log mel spectra (B, n_mels) in dB; without `top_db` already the MFCC (B, n_mfcc)."""
+    mel = log_mel(frames)
+    return _cepstrum(mel, frames.config) if frames.config.top_db is None else mel
+
+
+def log_mel(frames: Frames) -> Array:
+    """Return log mel spectra (B, n_mels) in dB, at least -100."""
     config = frames.config
     mel = banded_mel_filters(config.sample_rate, config.n_fft, config.n_mels)(frames.power)
     np.maximum(mel, _POWER_FLOOR, out=mel)
     np.log10(mel, out=mel)
     mel *= 10
-    return _cepstrum(mel, config) if config.top_db is None else mel
+    return mel
 
 
-def finish_mfcc(batches: list[Array], config: DescriptorConfig) -> Array:
-    """Raise the log mel spectra to `top_db` below the file's loudest band; return the MFCC."""
+def finish_mfcc(
+    batches: list[Array], config: DescriptorConfig, loudest_db: float | None = None
+) -> Array:
+    """Raise the log mel spectra to `top_db` below the loudest band; return the MFCC.
+
+    The loudest band is the batches' own unless its level is given.
+    """
     if config.top_db is None:
         return np.concatenate(batches)
-    floor = np.float32(max(float(batch.max()) for batch in batches) - config.top_db)
+    if loudest_db is None:
+        loudest_db = max(float(batch.max()) for batch in batches)
+    floor = np.float32(loudest_db - config.top_db)
     return np.concatenate([_cepstrum(np.maximum(batch, floor), config) for batch in batches])
 
 
@@ -196,12 +209,20 @@ def f0(frames: Frames) -> Array:
     return yin(frames.samples, frames.config.sample_rate)
 
 
-def join(batches: list[Array], config: DescriptorConfig) -> Array:  # noqa: ARG001
+def join(
+    batches: list[Array],
+    config: DescriptorConfig,  # noqa: ARG001
+    loudest_db: float | None = None,  # noqa: ARG001
+) -> Array:
     """Return the batches in a row: nothing is left to finish."""
     return np.concatenate(batches)
 
 
-def finish_f0(batches: list[Array], config: DescriptorConfig) -> Array:  # noqa: ARG001
+def finish_f0(
+    batches: list[Array],
+    config: DescriptorConfig,  # noqa: ARG001
+    loudest_db: float | None = None,  # noqa: ARG001
+) -> Array:
     """Hold the pitch where it is unvoiced."""
     return hold_unvoiced(np.concatenate(batches))
 
@@ -211,7 +232,7 @@ class Feature:
     """How a family is computed: `analyse` a batch, then `finish` all batches of a recording."""
 
     analyse: Callable[[Frames], Array]
-    finish: Callable[[list[Array], DescriptorConfig], Array] = join
+    finish: Callable[[list[Array], DescriptorConfig, float | None], Array] = join
 
 
 FEATURES: dict[str, Feature] = {

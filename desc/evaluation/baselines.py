@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from desc.evaluation.excerpts import Excerpts
-from desc.evaluation.yardstick import Yardstick
 from desc.metrics import WINDOW_LENGTH, nearest_windows
+from desc.scoring.continuations import Continuations
+from desc.scoring.excerpts import Excerpts
+from desc.scoring.scorer import REAL
+from desc.scoring.yardstick import Yardstick
 
 Array = npt.NDArray[np.float64]
 
-REAL, OTHER = "real, same track", "real, other music"
+OTHER = "real, other music"
 N_BASELINES = 9  # where there is training music
 VAR_NOISE, VAR_REPLAY = "VAR + noise", "VAR, replay"
-
-
-@dataclass(frozen=True, eq=False)
-class Continuations:
-    """What follows the excerpts, according to somebody.
-
-    Attributes
-    ----------
-    name : str
-    kind : str
-        floor, peer or run.
-    samples : ndarray, (M, E, T, F)
-        Standardised.
-    forecast : str
-        `samples` where they are draws of a distribution, `point` for a point forecast, `none`
-        where it is no forecast of this excerpt.
-    """
-
-    name: str
-    kind: str
-    samples: Array
-    forecast: str = "samples"
 
 
 def baselines(

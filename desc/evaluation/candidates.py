@@ -1,4 +1,4 @@
-"""A run under evaluation: its model, its continuations, its one-step figures."""
+"""A run under evaluation: its model, its one-step figures."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from desc.configuration import Progress
 from desc.descriptors.sequence import DescriptorSequence
-from desc.evaluation.excerpts import Excerpts
-from desc.evaluation.settings import EvaluateConfig
-from desc.evaluation.yardstick import Yardstick
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
-from desc.prediction import choose_device, one_thread, recording_generator
+from desc.prediction import choose_device, one_thread
 from desc.runs import RunRecord
+from desc.scoring.yardstick import Yardstick
 from desc.training.datamodule import VALIDATION_ITEMS, comparable_frames, frame_table
 from desc.training.windows import ValidationBatches
 from desc.training.wording import DETERMINISTIC
 
 Array = npt.NDArray[np.float64]
 
-MOST_ROWS = 256  # continuations in a batch
 SKILL_POSITIONS = 64  # ends of truncated audio per recording
 
 
@@ -58,50 +54,6 @@ class Candidate:
     def name(self) -> str:
         """How the run is called in a table."""
         return f"{self.run_id} {self.model.model_config.selected_model}"
-
-
-def continuations(
-    candidate: Candidate,
-    excerpts: Excerpts,
-    yardstick: Yardstick,
-    config: EvaluateConfig,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> Array:
-    """Continue excerpts in batches.
-
-    Returns
-    -------
-    ndarray of float64, (M, E, T, F)
-        Standardised by the yardstick.
-    """
-    n, steps = len(excerpts), excerpts.protocol.steps
-    rows = [(m, e) for m in range(config.n_samples) for e in range(n)]
-    parts = []
-    for first in range(0, len(rows), MOST_ROWS):
-        some = rows[first : first + MOST_ROWS]
-        context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in some]])
-        generators = [recording_generator(seed, _row_key(excerpts, e, m)) for m, e in some]
-        with one_thread():
-            values = candidate.model.continuation(
-                context,
-                torch.ones(context.shape[:2], dtype=torch.bool),
-                steps,
-                generators=generators,
-                temperature=config.temperature,
-                sampling=config.sampling,
-                replay_block=config.replay_block,
-            )
-        parts.append(yardstick.standardise(values.cpu().numpy()))
-        if progress is not None:
-            progress("continue", first + len(some), len(rows))
-    return np.concatenate(parts).reshape(config.n_samples, n, steps, -1)
-
-
-def _row_key(excerpts: Excerpts, excerpt: int, sample: int) -> str:
-    digest = excerpts.digests[excerpts.tracks[excerpt]]
-    return f"{digest}:{excerpts.positions[excerpt]}:{sample}"
 
 
 def model_skill(

@@ -13,26 +13,28 @@ import numpy.typing as npt
 from desc.configuration import Note, Progress, to_dict
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError
-from desc.evaluation.baselines import N_BASELINES, VAR_NOISE, VAR_REPLAY, Continuations, baselines
+from desc.evaluation.baselines import N_BASELINES, VAR_NOISE, VAR_REPLAY, baselines
 from desc.evaluation.candidates import (
     Candidate,
-    continuations,
     model_nll,
     model_skill,
     var_nll,
     var_skill,
 )
-from desc.evaluation.excerpts import LONG_FACTOR, Excerpts, Protocol, cut_excerpts
-from desc.evaluation.scoring import Figures, Scorer
+from desc.evaluation.rendered import Sounds, rendered_rows
 from desc.evaluation.settings import EvaluateConfig
-from desc.evaluation.yardstick import Yardstick
 from desc.models.var import INNOVATION_BLOCK
 from desc.prediction import differences
 from desc.runs.record import now, versions
+from desc.scoring.continuations import Continuations, continue_excerpts
+from desc.scoring.excerpts import LONG_FACTOR, Excerpts, Protocol, cut_excerpts
+from desc.scoring.scorer import Figures, Scorer
+from desc.scoring.yardstick import Yardstick
 
 Array = npt.NDArray[np.float64]
 
 FORMAT, VERSION = "desc-evaluation", 1
+MEAN = "mean"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +45,11 @@ class Row:
     ----------
     name : str
     kind : str
-        floor, peer or run.
+        floor, peer, run or mean (of runs that differ in their seed).
     figures : dict of str to float
         Means over seeds; NaN where a metric means nothing.
     seeds : tuple of dict
-        The figures of each seed, of runs only.
+        The figures of each seed of the draws; of a mean those of each run.
     example : ndarray, (E, T, F)
         The first sample, standardised.
     """
@@ -75,6 +77,8 @@ class Evaluation:
     ----------
     tables : tuple of Table
         For continuations as long as their contexts; with `long` also for longer ones.
+    rendered : tuple of Row
+        Of continuations as long as their contexts, asked for and heard; empty unless rendered.
     yardstick : Yardstick
     config : EvaluateConfig
     runs : tuple of Candidate
@@ -87,6 +91,7 @@ class Evaluation:
     config: EvaluateConfig
     runs: tuple[Candidate, ...]
     notes: tuple[str, ...] = field(default=())
+    rendered: tuple[Row, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the arrays as JSON values; what is no number becomes null."""
@@ -102,6 +107,7 @@ class Evaluation:
             ],
             "notes": list(self.notes),
             "tables": [_table(table) for table in self.tables],
+            "rendered": [_row(row) for row in self.rendered],
         }
 
 
@@ -113,15 +119,16 @@ def _table(table: Table) -> dict[str, Any]:
         "steps": excerpts.protocol.steps,
         "excerpts": [{"source": excerpts.sources[t], "frame": int(p)} for t, p in places],
         "left_out": excerpts.left_out,
-        "rows": [
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "figures": _finite(row.figures),
-                "seeds": [_finite(figures) for figures in row.seeds],
-            }
-            for row in table.rows
-        ],
+        "rows": [_row(row) for row in table.rows],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "figures": _finite(row.figures),
+        "seeds": [_finite(figures) for figures in row.seeds],
     }
 
 
@@ -157,6 +164,7 @@ def evaluate(
     config: EvaluateConfig,
     *,
     training: Sequence[DescriptorSequence] | None = None,
+    sounds: Sounds | None = None,
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> Evaluation:
@@ -172,6 +180,8 @@ def evaluate(
     training : sequence of DescriptorSequence, optional
         Everything the runs learned from; without it novelty, other music and nearest neighbours
         are left out.
+    sounds : Sounds, optional
+        Needed to judge what is heard, where `config` asks for that.
     progress, note : callable, optional
         See `desc.configuration`.
 
@@ -185,6 +195,8 @@ def evaluate(
         If the first run's statistics are missing.
     """
     check_comparable(runs)
+    if config.rendered and sounds is None:
+        raise ConfigurationError("rendered needs sounds to render with (sample_audio_db_dir)")
     first = runs[0]
     yardstick = Yardstick.from_run(first.record, first.model.statistics)
     frames = config.excerpt_frames
@@ -222,8 +234,32 @@ def evaluate(
             rows.append(replace(row, figures=one_step[run.name] | row.figures))
             done += config.seeds
             _tell(progress, done, total)
-        results.append(Table(excerpts, tuple(rows)))
-    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes))
+        results.append(Table(excerpts, (*rows, *mean_rows(runs, rows))))
+    rendered: tuple[Row, ...] = ()
+    if config.rendered and sounds is not None:
+        scorer = Scorer(tables[0], yardstick, heard)
+        every = rendered_rows(runs, scorer, sounds, config, progress)
+        rendered = tuple(Row(*row) for row in every)
+    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes), rendered)
+
+
+def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
+    """Return the means of runs that differ in nothing but their seed, of two runs on."""
+    of_run = {row.name: row for row in rows}
+    groups: dict[object, list[Candidate]] = {}
+    for run in runs:
+        training = replace(run.record.train_config, seed=0, notes="", max_time_s=None)
+        files = frozenset(run.record.training_files)
+        groups.setdefault((run.model.model_config, training, files), []).append(run)
+    result = []
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        each = tuple(of_run[run.name].figures for run in group)
+        figures = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+        name = f"mean of {len(group)} {group[0].model.model_config.selected_model}"
+        result.append(Row(name, MEAN, figures, of_run[group[0].name].example, each))
+    return result
 
 
 def _run_row(
@@ -233,10 +269,18 @@ def _run_row(
     point = config.sampling == "mean" or config.temperature == 0
     each, example = [], None
     for seed in range(config.seed, config.seed + config.seeds):
-        drawn = continuations(
-            run, scorer.excerpts, scorer.yardstick, config, seed=seed, progress=progress
+        drawn = scorer.yardstick.standardise(
+            continue_excerpts(
+                run.model,
+                scorer.excerpts,
+                n_samples=1 if point else config.n_samples,
+                seed=seed,
+                sampling=config.sampling,
+                temperature=config.temperature,
+                replay_block=config.replay_block,
+                progress=progress,
+            )
         )
-        drawn = drawn[:1] if point else drawn
         example = drawn[0] if example is None else example
         forecast = "point" if point else "samples"
         each.append(scorer.score(Continuations(run.name, "run", drawn, forecast)))

@@ -116,7 +116,7 @@ def _modulation(table: Table, shown: list[Row], rate: float, path: Path) -> None
 
 def _metrics(table: Table, path: Path) -> None:
     """Draw each metric of all rows; flat lines are off the scale."""
-    rows = [row for row in table.rows if row.name not in ("mean", "persistence")]
+    rows = [r for r in table.rows if r.kind != "mean" and r.name not in ("mean", "persistence")]
     colours = {"floor": "0.4", "peer": "tab:blue", "run": "tab:red"}
     with _figure(path, 2, 4, (16, 7)) as axes:
         for ax, metric in zip(axes.flat, BARS, strict=True):

@@ -25,6 +25,12 @@ class EvaluateConfig:
     excerpt_frames: int = option(512, "length of a context, and of its continuation", unit="frames")
     long: bool = option(False, "also continue for four times as long, and judge the end")
 
+    rendered: bool = option(
+        False,
+        "also render a continuation of each excerpt with the sounds of sample_audio_db_dir, and "
+        "judge what is heard",
+    )
+
     def __post_init__(self) -> None:
         for name in ("n_samples", "seeds", "replay_block", "excerpts"):
             check_integer(name, getattr(self, name), 1)

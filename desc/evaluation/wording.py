@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from desc.evaluation.evaluate import Evaluation, Row, Table
-from desc.evaluation.scoring import HORIZONS
+from desc.scoring.scorer import HORIZONS
 
 NAME_WIDTH = 37  # an id and the longest model
 COLUMN_WIDTH = 8
@@ -30,6 +30,13 @@ REALISM: tuple[Column, ...] = (
     ("C2ST", "c2st", 2),
     ("novelty", "novelty", 3),
 )
+HEARD: tuple[Column, ...] = (
+    *(column for column in REALISM if column[1] != "fd_late"),
+    ("e_t", "error", 3),
+    ("match", "mean_match_distance", 2),
+    ("unit", "mean_unit_frames", 1),
+    ("repeats", "repeat_share", 3),
+)
 
 
 def lines(evaluation: Evaluation) -> list[str]:
@@ -37,6 +44,8 @@ def lines(evaluation: Evaluation) -> list[str]:
     result: list[str] = []
     for table in evaluation.tables:
         result += _table(table, evaluation.config.n_samples, evaluation.config.seeds)
+    if evaluation.rendered:
+        result += [*_block("rendered, as heard", HEARD, evaluation.rendered), ""]
     return [*result, *(f"note: {note}" for note in evaluation.notes)]
 
 
@@ -61,11 +70,12 @@ def _table(table: Table, n_samples: int, seeds: int) -> list[str]:
 def _block(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     used = [c for c in columns if any(math.isfinite(_figure(row, c)) for row in rows)]
     head = title.ljust(NAME_WIDTH) + "".join(name.rjust(COLUMN_WIDTH) for name, _, _ in used)
-    result, kind = [head], ""
+    result, before = [head], "floor"
     for row in rows:
-        if row.kind == "run" != kind:
+        kind = "floor" if row.kind == "peer" else row.kind
+        if kind != before:
             result.append("-" * len(head))
-        kind = row.kind
+        before = kind
         cells = "".join(_cell(row, column).rjust(COLUMN_WIDTH) for column in used)
         result.append(row.name[:NAME_WIDTH].ljust(NAME_WIDTH) + cells)
     return result

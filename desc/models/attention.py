@@ -65,7 +65,8 @@ class Rotations:
         i = position - self.start
         if self.table is None or not 0 <= i < STRETCH or self.table[0].device != like.device:
             self.start, i = position, 0
-            self.table = rotation(position, STRETCH, self.head_size, like)
+            with torch.inference_mode(False):  # a table made while continuing serves training, too
+                self.table = rotation(position, STRETCH, self.head_size, like)
         cos, sin = self.table
         return cos[i : i + 1], sin[i : i + 1]
 

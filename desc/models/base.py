@@ -19,7 +19,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
 from desc.models import rollout
 from desc.models.heads import create_head
-from desc.models.inputs import FrameSpace
+from desc.models.inputs import Anchor, FrameSpace
 from desc.models.statistics import TrainingStatistics
 
 CONTEXT_FRAMES = 512  # of a context, are read at the least: 12 s, what innovations are drawn from
@@ -36,6 +36,15 @@ class Sizes:
     dim_feedforward: int = 0
 
 
+def written(memory: Tensor, dim: int, at: int, value: Tensor) -> Tensor:
+    """Return a memory with slice `at` of `dim` replaced: in place unless gradients are wanted."""
+    if torch.is_grad_enabled():
+        index = torch.tensor([at], device=memory.device)
+        return memory.index_copy(dim, index, value.unsqueeze(dim))
+    memory.select(dim, at).copy_(value)
+    return memory
+
+
 @dataclass
 class State:
     """A rollout between two frames. `step` changes it in place.
@@ -46,8 +55,8 @@ class State:
         The network's output, from which the head projects the next frame's distribution.
     last : Tensor (B, F)
         The last frame, standardised.
-    style : Tensor (B, S)
-        Description of the context, fixed during a rollout.
+    anchor : Anchor
+        What the frames refer to, fixed during a rollout.
     position : int
         Frames consumed since the context ended.
     memory : dict of Tensor
@@ -56,7 +65,7 @@ class State:
 
     h: Tensor
     last: Tensor
-    style: Tensor
+    anchor: Anchor
     position: int = 0
     memory: dict[str, Tensor] = field(default_factory=dict)
 
@@ -210,28 +219,37 @@ class DescriptorModel(nn.Module, ABC):
         first = self.first_input
         with torch.autocast(frames.device.type, enabled=False):
             x = self.space.standardise(frames, valid)
-            style = self.style(x[:, : self.context_size], valid[:, : self.context_size])
+            anchor = self.anchor(x[:, : self.context_size], valid[:, : self.context_size])
             # One frame more, for the first one's difference.
             edge = max(first - 1, 0)
-            inputs = self.inputs(x[:, edge:-1], valid[:, edge:-1], style)[:, first - edge :]
+            blurred = anchor._replace(style=self.blurred(anchor.style))
+            inputs = self.inputs(x[:, edge:-1], valid[:, edge:-1], blurred)[:, first - edge :]
         h = self.dropout(self(inputs, valid[:, first:-1]))
         parameters = self.head(h)
         with torch.autocast(frames.device.type, enabled=False):
-            difference = (x[:, 1:] - x[:, :-1])[:, -self.horizon :]
-            score = self.head.score(parameters, difference)
+            last, mean = x[:, -self.horizon - 1 : -1], anchor.mean[:, None]
+            innovation = x[:, -self.horizon :] - self.space.expected(last, mean)
+            score = self.head.score(parameters, innovation, anchor.movement[:, None])
             return score.masked_fill(~self.scored(valid), 0.0)
 
-    def style(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Describe standardised frames (B, T, F) as (B, S); S is 0 with context_size 0."""
+    def anchor(self, x: Tensor, valid: Tensor) -> Anchor:
+        """Describe the standardised frames (B, T, F) of a context."""
         if not self.context_size:
-            return x.new_zeros(len(x), 0)
-        return self.space.style(x, valid)
+            return self.space.no_anchor(x)
+        return self.space.anchor(x, valid)
 
-    def inputs(self, x: Tensor, valid: Tensor, style: Tensor) -> Tensor:
+    def blurred(self, style: Tensor) -> Tensor:
+        """Return a style (B, S) with noise in training, as it is otherwise."""
+        spread = self.model_config.style_noise
+        if not (self.training and spread):
+            return style
+        return style + spread * torch.randn_like(style)
+
+    def inputs(self, x: Tensor, valid: Tensor, anchor: Anchor) -> Tensor:
         """Return what the network sees of standardised frames (B, T, F): (B, T, I)."""
-        frames = self.space.frame_inputs(x, self.space.differences(x, valid))
-        style = style[:, None].expand(-1, x.shape[1], -1)
-        return torch.cat([frames, style], -1) * valid[..., None]
+        mean, movement, style = (part[:, None] for part in anchor)
+        frames = self.space.frame_inputs(x, self.space.differences(x, valid), mean, movement)
+        return torch.cat([frames, style.expand(-1, x.shape[1], -1)], -1) * valid[..., None]
 
     # Continuing ------------------------------------------------------------------------------
 
@@ -243,25 +261,38 @@ class DescriptorModel(nn.Module, ABC):
         """
         return max(CONTEXT_FRAMES, self.lookback + self.horizon)
 
-    def read(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cut or pad a context (B, T, F) to `context_frames`.
+    def read(
+        self, context: Tensor, valid: Tensor, length: int | None = None
+    ) -> tuple[Tensor, Tensor, Anchor, Tensor]:
+        """Prepare the last frames of a context (B, T, F), padded where there are fewer.
+
+        Parameters
+        ----------
+        context, valid : Tensor
+            See `start`.
+        length : int, optional
+            Frames the network reads; by default `context_frames`.
 
         Returns
         -------
-        x, valid, style, inputs : Tensor
-            (B, C, F) standardised, (B, C), (B, S) of the last `context_size` frames, (B, C, I).
+        x, valid : Tensor
+            (B, C, F) standardised, (B, C).
+        anchor : Anchor
+            Of the last `context_size` frames.
+        inputs : Tensor
+            (B, length, I).
         """
-        length = self.context_frames
-        context, valid = context[:, -length:], valid[:, -length:]
-        missing = length - context.shape[1]
+        length = length or self.context_frames
+        context, valid = context[:, -self.context_frames :], valid[:, -self.context_frames :]
+        missing = max(0, length - context.shape[1])
         context = nn.functional.pad(context, (0, 0, missing, 0))
         valid = nn.functional.pad(valid, (missing, 0))
         x = self.space.standardise(context, valid)
-        tail = -self.context_size if self.context_size else length
-        style = self.style(x[:, tail:], valid[:, tail:])
-        return x, valid, style, self.inputs(x, valid, style)
+        tail = -self.context_size if self.context_size else x.shape[1]
+        anchor = self.anchor(x[:, tail:], valid[:, tail:])
+        return x, valid, anchor, self.inputs(x, valid, anchor)[:, -length:]
 
-    def start(self, context: Tensor, valid: Tensor) -> State:
+    def start(self, context: Tensor, valid: Tensor, length: int | None = None) -> State:
         """Read a context; the state's `h` belongs to the frame after it.
 
         Parameters
@@ -269,17 +300,29 @@ class DescriptorModel(nn.Module, ABC):
         context : Tensor (B, T, F)
             Static columns of complete frames, raw units, padded on the left.
         valid : Tensor of bool (B, T)
+        length : int, optional
+            Frames the network reads, at least `window_size`; by default `context_frames`.
         """
-        x, valid, style, inputs = self.read(context, valid)
-        h, memory = self.begin(inputs, valid)
-        return State(h, x[:, -1], style, 0, memory)
+        x, valid, anchor, inputs = self.read(context, valid, length)
+        h, memory = self.begin(inputs, valid[:, -inputs.shape[1] :])
+        return State(h, x[:, -1], anchor, 0, memory)
 
     def step(self, frame: Tensor, state: State) -> None:
         """Read the next frame (B, F), standardised, and change the state in place."""
-        inputs = self.space.frame_inputs(frame, frame - state.last)
+        mean, movement, style = state.anchor
+        inputs = self.space.frame_inputs(frame, frame - state.last, mean, movement)
         state.position += 1
         state.last = frame
-        state.h = self.advance(torch.cat([inputs, state.style], -1), state.memory, state.position)
+        state.h = self.advance(torch.cat([inputs, style], -1), state.memory, state.position)
+
+    def next_frame(self, u: Tensor, state: State) -> Tensor:
+        """Return the frame (B, F), standardised, that a whitened innovation leads to.
+
+        It stays within the range of the training recordings.
+        """
+        expected = self.space.expected(state.last, state.anchor.mean)
+        frame = expected + self.head.unwhiten(u) * state.anchor.movement
+        return torch.clamp(frame, self.space.low, self.space.high)
 
     def innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Return what was surprising in a context, in units of what the model expected.
@@ -287,14 +330,15 @@ class DescriptorModel(nn.Module, ABC):
         Returns
         -------
         z : Tensor (B, N, F)
-            (whitened difference - mean) / deviation of the head.
+            (whitened innovation - mean) / deviation of the head.
         known : Tensor of bool (B, N)
         """
-        x, valid, _, inputs = self.read(context, valid)
+        x, valid, anchor, inputs = self.read(context, valid)
         h = self.trace(inputs, valid)
         n = h.shape[1]
         mean, deviation = self.head.moments(self.head(h))
-        u = self.head.whiten(x[:, 1:] - x[:, :-1])[:, -n:]
+        innovation = x[:, 1:] - self.space.expected(x[:, :-1], anchor.mean[:, None])
+        u = self.head.whiten(innovation / anchor.movement[:, None])[:, -n:]
         known = (valid[:, 1:] & valid[:, :-1])[:, -n:]
         return ((u - mean) / deviation).masked_fill(~known[..., None], 0.0), known
 

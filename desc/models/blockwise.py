@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from desc.models.base import DescriptorModel
+from desc.models.base import DescriptorModel, written
 
 
 class BlockwiseModel(DescriptorModel):
@@ -76,10 +76,10 @@ class BlockwiseModel(DescriptorModel):
         """Step the decoder; every `forecast_size` frames encode the window again."""
         w, step = self.model_config.window_size, self.horizon
         i = position % step
-        recent, present = memory["recent"], memory["present"]
-        recent[:, w + (position - 1) % step] = inputs
+        memory["recent"] = written(memory["recent"], 1, w + (position - 1) % step, inputs)
         if i == 0:
-            recent[:, :w] = recent[:, step:].clone()
-            present[:, :w] = present[:, step:].clone()
-            memory.update(self.encode(recent[:, :w], present[:, :w]))
+            for name in ("recent", "present"):
+                memory[name] = memory[name].roll(-step, 1)
+            memory["present"][:, w:] = True
+            memory.update(self.encode(memory["recent"][:, :w], memory["present"][:, :w]))
         return self.decode_step(inputs, memory, i)

@@ -1,7 +1,8 @@
 """Output distributions of the next frame, given what a network computed.
 
-All describe d = next - last in standardised units, in whitened coordinates u = W·d in which the
-columns of an average difference are independent with deviation 1.
+All describe the innovation e, what a frame is beyond where the last one was drawn to, in
+standardised units, divided by the movement m of the context, in whitened coordinates u = W·e/m in
+which the columns of an average innovation are independent with deviation 1.
 """
 
 from __future__ import annotations
@@ -78,17 +79,21 @@ class Head(nn.Module, ABC):
         parameters: Tensor = self.linear(h)
         return parameters.float()
 
-    def whiten(self, difference: Tensor) -> Tensor:
-        """Return standardised differences (..., F) in whitened coordinates."""
-        return difference @ self.whitening
+    def whiten(self, innovation: Tensor) -> Tensor:
+        """Return standardised innovations (..., F) in whitened coordinates."""
+        return innovation @ self.whitening
 
     def unwhiten(self, u: Tensor) -> Tensor:
         """Undo `whiten`."""
         return u @ self.unwhitening
 
-    def score(self, parameters: Tensor, difference: Tensor) -> Tensor:
-        """Return the negative log-density of standardised differences (..., F), nats per frame."""
-        return -self.log_prob(parameters, self.whiten(difference)) - self.log_volume
+    def score(self, parameters: Tensor, innovation: Tensor, movement: Tensor) -> Tensor:
+        """Return the negative log-density of standardised innovations (..., F), nats per frame.
+
+        The distribution is that of the innovation divided by the movement (..., 1).
+        """
+        log_volume = self.log_volume - self.n_features * movement[..., 0].log()
+        return -self.log_prob(parameters, self.whiten(innovation / movement)) - log_volume
 
     def draw(self, parameters: Tensor, noise: Tensor, temperature: float) -> Tensor:
         """Return u (..., F): mean + temperature · (sample - mean).
@@ -253,9 +258,9 @@ class MeanSquareHead(Head):
     def __init__(self, hidden_size: int, whitening: Matrix) -> None:
         super().__init__(hidden_size, len(whitening), whitening)
 
-    def score(self, parameters: Tensor, difference: Tensor) -> Tensor:
-        """Return half the squared error of a standardised difference, summed over columns."""
-        return 0.5 * (self.unwhiten(parameters) - difference).square().sum(-1)
+    def score(self, parameters: Tensor, innovation: Tensor, movement: Tensor) -> Tensor:
+        """Return half the squared error of a standardised innovation, summed over columns."""
+        return 0.5 * (self.unwhiten(parameters) * movement - innovation).square().sum(-1)
 
     def log_prob(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return the log-density of a unit Gaussian around the point."""

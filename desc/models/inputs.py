@@ -1,7 +1,16 @@
-"""From raw descriptors to what a network sees: standardised statics, differences, style."""
+"""From raw descriptors to what a network sees: frames as they stand to their context.
+
+A few dozen recordings have a few dozen timbres, and a network that sees a timbre as such knows
+the recording by it. So frames are seen around the mean of their context and in units of its
+movement, as in reversible instance normalisation (Kim et al. 2022); what the context itself is
+like, its style, is an input of its own, blurred by noise in training.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +18,27 @@ from desc.models.statistics import TrainingStatistics
 
 LARGEST_INPUT = 10.0  # standard deviations; beyond, a recording is of another world anyway
 PRIOR_FRAMES = 8.0  # weight of the training music in the style of a recording of a few frames
+PRIOR_MOVEMENT = 32.0  # the same in its movement
+LARGEST_STEP = 50.0  # squared difference that counts in the movement: a click is none
+MOVEMENT = (0.1, 10.0)  # bounds: neither a held tone nor noise is another world
+
+
+class Anchor(NamedTuple):
+    """What continues a context refers to.
+
+    Attributes
+    ----------
+    mean : Tensor (B, F)
+        Of the context's standardised frames.
+    movement : Tensor (B, 1)
+        Rms of its frame differences, 1 for average training music.
+    style : Tensor (B, S)
+        The context described; S is 0 where nothing is to be known of it.
+    """
+
+    mean: Tensor
+    movement: Tensor
+    style: Tensor
 
 
 class FrameSpace(nn.Module):
@@ -19,6 +49,7 @@ class FrameSpace(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    pull: Tensor
     difference_scale: Tensor
     low: Tensor
     high: Tensor
@@ -35,6 +66,7 @@ class FrameSpace(nn.Module):
         arrays = {
             "mean": standardizer.mean[columns],
             "scale": standardizer.scale[columns],
+            "pull": np.ascontiguousarray(statistics.pull.T),  # rows are multiplied from the left
             "difference_scale": statistics.difference_scale,
             "low": statistics.low,
             "high": statistics.high,
@@ -73,10 +105,28 @@ class FrameSpace(nn.Module):
         steps[:, 1:] = (x[:, 1:] - x[:, :-1]) * both
         return steps
 
-    def frame_inputs(self, x: Tensor, difference: Tensor) -> Tensor:
-        """Return (..., 2F): statics, and differences squashed by 2·asinh(d / 2sd)."""
-        squashed = 2 * torch.asinh(difference / (2 * self.difference_scale))
-        return torch.cat([x.clamp(-LARGEST_INPUT, LARGEST_INPUT), squashed], -1)
+    def expected(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Return where frames x (..., F) are drawn to next, by the pull of a mean (..., F)."""
+        return x + (x - mean) @ self.pull
+
+    def frame_inputs(self, x: Tensor, difference: Tensor, mean: Tensor, movement: Tensor) -> Tensor:
+        """Return (..., 2F): statics around a mean, and differences squashed by 2·asinh(d / 2sd)."""
+        squashed = 2 * torch.asinh(difference / (2 * self.difference_scale * movement))
+        return torch.cat([(x - mean).clamp(-LARGEST_INPUT, LARGEST_INPUT), squashed], -1)
+
+    def anchor(self, x: Tensor, valid: Tensor) -> Anchor:
+        """Describe the frames x (B, T, F) of a context."""
+        style = self.style(x, valid)
+        pairs = (valid[:, 1:] & valid[:, :-1]).sum(1, keepdim=True).float()
+        steps = (self.differences(x, valid) / self.difference_scale).square()
+        energy = steps.clamp(max=LARGEST_STEP).mean(-1).sum(1, keepdim=True)
+        movement = ((energy + PRIOR_MOVEMENT) / (pairs + PRIOR_MOVEMENT)).sqrt()
+        return Anchor(style[:, : self.n_features], movement.clamp(*MOVEMENT), style)
+
+    def no_anchor(self, like: Tensor) -> Anchor:
+        """Return the anchor of a context that is not looked at, for a batch such as `like`."""
+        zeros = like.new_zeros(len(like), self.n_features)
+        return Anchor(zeros, torch.ones_like(zeros[:, :1]), zeros[:, :0])
 
     def style(self, x: Tensor, valid: Tensor) -> Tensor:
         """Describe the frames x (B, T, F): mean, log deviation, log energy of the differences.

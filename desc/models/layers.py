@@ -39,6 +39,13 @@ class RecurrentStack(nn.Module):
         self, inputs: Tensor, valid: Tensor, state: RecurrentState | None = None
     ) -> tuple[Tensor, RecurrentState]:
         """Read (B, T, I); return outputs (B, T, H) and the state after the last valid frame."""
+        # cuDNN has no gradient of a network that is not in training mode.
+        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
+            return self._read(inputs, valid, state)
+
+    def _read(
+        self, inputs: Tensor, valid: Tensor, state: RecurrentState | None
+    ) -> tuple[Tensor, RecurrentState]:
         if bool(valid.all()):
             return self.lstm(inputs, state)  # type: ignore[no-any-return]
         state = self.zeros(inputs) if state is None else state

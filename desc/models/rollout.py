@@ -16,13 +16,13 @@ BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
 
 
 class Source(Protocol):
-    """Draws whitened differences."""
+    """Draws whitened innovations."""
 
     def refill(self) -> None:
         """Prepare the next `BLOCK` frames."""
 
     def draw(self, parameters: Tensor, i: int) -> Tensor:
-        """Return the whitened difference (B, F) of frame i of the block."""
+        """Return the whitened innovation (B, F) of frame i of the block."""
 
 
 class PlainSource:
@@ -161,7 +161,6 @@ def continuation(
         replay_block=replay_block,
     )
     state = model.start(context, valid)
-    low, high = model.space.low, model.space.high
     frames = context.new_empty(n_rows, steps, model.n_features, dtype=torch.float32)
     for t in range(steps):
         if t % BLOCK == 0:
@@ -169,10 +168,45 @@ def continuation(
             if progress is not None:
                 progress("predict", t, steps)
         u = source.draw(model.head(state.h), t % BLOCK)
-        frame = torch.clamp(state.last + model.head.unwhiten(u), low, high)
+        frame = model.next_frame(u, state)
         frames[:, t] = frame
         if t + 1 < steps:
             model.step(frame, state)
     if progress is not None:
         progress("predict", steps, steps)
     return model.space.restore(frames)
+
+
+def free_run(
+    model: DescriptorModel, context: Tensor, valid: Tensor, steps: int, *, length: int
+) -> Tensor:
+    """Continue contexts by plain samples through which gradients flow.
+
+    Which component of a mixture is drawn has no gradient; its mean and deviation have.
+
+    Parameters
+    ----------
+    model : DescriptorModel
+    context : Tensor (B, T, F)
+        Static columns, raw units, padded on the left.
+    valid : Tensor of bool (B, T)
+    steps : int
+    length : int
+        Frames of the context that the network reads; its anchor takes all it needs.
+
+    Returns
+    -------
+    Tensor (B, steps, F)
+        Standardised. Drawn with torch's global generator.
+    """
+    n_rows = len(context)
+    noise = model.head.noise(torch.default_generator, steps * n_rows)
+    noise = noise.reshape(steps, n_rows, -1).to(context.device)
+    state = model.start(context, valid, length)
+    frames = []
+    for t in range(steps):
+        u = model.head.sample(model.head(state.h), noise[t])
+        frames.append(model.next_frame(u, state))
+        if t + 1 < steps:
+            model.step(frames[-1], state)
+    return torch.stack(frames, 1)

@@ -13,6 +13,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError
+from desc.models.var import VectorAutoregression, running_mean
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +37,13 @@ class TrainingStatistics:
     ----------
     standardizer : Standardizer
         Of all D columns; models use its static part, matching uses all.
+    pull : ndarray of float64, (F, F)
+        P of the regression x[t+1] - x[t] = P (x[t] - m) on standardised statics, m the mean of
+        the frames before: what draws music back to where its piece lies.
     whitening : ndarray of float64, (F, F)
-        Lower triangular; times a standardised frame difference it gives the whitened one,
-        whose covariance over non-silent training frames is the identity.
+        Lower triangular; times what the regression leaves of a standardised frame difference it
+        gives the whitened innovation, whose covariance over non-silent training frames is the
+        identity.
     difference_scale : ndarray of float64, (F,)
         Standard deviation of the standardised non-silent frame differences.
     low, high : ndarray of float64, (F,)
@@ -46,6 +51,7 @@ class TrainingStatistics:
     """
 
     standardizer: Standardizer
+    pull: Array
     whitening: Array
     difference_scale: Array
     low: Array
@@ -58,6 +64,7 @@ class TrainingStatistics:
         arrays = {
             "mean": self.standardizer.mean,
             "scale": self.standardizer.scale,
+            "pull": self.pull,
             "whitening": self.whitening,
             "difference_scale": self.difference_scale,
             "low": self.low,
@@ -144,27 +151,60 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
             )
     standardizer = Standardizer.fit((s.values[s.complete] for s in sequences), config)
     columns = config.static_columns
-    moments = np.zeros((len(columns), len(columns)))
-    n_differences = 0
-    n_frames = sum(max(0, s.complete.stop - s.complete.start) for s in sequences)
-    stride = -(-n_frames // MAX_QUANTILE_FRAMES)
-    samples = []
-    for sequence in sequences:
-        static = standardizer.transform(sequence.values[sequence.complete])[:, columns]
-        samples.append(static[::stride].astype(np.float32))
-        silent = silent_frames(static, config)
-        differences = np.diff(static, axis=0)[~(silent[1:] | silent[:-1])]
-        moments += differences.T @ differences
-        n_differences += len(differences)
-    low, high = np.quantile(np.concatenate(samples), [TAIL, 1 - TAIL], axis=0).astype(np.float64)
-    covariance = shrunk_covariance(moments, n_differences)
+    statics = [standardizer.transform(s.values[s.complete])[:, columns] for s in sequences]
+    sounding = [~silent_frames(x, config) for x in statics]
+    pull = fit_pull(statics)
+    differences = _Moments(len(columns))
+    innovations = _Moments(len(columns))
+    for x, heard in zip(statics, sounding, strict=True):
+        d, both = np.diff(x, axis=0), heard[1:] & heard[:-1]
+        differences.add(d[both])
+        innovations.add((d - (x[:-1] - running_mean(x)[1:]) @ pull.T)[both])
+    stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
+    samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
+    low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
     return TrainingStatistics(
         standardizer=standardizer,
-        whitening=np.linalg.inv(np.linalg.cholesky(covariance)),
-        difference_scale=np.sqrt(np.diag(covariance)),
+        pull=pull,
+        whitening=np.linalg.inv(np.linalg.cholesky(innovations.covariance())),
+        difference_scale=np.sqrt(np.diag(differences.covariance())),
         low=low - BOUND_MARGIN,
         high=high + BOUND_MARGIN,
     )
+
+
+def fit_pull(statics: Sequence[Array]) -> Array:
+    """Fit the regression of one frame's step on where it lies; see `TrainingStatistics.pull`.
+
+    It is that of `VectorAutoregression` with one frame to look back, and stable like it.
+
+    Parameters
+    ----------
+    statics : sequence of ndarray, (T, F)
+        Standardised static columns.
+    """
+    n_features = statics[0].shape[1]
+    bounds = np.full(n_features, -np.inf), np.full(n_features, np.inf)
+    var = VectorAutoregression.fit(statics, *bounds, order=1)
+    result: Array = var.coefficients[0] - np.eye(n_features)
+    return result
+
+
+class _Moments:
+    """Sums the outer products of vectors of mean 0."""
+
+    def __init__(self, size: int) -> None:
+        self.total: Array = np.zeros((size, size))
+        self.n = 0
+
+    def add(self, rows: Array) -> None:
+        """Count vectors (N, F)."""
+        self.total += rows.T @ rows
+        self.n += len(rows)
+
+    def covariance(self) -> Array:
+        """Return what `shrunk_covariance` makes of them."""
+        return shrunk_covariance(self.total, self.n)
 
 
 def shrunk_covariance(moments: Array, n: int) -> Array:

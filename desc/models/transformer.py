@@ -19,7 +19,7 @@ from desc.models.attention import (
     check_heads,
     rotation,
 )
-from desc.models.base import Sizes
+from desc.models.base import Sizes, written
 from desc.models.blockwise import BlockwiseModel
 from desc.models.statistics import TrainingStatistics
 
@@ -100,9 +100,9 @@ class TransformerModel(BlockwiseModel):
                 shape = (*key.shape[:2], self.horizon, self.head_size)
                 memory[f"own_keys{layer}"] = key.new_zeros(shape)
                 memory[f"own_values{layer}"] = key.new_zeros(shape)
-            keys, values = memory[f"own_keys{layer}"], memory[f"own_values{layer}"]
-            keys[:, :, i] = key[:, :, 0]
-            values[:, :, i] = value[:, :, 0]
+            keys = written(memory[f"own_keys{layer}"], 2, i, key[:, :, 0])
+            values = written(memory[f"own_values{layer}"], 2, i, value[:, :, 0])
+            memory[f"own_keys{layer}"], memory[f"own_values{layer}"] = keys, values
             own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
             x = block.mix_memory(
                 x,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.models.attention import Rotations, SelfBlock, SelfStack, band_mask, check_heads, rotation
-from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes
+from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes, written
 from desc.models.statistics import TrainingStatistics
 
 
@@ -71,12 +71,13 @@ class TransformerEncoderOnlyModel(DescriptorModel):
     def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Read the whole context and keep keys and values of the last `reach` frames."""
         n_frames = inputs.shape[1]
+        first = self.context_frames - n_frames
         mask = band_mask(valid, self.reach)
-        turn = rotation(0, n_frames, self.head_size, inputs)
+        turn = rotation(first, n_frames, self.head_size, inputs)
         x = self.entry(inputs)
-        # Frame t lives in slot t modulo reach.
+        # The frame of position t lives in slot t modulo reach.
         frames = torch.arange(n_frames - self.reach, n_frames)
-        order = torch.argsort(frames % self.reach)
+        order = torch.argsort((first + frames) % self.reach)
         memory = {}
         for i, block in enumerate(self.blocks):
             own = block.project(x, turn)
@@ -93,13 +94,14 @@ class TransformerEncoderOnlyModel(DescriptorModel):
         at = self.context_frames + position - 1
         slot = at % self.reach
         turn = self.rotations.at(at, inputs)
-        memory["mask"][..., slot] = 0.0
+        free = memory["mask"].new_zeros(memory["mask"].shape[:-1])
+        memory["mask"] = written(memory["mask"], 3, slot, free)
         x = self.entry(inputs)[:, None]
         for i, block in enumerate(self.blocks):
             queries, key, value = block.project(x, turn)
-            keys, values = memory[f"keys{i}"], memory[f"values{i}"]
-            keys[:, :, slot] = key[:, :, 0]
-            values[:, :, slot] = value[:, :, 0]
+            keys = written(memory[f"keys{i}"], 2, slot, key[:, :, 0])
+            values = written(memory[f"values{i}"], 2, slot, value[:, :, 0])
+            memory[f"keys{i}"], memory[f"values{i}"] = keys, values
             x = block.mix(x, queries, keys, values, memory["mask"])
         h: Tensor = self.exit(x[:, 0])
         return h

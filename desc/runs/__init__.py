@@ -8,11 +8,12 @@ uses this package.
 
 from desc.runs.log import RunLog
 from desc.runs.metrics_file import MetricsFile, read_metrics
-from desc.runs.record import Record, RunRecord, SoundRecord, versions
+from desc.runs.record import SAMPLES, Record, RunRecord, SoundRecord, versions
 from desc.runs.resolve import list_runs, resolve_record, resolve_run
 from desc.runs.sending import upload_run
 
 __all__ = [
+    "SAMPLES",
     "MetricsFile",
     "Record",
     "RunLog",

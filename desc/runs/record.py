@@ -26,6 +26,7 @@ STATISTICS_FILE = "statistics.npz"
 METRICS_FILE = "metrics.csv"
 CONFIG_FILE = "config.json"
 UPLOAD_FILE = "upload.json"
+SAMPLES = "samples"  # folder of the audio samples
 CHECKPOINTS = tuple(f"checkpoints/{name}.ckpt" for name in ("last", "best", "planned_best"))
 FORMAT, VERSION = "desc-run", 1
 STATUSES = ("running", "finished", "stopped", "failed")
@@ -46,7 +47,9 @@ def versions() -> dict[str, str]:
 
 def run_files(folder: Path) -> list[str]:
     """Return the names of a run's files that exist, relative to its folder."""
+    samples = sorted(path.name for path in (folder / SAMPLES).glob("[!.]*.wav"))
     names = (RUN_FILE, METRICS_FILE, STATISTICS_FILE, *CHECKPOINTS)
+    names += tuple(f"{SAMPLES}/{name}" for name in samples)
     return [name for name in names if (folder / name).is_file()]
 
 

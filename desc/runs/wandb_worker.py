@@ -88,10 +88,10 @@ def write_run(request: Message, messages: Iterator[Message], emit: Emit) -> None
             return
         if message["do"] == "show":
             _show(run, message)
-            continue
-        metrics = message["metrics"]
-        step, logged_at = int(metrics.pop("step")), metrics.pop("time")
-        run.log(metrics | {"_timestamp": logged_at}, step=step)
+        else:
+            metrics = message["metrics"]
+            step, logged_at = int(metrics.pop("step")), metrics.pop("time")
+            run.log(metrics | {"_timestamp": logged_at}, step=step)
         held_back = True  # the last row waits for more figures of its step
     _within(ORPHAN_FINISH_S, lambda: run.finish(exit_code=1))
 
@@ -104,7 +104,7 @@ def _show(run: Any, message: Message) -> None:
     for name, path in message["files"].items():
         kind = wandb.Audio if path.endswith(".wav") else wandb.Image
         with contextlib.suppress(Exception):
-            media[name] = kind(path)
+            media[name] = kind(path, caption=os.path.basename(path))
     run.log(media, step=message["step"])
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from desc.configuration import Note, Progress
 from desc.errors import DescError, TrainingInterruptedError
-from desc.runs import RunLog, SoundRecord
+from desc.runs import SAMPLES, RunLog, SoundRecord
 from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.recipe import Recipe
 from desc.training.ending import INTERRUPTED, TIME, Clock, Ending
-from desc.training.wording import duration, ending_line
+from desc.training.wording import duration, stopped_line
 
-LAST, BEST, SAMPLES = "checkpoints/last.ckpt", "checkpoints/best.ckpt", "samples"
+LAST, BEST = "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 LARGEST_LOSS = 1e8  # beyond it a loss counts as exploded
 MOST_ATTEMPTS = 5
 TIMED_STEPS = (2, 8)  # the steps after the first ones tell how long a run takes
@@ -110,7 +110,7 @@ class Training:
         record = self._finish(
             "finished" if whole else "stopped", self._clock() - began, ended=reason
         )
-        line = ending_line(record.run_id, reason, self.standing.step, self.recipe.total_steps)
+        line = stopped_line(record.run_id, reason, self.standing.step, self.recipe.total_steps)
         if line is not None:
             self._tell(line)
         if ending.reason == INTERRUPTED:

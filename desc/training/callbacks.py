@@ -18,6 +18,8 @@ from desc.files import replacing
 from desc.models.base import DescriptorModel
 from desc.training.ending import EARLY, INTERRUPTED, Clock, Ending
 from desc.training.lightning_module import DescriptorTraining
+from desc.training.realism import Realism
+from desc.training.schedule import is_due
 from desc.training.state import preserved_randomness, restore_random_state
 from desc.training.windows import Batch, ValidationBatches
 
@@ -132,6 +134,7 @@ class Checkpoints(pl.Callback):
     stopped and resumed has the same ones, and they alone decide early stopping. One made because
     the run is stopped changes nothing of what a resumed run starts from. Where it gives the best
     model so far, `best.ckpt` becomes that, and the planned best waits under another name.
+    Realism is measured after some of the planned validations, and at the end.
 
     Parameters
     ----------
@@ -141,9 +144,13 @@ class Checkpoints(pl.Callback):
     save_interval : int
         Epochs between two validations.
     patience : int or None
-        Planned validations without improvement before stopping; None: never stop.
+        Measurements of the monitored figure without improvement before stopping; None: never.
     ending : Ending
         Why to end before the last step.
+    monitor : str
+        The figure that decides which model is best.
+    realism : Realism, optional
+        How real the model's continuations are.
     hooks : sequence of callable
         See `TrainingHook`.
     """
@@ -156,6 +163,8 @@ class Checkpoints(pl.Callback):
         save_interval: int,
         patience: int | None,
         ending: Ending,
+        monitor: str = "val_loss",
+        realism: Realism | None = None,
         hooks: Sequence[TrainingHook] = (),
     ) -> None:
         self.folder = folder
@@ -163,8 +172,11 @@ class Checkpoints(pl.Callback):
         self.save_interval = save_interval
         self.patience = patience
         self.ending = ending
+        self.monitor = monitor
+        self.realism = realism
         self.hooks = tuple(hooks)
-        self.losses: dict[int, float] = {}  # by step, of this call
+        self.figures: dict[int, dict[str, float]] = {}  # by step, of this call
+        self.realism_s = 0.0  # spent on it in this call
 
     def on_train_batch_end(
         self,
@@ -194,7 +206,7 @@ class Checkpoints(pl.Callback):
         self.ending.reason = INTERRUPTED
         state = module.state
         missed = self._is_planned(module, ends_epoch=state.batch == 0)
-        whole = not module.in_optimizer_step and not (missed and state.step not in self.losses)
+        whole = not module.in_optimizer_step and not (missed and state.step not in self.figures)
         if whole and state.step > 0:
             self._stopped(trainer, module)
 
@@ -206,11 +218,12 @@ class Checkpoints(pl.Callback):
     def _planned(self, trainer: pl.Trainer, module: DescriptorTraining) -> None:
         """Validate, save, and decide whether to stop early."""
         state = module.state
-        loss = self._validate(trainer, module)
-        is_best = loss < state.best_loss
+        figures = self._validate(trainer, module, with_realism=self._asks_for_realism(module))
+        is_best = figures.get(self.monitor, math.inf) < state.best_score
         if is_best:
-            state.best_loss, state.best_step, state.waited = loss, state.step, 0
-        else:
+            state.best_score, state.best_step = figures[self.monitor], state.step
+            state.best_figures, state.waited = figures, 0
+        elif self.monitor in figures:
             state.waited += 1
         if is_best:  # first: a run killed between the two measures this one again
             self._save(trainer, BEST)
@@ -226,27 +239,42 @@ class Checkpoints(pl.Callback):
     def _stopped(self, trainer: pl.Trainer, module: DescriptorTraining) -> None:
         """Validate and save without a trace in the state."""
         state = module.state
-        if state.step in self.losses:
+        if self.monitor in self.figures.get(state.step, {}):
             return
-        loss = self._validate(trainer, module)
-        if loss < state.best_loss:
+        figures = self._validate(trainer, module, with_realism=True)
+        if figures.get(self.monitor, math.inf) < state.best_score:
             best = self.folder / BEST
             if best.exists():
                 os.replace(best, self.folder / PLANNED_BEST)
             self._save(trainer, BEST)
         self._save(trainer, LAST)
 
-    def _validate(self, trainer: pl.Trainer, module: DescriptorTraining) -> float:
-        """Return the mean score of the validation frames, and log it."""
-        began = self.ending.clock()
+    def _asks_for_realism(self, module: DescriptorTraining) -> bool:
+        if self.realism is None:
+            return False
+        at_end = module.state.step == module.schedule.total_steps
+        return at_end or is_due(module.state.epoch, self.realism.every_epochs, self.save_interval)
+
+    def _validate(
+        self, trainer: pl.Trainer, module: DescriptorTraining, *, with_realism: bool
+    ) -> dict[str, float]:
+        """Return `val_loss`, the mean score of the validation frames, and realism; log them."""
+        clock, step = self.ending.clock, module.state.step
+        began = clock()
         module.collect_losses()
         loss = validation_loss(trainer, module, self.validation)
-        self.ending.validation_s = self.ending.clock() - began
-        check_loss(loss, "validation loss", module.state.step)
+        self.ending.validation_s = clock() - began + module.schedule.realism_s
+        check_loss(loss, "validation loss", step)
+        figures = {"val_loss": loss}
+        if with_realism and self.realism is not None:
+            began = clock()
+            with preserved_randomness():
+                figures |= self.realism.measure(module.model)
+            self.realism_s += clock() - began
         for logger in trainer.loggers:
-            logger.log_metrics({"val_loss": loss}, step=module.state.step)
-        self.losses[module.state.step] = loss
-        return loss
+            logger.log_metrics(figures, step=step)
+        self.figures[step] = figures
+        return figures
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
         with replacing(self.folder / name) as temporary:

@@ -26,6 +26,8 @@ class Ending:
         Returns seconds.
     deadline : float, optional
         The clock's time at which the run must have ended, its last validation included.
+    validation_s : float
+        What that will take, until one has been made.
 
     Attributes
     ----------
@@ -37,11 +39,13 @@ class Ending:
         The signal that interrupted.
     """
 
-    def __init__(self, clock: Clock, deadline: float | None = None) -> None:
+    def __init__(
+        self, clock: Clock, deadline: float | None = None, validation_s: float = 0.0
+    ) -> None:
         self.clock = clock
         self.deadline = deadline
         self.reason: str | None = None
-        self.validation_s = 0.0
+        self.validation_s = validation_s
         self.signal: int | None = None
 
     def poll(self) -> str | None:

@@ -28,6 +28,7 @@ from desc.training.ending import EARLY, INTERRUPTED, Clock, Ending
 from desc.training.lightning_module import DescriptorTraining
 from desc.training.own_settings import own_settings
 from desc.training.preparing import CHECKPOINTS, Job, Recordings, new_job, resumed_job
+from desc.training.samples import AudioSamples, SampleRenderer
 from desc.training.state import preserved_randomness
 from desc.training.trainer import RunLogger, build_trainer, quiet_lightning, run_trainer
 from desc.training.wording import ending_line, verdict
@@ -47,6 +48,7 @@ def train(
     progress: Progress | None = None,
     note: Note | None = None,
     callbacks: Sequence[pl.Callback | TrainingHook] = (),
+    render_sample: SampleRenderer | None = None,
     clock: Clock = time.monotonic,
 ) -> RunRecord:
     """Train a model on recordings, and keep it as a run.
@@ -74,6 +76,10 @@ def train(
     callbacks : sequence, optional
         Lightning callbacks, and hooks called as hook(model, epoch, step) after each validation
         at the end of an epoch. Random numbers hooks draw do not change the training.
+    render_sample : callable, optional
+        Called as render_sample(model, recording, path) every `sample_every_epochs` and at the
+        end, to write a continuation into the run's folder: see `desc.audio_sampler`. It is tried
+        once before the run begins.
     clock : callable, optional
         Returns seconds; tells when `max_time_s` is over.
 
@@ -98,7 +104,7 @@ def train(
         rule = "be a Lightning callback or a function of (model, epoch, step)"
         check(isinstance(callback, pl.Callback) or callable(callback), "callbacks", callback, rule)
     tell = note or _silent
-    recordings = Recordings(corpus, validation)
+    recordings = Recordings(corpus, validation, render_sample)
     with preserved_randomness(), quiet_lightning():
         if resume_run_id is None:
             job = new_job(recordings, model, training, run, given=given, tell=tell, clock=clock)
@@ -118,7 +124,27 @@ def train(
             record = replace(record, train_config=training)
             job = resumed_job(recordings, record, run, tell)
         with job.log:
-            return _run(job, progress, tell, callbacks, clock)
+            return _run(
+                job, progress, tell, [*callbacks, *_samples(job, render_sample, tell)], clock
+            )
+
+
+def _samples(job: Job, render: SampleRenderer | None, tell: Note) -> list[AudioSamples]:
+    """Return the hook that writes audio samples, if there is one."""
+    if render is None:
+        return []
+    training = job.record.train_config
+    return [
+        AudioSamples(
+            render,
+            job.sample_context,
+            every_epochs=training.sample_every_epochs,
+            save_interval=training.save_interval,
+            schedule=job.schedule,
+            log=job.log,
+            note=tell,
+        )
+    ]
 
 
 def _run(
@@ -132,16 +158,19 @@ def _run(
     training = job.record.train_config
     began = clock()
     limit_s = training.max_time_s
-    ending = Ending(clock, None if limit_s is None else began + limit_s - job.spent_s)
+    deadline = None if limit_s is None else began + limit_s - job.spent_s
+    ending = Ending(clock, deadline, job.schedule.realism_s)
     checkpoints = Checkpoints(
         job.log.folder / CHECKPOINTS,
         job.data.validation,
         save_interval=training.save_interval,
         patience=training.patience if training.early_stopping else None,
         ending=ending,
+        monitor=training.monitor,
+        realism=job.realism,
         hooks=[c for c in callbacks if not isinstance(c, pl.Callback)],
     )
-    module = DescriptorTraining(job.network, job.schedule, training.weight_decay, job.state)
+    module = DescriptorTraining(job.network, job.schedule, training, job.free_running, job.state)
     # In this order: what is counted and saved comes before what may fail.
     ordered = [StepCounter(), MetricRows(clock), checkpoints]
     ordered += [c for c in callbacks if isinstance(c, pl.Callback)]
@@ -157,7 +186,7 @@ def _run(
     at_end = module.state.step == job.schedule.total_steps
     reason = FINISHED if at_end else ending.reason or FINISHED
     record = _record(job, module, checkpoints, reason, clock() - began)
-    line = ending_line(record.run_id, reason, module.state.step, job.schedule.total_steps)
+    line = ending_line(record, module.state.step, job.schedule.total_steps)
     if line is not None:
         tell(line)
     if "val_loss" in record.metrics:
@@ -199,15 +228,22 @@ def _record(
 ) -> RunRecord:
     """Return the record with what came out; `reason` is why the run ended."""
     state, record = module.state, job.record
-    losses = [(loss, step) for step, loss in checkpoints.losses.items()]
-    best_loss, best_step = min([(state.best_loss, state.best_step), *losses])
-    metrics = record.metrics | {
+    measured = [(state.best_score, state.best_step, state.best_figures)]
+    measured += [
+        (values[checkpoints.monitor], step, values)
+        for step, values in checkpoints.figures.items()
+        if math.isfinite(values.get(checkpoints.monitor, math.inf))
+    ]
+    best_score, best_step, best = min(measured, key=lambda one: one[:2])
+    metrics = {name: v for name, v in record.metrics.items() if not name.startswith("val_")} | {
         "steps": float(state.step),
         "epochs": float(state.epoch),
         "fit_s": record.metrics.get("fit_s", 0.0) + fit_s,
     }
-    if math.isfinite(best_loss):
-        metrics |= figures("val", best_loss, record.model_config.head)
+    if job.realism is not None:
+        metrics["realism_s"] = record.metrics.get("realism_s", 0.0) + checkpoints.realism_s
+    if math.isfinite(best_score):
+        metrics |= best | figures("val", best["val_loss"], record.model_config.head)
         metrics["best_step"] = float(best_step)
     status = {FINISHED: "finished", EARLY: "finished", FAILED: FAILED}.get(reason, "stopped")
     schedule = record.schedule | {"ended": reason}

@@ -11,7 +11,7 @@ from desc.errors import ConfigurationError
 
 T = TypeVar("T")
 
-PER_CALL = frozenset({"max_time_s", "accelerator", "devices", "notes"})
+PER_CALL = frozenset({"max_time_s", "accelerator", "devices", "notes", "sample_every_epochs"})
 """Settings a resumed run may change: they decide neither order nor arithmetic on one device."""
 
 

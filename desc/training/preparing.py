@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from desc.configuration import ModelConfig, Note, RunConfig, TrainConfig
 from desc.corpus import Corpus
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import CorpusError
 from desc.models import create_model, unused_options
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.runs import RunLog, RunRecord
+from desc.scoring.yardstick import Yardstick
 from desc.training.baseline import fit_baseline
 from desc.training.callbacks import BEST, PLANNED_BEST
 from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import Clock
+from desc.training.free_running import FreeRunningLoss
+from desc.training.realism import Realism
 from desc.training.resuming import Checkpoint, check_recordings
-from desc.training.schedule import Schedule, plan_schedule
+from desc.training.samples import SampleRenderer, sample_context
+from desc.training.schedule import Interlude, Schedule, plan_schedule
 from desc.training.split import Split, split_recordings
 from desc.training.state import TrainingState
 from desc.training.trainer import measure_speed
-from desc.training.wording import plan_line, resumption_line
+from desc.training.wording import DETERMINISTIC, plan_line, realism_line, resumption_line
+
+Array = npt.NDArray[np.float64]
 
 CHECKPOINTS = "checkpoints"
+REALISM, SAMPLE = "realism", "sample"
+Action = Callable[[DescriptorModel], object]
 
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """What is learned from, and what is validated on where that was named."""
+    """What is learned from, what is validated on where that was named, and who renders samples."""
 
     corpus: Corpus
     validation: Corpus | None
+    render_sample: SampleRenderer | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +66,12 @@ class Job:
     schedule : Schedule
     state : TrainingState
         Where to begin.
+    sample_context : DescriptorSequence
+        What audio samples continue.
+    free_running : FreeRunningLoss, optional
+        What is learned from continuations.
+    realism : Realism, optional
+        What is asked of the model between steps.
     spent_s : float
         Seconds of `max_time_s` that are used up already.
     checkpoint : Path, optional
@@ -64,6 +84,9 @@ class Job:
     data: RecordingsDataModule
     schedule: Schedule
     state: TrainingState
+    sample_context: DescriptorSequence
+    free_running: FreeRunningLoss | None = None
+    realism: Realism | None = None
     spent_s: float = 0.0
     checkpoint: Path | None = None
 
@@ -92,8 +115,15 @@ def new_job(
     network = _new_network(model, split, training.seed)
     data = _data(split, network, training, tell)
     baseline = fit_baseline(split.training, split.validation, network)
+    realism = _realism(split, network, baseline.arrays, training, tell)
     began = clock()
-    schedule = _schedule(network, data, training, Path(run.experiment_dir), clock)
+    context = sample_context(split.validation)
+    between = _between(recordings, realism, context, training)
+    free_running = _free_running(network, baseline.arrays, training)
+    folder = Path(run.experiment_dir)
+    schedule = _schedule(
+        network, data, training, free_running, folder=folder, clock=clock, between=between
+    )
     spent_s = clock() - began
     record = RunRecord(
         run_id="",
@@ -114,7 +144,12 @@ def new_job(
     record.save()
     record.save_arrays(baseline.arrays)
     tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.epochs))))
-    return Job(record, log, network, data, schedule, TrainingState(), spent_s)
+    if realism is not None:
+        tell(realism_line(realism, schedule.realism_s))
+    return Job(
+        record, log, network, data, schedule, TrainingState(), context, free_running, realism,
+        spent_s,
+    )  # fmt: skip
 
 
 def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell: Note) -> Job:
@@ -137,6 +172,8 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
     else:
         network, state = checkpoint.model, checkpoint.state
     data = _data(split, network, training, tell)
+    arrays = record.load_arrays()
+    realism = _realism(split, network, arrays, training, tell)
     log = RunLog.start(
         record.settings,
         run,
@@ -152,7 +189,12 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
         os.replace(planned_best, planned_best.with_name(BEST))
     tell(resumption_line(record, schedule, state.step))
     path = None if checkpoint is None else log.folder / CHECKPOINTS / checkpoint.path.name
-    return Job(record, log, network, data, schedule, state, checkpoint=path)
+    context = sample_context(split.validation)
+    free_running = _free_running(network, arrays, training)
+    return Job(
+        record, log, network, data, schedule, state, context, free_running, realism,
+        checkpoint=path,
+    )  # fmt: skip
 
 
 def _split(recordings: Recordings, training: TrainConfig, tell: Note) -> Split:
@@ -186,24 +228,83 @@ def _data(
     )
 
 
+def _free_running(
+    network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
+) -> FreeRunningLoss | None:
+    """Return what is learned from continuations; a point forecast has none to compare."""
+    if not training.rollout_every or network.model_config.head == DETERMINISTIC:
+        return None
+    return FreeRunningLoss(arrays["window_spread"])
+
+
+def _realism(
+    split: Split,
+    network: DescriptorModel,
+    arrays: Mapping[str, Array],
+    training: TrainConfig,
+    tell: Note,
+) -> Realism | None:
+    """Return what tells how real continuations are, if that is asked for and possible."""
+    if training.realism_every_epochs == 0:
+        return None
+    yardstick = Yardstick.from_arrays(arrays, network.statistics)
+    every_epochs = training.realism_every_epochs
+    try:
+        return Realism.of(split.validation, yardstick, training.seed, every_epochs)
+    except CorpusError as error:
+        if training.monitor != "val_loss":
+            raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
+        tell(f"how real continuations are is not measured: {error}")
+        return None
+
+
+def _between(
+    recordings: Recordings,
+    realism: Realism | None,
+    context: DescriptorSequence,
+    training: TrainConfig,
+) -> dict[str, tuple[int, Action]]:
+    """Return what is done between steps besides validating: how often, and the thing itself."""
+    found: dict[str, tuple[int, Action]] = {}
+    if realism is not None:
+        found[REALISM] = (realism.every_epochs, realism.measure)
+    render = recordings.render_sample
+    if render is not None:
+
+        def try_out(model: DescriptorModel) -> None:
+            with TemporaryDirectory() as folder:
+                render(model, context, Path(folder) / "sample.wav")
+
+        found[SAMPLE] = (training.sample_every_epochs, try_out)
+    return found
+
+
 def _schedule(
     network: DescriptorModel,
     data: RecordingsDataModule,
     training: TrainConfig,
+    free_running: FreeRunningLoss | None,
+    *,
     folder: Path,
     clock: Clock,
+    between: Mapping[str, tuple[int, Action]],
 ) -> Schedule:
     """Measure the speed, and fix the length of the run by it."""
     began = clock()
-    speed = measure_speed(network, data, training, folder, clock)
+    actions = {name: action for name, (_, action) in between.items()}
+    speed, taken = measure_speed(
+        network, data, training, folder, free_running=free_running, clock=clock, interludes=actions
+    )
+    interludes = tuple(Interlude(between[name][0], seconds) for name, seconds in taken.items())
     left_s = None if training.max_time_s is None else training.max_time_s - (clock() - began)
-    return plan_schedule(
+    schedule = plan_schedule(
         data.steps_per_epoch(training.epochs),
         training.learning_rate,
         training.save_interval,
-        speed,
+        replace(speed, interludes=interludes),
         left_s,
     )
+    return replace(schedule, realism_s=taken.get(REALISM, 0.0))
 
 
 def _name_unused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
@@ -27,12 +27,15 @@ class Schedule:
     learning_rate : float
         The highest one.
     step_s : float
-        Seconds per step as measured at the start, a share of the validations included.
+        Seconds per step as measured at the start, with a share of all that lies between steps.
+    realism_s : float
+        Seconds that telling how real continuations are takes once; 0 where nobody asks.
     """
 
     total_steps: int
     learning_rate: float
     step_s: float = 0.0
+    realism_s: float = 0.0
 
     @property
     def warmup_steps(self) -> int:
@@ -70,18 +73,66 @@ class Schedule:
         """
         try:
             return cls(
-                int(values["total_steps"]), float(values["learning_rate"]), float(values["step_s"])
+                int(values["total_steps"]),
+                float(values["learning_rate"]),
+                float(values["step_s"]),
+                float(values.get("realism_s", 0.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the run's schedule is damaged: {values}") from error
 
 
+def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:
+    """Tell whether what is done every so many epochs is done after a planned validation.
+
+    Where no validation falls on the epoch itself, the next one counts.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs done, a multiple of `save_interval`.
+    every_epochs : int
+        At least 1.
+    save_interval : int
+        Epochs between two validations.
+    """
+    return epoch % every_epochs < save_interval
+
+
+@dataclass(frozen=True)
+class Interlude:
+    """What is done after some planned validations, and at the end: how often, and its seconds."""
+
+    every_epochs: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Speed:
-    """What a step, a validation and the saving after it take, in seconds."""
+    """What a step, a validation and the saving after it take, in seconds, and interludes."""
 
     step_s: float
     validation_s: float
+    interludes: tuple[Interlude, ...] = ()
+
+    def between_steps_s(self, total: int, ends: Sequence[int], save_interval: int) -> float:
+        """Return the seconds that a run of `total` steps spends between them.
+
+        Parameters
+        ----------
+        total : int
+        ends : sequence of int
+            The last step of each epoch there may be.
+        save_interval : int
+            Epochs between two validations.
+        """
+        epochs = sum(end < total for end in ends)
+        planned = range(save_interval, epochs + 1, save_interval)
+        seconds = (len(planned) + 1) * self.validation_s
+        for interlude in self.interludes:
+            n = sum(is_due(epoch, interlude.every_epochs, save_interval) for epoch in planned) + 1
+            seconds += n * interlude.seconds
+        return seconds
 
 
 def plan_schedule(
@@ -106,30 +157,21 @@ def plan_schedule(
     time_left_s : float, optional
         Seconds there are; without it time does not matter.
     """
-    total = sum(steps_per_epoch)
-    n_validations = math.ceil(len(steps_per_epoch) / save_interval)
-    step_s = speed.step_s + speed.validation_s * n_validations / total
-    if time_left_s is None or total * step_s <= TIME_SHARE * time_left_s:
-        return Schedule(total, learning_rate, step_s)
-    total = _steps_within(
-        TIME_SHARE * time_left_s, list(accumulate(steps_per_epoch)), save_interval, speed
-    )
-    n_validations = _validations(total, list(accumulate(steps_per_epoch)), save_interval)
-    return Schedule(total, learning_rate, speed.step_s + speed.validation_s * n_validations / total)
+    ends = list(accumulate(steps_per_epoch))
+    total = ends[-1]
+
+    def duration_s(steps: int) -> float:
+        return steps * speed.step_s + speed.between_steps_s(steps, ends, save_interval)
+
+    if time_left_s is not None and duration_s(total) > TIME_SHARE * time_left_s:
+        total = _most_within(TIME_SHARE * time_left_s, total, duration_s)
+    return Schedule(total, learning_rate, duration_s(total) / total)
 
 
-def _validations(total: int, ends: Sequence[int], save_interval: int) -> int:
-    """Return how many validations a run of `total` steps holds; the one at its end is one."""
-    epochs = sum(end < total for end in ends)
-    return epochs // save_interval + 1
-
-
-def _steps_within(seconds: float, ends: Sequence[int], save_interval: int, speed: Speed) -> int:
-    """Return the most steps, at least 1, that fit into `seconds` with their validations."""
-    low, high = 1, ends[-1]
+def _most_within(seconds: float, most: int, duration_s: Callable[[int], float]) -> int:
+    """Return the most steps, at least 1, whose duration fits into `seconds`."""
+    low, high = 1, most
     while low < high:
         middle = (low + high + 1) // 2
-        n = _validations(middle, ends, save_interval)
-        fits = middle * speed.step_s + n * speed.validation_s <= seconds
-        low, high = (middle, high) if fits else (low, middle - 1)
+        low, high = (middle, high) if duration_s(middle) <= seconds else (low, middle - 1)
     return low

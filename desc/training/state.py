@@ -24,12 +24,14 @@ class TrainingState:
         Steps done, over all calls.
     epoch, batch : int
         The next batch: passes done, batches done of the current one.
-    best_loss : float
-        Lowest loss of the planned validations.
+    best_score : float
+        Lowest value of what is monitored, of the planned validations.
     best_step : int
         The step it was measured at.
+    best_figures : dict of str to float
+        Everything measured then, by the names of the run's metrics.
     waited : int
-        Planned validations since.
+        Planned validations since that measured it.
     loss_sum, n_scored : float
         Of the frames since the last row of `metrics.csv`.
     random : dict of str to Tensor
@@ -39,8 +41,9 @@ class TrainingState:
     step: int = 0
     epoch: int = 0
     batch: int = 0
-    best_loss: float = math.inf
+    best_score: float = math.inf
     best_step: int = 0
+    best_figures: dict[str, float] = field(default_factory=dict)
     waited: int = 0
     loss_sum: float = 0.0
     n_scored: float = 0.0

@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from desc.runs import RunLog
 from desc.training.callbacks import StepCounter, validation_loss
 from desc.training.datamodule import RecordingsDataModule
 from desc.training.ending import Clock
+from desc.training.free_running import FreeRunningLoss
 from desc.training.lightning_module import DescriptorTraining
 from desc.training.schedule import Schedule, Speed
 from desc.training.state import TrainingState, preserved_randomness
@@ -144,7 +145,7 @@ def run_trainer(
 
 
 class Stopwatch(pl.Callback):
-    """Measures the steps of a trial, and a validation after them.
+    """Measures the steps of a trial, and what lies between steps after them.
 
     Parameters
     ----------
@@ -153,12 +154,22 @@ class Stopwatch(pl.Callback):
     limit_s : float
         When to stop.
     validation : ValidationBatches
+    interludes : mapping of str to callable
+        What else is called with the model, by name.
     """
 
-    def __init__(self, clock: Clock, limit_s: float, validation: ValidationBatches) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        limit_s: float,
+        validation: ValidationBatches,
+        interludes: Mapping[str, Callable[[DescriptorModel], object]],
+    ) -> None:
         self.clock = clock
         self.limit_s = limit_s
         self.validation = validation
+        self.interludes = interludes
+        self.interlude_s: dict[str, float] = {}
         self.times: list[float] = []  # when the trial began, and after each step
         self.validation_s = 0.0
 
@@ -181,13 +192,17 @@ class Stopwatch(pl.Callback):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Validate on some batches."""
+        """Validate on some batches, and do everything else once."""
         assert isinstance(module, DescriptorTraining)
         some = copy.copy(self.validation)
         some.rows = some.rows[: TRIAL_BATCHES * some.batch_size]
         began = self.clock()
         validation_loss(trainer, module, some)
         self.validation_s = (self.clock() - began) * len(self.validation) / len(some)
+        for name, interlude in self.interludes.items():
+            began = self.clock()
+            interlude(module.model)
+            self.interlude_s[name] = self.clock() - began
 
     @property
     def step_s(self) -> float:
@@ -201,22 +216,32 @@ def measure_speed(
     data: RecordingsDataModule,
     training: TrainConfig,
     folder: Path,
+    *,
+    free_running: FreeRunningLoss | None,
     clock: Clock,
-) -> Speed:
-    """Train a copy for a few steps and throw it away; the random state is left as it was."""
+    interludes: Mapping[str, Callable[[DescriptorModel], object]],
+) -> tuple[Speed, dict[str, float]]:
+    """Train a copy for a few steps and throw it away; the random state is left as it was.
+
+    Returns
+    -------
+    speed : Speed
+    interlude_s : dict of str to float
+        Seconds that each of the interludes took.
+    """
     most, limit_s = TRIAL_STEPS, TRIAL_S
     if training.max_time_s is not None:
         most = TIMED_STEPS
         limit_s = min(TIMED_S, max(TRIAL_S, TIMED_SHARE * training.max_time_s))
     steps = min(most, training.epochs * data.steps_per_epoch(1)[0])
     schedule = Schedule(steps, training.learning_rate)
-    module = DescriptorTraining(copy.deepcopy(model), schedule, training.weight_decay)
-    stopwatch = Stopwatch(clock, limit_s, data.validation)
+    module = DescriptorTraining(copy.deepcopy(model), schedule, training, free_running)
+    stopwatch = Stopwatch(clock, limit_s, data.validation, interludes)
     trainer = build_trainer(training, folder, [StepCounter(), stopwatch])
     data.begin(TrainingState(), steps)
     with preserved_randomness():
         run_trainer(trainer, module, data)
-    return Speed(stopwatch.step_s, stopwatch.validation_s)
+    return Speed(stopwatch.step_s, stopwatch.validation_s), stopwatch.interlude_s
 
 
 def _wait_for(device: torch.device) -> None:

@@ -6,6 +6,7 @@ import math
 
 from desc.runs import RunRecord
 from desc.training.ending import EARLY, INTERRUPTED, TIME
+from desc.training.realism import Realism
 from desc.training.schedule import Schedule
 
 DETERMINISTIC = "mse"  # the head whose score is a squared error and no density
@@ -52,15 +53,33 @@ def resumption_line(record: RunRecord, schedule: Schedule, step: int) -> str:
     )
 
 
-def ending_line(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
+def realism_line(realism: Realism, seconds: float) -> str:
+    """Say what is measured between steps, what that takes, and what real music reaches."""
+    n = len(realism.scorer.excerpts)
+    floor = realism.floor()["val_fd"]
+    return (
+        f"every {realism.every_epochs} epochs {n} validation excerpts are continued to see how "
+        f"real that is, {seconds:.1f} s each time; real music has a val_fd of {floor:.1f}"
+    )
+
+
+def ending_line(record: RunRecord, step: int, total_steps: int) -> str | None:
     """Say why a run ended before its last step; None where it did not."""
-    where = f"at step {step} of {total_steps}"
+    reason = str(record.schedule["ended"])
     if reason == EARLY:
-        return f"stopped early {where}: the validation loss no longer falls"
+        monitor = record.train_config.monitor
+        what = "the validation loss" if monitor == "val_loss" else monitor
+        return f"stopped early at step {step} of {total_steps}: {what} no longer falls"
+    return stopped_line(record.run_id, reason, step, total_steps)
+
+
+def stopped_line(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
+    """Say that a run was stopped by the time limit or by Ctrl-C; None where it was not."""
     if reason not in (TIME, INTERRUPTED):
         return None
     what = "the time is over" if reason == TIME else "interrupted"
     saved = "" if step else ", with nothing learned yet"
+    where = f"at step {step} of {total_steps}"
     return f"{what} {where}{saved}; to go on: --resume_run_id {run_id}"
 
 

@@ -16,7 +16,7 @@ import soundfile
 
 from desc.audio import AUDIO_EXTENSIONS
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.extraction import extract, extract_signal
+from desc.descriptors.extraction import extract, extract_signal, loudest_band_db
 from desc.descriptors.families import FAMILIES
 from desc.errors import AudioError
 
@@ -285,3 +285,24 @@ def test_memory_of_long_files(tmp_path: Path, suffix: str, minutes: int, limit_m
     n_frames, peak_kib = map(int, done.stdout.split())
     assert n_frames == 1 + minutes * 60 * 44100 // 1024
     assert peak_kib * 1024 < limit_mb * 1e6
+
+
+@pytest.mark.parametrize("loudness", [1.0, 0.1, 0.001])
+def test_an_excerpt_at_its_recordings_level_has_its_columns(
+    loudness: float, rng: np.random.Generator
+) -> None:
+    config = DescriptorConfig(top_db=40)
+    noise = rng.standard_normal(30 * 1024 + 7).astype(np.float32)
+    # Coloured, so that some bands are below the range and some are not.
+    excerpt = np.convolve(noise, np.full(8, 0.05 * loudness, np.float32), "valid")
+    rest = 0.5 * rng.standard_normal(30 * 1024).astype(np.float32)
+    whole, _ = extract_signal([excerpt, rest], config)
+    level = loudest_band_db([excerpt, rest], config)
+    part, _ = extract_signal([excerpt], config, loudest_db=level)
+    columns = config.static_columns
+    np.testing.assert_allclose(part[1:29, columns], whole[1:29, columns], atol=1e-4)
+    own, _ = extract_signal([excerpt], config)
+    same, _ = extract_signal([excerpt], config, loudest_db=loudest_band_db([excerpt], config))
+    np.testing.assert_array_equal(own, same)
+    if loudness < 1:
+        assert np.abs(own[1:29, 0] - whole[1:29, 0]).max() > 1

@@ -15,8 +15,8 @@ from desc.errors import CheckpointError, ConfigurationError
 from desc.evaluation.baselines import nearest_continuations, shuffled
 from desc.evaluation.candidates import Candidate, model_nll, model_skill, skill_positions
 from desc.evaluation.evaluate import check_comparable
-from desc.evaluation.yardstick import Yardstick
 from desc.runs import RunRecord
+from desc.scoring.yardstick import Yardstick
 from tests.evaluation.conftest import Place
 
 

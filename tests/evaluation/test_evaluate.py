@@ -98,12 +98,15 @@ def test_runs_stand_side_by_side(
     other = tmp_path / "copy"
     shutil.copytree(run, other)
     content = json.loads((other / "run.json").read_text())
+    content["train_config"]["seed"] += 1
     (other / "run.json").write_text(json.dumps(content | {"run_id": "copied00"}))
     assert place.evaluate(tmp_path / "out", "--run_id", str(other)) == 0
     rows = rows_of(tmp_path / "out")
     assert rows["copied00 LSTM"] == rows[f"{place.run_id} LSTM"]
+    assert rows["mean of 2 LSTM"] == pytest.approx(rows["copied00 LSTM"], nan_ok=True)
     printed = capsys.readouterr().out
     assert "copied00 LSTM" in printed
+    assert "mean of 2 LSTM" in printed
     assert all(name in printed for name in BASELINES)
     assert place.evaluate(tmp_path / "out", "--run_id", place.run_id) == 2  # named twice
 

@@ -155,6 +155,39 @@ def test_one_seed_gives_one_result(
         assert (tmp_path / "b.flac" / name).read_bytes() == (results / "b.flac" / name).read_bytes()
 
 
+def test_several_samples_of_a_recording(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    def predict(*options: str) -> int:
+        recording = ["--prediction_db_dir", str(workplace.recordings / "a.wav")]
+        return workplace.predict(run_ids["LSTM"], tmp_path, *recording, *options)
+
+    assert predict("--n_samples", "2") == 0
+    folder = tmp_path / "a.wav"
+    line = capsys.readouterr().out.splitlines()[0]
+    for figure in ("mean unit", "mean distance", "distinct rows =", "% of the corpus, repeats"):
+        assert figure in line
+    assert {p.name for p in folder.iterdir()} == {"1", "2"}
+    assert {p.name for p in (folder / "2").iterdir()} == set(FILES)
+    first, second = (json.loads((folder / n / "prediction.json").read_text()) for n in "12")
+    assert first["mfcc0"] != second["mfcc0"]
+    assert second["_meta"]["request"]["sample"] == 2
+    alone = results / "a.wav"
+    for name in FILES:  # by the same digests and settings: the first sample is the only one of 1
+        assert (folder / "1" / name).read_bytes() == (alone / name).read_bytes()
+    capsys.readouterr()
+    assert predict("--n_samples", "3") == 0, "more samples leave those that are there"
+    assert capsys.readouterr().out.count("kept") == 2
+    assert predict() == 0, "a result without a number lies beside"
+    assert (folder / "prediction.wav").read_bytes() == (alone / "prediction.wav").read_bytes()
+    assert predict("--n_samples", "2", "--seed", "9") == 1
+    message = capsys.readouterr().err
+    assert message.count("another request (seed)") == 2
+    assert "1 of 1 recordings could not be continued" in message
+    assert predict("--n_samples", "2", "--sampling", "mean") == 2
+    assert "n_samples=2 must be 1 where nothing is drawn" in capsys.readouterr().err
+
+
 def test_a_playlist_renders_again(
     results: Path, workplace: Workplace, tmp_path: Path, capsys: Captured
 ) -> None:
@@ -305,6 +338,32 @@ def test_a_resumed_run_refuses_what_it_cannot_change(
     assert "nothing is left to do" in capsys.readouterr().err
 
 
+def test_training_writes_audio_samples(workplace: Workplace, capsys: Captured) -> None:
+    sounds = ["--sample_audio_db_dir", str(workplace.sounds), "--save_interval", "2"]
+    assert workplace.train("LSTM", *sounds, "--epochs", "5", "--sample_every_epochs", "2") == 0
+    run_id = capsys.readouterr().out.strip().splitlines()[-1].removeprefix("run id: ")
+    runs = workplace.root / "experiments" / "descriptor_model"
+    samples = sorted((runs / run_id / "samples").iterdir())
+    assert [path.name[:10] for path in samples] == ["epoch_0002", "epoch_0004", "epoch_0005"]
+    for path in samples:
+        audio, rate = soundfile.read(path, always_2d=True)
+        assert len(audio) == 216 * 1024  # 5 s, whole frames
+        assert rate == 44100
+        assert np.sqrt(np.mean(audio**2)) > 1e-3
+    assert samples[0].read_bytes() != samples[1].read_bytes()
+
+
+def test_a_bad_sample_folder_is_refused_before_training(
+    workplace: Workplace, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "empty").mkdir()
+    before = sorted((workplace.root / "experiments").rglob("run.json"))
+    for folder in ("missing", "empty"):
+        assert workplace.train("LSTM", "--sample_audio_db_dir", str(tmp_path / folder)) != 0
+        assert str(tmp_path / folder) in capsys.readouterr().err
+    assert sorted((workplace.root / "experiments").rglob("run.json")) == before
+
+
 def test_the_scripts_are_the_commands(
     workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
 ) -> None:
@@ -323,11 +382,13 @@ def test_the_scripts_are_the_commands(
     done = call(
         "predict_function.py", "--run_id", run_ids["LSTM"], "--quiet",
         "--prediction_db_dir", str(workplace.recordings / "a.wav"), "--jobs", "1",
-        "--audio_db_dir", str(workplace.sounds), "--prediction_length", "5", *workplace.common(),
+        "--audio_db_dir", str(workplace.sounds), "--prediction_length", "5", "--n_samples", "2",
+        *workplace.common(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert (tmp_path / "predictions" / "a.wav" / "prediction.wav").exists()
+    for sample in "12":
+        assert (tmp_path / "predictions" / "a.wav" / sample / "prediction.wav").exists()
     refused = call("train_function.py", "--audio_db_dir", str(tmp_path), "--window_size", "0")
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr

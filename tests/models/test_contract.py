@@ -17,6 +17,8 @@ from desc.models import MODELS
 from desc.models.base import DescriptorModel
 from desc.models.blockwise import BlockwiseModel
 from desc.models.checkpoint import load_model, save_model
+from desc.models.lstm import LSTM
+from desc.models.rollout import free_run
 from desc.models.statistics import fit_statistics
 
 Make = Callable[..., DescriptorModel]
@@ -136,8 +138,8 @@ def test_rollout_equals_full_pass(model: DescriptorModel, make_sequence: MakeSeq
     frames = contexts(make_sequence, 3, n_context + n_steps)
     valid = torch.ones(frames.shape[:2], dtype=torch.bool)
     x = model.space.standardise(frames, valid)
-    style = model.style(x[:, n_context - 20 : n_context], valid[:, :20])
-    inputs = model.inputs(x, valid, style)
+    anchor = model.anchor(x[:, n_context - 20 : n_context], valid[:, :20])
+    inputs = model.inputs(x, valid, anchor)
     with torch.inference_mode():
         state = model.start(frames[:, :n_context], valid[:, :n_context])
         stepped = [state.h]
@@ -160,6 +162,50 @@ def full_pass(model: DescriptorModel, inputs: torch.Tensor, n_context: int, t: i
         return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, i]
     item = inputs[:, : n_context + t]
     return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, -1]
+
+
+def test_free_run_is_the_rollout_and_has_gradients(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    """With gradients memories are copied, without they are changed in place."""
+    context = contexts(make_sequence, 2, 90)
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    steps = 2 * model.horizon + 3  # windows are encoded again, rings go round
+
+    def run() -> torch.Tensor:
+        torch.manual_seed(4)
+        length = model.model_config.window_size + 5
+        return free_run(model, context, valid, steps, length=length)
+
+    with torch.no_grad():
+        in_place = run()
+    drawn = run()
+    torch.testing.assert_close(drawn, in_place)
+    drawn[:, -1].square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_reading_less_of_a_context_changes_no_position(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    """What lies beyond the reach of a network does not matter, whether it is read or not."""
+    if isinstance(model, LSTM):
+        pytest.skip("an LSTM hears everything it has read")
+    n = model.context_frames
+    context = contexts(make_sequence, 2, n)
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    n_layers = model.sizes.num_layers
+    length = min(n, n_layers * model.model_config.window_size)
+    with torch.inference_mode():
+        whole, part = model.start(context, valid), model.start(context, valid, length)
+        for t in range(30):
+            torch.testing.assert_close(part.h, whole.h, atol=1e-5, rtol=0)
+            for state in (whole, part):
+                model.step(
+                    model.space.standardise(context[:, t : t + 1], valid[:, :1])[:, 0], state
+                )
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)

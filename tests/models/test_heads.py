@@ -34,15 +34,17 @@ def head_of(name: str, whitening: np.ndarray = WHITENING) -> Head:
     return head
 
 
+@pytest.mark.parametrize("movement", [1.0, 1.5])
 @pytest.mark.parametrize("name", DENSITIES)
-def test_density_integrates_to_one(name: str) -> None:
+def test_density_integrates_to_one(name: str, movement: float) -> None:
     """exp(-score) over standardised differences, so the log-determinant is right too."""
     head = head_of(name)
     parameters = head(torch.randn(1, 6, generator=torch.Generator().manual_seed(0)))
     axis = torch.linspace(-60, 60, 1201)
     grid = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
-        total = torch.exp(-head.score(parameters, grid)).sum() * 0.1**2
+        score = head.score(parameters, grid, torch.tensor([[movement]]))
+        total = torch.exp(-score).sum() * 0.1**2
     assert float(total) == pytest.approx(1.0, abs=0.01)
 
 
@@ -54,7 +56,7 @@ def test_samples_follow_the_moments(name: str) -> None:
     with torch.no_grad():
         u = head.sample(parameters.expand(len(noise), -1), noise)
         mean, deviation = head.moments(parameters)
-        entropy = head.score(parameters, head.unwhiten(u)).mean()
+        entropy = head.score(parameters, head.unwhiten(u), torch.ones(1, 1)).mean()
     torch.testing.assert_close(u.mean(0), mean[0], atol=0.05, rtol=0.02)
     tolerance = 0.15 if name == "student_t" else 0.02  # its fourth moment may be infinite
     torch.testing.assert_close(u.std(0), deviation[0], atol=0.02, rtol=tolerance)
@@ -95,15 +97,16 @@ def test_gaussian_of_unit_deviation_has_the_known_score() -> None:
     difference = torch.tensor([[0.3, -0.2]])
     u = WHITENING @ [0.3, -0.2]
     expected = 0.5 * u @ u + math.log(2 * math.pi) - math.log(2.0 * 0.8)
-    score = head.score(head(torch.zeros(1, 6)), difference)
+    score = head.score(head(torch.zeros(1, 6)), difference, torch.ones(1, 1))
     assert score.item() == pytest.approx(expected, 1e-5)
 
 
 def test_mse_scores_half_the_squared_error_in_standardised_units() -> None:
     head = MeanSquareHead(6, WHITENING)
     parameters = torch.tensor(WHITENING @ [1.0, 2.0], dtype=torch.float32)[None]
-    score = head.score(parameters, torch.tensor([[1.5, 0.0]]))
-    assert float(score) == pytest.approx(0.5 * (0.25 + 4.0), rel=1e-5)
+    for movement, expected in ((1.0, 0.5 * (0.25 + 4.0)), (0.5, 0.5 * (1.0 + 1.0))):
+        score = head.score(parameters, torch.tensor([[1.5, 0.0]]), torch.tensor([[movement]]))
+        assert float(score) == pytest.approx(expected, rel=1e-5)
 
 
 def test_mixture_starts_at_scales_from_a_third_to_three() -> None:

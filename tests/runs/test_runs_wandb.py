@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from wandb_stub import ENTITY, StubRun, WandbStub
 
 import desc.runs.download
@@ -89,6 +90,30 @@ def test_an_online_run_is_usable_from_another_machine(
     assert resolve_run(log.run_id, elsewhere).folder == found.folder
     assert resolve_run(f"{ENTITY}/descriptor_model/{log.run_id}", elsewhere) == found
     assert not server.operations
+
+
+def test_audio_samples_are_shown_and_kept(
+    server: WandbStub,
+    run_config: RunConfig,
+    write_run: WriteRun,
+    make_signal: Callable[..., np.ndarray],
+) -> None:
+    log = RunLog.start(CONFIG, run_config)
+    path = log.folder / "samples" / "epoch_0001_step_000003.wav"
+    path.parent.mkdir()
+    soundfile.write(path, make_signal("tone", 0.1), 44100)
+    log.log({"val_loss": 1.0}, 3)
+    log.show({"sample": path}, 3)
+    log.log({"loss": 0.5}, 4)
+    assert log.finish(write_run(log))
+    first, last = server.run(log.run_id).rows
+    assert (first["_step"], first["val_loss"]) == (3, 1.0)
+    assert first["sample"]["_type"] == "audio-file"
+    assert first["sample"]["caption"] == path.name
+    assert last == {"_step": 4, "loss": 0.5}
+    files = server.run(log.run_id).files
+    assert files[first["sample"]["path"]] == path.read_bytes()
+    assert files["samples/" + path.name] == path.read_bytes()
 
 
 def test_an_offline_run_is_kept_and_sent_later(

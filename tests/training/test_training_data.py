@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import ModelConfig
+from desc.configuration import ModelConfig, TrainConfig
 from desc.corpus import Corpus
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import create_model
@@ -175,7 +175,7 @@ def test_what_does_not_fit_is_moved_batch_by_batch(make_sequence: MakeSequence) 
     model = model_of(sequence)
     data = make_data(sequence, model)
     (batch,) = list(data.validation)
-    module = DescriptorTraining(model, Schedule(1, 1e-3), 0.0)
+    module = DescriptorTraining(model, Schedule(1, 1e-3), TrainConfig())
     assert module.transfer_batch_to_device(batch, torch.device("cpu"), 0) is batch
     moved = module.transfer_batch_to_device(batch, torch.device("meta"), 0)
     assert {moved.frames.device.type, moved.valid.device.type} == {"meta"}

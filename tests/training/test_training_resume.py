@@ -263,7 +263,7 @@ def test_the_best_of_a_stop_does_not_outlive_the_stop(
     assert stopped.metrics["best_step"] == stop, "the premise of this test"
     assert content(stopped.folder, "best")["global_step"] == stop
     assert content(stopped.folder, "planned_best")["global_step"] == planned[0]["step"]
-    assert content(stopped.folder, "last")["desc_training"]["best_loss"] == planned[0]["val_loss"]
+    assert content(stopped.folder, "last")["desc_training"]["best_score"] == planned[0]["val_loss"]
     resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id)
     assert_same_run(resumed, straight, (stop,))
 

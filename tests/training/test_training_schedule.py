@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from desc.errors import CheckpointError
-from desc.training.schedule import TIME_SHARE, Schedule, Speed, plan_schedule
+from desc.training.schedule import (
+    TIME_SHARE,
+    Interlude,
+    Schedule,
+    Speed,
+    is_due,
+    plan_schedule,
+)
 
 
 def test_the_rate_rises_then_falls() -> None:
@@ -49,6 +56,17 @@ def test_what_fits_into_the_time(seconds: float, steps: int) -> None:
 
 def test_validations_are_fewer_with_a_longer_interval() -> None:
     assert plan_schedule([10] * 4, 1e-3, 2, Speed(0.1, 1.0)).duration_s() == pytest.approx(6)
+
+
+def test_what_is_done_between_steps_counts() -> None:
+    assert [e for e in range(1, 13) if is_due(e, 4, 1)] == [4, 8, 12]
+    assert [e for e in range(5, 36, 5) if is_due(e, 7, 5)] == [10, 15, 25, 30, 35]
+    speed = Speed(0.1, 1.0, (Interlude(2, 3.0),))
+    # After two of four epochs and at the end, which the fourth is.
+    assert plan_schedule([10] * 4, 1e-3, 1, speed).duration_s() == pytest.approx(4 + 4 + 6)
+    for seconds, steps in ((11.51, 25), (11.0, 20)):
+        plan = plan_schedule([10] * 4, 1e-3, 1, speed, seconds / TIME_SHARE)
+        assert plan.total_steps == steps
 
 
 def test_a_schedule_is_stored() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
-from desc.evaluation.yardstick import Yardstick
+from desc.scoring.yardstick import Yardstick
 
 Array = npt.NDArray[np.float64]
 
@@ -46,8 +46,8 @@ class Excerpts:
         The recordings used.
     left_out : dict of str to str
         Recordings that are too short, and why.
-    raw_contexts : ndarray of float32, (E, C, F)
-        Static columns in their own units, for models.
+    raw_contexts, raw_targets : ndarray of float32, (E, C, F) and (E, T, F)
+        Static columns in their own units: what models read, and what really followed.
     contexts : ndarray, (E, C, F)
         The same, standardised.
     preceding, targets : ndarray, (E, T, F)
@@ -61,12 +61,26 @@ class Excerpts:
     digests: tuple[str, ...]
     left_out: dict[str, str]
     raw_contexts: npt.NDArray[np.float32]
+    raw_targets: npt.NDArray[np.float32]
     contexts: Array
     preceding: Array
     targets: Array
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def chosen(self, keep: npt.NDArray[np.bool_]) -> Excerpts:
+        """Return the excerpts for which `keep` (E,) holds."""
+        return replace(
+            self,
+            tracks=self.tracks[keep],
+            positions=self.positions[keep],
+            raw_contexts=self.raw_contexts[keep],
+            raw_targets=self.raw_targets[keep],
+            contexts=self.contexts[keep],
+            preceding=self.preceding[keep],
+            targets=self.targets[keep],
+        )
 
 
 def positions(n_frames: int, protocol: Protocol) -> npt.NDArray[np.int64]:
@@ -130,6 +144,7 @@ def cut_excerpts(
         digests=tuple(s.digest for s in used),
         left_out=left_out,
         raw_contexts=spans[:, end - context : end],
+        raw_targets=spans[:, end:],
         contexts=z[:, end - context : end],
         preceding=z[:, end - steps : end],
         targets=z[:, end:],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,23 @@ class Yardstick:
         CheckpointError
             If its `statistics.npz` is missing, damaged or incomplete.
         """
-        arrays = record.load_arrays()
+        try:
+            return cls.from_arrays(record.load_arrays(), statistics)
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{record.folder}: statistics.npz of run {record.run_id} holds not all that "
+                f"evaluation needs: {error}; train anew"
+            ) from error
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], statistics: TrainingStatistics) -> Yardstick:
+        """Take the scales of training recordings from what a run's `statistics.npz` holds.
+
+        Raises
+        ------
+        KeyError, TypeError
+            If an array is missing.
+        """
         var = {
             name.removeprefix(VAR_PREFIX): array
             for name, array in arrays.items()
@@ -60,21 +77,14 @@ class Yardstick:
         }
         standardizer = statistics.standardizer
         columns = standardizer.config.static_columns
-        try:
-            window_mean, window_spread = (arrays[name] for name in NEEDED)
-            regression = VectorAutoregression.from_arrays(var)
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{record.folder}: statistics.npz of run {record.run_id} holds not all that "
-                f"evaluation needs: {error}; train anew"
-            ) from error
+        window_mean, window_spread = (arrays[name] for name in NEEDED)
         return cls(
             config=standardizer.config,
             mean=standardizer.mean[columns],
             scale=standardizer.scale[columns],
             window_mean=window_mean,
             window_spread=np.where(window_spread > 0, window_spread, 1.0),
-            var=regression,
+            var=VectorAutoregression.from_arrays(var),
         )
 
     def standardise(self, static: npt.ArrayLike) -> Array:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from desc.errors import ConfigurationError
-from desc.evaluation.excerpts import Protocol, positions
-from desc.evaluation.settings import EvaluateConfig
+from desc.scoring.excerpts import Protocol, positions
 
 SHORT, LONG = Protocol("short", 512, 512, 6), Protocol("long", 512, 2048, 3)
 
@@ -29,12 +27,3 @@ def test_they_are_evenly_spaced() -> None:
 def test_long_ones_have_as_much_before_as_after() -> None:
     assert len(positions(4095, LONG)) == 0
     np.testing.assert_array_equal(positions(4096, LONG), [2048])
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [{"n_samples": 0}, {"seeds": 0}, {"sampling": "best"}, {"excerpt_frames": 63}, {"excerpts": 0}],
-)
-def test_settings_are_checked(setting: dict) -> None:
-    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}="):
-        EvaluateConfig(**setting)

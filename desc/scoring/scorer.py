@@ -9,9 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from desc.evaluation.baselines import REAL, Continuations
-from desc.evaluation.excerpts import Excerpts
-from desc.evaluation.yardstick import Yardstick
 from desc.metrics import (
     acf_distance,
     c2st,
@@ -25,10 +22,14 @@ from desc.metrics import (
     tail_std,
     track_distance,
 )
+from desc.scoring.continuations import Continuations
+from desc.scoring.excerpts import Excerpts
+from desc.scoring.yardstick import Yardstick
 
 Array = npt.NDArray[np.float64]
 Figures = dict[str, float]
 
+REAL = "real, same track"  # the floor: its novelty is that of what really followed
 HORIZONS = (1, 10, 43, 215, 500)  # frames after the context: 23 ms to 12 s
 SPREAD_HORIZON = 43
 MOST_CLASSIFIED = 2  # samples the classifier is trained on, one at a time: it takes seconds
@@ -51,7 +52,16 @@ class Scorer:
     training: Sequence[Array] | None = None
 
     def score(self, continuations: Continuations) -> Figures:
-        """Return the metrics by name; NaN where one means nothing for these continuations.
+        """Return the metrics by name; NaN where one means nothing for these continuations."""
+        figures = self.score_quickly(continuations)
+        figures["c2st"] = float(
+            np.mean([self._c2st(x) for x in continuations.samples[:MOST_CLASSIFIED]])
+        )
+        figures["novelty"] = self._novelty(continuations)
+        return figures
+
+    def score_quickly(self, continuations: Continuations) -> Figures:
+        """Return the metrics that take milliseconds: all but C2ST and novelty.
 
         Those of windows and of movement are means over samples, so that each compares as many
         generated frames as real ones: a Fréchet distance falls with their number.
@@ -60,10 +70,6 @@ class Scorer:
         each = [self._movement(x) | self._realism(x) for x in continuations.samples]
         for name in each[0]:
             figures[name] = float(np.mean([one[name] for one in each]))
-        figures["c2st"] = float(
-            np.mean([self._c2st(x) for x in continuations.samples[:MOST_CLASSIFIED]])
-        )
-        figures["novelty"] = self._novelty(continuations)
         return figures
 
     def _forecast(self, continuations: Continuations) -> Figures:

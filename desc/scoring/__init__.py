@@ -1,0 +1,1 @@
+"""Continuations of excerpts, in one run's units, and every metric of them."""

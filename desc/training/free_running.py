@@ -1,0 +1,91 @@
+"""Learning from continuations: what is drawn should be as what followed, not only likely.
+
+Maximum likelihood asks for one frame ahead and is silent about what becomes of a hundred. Two
+continuations of a context, X and X', are compared with what followed, y, by the energy score
+|X - y| - |X - X'| / 2 (Gneiting & Raftery 2007, eq. 22, beta 1), which is lowest on average where
+they are drawn from the distribution of y. It is taken of frames, at many distances, and of the
+features of one-second windows, which the realism of a continuation is judged by. Gradients go
+through the draws (as in DISCO nets, Bouchacourt et al. 2016): no second network is needed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from desc.metrics import FLOOR, WINDOW_LENGTH
+from desc.models.base import DescriptorModel
+from desc.models.rollout import free_run
+from desc.training.windows import Batch
+
+STEPS = 64  # frames of a continuation, 1.5 s: a window, and then some
+ROWS = 16  # items of a batch that are continued
+READ = 64  # frames before that the network reads
+EVERY = 4  # frames between two that are compared
+TINY = 1e-6  # keeps the slope of a root finite at 0
+
+
+def norm(x: Tensor) -> Tensor:
+    """Return the Euclidean norm over the last axis, differentiable at 0."""
+    return (x.square().sum(-1) + TINY).sqrt()
+
+
+def energy_score(x: Tensor, other: Tensor, y: Tensor) -> Tensor:
+    """Return the mean energy score of two draws (..., D) of a forecast of y (..., D)."""
+    return (0.5 * (norm(x - y) + norm(other - y)) - 0.5 * norm(x - other)).mean()
+
+
+def features(x: Tensor) -> Tensor:
+    """Return the features (..., 3F) of windows (..., T, F), as `desc.metrics.window_features`."""
+    steps = (x[..., 1:, :] - x[..., :-1, :]).square().mean(-2)
+    variance = (x - x.mean(-2, keepdim=True)).square().mean(-2)
+    spreads = [((v + TINY).sqrt() + FLOOR).log() for v in (variance, steps)]
+    return torch.cat([x.mean(-2), *spreads], -1)
+
+
+class FreeRunningLoss:
+    """The energy score of continuations from within a batch's items.
+
+    Parameters
+    ----------
+    window_spread : ndarray, (3F,)
+        Deviation of the window features of the training recordings.
+    """
+
+    def __init__(self, window_spread: npt.NDArray[np.floating]) -> None:
+        spread = np.where(window_spread > 0, window_spread, 1.0)
+        self.spread = torch.as_tensor(spread, dtype=torch.float32)
+
+    def __call__(self, model: DescriptorModel, batch: Batch) -> Tensor:
+        """Return the loss, 0 where no item lies within its recording.
+
+        The last frames of an item are continued from those before, twice, without dropout.
+        """
+        rows = torch.nonzero(batch.valid.all(1))[:ROWS, 0]
+        if not len(rows):
+            return batch.frames.new_zeros(())
+        frames = batch.frames[rows]
+        steps = min(STEPS, frames.shape[1] // 2)
+        context = frames[:, :-steps].repeat(2, 1, 1)
+        present = torch.ones(context.shape[:2], dtype=torch.bool, device=context.device)
+        training = model.training
+        model.eval()
+        drawn = free_run(
+            model, context, present, steps, length=max(READ, model.model_config.window_size)
+        )
+        model.train(training)
+        every = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
+        y = model.space.standardise(frames, every)[:, -steps:]
+        return self.compare(drawn[: len(rows)], drawn[len(rows) :], y)
+
+    def compare(self, x: Tensor, other: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of two continuations of B contexts by y, each (B, T, F)."""
+        loss = energy_score(x[:, ::EVERY], other[:, ::EVERY], y[:, ::EVERY])
+        length, spread = min(WINDOW_LENGTH, y.shape[1]), self.spread.to(y.device)
+        starts = sorted({0, y.shape[1] - length})
+        for start in starts:
+            a, b, c = (features(z[:, start : start + length]) / spread for z in (x, other, y))
+            loss = loss + energy_score(a, b, c) / len(starts)
+        return loss

@@ -1,0 +1,147 @@
+"""Learning from continuations: the score, its window features, and the average of the weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from desc.configuration import ModelConfig, TrainConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.metrics import window_features
+from desc.models import MODELS, create_model
+from desc.models.base import DescriptorModel
+from desc.models.statistics import fit_statistics
+from desc.training.datamodule import RecordingsDataModule
+from desc.training.free_running import FreeRunningLoss, energy_score, features
+from desc.training.lightning_module import DescriptorTraining
+from desc.training.schedule import Schedule
+from desc.training.windows import Batch, TrainingStream
+
+MakeSequence = Callable[..., DescriptorSequence]
+SMALL = ModelConfig(window_size=12, forecast_size=8, context_size=20, hidden_size=16, nhead=2)
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def batch_of(model: DescriptorModel, sequence: DescriptorSequence) -> Batch:
+    data = RecordingsDataModule([sequence], [sequence], model, batch_size=16, seed=0)
+    return next(iter(TrainingStream(data.table, data.grid, 16, n_batches=1)))
+
+
+@pytest.fixture(params=list(MODELS))
+def model(request: pytest.FixtureRequest, make_sequence: MakeSequence) -> DescriptorModel:
+    sequence = make_sequence(400)
+    torch.manual_seed(0)
+    config = replace(SMALL, selected_model=request.param, num_layers=1)
+    return create_model(config, sequence.config, fit_statistics([sequence]))
+
+
+def test_energy_score_is_known_for_points() -> None:
+    x, other, y = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 1.0]]), torch.zeros(1, 2)
+    expected = 0.5 * (5 + 1) - 0.5 * np.hypot(3, 3)
+    assert float(energy_score(x, other, y)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_energy_score_is_lowest_for_the_right_distribution() -> None:
+    """Of all normal forecasts that of the data: neither a narrower, a wider nor a moved one."""
+    y, x, other = (normal(40_000, 3, seed=i) for i in range(3))
+    right = float(energy_score(x, other, y))
+    for scale, shift in ((0.5, 0.0), (0.0, 0.0), (1.6, 0.0), (1.0, 0.4)):
+        wrong = float(energy_score(scale * x + shift, scale * other + shift, y))
+        assert wrong > right + 0.01, (scale, shift)
+
+
+def test_features_are_those_of_the_metrics() -> None:
+    x = normal(43, 5).double()
+    expected = window_features(x.numpy(), 43)[0]
+    np.testing.assert_allclose(features(x).numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_frozen_window_has_a_finite_slope() -> None:
+    x = torch.ones(43, 5, requires_grad=True)
+    features(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+def test_the_loss_falls_along_its_gradient(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(np.ones(9))
+
+    def value() -> torch.Tensor:
+        torch.manual_seed(7)
+        return loss(model, batch)
+
+    model.train()
+    before = value()
+    before.backward()
+    assert model.training
+    with torch.no_grad():
+        norm = sum(float(p.grad.square().sum()) for p in model.parameters() if p.grad is not None)
+        for p in model.parameters():
+            p.sub_(p.grad, alpha=0.01 / norm**0.5)
+        assert float(value()) < float(before)
+
+
+def test_items_that_reach_beyond_their_recording_are_not_continued(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(np.ones(9))
+    some = batch.valid.clone()
+    some[3:, 0] = False
+    torch.manual_seed(7)
+    of_three = loss(model, batch._replace(valid=some))
+    torch.manual_seed(7)
+    part = batch._replace(frames=batch.frames[:3], valid=torch.ones_like(some[:3]))
+    torch.testing.assert_close(of_three, loss(model, part))
+    assert float(loss(model, batch._replace(valid=torch.zeros_like(some)))) == 0
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
+def test_the_model_is_the_average_of_what_learned(
+    decay: float, model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    training = TrainConfig(ema_decay=decay, rollout_every=0)
+    module = DescriptorTraining(model, Schedule(20, 1e-2), training)
+    expected = [p.clone() for p in module.learner.parameters()]
+    batch, optimizer = batch_of(model, make_sequence(400)), module.configure_optimizers()
+    for step in range(5):
+        optimizer.zero_grad()
+        module.training_step(batch, step).backward()
+        optimizer.step()
+        module.count(batch)
+        kept = min(decay, (1 + step) / (10 + step))
+        for mean, latest in zip(expected, module.learner.parameters(), strict=True):
+            mean.mul_(kept).add_(latest, alpha=1 - kept)
+    for mean, p in zip(expected, module.model.parameters(), strict=True):
+        torch.testing.assert_close(p, mean, atol=1e-5, rtol=1e-4)
+        assert not p.requires_grad
+
+
+def test_continuations_are_learned_from_every_few_steps(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(400)
+    model = create_model(SMALL, sequence.config, fit_statistics([sequence]))
+    batch = batch_of(model, sequence)
+    asked: list[int] = []
+
+    class Counting(FreeRunningLoss):
+        def __call__(self, model: DescriptorModel, batch: Batch) -> torch.Tensor:
+            asked.append(module.state.step)
+            return super().__call__(model, batch)
+
+    training = TrainConfig(rollout_every=3)
+    module = DescriptorTraining(
+        copy.deepcopy(model), Schedule(20, 1e-3), training, Counting(np.ones(9))
+    )
+    for step in range(7):
+        module.training_step(batch, step)
+        module.count(batch)
+    assert asked == [0, 3, 6]
