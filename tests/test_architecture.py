@@ -30,6 +30,7 @@ LAYERS = (
     "playlist_formats",
     "answering",
     "training",
+    "soundgen",
     "outputs",
     "report",
     "pipeline",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from collections.abc import Callable
@@ -49,16 +50,18 @@ def test_every_example_parses(words: list[str]) -> None:
     assert build_parser(words[0]).parse_args(words).command == words[0]
 
 
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the options of a parser and of the parsers below it."""
+    found = set(parser._option_string_actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found = found.union(*map(options, action.choices.values()))
+    return found
+
+
 def test_every_option_that_is_named_exists() -> None:
-    known = {
-        option
-        for command in COMMANDS
-        for option in build_parser(command)
-        ._subparsers._group_actions[0]  # type: ignore[union-attr]
-        .choices[command]
-        ._option_string_actions
-    }
-    named = set(re.findall(r"`(--[a-z_]+)", README))
+    known = set().union(*(options(build_parser(command)) for command in COMMANDS))
+    named = set(re.findall(r"`(--[a-z_-]+)", README))
     assert named <= known
 
 

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from desc.commands import evaluate_generated
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
 from desc.commands.options import add_corpus_options, add_options, from_options
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc evaluate`."""
     main = parser.add_argument_group("what")
     main.add_argument(
-        "--run_id", required=True, nargs="+", action="extend", metavar="ID",
+        "--run_id", nargs="+", action="extend", metavar="ID",
         help="run ids, or runs' folders; several stand side by side",
     )  # fmt: skip
     main.add_argument(
@@ -48,12 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the models run [default auto]",
     )  # fmt: skip
     add_corpus_options(main)
+    evaluate_generated.add_arguments(parser.add_argument_group("generated sound"))
     add_options(parser.add_argument_group("evaluation"), EvaluateConfig)
     add_options(parser.add_argument_group("run"), RunConfig)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the tables; write the figures and, where matplotlib is installed, pictures."""
+    if (args.run_id is None) == (args.generated is None):
+        raise ConfigurationError("give --run_id or --generated: one of the two, not both")
+    if args.generated is not None:
+        return evaluate_generated.run(args)
     config = from_options(EvaluateConfig, args)
     run_config = from_options(RunConfig, args)
     if config.rendered != (args.sample_audio_db_dir is not None):

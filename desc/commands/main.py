@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "continue recordings with the sounds of another folder",
     "evaluate": "compare runs with real music and simple peers on held-out recordings",
     "explore": "show a folder of sounds as a map to look at, listen to and choose from",
+    "generate": "train networks of sound generation, and write new sound with them",
     "extract": "fill the descriptor cache and list what was skipped",
     "runs": "list the runs known here, or upload one",
     "render": "render a playlist again, with another crossfade or format",

@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         """Return the parser of the sub-command that was named, or this one."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
-                chosen: argparse.ArgumentParser = action.choices[getattr(parsed, action.dest)]
-                return chosen
+                chosen: Parser = action.choices[getattr(parsed, action.dest)]
+                return chosen._parser_of(parsed)
         return self
 
     def error(self, message: str) -> NoReturn:
@@ -105,7 +105,9 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
     if hint is bool:
         kwargs["action"] = argparse.BooleanOptionalAction
     elif typing.get_origin(hint) is tuple:
-        kwargs |= {"nargs": "+", "metavar": "NAME"}
+        kind = typing.get_args(hint)[0]
+        kwargs |= {"nargs": "+", "type": _converter(kind, field.name)}
+        kwargs["metavar"] = {int: "N", float: "X"}.get(kind, "NAME")
     else:
         kind = metadata["kind"] or type(field.default)
         kwargs["type"] = _converter(kind, field.name)
@@ -117,7 +119,7 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
 
 def _help(text: str, unit: str, default: Any) -> str:
     if isinstance(default, tuple):
-        default = " ".join(default)
+        default = " ".join(map(str, default))
     if isinstance(default, bool):
         default = "on" if default else "off"
     shown = "" if default is None or default == "" else f"default {default}"
@@ -155,13 +157,15 @@ def given_options(cls: type, args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if f.name in vars(args))
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--quiet` and `--debug`."""
+def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+    """Add `--quiet` and `--debug`; with `suppress` they leave what a parser above has set."""
     group = parser.add_argument_group("output")
-    group.add_argument("--quiet", action="store_true", help="print results and errors only")
-    group.add_argument(
-        "--debug", action="store_true", help="show tracebacks and write desc-debug.log"
-    )
+    for name, text in (
+        ("--quiet", "print results and errors only"),
+        ("--debug", "show tracebacks and write desc-debug.log"),
+    ):
+        default = argparse.SUPPRESS if suppress else False
+        group.add_argument(name, action="store_true", default=default, help=text)
 
 
 def add_cache_option(parser: argparse._ActionsContainer) -> None:

@@ -35,8 +35,10 @@ def hz_to_mel(frequency: float) -> float:
 
 
 @lru_cache(maxsize=8)
-def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Array:
-    """Return triangles of equal area on the mel scale from 0 Hz to half the rate.
+def mel_filters(
+    sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fmax: float | None = None
+) -> Array:
+    """Return triangles of equal area on the mel scale from `fmin` to `fmax`, else half the rate.
 
     Returns
     -------
@@ -44,7 +46,8 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Array:
         Equal to `librosa.filters.mel`.
     """
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    edges = mel_to_hz(np.linspace(0, hz_to_mel(sample_rate / 2), n_mels + 2))
+    highest = sample_rate / 2 if fmax is None else fmax
+    edges = mel_to_hz(np.linspace(hz_to_mel(fmin), hz_to_mel(highest), n_mels + 2))
     distance = edges[:, None] - bins
     widths = np.diff(edges)[:, None]
     rising, falling = -distance[:-2] / widths[:-1], distance[2:] / widths[1:]

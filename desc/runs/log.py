@@ -18,8 +18,8 @@ from desc.errors import RunNotFoundError, StorageError, TrackingError
 from desc.files import write_text
 from desc.runs.access import disabled, offline_reason
 from desc.runs.metrics_file import MetricsFile
-from desc.runs.record import CONFIG_FILE, METRICS_FILE, RUN_FILE, RunRecord, run_files
-from desc.runs.resolve import resolve_run
+from desc.runs.record import CONFIG_FILE, METRICS_FILE, RUN_FILE, Record, run_files
+from desc.runs.resolve import resolve_record
 from desc.runs.sending import (
     INIT_LIMIT_S,
     FilesDifferError,
@@ -184,14 +184,15 @@ class RunLog:
         if self._worker is not None:
             self._worker.send(do="log", metrics=row)
 
-    def log_audio(self, path: Path, step: int) -> None:
-        """Show a WAV of the run's folder on W&B, beside the figures of a step."""
-        if self._worker is not None:
-            self._worker.send(do="log_audio", path=str(path.absolute()), step=step)
+    def show(self, files: Mapping[str, Path], step: int) -> None:
+        """Let W&B show sounds (.wav) and pictures (.png) of a step, by name; they stay here too."""
+        if self._worker is not None and files:
+            paths = {name: str(path.absolute()) for name, path in files.items()}
+            self._worker.send(do="show", files=paths, step=step)
 
     def finish(
         self,
-        record: RunRecord | None = None,
+        record: Record | None = None,
         files: Sequence[str] | None = None,
         *,
         exit_code: int = 0,
@@ -200,7 +201,7 @@ class RunLog:
 
         Parameters
         ----------
-        record : RunRecord, optional
+        record : Record, optional
             Saved as `run.json` first; its metrics become the run's summary.
         files : sequence of str, optional
             What to send, relative to the run's folder; by default all files of the run.
@@ -243,7 +244,7 @@ class RunLog:
         return False
 
     def _finish_online(
-        self, worker: Worker, names: list[str], record: RunRecord | None, exit_code: int
+        self, worker: Worker, names: list[str], record: Record | None, exit_code: int
     ) -> bool:
         try:
             metrics = record.metrics if record is not None else {}
@@ -297,7 +298,7 @@ def _new_folder(run_config: RunConfig) -> Path:
 
 def _existing_folder(run_id: str, run_config: RunConfig, note: Note | None) -> Path:
     """Return the folder of a run to go on with; one from elsewhere is copied here first."""
-    record = resolve_run(run_id, run_config, note=note)
+    record = resolve_record(Record, run_id, run_config, note=note)
     root = Path(run_config.experiment_dir)
     if record.folder.absolute().parent.parent == root.absolute():
         return record.folder

@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -58,12 +58,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A trained run: its settings, its figures and the folder that holds its files.
+R = TypeVar("R", bound="Record")
 
-    The folder holds `run.json` (this record), `statistics.npz` (arrays, see `save_arrays`),
-    `metrics.csv` (the log) and `checkpoints/{last,best}.ckpt`. It may be moved or copied.
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is known about any run: its settings, its figures and the folder that holds its files.
+
+    The folder holds `run.json` (this record), `metrics.csv` (the log) and
+    `checkpoints/{last,best}.ckpt`. It may be moved or copied.
 
     Attributes
     ----------
@@ -89,11 +92,10 @@ class RunRecord:
         The one checkpoint to use, where the run was named by a checkpoint.
     """
 
+    kind: ClassVar[str]
+
     run_id: str
     folder: Path
-    descriptor_config: DescriptorConfig
-    model_config: ModelConfig
-    train_config: TrainConfig
     metrics: dict[str, float] = field(default_factory=dict)
     training_files: dict[str, str] = field(default_factory=dict)
     validation_files: dict[str, str] = field(default_factory=dict)
@@ -109,6 +111,31 @@ class RunRecord:
     def __post_init__(self) -> None:
         check_choice("status", self.status, STATUSES)
 
+    @property
+    def model_name(self) -> str:
+        """What was trained."""
+        raise NotImplementedError
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The settings by name of their group, as they stand in `run.json`."""
+        raise NotImplementedError
+
+    @classmethod
+    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Return the keyword arguments that undo `configs`."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings in one dictionary, as W&B shows them: one spelling everywhere."""
+        return {name: value for group in self.configs.values() for name, value in group.items()}
+
+    @property
+    def notes(self) -> str:
+        """The free text kept with the run."""
+        return str(self.settings.get("notes", ""))
+
     def save(self) -> None:
         """Write `run.json` into the run's folder, at once."""
         write_json(self.folder / RUN_FILE, self._to_dict(), indent=2)
@@ -118,15 +145,14 @@ class RunRecord:
         return {
             "format": FORMAT,
             "version": VERSION,
+            "kind": self.kind,
             "run_id": self.run_id,
             "project": self.project,
             "entity": self.entity,
             "created": self.created,
             "status": self.status,
             "offline": self.offline,
-            "descriptor_config": to_dict(self.descriptor_config),
-            "model_config": to_dict(self.model_config),
-            "train_config": to_dict(self.train_config),
+            **self.configs,
             "metrics": figures,
             "schedule": self.schedule,
             "training_files": self.training_files,
@@ -135,16 +161,20 @@ class RunRecord:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> RunRecord:
+    def load(cls: type[R], folder: Path) -> R:
         """Read the record of the run in `folder`.
 
         Raises
         ------
         CheckpointError
-            If `run.json` is missing, damaged, of another program or of a newer format.
+            If `run.json` is missing, damaged, of another program, of a newer format or of a run
+            of another kind.
         """
         path = folder / RUN_FILE
         content = _read_run_file(path)
+        kind = content.get("kind", RunRecord.kind)
+        if kind != cls.kind:
+            raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {cls.kind!r}")
         try:
             return cls._from_dict(content, folder)
         except (ConfigurationError, KeyError, TypeError, AttributeError) as error:
@@ -152,14 +182,12 @@ class RunRecord:
             raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
 
     @classmethod
-    def _from_dict(cls, content: dict[str, Any], folder: Path) -> RunRecord:
+    def _from_dict(cls: type[R], content: dict[str, Any], folder: Path) -> R:
         metrics = {k: math.nan if v is None else float(v) for k, v in content["metrics"].items()}
         return cls(
             run_id=content["run_id"],
             folder=folder,
-            descriptor_config=from_dict(DescriptorConfig, content["descriptor_config"]),
-            model_config=from_dict(ModelConfig, content["model_config"]),
-            train_config=from_dict(TrainConfig, content["train_config"]),
+            **cls.read_configs(content),
             metrics=metrics,
             training_files=dict(content["training_files"]),
             validation_files=dict(content["validation_files"]),
@@ -193,6 +221,52 @@ class RunRecord:
             + " or ".join(f"checkpoints/{name}.ckpt" for name in names)
         )
 
+    @property
+    def uploaded(self) -> str | None:
+        """`entity/project/id` where the files were seen whole on the W&B server, or None."""
+        try:
+            content = json.loads((self.folder / UPLOAD_FILE).read_text("utf-8"))
+            return str(content["path"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Record):
+    """A trained sequence model of descriptors.
+
+    Beside the files of every run, its folder holds `statistics.npz` (arrays, see `save_arrays`).
+    """
+
+    kind: ClassVar[str] = "descriptors"
+
+    descriptor_config: DescriptorConfig
+    model_config: ModelConfig
+    train_config: TrainConfig
+
+    @property
+    def model_name(self) -> str:
+        """Name of the sequence model."""
+        return self.model_config.selected_model
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """Settings of the descriptors, the model and the training."""
+        return {
+            "descriptor_config": to_dict(self.descriptor_config),
+            "model_config": to_dict(self.model_config),
+            "train_config": to_dict(self.train_config),
+        }
+
+    @classmethod
+    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Undo `configs`."""
+        return {
+            "descriptor_config": from_dict(DescriptorConfig, content["descriptor_config"]),
+            "model_config": from_dict(ModelConfig, content["model_config"]),
+            "train_config": from_dict(TrainConfig, content["train_config"]),
+        }
+
     def save_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Write arrays of any shape and plain type to `statistics.npz`, at once."""
         path = self.folder / STATISTICS_FILE
@@ -220,20 +294,61 @@ class RunRecord:
             array.flags.writeable = False
         return arrays
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All settings in one dictionary, as W&B shows them: one spelling everywhere."""
-        configs = (self.descriptor_config, self.model_config, self.train_config)
-        return {name: value for config in configs for name, value in to_dict(config).items()}
+
+@dataclass(frozen=True, kw_only=True)
+class SoundRecord(Record):
+    """A trained network of sound generation: a vocoder, or a generator of mel spectrograms.
+
+    Attributes
+    ----------
+    generator : str
+        What was trained: melgan, vocos or unagan.
+    mel_config, model_config, train_config : dict
+        Its settings as plain values; `desc.soundgen` knows their classes.
+    """
+
+    kind: ClassVar[str] = "sound"
+
+    generator: str
+    mel_config: dict[str, Any]
+    model_config: dict[str, Any]
+    train_config: dict[str, Any]
 
     @property
-    def uploaded(self) -> str | None:
-        """`entity/project/id` where the files were seen whole on the W&B server, or None."""
-        try:
-            content = json.loads((self.folder / UPLOAD_FILE).read_text("utf-8"))
-            return str(content["path"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    def model_name(self) -> str:
+        """What was trained."""
+        return self.generator
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """Settings of the mel spectrogram, the network and the training."""
+        return {
+            "network": {"generator": self.generator},
+            "mel_config": self.mel_config,
+            "model_config": self.model_config,
+            "train_config": self.train_config,
+        }
+
+    @classmethod
+    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Undo `configs`."""
+        groups = ("mel_config", "model_config", "train_config")
+        return {"generator": content["network"]["generator"]} | {g: content[g] for g in groups}
+
+
+RECORD_TYPES: dict[str, type[Record]] = {r.kind: r for r in (RunRecord, SoundRecord)}
+
+
+def load_record(folder: Path) -> Record:
+    """Read the record of a run of any kind.
+
+    Raises
+    ------
+    CheckpointError
+        As `Record.load`.
+    """
+    kind = _read_run_file(folder / RUN_FILE).get("kind", RunRecord.kind)
+    return RECORD_TYPES.get(kind, RunRecord).load(folder)
 
 
 def _read_run_file(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from desc.configuration import Note, RunConfig, TrainConfig
 from desc.errors import CheckpointError, RunNotFoundError, TrackingError
 from desc.runs.access import offline_reason
 from desc.runs.download import fetch_run
-from desc.runs.record import RUN_FILE, RunRecord
+from desc.runs.record import RUN_FILE, R, Record, RunRecord, load_record
 
 _PART = re.compile(r"[\w\-][\w\-. ]*")
 
@@ -41,29 +41,38 @@ class RunName:
         return f"{entity}{self.project}/{self.run_id}"
 
 
-def _at_path(text: str, tried: list[str]) -> RunRecord | None:
+def _at_path(text: str, tried: list[str], record_type: type[R]) -> R | None:
     """Return the run whose folder, `run.json` or checkpoint `text` is, if it is one."""
     path = Path(text).expanduser()
     if path.is_file() and path.name == RUN_FILE:
         path = path.parent
     if path.is_file() and path.suffix == ".ckpt":
-        return _of_checkpoint(path)
+        return _of_checkpoint(path, record_type)
     if (path / RUN_FILE).is_file():
-        return RunRecord.load(path)
+        return _load(path, record_type)
     state = f"holds no {RUN_FILE}" if path.is_dir() else "no such run folder or .ckpt file"
     tried.append(f"path {path}: {state}")
     return None
 
 
-def _of_checkpoint(path: Path) -> RunRecord:
+def _load(folder: Path, record_type: type[R]) -> R:
+    """Read a record of one kind, or of any where the type is the root of them all."""
+    if record_type is Record:
+        return load_record(folder)  # type: ignore[return-value]
+    return record_type.load(folder)
+
+
+def _of_checkpoint(path: Path, record_type: type[R]) -> R:
     """Return the record beside a checkpoint, or what the checkpoint itself tells."""
     for folder in (path.parent.parent, path.parent):
         if (folder / RUN_FILE).is_file():
-            return replace(RunRecord.load(folder), checkpoint_file=path)
+            return replace(_load(folder, record_type), checkpoint_file=path)
+    if not issubclass(RunRecord, record_type):
+        raise CheckpointError(f"{path}: a checkpoint of this kind is found by its {RUN_FILE}")
     from desc.models.checkpoint import load_model
 
     model = load_model(path)
-    return RunRecord(
+    return RunRecord(  # type: ignore[return-value]
         run_id=path.stem,
         folder=path.parent,
         descriptor_config=model.descriptor_config,
@@ -74,30 +83,35 @@ def _of_checkpoint(path: Path) -> RunRecord:
     )
 
 
-def _in_folder(folder: Path, label: str, tried: list[str]) -> RunRecord | None:
+def _in_folder(folder: Path, label: str, tried: list[str], record_type: type[R]) -> R | None:
     """Return the run kept in `folder`; a damaged one counts as not found, with its reason."""
     if not (folder / RUN_FILE).is_file():
         tried.append(f"{label}: " + (f"holds no {RUN_FILE}" if folder.is_dir() else "not there"))
         return None
     try:
-        return RunRecord.load(folder)
+        return _load(folder, record_type)
     except CheckpointError as error:
         tried.append(str(error))
         return None
 
 
 def _in_experiments(
-    name: RunName, run_config: RunConfig, tried: list[str], note: Note | None
-) -> RunRecord | None:
+    name: RunName,
+    run_config: RunConfig,
+    tried: list[str],
+    note: Note | None,
+    record_type: type[R],
+) -> R | None:
     """Look into the project's folder of runs, then into those of the other projects."""
     root = Path(run_config.experiment_dir)
     folder = root / name.project / name.run_id
-    record = _in_folder(folder, str(folder), tried)
+    record = _in_folder(folder, str(folder), tried, record_type)
     if record is not None:
         return record
     for other in sorted(root.glob(f"*/{name.run_id}/{RUN_FILE}")):
         project = other.parent.parent.name
-        record = None if project == name.project else _in_folder(other.parent, str(other), tried)
+        if project != name.project:
+            record = _in_folder(other.parent, str(other), tried, record_type)
         if record is not None:
             if note is not None:
                 note(f"run {name.run_id} was found in project {project}, not {name.project}")
@@ -106,11 +120,13 @@ def _in_experiments(
     return None
 
 
-def _in_downloads(name: RunName, download_dir: Path, tried: list[str]) -> RunRecord | None:
+def _in_downloads(
+    name: RunName, download_dir: Path, tried: list[str], record_type: type[R]
+) -> R | None:
     """Look among the runs fetched from W&B earlier."""
     pattern = f"{name.entity or '*'}/{name.project}/{name.run_id}/{RUN_FILE}"
     for path in sorted(download_dir.glob(pattern)):
-        record = _in_folder(path.parent, str(path.parent), tried)
+        record = _in_folder(path.parent, str(path.parent), tried, record_type)
         if record is not None:
             return record
     tried.append(f"downloads {download_dir}/{pattern.removesuffix('/' + RUN_FILE)}: not there")
@@ -122,8 +138,10 @@ def _on_server(
     run_config: RunConfig,
     download_dir: Path,
     tried: list[str],
+    record_type: type[R],
+    *,
     timeout_s: float,
-) -> RunRecord | None:
+) -> R | None:
     """Fetch the run from W&B, unless there is a reason not to ask."""
     reason = offline_reason(run_config)
     if reason is not None:
@@ -134,7 +152,7 @@ def _on_server(
     except TrackingError as error:
         tried.append(f"W&B {name}: {error}")
         return None
-    return _in_folder(folder, str(folder), tried)
+    return _in_folder(folder, str(folder), tried, record_type)
 
 
 def resolve_run(
@@ -170,18 +188,33 @@ def resolve_run(
     CheckpointError
         If a path was given and what is there is damaged or of another program.
     """
+    return resolve_record(
+        RunRecord, run_id_or_path, run_config, download_dir, note=note, timeout_s=timeout_s
+    )
+
+
+def resolve_record(
+    record_type: type[R],
+    run_id_or_path: str | Path,
+    run_config: RunConfig | None = None,
+    download_dir: Path | None = None,
+    *,
+    note: Note | None = None,
+    timeout_s: float = 300.0,
+) -> R:
+    """Return a run of one kind as `resolve_run` does; `Record` stands for any kind."""
     run_config = run_config or RunConfig()
     tried: list[str] = []
     text = str(run_id_or_path)
-    record = find_local(text, run_config, tried=tried, note=note)
+    record = find_local(text, run_config, tried=tried, note=note, record_type=record_type)
     name = RunName.parse(text, run_config)
     if record is None and name is not None:
         if download_dir is None:
             from desc.storage import default_cache_dir
 
             download_dir = default_cache_dir() / "runs"
-        record = _in_downloads(name, download_dir, tried) or _on_server(
-            name, run_config, download_dir, tried, timeout_s
+        record = _in_downloads(name, download_dir, tried, record_type) or _on_server(
+            name, run_config, download_dir, tried, record_type, timeout_s=timeout_s
         )
     if record is None:
         raise RunNotFoundError(f"run {text} was not found:\n  " + "\n  ".join(tried))
@@ -189,27 +222,32 @@ def resolve_run(
 
 
 def find_local(
-    run_id_or_path: str, run_config: RunConfig, *, tried: list[str], note: Note | None = None
-) -> RunRecord | None:
+    run_id_or_path: str,
+    run_config: RunConfig,
+    *,
+    tried: list[str],
+    note: Note | None = None,
+    record_type: type[R],
+) -> R | None:
     """Return the run at a path or below `experiment_dir`; `tried` gets the places without it."""
-    record = _at_path(run_id_or_path, tried)
+    record = _at_path(run_id_or_path, tried, record_type)
     name = RunName.parse(run_id_or_path, run_config)
     if record is None and name is not None:
-        record = _in_experiments(name, run_config, tried, note)
+        record = _in_experiments(name, run_config, tried, note, record_type)
     return record
 
 
-def list_runs(run_config: RunConfig | None = None, *, note: Note | None = None) -> list[RunRecord]:
-    """Return the runs of a project on this machine, oldest first.
+def list_runs(run_config: RunConfig | None = None, *, note: Note | None = None) -> list[Record]:
+    """Return the runs of a project on this machine, of any kind, oldest first.
 
     A run whose record is damaged is left out, and `note` gets a line that names it.
     """
     run_config = run_config or RunConfig()
-    records = []
+    records: list[Record] = []
     root = Path(run_config.experiment_dir) / run_config.project
     for path in root.glob(f"*/{RUN_FILE}"):
         try:
-            records.append(RunRecord.load(path.parent))
+            records.append(load_record(path.parent))
         except CheckpointError as error:
             if note is not None:
                 note(f"left out: {error}")

@@ -17,7 +17,7 @@ from desc.files import write_json
 from desc.runs.access import offline_reason
 from desc.runs.integrity import differences
 from desc.runs.metrics_file import read_metrics
-from desc.runs.record import CONFIG_FILE, METRICS_FILE, UPLOAD_FILE, RunRecord, now, run_files
+from desc.runs.record import CONFIG_FILE, METRICS_FILE, UPLOAD_FILE, Record, now, run_files
 from desc.runs.resolve import find_local
 from desc.runs.worker import START_LIMIT_S, Worker
 
@@ -105,7 +105,7 @@ def mark_uploaded(folder: Path, started: Mapping[str, Any]) -> str:
 
 
 def send_run(
-    record: RunRecord,
+    record: Record,
     run_config: RunConfig,
     config: Mapping[str, Any],
     timeout_s: float,
@@ -139,7 +139,7 @@ def send_run(
         config,
         online=True,
         resume=True,
-        notes=record.train_config.notes,
+        notes=record.notes,
     )
     with Worker(request, "online") as worker:
         worker.wait("ready", left(START_LIMIT_S))
@@ -185,7 +185,7 @@ def upload_run(run_id: str, run_config: RunConfig | None = None, timeout_s: floa
     """
     run_config = run_config or RunConfig()
     tried: list[str] = []
-    record = find_local(run_id, run_config, tried=tried)
+    record = find_local(run_id, run_config, tried=tried, record_type=Record)
     if record is None:
         places = "\n  ".join(tried)
         raise RunNotFoundError(f"run {run_id} was not found on this machine:\n  {places}")
@@ -202,7 +202,7 @@ def upload_run(run_id: str, run_config: RunConfig | None = None, timeout_s: floa
         ) from error
 
 
-def read_config(record: RunRecord) -> dict[str, Any]:
+def read_config(record: Record) -> dict[str, Any]:
     """Return the config a run was started with, that of its record where none was kept."""
     try:
         config = json.loads((record.folder / CONFIG_FILE).read_text("utf-8"))

@@ -86,15 +86,26 @@ def write_run(request: Message, messages: Iterator[Message], emit: Emit) -> None
                 run.log({}, commit=True)  # or it would come after the summary, and undo it
             _finish(run, message, emit, online=request["mode"] == "online")
             return
-        if message["do"] == "log_audio":
-            name = os.path.basename(message["path"])
-            run.log({"sample": wandb.Audio(message["path"], caption=name)}, step=message["step"])
+        if message["do"] == "show":
+            _show(run, message)
         else:
             metrics = message["metrics"]
             step, logged_at = int(metrics.pop("step")), metrics.pop("time")
             run.log(metrics | {"_timestamp": logged_at}, step=step)
         held_back = True  # the last row waits for more figures of its step
     _within(ORPHAN_FINISH_S, lambda: run.finish(exit_code=1))
+
+
+def _show(run: Any, message: Message) -> None:
+    """Log sounds and pictures; a file that wandb cannot take is left out."""
+    import wandb
+
+    media = {}
+    for name, path in message["files"].items():
+        kind = wandb.Audio if path.endswith(".wav") else wandb.Image
+        with contextlib.suppress(Exception):
+            media[name] = kind(path, caption=os.path.basename(path))
+    run.log(media, step=message["step"])
 
 
 def _finish(run: Any, message: Message, emit: Emit, *, online: bool) -> None:

@@ -26,8 +26,8 @@ from desc.training.callbacks import (
 )
 from desc.training.ending import EARLY, INTERRUPTED, Clock, Ending
 from desc.training.lightning_module import DescriptorTraining
+from desc.training.own_settings import own_settings
 from desc.training.preparing import CHECKPOINTS, Job, Recordings, new_job, resumed_job
-from desc.training.resuming import own_settings
 from desc.training.samples import AudioSamples, SampleRenderer
 from desc.training.state import preserved_randomness
 from desc.training.trainer import RunLogger, build_trainer, quiet_lightning, run_trainer

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-from desc.configuration import ModelConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError, ConfigurationError
 from desc.models.base import DescriptorModel
@@ -18,10 +15,6 @@ from desc.training.lightning_module import STATE_KEY
 from desc.training.split import Split
 from desc.training.state import TrainingState
 
-T = TypeVar("T", ModelConfig, TrainConfig, DescriptorConfig)
-
-PER_CALL = frozenset({"max_time_s", "accelerator", "devices", "notes", "sample_every_epochs"})
-"""Settings a resumed run may change: they decide neither order nor arithmetic on one device."""
 NAMED = 5  # recordings named in an error
 
 
@@ -50,42 +43,6 @@ class Checkpoint:
             raise CheckpointError(f"{path}: holds a model but no state of a training to go on from")
         model = load_model(path)
         return cls(path, model.train(), TrainingState.from_dict(content[STATE_KEY]))
-
-
-def own_settings(given: T, stored: T, names: Collection[str] | None = None) -> T:
-    """Return the settings a run goes on with: its own, and those given for this call.
-
-    A setting that is not given gives way to the run's.
-
-    Parameters
-    ----------
-    given, stored : dataclass
-        The settings of this call, and those of the run.
-    names : collection of str, optional
-        Names of the settings that were given; by default those away from their default.
-
-    Raises
-    ------
-    ConfigurationError
-        If a setting is given that the run cannot change; the message names them all.
-    """
-    conflicts: list[str] = []
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(stored):
-        value, own = getattr(given, field.name), getattr(stored, field.name)
-        is_given = value != field.default if names is None else field.name in names
-        if value == own or not is_given:
-            continue
-        if field.name in PER_CALL:
-            changes[field.name] = value
-        else:
-            conflicts.append(f"{field.name}={value!r} (the run has {own!r})")
-    if conflicts:
-        raise ConfigurationError(
-            "a run is resumed with the settings it was started with: "
-            f"{', '.join(conflicts)}; leave these out, or train a new run"
-        )
-    return replace(stored, **changes)
 
 
 def check_recordings(record: RunRecord, config: DescriptorConfig, split: Split) -> None:

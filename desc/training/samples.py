@@ -67,4 +67,4 @@ class AudioSamples:
         except DescError as error:
             self.note(f"no audio sample after epoch {epoch}: {error}")
             return
-        self.log.log_audio(path, step)
+        self.log.show({"sample": path}, step)

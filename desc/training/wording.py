@@ -65,16 +65,21 @@ def realism_line(realism: Realism, seconds: float) -> str:
 
 def ending_line(record: RunRecord, step: int, total_steps: int) -> str | None:
     """Say why a run ended before its last step; None where it did not."""
-    run_id, reason = record.run_id, str(record.schedule["ended"])
-    where = f"at step {step} of {total_steps}"
+    reason = str(record.schedule["ended"])
     if reason == EARLY:
         monitor = record.train_config.monitor
         what = "the validation loss" if monitor == "val_loss" else monitor
-        return f"stopped early {where}: {what} no longer falls"
+        return f"stopped early at step {step} of {total_steps}: {what} no longer falls"
+    return stopped_line(record.run_id, reason, step, total_steps)
+
+
+def stopped_line(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
+    """Say that a run was stopped by the time limit or by Ctrl-C; None where it was not."""
     if reason not in (TIME, INTERRUPTED):
         return None
     what = "the time is over" if reason == TIME else "interrupted"
     saved = "" if step else ", with nothing learned yet"
+    where = f"at step {step} of {total_steps}"
     return f"{what} {where}{saved}; to go on: --resume_run_id {run_id}"
 
 

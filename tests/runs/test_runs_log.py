@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from desc.audio import write
 from desc.configuration import RunConfig
-from desc.errors import RunNotFoundError, StorageError
-from desc.runs import RunLog, RunRecord, read_metrics, resolve_run
+from desc.errors import CheckpointError, RunNotFoundError, StorageError
+from desc.runs import (
+    RunLog,
+    RunRecord,
+    SoundRecord,
+    read_metrics,
+    resolve_record,
+    resolve_run,
+)
 
 WriteRun = Callable[..., RunRecord]
 
@@ -66,3 +76,35 @@ def test_a_folder_that_cannot_be_made_is_named(run_config: RunConfig) -> None:
     Path("experiments").write_text("a file is in the way")
     with pytest.raises(StorageError, match="experiments"):
         RunLog.start({}, run_config)
+
+
+def test_sounds_and_pictures_reach_wandb(
+    run_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    write(tmp_path / "clip.wav", np.zeros(800, np.float32), 8000)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    log = RunLog.start({}, replace(run_config, offline=True))
+    log.log({"loss": 1.0}, 1)
+    log.show({"clip": tmp_path / "clip.wav", "broken": tmp_path / "broken.png"}, 1)
+    log.log({"loss": 0.5}, 2)
+    log.finish()
+    media = list((tmp_path / "experiments" / "wandb").glob("offline-run-*/files/media/*/*"))
+    assert [path.suffix for path in media] == [".wav"]  # what wandb cannot take is left out
+    assert media[0].read_bytes() == (tmp_path / "clip.wav").read_bytes()
+    assert [row["loss"] for row in read_metrics(log.folder / "metrics.csv")] == [1.0, 0.5]
+
+
+def test_a_record_tells_its_kind(run_config: RunConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "experiments" / "melgan" / "1t212ycn"
+    record = SoundRecord(
+        run_id="1t212ycn", folder=folder, project="melgan", generator="vocos",
+        mel_config={"n_mels": 80}, model_config={"ratios": [8, 8]}, train_config={"notes": "a"},
+    )  # fmt: skip
+    record.save()
+    assert SoundRecord.load(folder) == record
+    assert (record.settings["generator"], record.notes) == ("vocos", "a")
+    found = resolve_record(SoundRecord, "melgan/1t212ycn", run_config)
+    assert replace(found, folder=folder) == record
+    with pytest.raises(CheckpointError, match="a run of kind 'sound'"):
+        RunRecord.load(folder)

@@ -103,7 +103,7 @@ def test_audio_samples_are_shown_and_kept(
     path.parent.mkdir()
     soundfile.write(path, make_signal("tone", 0.1), 44100)
     log.log({"val_loss": 1.0}, 3)
-    log.log_audio(path, 3)
+    log.show({"sample": path}, 3)
     log.log({"loss": 0.5}, 4)
     assert log.finish(write_run(log))
     first, last = server.run(log.run_id).rows

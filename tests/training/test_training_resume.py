@@ -20,7 +20,7 @@ from desc.corpus import Corpus
 from desc.errors import CheckpointError, ConfigurationError
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
-from desc.training.resuming import own_settings
+from desc.training.own_settings import own_settings
 
 MODEL = ModelConfig(
     window_size=8,

@@ -1,0 +1,109 @@
+"""The checkpoints of sound generation: everything needed to generate, and to go on training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from desc.configuration import from_dict, to_dict
+from desc.errors import CheckpointError, ConfigurationError
+from desc.files import replacing
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.settings import FlowConfig, MelModelConfig, UnaganConfig, VocoderConfig
+from desc.soundgen.state_dicts import read_checkpoint
+
+KEY = "desc.soundgen"
+FORMAT_VERSION = 1
+MODEL_CONFIGS: dict[str, type[VocoderConfig] | type[UnaganConfig] | type[FlowConfig]] = {
+    "unagan": UnaganConfig,
+    "flow": FlowConfig,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SoundCheckpoint:
+    """A trained network of sound generation.
+
+    Attributes
+    ----------
+    generator : str
+        melgan, vocos, unagan or flow.
+    mel : MelConfig
+        What it means by a spectrogram.
+    model : VocoderConfig, UnaganConfig or FlowConfig
+        Its sizes.
+    state : dict of str to Tensor
+        Its parameters.
+    gain : float
+        What the recordings were multiplied by; generated sound is divided by it.
+    arrays : dict of str to Tensor
+        Of generators of spectrograms `mean` and `scale`, (n_mels,): the standardisation of the
+        bands; of the flow also `basis` (n_mels, n_components) and `level`.
+    training : dict
+        Where the training stands, and everything it needs to go on; empty in `best.ckpt`.
+    """
+
+    generator: str
+    mel: MelConfig
+    model: VocoderConfig | MelModelConfig
+    state: Mapping[str, Tensor]
+    gain: float = 1.0
+    arrays: Mapping[str, Tensor] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write it, complete or not at all."""
+        payload = {
+            "format_version": FORMAT_VERSION,
+            "generator": self.generator,
+            "mel_config": to_dict(self.mel),
+            "model_config": to_dict(self.model),
+            "state_dict": dict(self.state),
+            "gain": self.gain,
+            "arrays": dict(self.arrays),
+            "training": dict(self.training),
+        }
+        with replacing(path) as temporary:
+            torch.save({KEY: payload}, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> SoundCheckpoint:
+        """Read a checkpoint of this program.
+
+        Raises
+        ------
+        CheckpointError
+            If it is damaged, of another program or of an unknown format version.
+        """
+        return cls.from_content(read_checkpoint(path), path)
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any], path: Path) -> SoundCheckpoint:
+        """Undo `save`, given what the file holds."""
+        payload = content.get(KEY)
+        if not isinstance(payload, dict):
+            raise CheckpointError(f"{path}: no checkpoint of sound generation")
+        version = payload.get("format_version")
+        if version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path}: a checkpoint of format version {version}; this program reads version "
+                f"{FORMAT_VERSION}"
+            )
+        try:
+            kind = MODEL_CONFIGS.get(payload["generator"], VocoderConfig)
+            return cls(
+                generator=payload["generator"],
+                mel=from_dict(MelConfig, payload["mel_config"]),
+                model=from_dict(kind, payload["model_config"]),
+                state=payload["state_dict"],
+                gain=float(payload["gain"]),
+                arrays=payload["arrays"],
+                training=payload["training"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
+            raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error

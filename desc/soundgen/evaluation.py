@@ -1,0 +1,302 @@
+"""A folder of generated sound beside recordings: how near, how varied, how useful, how clean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from desc.audio import Audio
+from desc.configuration import Progress
+from desc.errors import CorpusError
+from desc.metrics import frechet_distance
+from desc.soundgen.griffin_lim import GriffinLim
+from desc.soundgen.measures import (
+    Array,
+    Float32,
+    bins_apart,
+    clip_fraction,
+    coverage,
+    descriptor_config,
+    descriptors,
+    direct_current,
+    diversity,
+    end_click,
+    even_and_odd,
+    fd39,
+    mel_l1,
+    mel_l1_of_mean,
+    mr_stft,
+)
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.mel_config import MelConfig, check_same_mel
+from desc.soundgen.recordings import Crops, SoundRecordings, even_clips
+from desc.soundgen.vocoder import Vocoder
+
+MOST_S = 600.0  # of each set that is measured
+CROP_FRAMES, N_CROPS = 128, 32  # of diversity
+HELD_OUT = 0.1
+N_CLIPS = 8
+SHORTEST_S = 4.0  # even and odd seconds need some of each
+FORMAT, VERSION = "desc-generated-evaluation", 1
+
+
+@dataclass(frozen=True)
+class SoundRow:
+    """A set of sounds and its figures; one that means nothing for it is left out."""
+
+    name: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SoundEvaluation:
+    """Figures of generated sound.
+
+    Attributes
+    ----------
+    sets : tuple of SoundRow
+        References first, the generated folder last.
+    vocoders : tuple of SoundRow
+        On held-out clips; empty where no vocoder was named.
+    settings : dict
+        What was compared.
+    """
+
+    sets: tuple[SoundRow, ...]
+    vocoders: tuple[SoundRow, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; figures that are not finite are null."""
+
+        def plain(rows: tuple[SoundRow, ...]) -> list[dict[str, Any]]:
+            return [
+                {
+                    "name": row.name,
+                    "figures": {k: v if np.isfinite(v) else None for k, v in row.figures.items()},
+                }
+                for row in rows
+            ]
+
+        return {
+            "format": FORMAT, "version": VERSION, "settings": self.settings,
+            "sets": plain(self.sets), "vocoders": plain(self.vocoders),
+        }  # fmt: skip
+
+
+class _Set:
+    """Sounds with their descriptors and spectrograms.
+
+    Parameters
+    ----------
+    sounds : list of ndarray, (S,)
+        At the levels of the recordings, multiplied by their gain.
+    """
+
+    def __init__(self, sounds: list[Audio], front_end: MelFrontEnd) -> None:
+        self.sounds = sounds
+        self.descriptors = descriptors(sounds, front_end.config.sample_rate)
+        self.mels = [front_end.of_recording(s) for s in sounds]
+
+    @property
+    def frames(self) -> Array:
+        """All mel frames, (T, n_mels)."""
+        return np.concatenate(self.mels, 1).T.astype(np.float64)
+
+
+def evaluate_generated(
+    generated: SoundRecordings,
+    recordings: SoundRecordings,
+    mel: MelConfig,
+    *,
+    other: SoundRecordings | None = None,
+    vocoder: Vocoder | None = None,
+    progress: Progress | None = None,
+) -> SoundEvaluation:
+    """Measure generated sound beside the recordings it was learned from.
+
+    Parameters
+    ----------
+    generated, recordings : SoundRecordings
+        Both at the rate of `mel`.
+    mel : MelConfig
+    other : SoundRecordings, optional
+        Other music, as a reference.
+    vocoder : Vocoder, optional
+        Measured by itself, on the last tenth of each recording.
+    progress : callable, optional
+        Called as progress("evaluate", done, total).
+
+    Raises
+    ------
+    CorpusError
+        If there are less than four seconds of either.
+    """
+    for what, given in (("generated sound", generated), ("recordings", recordings)):
+        if given.duration_s < SHORTEST_S:
+            raise CorpusError(f"{what}: {given.duration_s:.1f} s, must be at least {SHORTEST_S} s")
+    front_end = MelFrontEnd(mel)
+    real = _Set(_limited(recordings, recordings.gain), front_end)
+    noise = np.random.default_rng(0).standard_normal(len(np.concatenate(real.sounds)))
+    level = np.sqrt(np.mean(np.concatenate(real.sounds) ** 2))
+    candidates: dict[str, list[Audio]] = {"white noise": [(level * noise).astype(np.float32)]}
+    if other is not None:
+        candidates["other recordings"] = _limited(other, recordings.gain)
+    candidates["Griffin-Lim"] = [_resynthesised(s, front_end) for s in real.sounds]
+    candidates["generated"] = _limited(generated, recordings.gain)
+    judge = _Judge(real, mel)
+    rows = [judge.halves(), judge.seconds()]
+    for index, (name, sounds) in enumerate(candidates.items()):
+        rows.append(SoundRow(name, judge.figures(_Set(sounds, front_end))))
+        if progress is not None:
+            progress("evaluate", index + 1, len(candidates))
+    return SoundEvaluation(
+        sets=tuple(rows),
+        vocoders=_vocoder_rows(vocoder, recordings, mel) if vocoder is not None else (),
+        settings={
+            "generated_files": len(generated.sources),
+            "generated_s": generated.duration_s,
+            "recordings": list(recordings.sources),
+            "recordings_s": recordings.duration_s,
+            "sample_rate": mel.sample_rate,
+            "vocoder": None if vocoder is None else vocoder.name,
+        },
+    )
+
+
+class _Judge:
+    """Compares sets of sounds with the recordings."""
+
+    def __init__(self, real: _Set, mel: MelConfig) -> None:
+        self.real, self.mel = real, mel
+        frames = real.frames
+        self._mean, self._scale = frames.mean(0), np.maximum(frames.std(0), 1e-3)
+        self._frames = (frames - self._mean) / self._scale
+        config = descriptor_config(mel.sample_rate)
+        static = real.descriptors[:, config.static_columns]
+        self._static = config.static_columns
+        self._centre, self._spread = static.mean(0), np.maximum(static.std(0), 1e-9)
+        even, odd = even_and_odd(real.descriptors, config.frame_rate)
+        self._held_out, self._kept = self._space(odd), self._space(even)
+
+    def _space(self, values: Array) -> Array:
+        result: Array = (values[:, self._static] - self._centre) / self._spread
+        return result
+
+    def _standardised(self, frames: Array) -> Array:
+        result: Array = (frames - self._mean) / self._scale
+        return result
+
+    def seconds(self) -> SoundRow:
+        """Compare even with odd seconds: what is real and of the same piece is so far apart."""
+        rate = descriptor_config(self.mel.sample_rate).frame_rate
+        even, odd = even_and_odd(self.real.descriptors, rate)
+        even_mel, odd_mel = even_and_odd(self._frames, self.mel.frame_rate)
+        return SoundRow("real even/odd seconds", self._row(odd, even, odd_mel, even_mel) | {
+            "coverage": coverage(self._held_out, self._kept), **self._clean(self.real),
+        })  # fmt: skip
+
+    def halves(self) -> SoundRow:
+        """Compare the two halves of the recordings."""
+        x, y = self.real.descriptors, self._frames
+        n, m = len(x) // 2, len(y) // 2
+        return SoundRow("real halves", self._row(x[n:], x[:n], y[m:], y[:m]))
+
+    def figures(self, candidate: _Set) -> dict[str, float]:
+        """Return all figures of a set."""
+        frames = self._standardised(candidate.frames)
+        figures = self._row(candidate.descriptors, self.real.descriptors, frames, self._frames)
+        own, real = (self._diversity(s.mels) for s in (candidate, self.real))
+        figures["diversity"] = own / real
+        figures["coverage"] = coverage(self._held_out, self._space(candidate.descriptors))
+        return figures | self._clean(candidate)
+
+    @staticmethod
+    def _row(x: Array, y: Array, x_mel: Array, y_mel: Array) -> dict[str, float]:
+        ndb, js = bins_apart(x_mel, y_mel)
+        return {
+            "fd39": fd39(x, y), "fd80": frechet_distance(x_mel, y_mel), "ndb": float(ndb), "js": js,
+        }  # fmt: skip
+
+    def _diversity(self, mels: list[Float32]) -> float:
+        standardised = [((m.T - self._mean) / self._scale).T.astype(np.float32) for m in mels]
+        return diversity(Crops(standardised, CROP_FRAMES, N_CROPS, seed=0).batch(0))
+
+    @staticmethod
+    def _clean(candidate: _Set) -> dict[str, float]:
+        sounds = candidate.sounds
+        return {
+            "rms_db": 20 * float(np.log10(np.sqrt(np.mean(np.concatenate(sounds) ** 2)) + 1e-9)),
+            "clipped": clip_fraction(sounds),
+            "dc": direct_current(sounds),
+            "end_click_db": end_click(sounds),
+        }
+
+
+def _limited(recordings: SoundRecordings, gain: float) -> list[Audio]:
+    """Return sounds at one gain, ten minutes of them at the most, as much of each."""
+    share = min(1.0, MOST_S / recordings.duration_s)
+    factor = np.float32(gain / recordings.gain)
+    return [s[: max(1, round(share * len(s)))] * factor for s in recordings.sounds]
+
+
+@torch.no_grad()
+def _resynthesised(sound: Audio, front_end: MelFrontEnd) -> Audio:
+    """Return what Griffin-Lim makes of a recording's spectrogram."""
+    vocoder = Vocoder.griffin_lim(front_end.config)
+    audio: Audio = vocoder.render(torch.from_numpy(front_end.of_recording(sound))).numpy()
+    return audio
+
+
+@torch.no_grad()
+def _vocoder_rows(
+    vocoder: Vocoder, recordings: SoundRecordings, mel: MelConfig
+) -> tuple[SoundRow, ...]:
+    """Measure a vocoder and simple peers on clips of a second, of the ends of the recordings."""
+    check_same_mel(vocoder.mel, mel, (f"vocoder {vocoder.name}", "the evaluation"))
+    front_end = MelFrontEnd(mel)
+    length = mel.sample_rate // mel.hop_length * mel.hop_length
+    clips = torch.from_numpy(even_clips(recordings.split(HELD_OUT)[1], N_CLIPS, length))
+    mels = front_end(clips)
+    made = {
+        "silence": torch.zeros_like(clips),
+        "Griffin-Lim": GriffinLim(mel)(mels),
+        f"{vocoder.kind} {vocoder.name}": torch.stack([vocoder.render(m, mel) for m in mels]),
+    }
+    rows = [SoundRow("mean spectrogram", {"mel_l1": mel_l1_of_mean(front_end, clips)})]
+    for name, audio in made.items():
+        figures = {"mel_l1": mel_l1(front_end, audio, clips), "mr_stft": mr_stft(audio, clips)}
+        rows.append(SoundRow(name, figures))
+    return tuple(rows)
+
+
+SET_COLUMNS = (
+    ("FD39", "fd39", 2), ("FD80", "fd80", 1), ("NDB", "ndb", 0), ("JS", "js", 3),
+    ("diversity", "diversity", 2), ("coverage", "coverage", 2), ("rms dB", "rms_db", 1),
+    ("clipped", "clipped", 5), ("DC", "dc", 5), ("end click dB", "end_click_db", 1),
+)  # fmt: skip
+VOCODER_COLUMNS = (("mel L1", "mel_l1", 3), ("MR-STFT", "mr_stft", 3))
+
+
+def lines(result: SoundEvaluation) -> list[str]:
+    """Return the tables as lines of text."""
+    text = _table("generated sound", SET_COLUMNS, result.sets)
+    if result.vocoders:
+        text += ["", *_table("vocoder, held-out clips", VOCODER_COLUMNS, result.vocoders)]
+    return text
+
+
+def _table(
+    title: str, columns: tuple[tuple[str, str, int], ...], rows: tuple[SoundRow, ...]
+) -> list[str]:
+    text = [title.ljust(26) + "".join(name.rjust(13) for name, _, _ in columns)]
+    for row in rows:
+        cells = ""
+        for _, key, digits in columns:
+            value = row.figures.get(key, float("nan"))
+            cells += (f"{value:.{digits}f}" if np.isfinite(value) else "–").rjust(13)
+        text.append(row.name[:26].ljust(26) + cells)
+    return text

@@ -1,0 +1,135 @@
+"""Convolutions with weight normalisation, under the names of the published checkpoints."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOPE = 0.2  # of the leaky rectifiers of MelGAN
+
+
+class _WeightNorm(nn.Module):
+    """A weight as length times direction (Salimans & Kingma 2016), over its first axis.
+
+    The parameters are `weight_g` (n, 1, 1) and `weight_v`, the names of the published
+    checkpoints, which `torch.nn.utils.parametrizations` has given up.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.weight_g = nn.Parameter(weight.detach().norm(dim=(1, 2), keepdim=True))
+        self.weight_v = nn.Parameter(weight.detach().clone())
+        self._folded: Tensor | None = None
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight itself."""
+        if self._folded is not None:
+            return self._folded
+        return torch._weight_norm(self.weight_v, self.weight_g, 0)
+
+    def fold(self) -> None:
+        """Compute the weight once; for generation, when parameters no longer change."""
+        self._folded = None
+        self._folded = self.weight.detach()
+
+
+class NormedConv1d(_WeightNorm):
+    """A weight-normalised `Conv1d`; initialised as PyTorch's."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        plain = nn.Conv1d(in_channels, out_channels, kernel_size, groups=groups)
+        super().__init__(plain.weight, plain.bias)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, T')."""
+        return functional.conv1d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class NormedConvTranspose1d(_WeightNorm):
+    """A weight-normalised `ConvTranspose1d`; the length is over its input channels."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int,
+        padding: int,
+        output_padding: int = 0,
+    ) -> None:
+        plain = nn.ConvTranspose1d(in_channels, out_channels, kernel_size)
+        super().__init__(plain.weight, plain.bias)
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, T')."""
+        return functional.conv_transpose1d(
+            x, self.weight, self.bias, self.stride, self.padding, self.output_padding
+        )
+
+
+def upsampling(in_channels: int, out_channels: int, ratio: int) -> NormedConvTranspose1d:
+    """Return the layer that makes T frames into exactly T · ratio."""
+    return NormedConvTranspose1d(
+        in_channels,
+        out_channels,
+        2 * ratio,
+        stride=ratio,
+        padding=ratio // 2 + ratio % 2,
+        output_padding=ratio % 2,
+    )
+
+
+def fold_weights(network: nn.Module) -> nn.Module:
+    """Compute all normalised weights of a network once, and return it ready for generation."""
+    for module in network.modules():
+        if isinstance(module, _WeightNorm):
+            module.fold()
+    return network.eval().requires_grad_(False)
+
+
+class BidirectionalSum(nn.Module):
+    """x + a bidirectional GRU of x whose directions are added: the layer of the GRU MelGAN."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.rec = nn.GRU(channels, channels, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, channels, T)."""
+        return x + summed_gru(self.rec, x, None)
+
+
+def summed_gru(rec: nn.GRU, x: Tensor, initial: Tensor | None) -> Tensor:
+    """Run a bidirectional GRU over (B, C, T) and add its two directions.
+
+    Parameters
+    ----------
+    rec : GRU
+        With `batch_first`.
+    x : Tensor, (B, C, T)
+    initial : Tensor, optional, (2, B, H)
+        First states; zeros where None.
+    """
+    both, _ = rec(x.transpose(1, 2), initial)  # (B, T, 2H)
+    forward, backward = both.chunk(2, dim=2)
+    result: Tensor = (forward + backward).transpose(1, 2)
+    return result

@@ -1,0 +1,113 @@
+"""A mel prior by flow matching: noise moved to spectrograms along straight lines.
+
+(Lipman et al. 2023; Liu, Gong & Liu 2023.) Frames are described by their principal components; a
+network of dilated ConvNeXt blocks learns the velocity from noise to data by least squares, so there
+is no discriminator, no balance to keep and no mode to lose.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TIME_FEATURES = 32
+KERNEL = 7
+
+
+class FlowBlock(nn.Module):
+    """x + a dilated depthwise convolution and a perceptron, shifted and scaled by the time."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        padding = dilation * (KERNEL // 2)
+        self.depthwise = nn.Conv1d(
+            width, width, KERNEL, padding=padding, dilation=dilation, groups=width
+        )
+        self.norm = nn.LayerNorm(width)
+        self.modulation = nn.Linear(TIME_FEATURES, 2 * width)
+        self.expand = nn.Linear(width, 3 * width)
+        self.contract = nn.Linear(3 * width, width)
+        nn.init.zeros_(self.contract.weight)
+        nn.init.zeros_(self.contract.bias)
+
+    def forward(self, x: Tensor, when: Tensor) -> Tensor:
+        """Return (B, width, T) for x and features of the time (B, TIME_FEATURES)."""
+        shift, scale = self.modulation(when)[:, None].chunk(2, dim=2)
+        y = self.norm(self.depthwise(x).transpose(1, 2)) * (1 + scale) + shift  # (B, T, width)
+        result: Tensor = x + self.contract(functional.gelu(self.expand(y))).transpose(1, 2)
+        return result
+
+
+class MelFlow(nn.Module):
+    """The velocity at which noise becomes a spectrogram.
+
+    Parameters
+    ----------
+    n_components : int
+        Numbers per frame.
+    width, num_layers : int
+        Channels and blocks; dilations are 1, 2, 4 … 32, over and over.
+    """
+
+    def __init__(self, n_components: int, width: int = 128, num_layers: int = 8) -> None:
+        super().__init__()
+        self.n_components = n_components
+        self.enter = nn.Conv1d(n_components, width, 3, padding=1)
+        self.blocks = nn.ModuleList(FlowBlock(width, 2 ** (i % 6)) for i in range(num_layers))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, n_components)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Tensor, when: Tensor) -> Tensor:
+        """Return the velocity (B, n_components, T) at places x and times (B,) from 0 to 1."""
+        features = time_features(when)
+        y = self.enter(x)
+        for block in self.blocks:
+            y = block(y, features)
+        result: Tensor = self.leave(self.norm(y.transpose(1, 2))).transpose(1, 2)
+        return result
+
+    @torch.no_grad()
+    def transport(self, noise: Tensor, n_steps: int) -> Tensor:
+        """Move noise (B, n_components, T) to data, by Heun's method in `n_steps` steps."""
+        x = noise
+        for step in range(n_steps):
+            now, then = (torch.full((len(x),), (step + i) / n_steps) for i in (0, 1))
+            first = self(x, now.to(x.device))
+            if step == n_steps - 1:
+                break
+            second = self(x + first / n_steps, then.to(x.device))
+            x = x + (first + second) / (2 * n_steps)
+        result: Tensor = x + first / n_steps
+        return result
+
+
+def time_features(when: Tensor) -> Tensor:
+    """Return sines and cosines (B, TIME_FEATURES) of times (B,) from 0 to 1."""
+    frequencies = torch.exp(
+        torch.linspace(0, math.log(100), TIME_FEATURES // 2, device=when.device)
+    )
+    angles = when[:, None] * frequencies * math.pi
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def flow_loss(network: MelFlow, data: Tensor, random: torch.Generator) -> Tensor:
+    """Return the mean squared error of the velocity at random places between noise and data.
+
+    Parameters
+    ----------
+    network : MelFlow
+    data : Tensor, (B, n_components, T)
+    random : Generator
+        Of the noise and of the times, which are drawn more often near the middle (logit-normal,
+        Esser et al. 2024).
+    """
+    noise = torch.randn(data.shape, generator=random).to(data.device)
+    when = torch.randn(len(data), generator=random).sigmoid().to(data.device)
+    place = when[:, None, None]
+    velocity = network((1 - place) * noise + place * data, when)
+    return functional.mse_loss(velocity, data - noise)

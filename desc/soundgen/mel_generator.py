@@ -1,0 +1,183 @@
+"""`MelGenerator`: new mel spectrograms of any length from noise."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from desc.configuration import Note, RunConfig
+from desc.errors import CheckpointError
+from desc.runs import SoundRecord, resolve_record
+from desc.soundgen.checkpoint import SoundCheckpoint
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.settings import FlowConfig, UnaganConfig, VocoderConfig
+from desc.soundgen.state_dicts import load_state
+from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
+
+BLOCK = 2048  # frames that a block adds
+OVERLAP = 128  # frames over which a block passes into the next
+
+
+class MelSource(ABC):
+    """A network that makes standardised spectrograms out of noise, piece by piece.
+
+    Attributes
+    ----------
+    ratio : int
+        Frames per noise vector.
+    """
+
+    ratio = 1
+
+    @abstractmethod
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """Return n noise vectors, (1, C, n)."""
+
+    @abstractmethod
+    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
+        """Return a standardised spectrogram (n_mels, n · ratio) for noise (1, C, n)."""
+
+
+class UnaganSource(MelSource):
+    """UnaGAN, which also draws the states its recurrent layers begin with."""
+
+    ratio = TIME_RATIO
+
+    def __init__(self, network: UnaganGenerator) -> None:
+        self.network = network.eval()
+
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """Return n noise vectors."""
+        return torch.randn(1, self.network.z_dim, n, generator=random)
+
+    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
+        """Return a standardised spectrogram."""
+        made: Tensor = self.network(noise, self.network.draw_states(1, random))[0]
+        return made
+
+
+class FlowSource(MelSource):
+    """The flow, with the basis of its components."""
+
+    def __init__(self, network: MelFlow, basis: Tensor, level: Tensor, n_steps: int) -> None:
+        self.network, self.basis, self.level = network.eval(), basis, level
+        self.n_steps = n_steps
+
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """Return n noise vectors."""
+        return torch.randn(1, self.network.n_components, n, generator=random)
+
+    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return a standardised spectrogram."""
+        return self.basis @ (self.network.transport(noise, self.n_steps)[0] * self.level)
+
+
+@dataclass(frozen=True, eq=False)
+class MelGenerator:
+    """Noise → log mel spectrogram.
+
+    Attributes
+    ----------
+    name : str
+        Run id, as it stands in names of files.
+    mel : MelConfig
+        What its spectrograms mean.
+    source : MelSource
+        Makes standardised spectrograms.
+    mean, scale : Tensor, (n_mels, 1)
+        Undo the standardisation.
+    gain : float
+        What the recordings were multiplied by; sound made of the spectrograms is divided by it.
+    """
+
+    name: str
+    mel: MelConfig
+    source: MelSource
+    mean: Tensor
+    scale: Tensor
+    gain: float
+
+    @classmethod
+    def from_run(
+        cls, run_id: str, run_config: RunConfig | None = None, *, note: Note | None = None
+    ) -> MelGenerator:
+        """Find a generator by its run id, the path of its run or of a checkpoint of this program.
+
+        Raises
+        ------
+        RunNotFoundError
+            If no place has the run.
+        CheckpointError
+            If what is there is no generator of spectrograms.
+        """
+        path = Path(run_id).expanduser()
+        if path.is_file() and path.name != "run.json":
+            return cls.from_checkpoint(path, path.stem)
+        record = resolve_record(SoundRecord, run_id, run_config, note=note)
+        return cls.from_checkpoint(record.checkpoint(), record.run_id)
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, name: str) -> MelGenerator:
+        """Read a checkpoint of `desc generate train-unagan` or `train-flow`."""
+        stored = SoundCheckpoint.load(path)
+        if isinstance(stored.model, VocoderConfig):
+            raise CheckpointError(f"{path}: a vocoder ({stored.generator}), no UnaGAN")
+        mean, scale = (stored.arrays[n][:, None] for n in ("mean", "scale"))
+        return cls(name, stored.mel, _source(stored, path), mean, scale, stored.gain)
+
+    @torch.no_grad()
+    def blocks(self, n_frames: int, seed: int) -> Iterator[Tensor]:
+        """Make a spectrogram piece by piece: memory does not grow with its length.
+
+        Consecutive blocks share noise vectors, and pass into one another where they do.
+
+        Parameters
+        ----------
+        n_frames : int
+            Of the whole spectrogram.
+        seed : int
+            The same seed makes the same spectrogram.
+
+        Yields
+        ------
+        Tensor, (n_mels, T)
+            In all `n_frames` frames.
+        """
+        random = torch.Generator().manual_seed(seed)
+        ratio = self.source.ratio
+        n, step, overlap = -(-n_frames // ratio), BLOCK // ratio, OVERLAP // ratio
+        noise = self.source.draw(n, random)
+        fade = torch.linspace(0, 1, OVERLAP)
+        held: Tensor | None = None
+        left = n_frames
+        for first in range(0, max(1, n - overlap), step):
+            last = n if first + step + overlap >= n else first + step + overlap
+            made = self.source.make(noise[..., first:last], random) * self.scale + self.mean
+            if held is not None:
+                joined = held * (1 - fade) + made[:, :OVERLAP] * fade
+                made = torch.cat([joined, made[:, OVERLAP:]], 1)
+            if last < n:
+                held = made[:, BLOCK:]
+                made = made[:, :BLOCK]
+            yield made[:, :left]
+            left -= made.shape[1]
+
+
+def _source(stored: SoundCheckpoint, path: Path) -> MelSource:
+    """Return the network of a checkpoint, ready to generate."""
+    model = stored.model
+    if isinstance(model, FlowConfig):
+        basis, level = stored.arrays["basis"], stored.arrays["level"]
+        flow = MelFlow(basis.shape[1], model.width, model.num_layers)
+        load_state(flow, stored.state, path)
+        return FlowSource(flow, basis, level, model.flow_steps)
+    assert isinstance(model, UnaganConfig)  # the caller has refused vocoders
+    unagan = UnaganGenerator(stored.mel.n_mels, model.z_dim, model.width)
+    load_state(unagan, stored.state, path)
+    return UnaganSource(unagan)

@@ -1,0 +1,120 @@
+"""What the trainings of all generators of spectrograms have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from desc.audio import write
+from desc.metrics import frechet_distance
+from desc.soundgen.measures import Float32, diversity, frames_of
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.pictures import draw_mels
+from desc.soundgen.recipe import Recipe, pick_device
+from desc.soundgen.recordings import Crops, SoundRecordings
+from desc.soundgen.settings import MelModelConfig, MelTraining
+from desc.soundgen.vocoder import Vocoder
+
+VALIDATION_SEED = 123
+SHOWN_S = 5.0
+SMALLEST_SCALE = 1e-3  # of a band: one that never moves is not blown up
+
+
+class MelRecipe(Recipe):
+    """A training on spectrograms that are standardised per band.
+
+    Parameters
+    ----------
+    name : str
+        Of the generator.
+    mel, model, training
+        The settings.
+    recordings : SoundRecordings
+        At the rate of `mel`.
+    vocoder : Vocoder, optional
+        Makes the samples audible; by default Griffin-Lim.
+    """
+
+    training: MelTraining
+
+    def __init__(
+        self,
+        name: str,
+        mel: MelConfig,
+        model: MelModelConfig,
+        training: MelTraining,
+        recordings: SoundRecordings,
+        *,
+        vocoder: Vocoder | None,
+    ) -> None:
+        self.generator_name, self.mel, self.model, self.training = name, mel, model, training
+        self.gain = recordings.gain
+        self.device = pick_device(training.accelerator)
+        self.vocoder = vocoder
+        self.learned, self.held_out = self._spectrograms(recordings)
+        frames = training.seq_frames
+        self.crops = Crops(self.learned, frames, training.batch_size, seed=training.seed)
+        validation = Crops(self.held_out, frames, training.num_va, seed=VALIDATION_SEED)
+        self.real = torch.from_numpy(validation.batch(0))
+
+    def _spectrograms(self, recordings: SoundRecordings) -> tuple[list[Float32], list[Float32]]:
+        """Return what is learned from and what is held out, standardised."""
+        front_end = MelFrontEnd(self.mel)
+        parts = recordings.split(self.training.validation_share)
+        learned, held_out = ([front_end.of_recording(s) for s in part] for part in parts)
+        frames = np.concatenate(learned, 1)
+        self.mean_frame = frames.mean(1, dtype=np.float64).astype(np.float32)[:, None]
+        spread = frames.std(1, dtype=np.float64).astype(np.float32)[:, None]
+        self.scale = np.where(spread < SMALLEST_SCALE, np.float32(1), spread)
+        learned, held_out = (
+            [(m - self.mean_frame) / self.scale for m in part] for part in (learned, held_out)
+        )
+        return learned, held_out
+
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """Mean and scale of the bands, (n_mels,)."""
+        return {
+            "mean": torch.from_numpy(self.mean_frame[:, 0]),
+            "scale": torch.from_numpy(self.scale[:, 0]),
+        }
+
+    @abstractmethod
+    def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return n new standardised spectrograms, (n, n_mels, n_frames), on the CPU."""
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Compare new spectrograms with crops that were held out.
+
+        `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean
+        difference of generated crops over that of real ones.
+        """
+        random = torch.Generator().manual_seed(VALIDATION_SEED)
+        size = self.training.batch_size
+        parts = torch.split(self.real, size)
+        fake = torch.cat([self.make(len(p), p.shape[-1], random) for p in parts]).numpy()
+        real = self.real.numpy()
+        return {
+            "val_loss": frechet_distance(frames_of(fake), frames_of(real)),
+            "val_diversity": diversity(fake) / max(diversity(real), 1e-9) if len(real) > 1 else 0.0,
+        }
+
+    @torch.no_grad()
+    def sample(self, folder: Path, step: int) -> dict[str, Path]:
+        """Write some seconds of new sound, and their spectrogram beside a real one."""
+        n_frames = round(SHOWN_S * self.mel.frame_rate)
+        random = torch.Generator().manual_seed(VALIDATION_SEED)
+        mel = self.make(1, n_frames, random)[0].numpy() * self.scale + self.mean_frame
+        vocoder = self.vocoder or Vocoder.griffin_lim(self.mel)
+        audio = vocoder.render(torch.from_numpy(mel), self.mel) / self.gain
+        path = folder / f"step-{step}.wav"
+        write(path, audio.clamp(-1, 1).numpy(), self.mel.sample_rate)
+        real = self.real[0].numpy() * self.scale + self.mean_frame
+        pictures = draw_mels({"real": real, "generated": mel}, folder / f"step-{step}.png")
+        return {"generated": path} | pictures

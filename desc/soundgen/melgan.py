@@ -1,0 +1,185 @@
+"""MelGAN (Kumar et al. 2019): generator and multi-scale discriminator, names as published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from desc.soundgen.layers import SLOPE, BidirectionalSum, NormedConv1d, upsampling
+
+PADS = {"reflect": nn.ReflectionPad1d, "replicate": nn.ReplicationPad1d}
+MAX_CHANNELS = 1024  # of a discriminator
+
+
+class ResidualBlock(nn.Module):
+    """shortcut(x) + two convolutions of x, the first dilated."""
+
+    def __init__(self, channels: int, dilation: int, pad_mode: str = "reflect") -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.LeakyReLU(SLOPE),
+            PADS[pad_mode](dilation),
+            NormedConv1d(channels, channels, 3, dilation=dilation),
+            nn.LeakyReLU(SLOPE),
+            NormedConv1d(channels, channels, 1),
+        )
+        self.shortcut = NormedConv1d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, channels, S)."""
+        result: Tensor = self.shortcut(x) + self.block(x)
+        return result
+
+
+class MelganGenerator(nn.Module):
+    """Log mel spectrogram → sound, by transposed convolutions and dilated residual blocks.
+
+    Parameters
+    ----------
+    n_mels : int
+    ngf : int
+        Channels of the last stage; they double at each stage before it.
+    n_residual_layers : int
+        Blocks per stage, dilated by 1, 3, 9 …
+    ratios : sequence of int
+        Factors of upsampling; their product is the hop length.
+    pad_mode : str
+        reflect or replicate.
+    gru : bool
+        Put a bidirectional GRU behind the first convolution, as UnaGAN's vocoder of music does.
+    """
+
+    def __init__(
+        self,
+        n_mels: int = 80,
+        ngf: int = 32,
+        n_residual_layers: int = 3,
+        ratios: Sequence[int] = (8, 8, 2, 2),
+        pad_mode: str = "reflect",
+        *,
+        gru: bool = False,
+    ) -> None:
+        super().__init__()
+        pad = PADS[pad_mode]
+        channels = ngf * 2 ** len(ratios)
+        layers: list[nn.Module] = [pad(3), NormedConv1d(n_mels, channels, 7)]
+        for index, ratio in enumerate(ratios):
+            layers.append(nn.LeakyReLU(SLOPE))
+            if gru and index == 0:
+                layers.append(BidirectionalSum(channels))
+            layers.append(upsampling(channels, channels // 2, ratio))
+            channels //= 2
+            layers += [ResidualBlock(channels, 3**i, pad_mode) for i in range(n_residual_layers)]
+        layers += [nn.LeakyReLU(SLOPE), pad(3), NormedConv1d(channels, 1, 7), nn.Tanh()]
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Return sound (B, T · hop_length) for (B, n_mels, T), T at least 4."""
+        audio: Tensor = self.model(mel)[:, 0]
+        return audio
+
+
+class ScaleDiscriminator(nn.Module):
+    """One scale: strided grouped convolutions; returns all its feature maps, the score last."""
+
+    def __init__(self, ndf: int, n_layers: int, downsampling: int) -> None:
+        super().__init__()
+        layers: dict[str, nn.Module] = {}
+        layers["layer_0"] = nn.Sequential(
+            nn.ReflectionPad1d(7), NormedConv1d(1, ndf, 15), nn.LeakyReLU(SLOPE)
+        )
+        channels = ndf
+        for n in range(1, n_layers + 1):
+            before, channels = channels, min(channels * downsampling, MAX_CHANNELS)
+            conv = NormedConv1d(
+                before,
+                channels,
+                10 * downsampling + 1,
+                stride=downsampling,
+                padding=5 * downsampling,
+                groups=max(1, before // 4),
+            )
+            layers[f"layer_{n}"] = nn.Sequential(conv, nn.LeakyReLU(SLOPE))
+        before, channels = channels, min(channels * 2, MAX_CHANNELS)
+        last = NormedConv1d(before, channels, 5, padding=2)
+        layers[f"layer_{n_layers + 1}"] = nn.Sequential(last, nn.LeakyReLU(SLOPE))
+        layers[f"layer_{n_layers + 2}"] = NormedConv1d(channels, 1, 3, padding=1)
+        self.model = nn.ModuleDict(layers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the outputs of all layers for (B, 1, S)."""
+        outputs = []
+        for layer in self.model.values():
+            x = layer(x)
+            outputs.append(x)
+        return outputs
+
+
+class MelganDiscriminator(nn.Module):
+    """The same discriminator at several rates, each half the one before.
+
+    Parameters
+    ----------
+    num_D : int
+        Scales.
+    ndf : int
+        Channels of the first layer, a multiple of 4.
+    n_layers_D : int
+        Strided layers.
+    downsamp_factor : int
+        Their stride.
+    """
+
+    def __init__(
+        self, num_D: int = 3, ndf: int = 16, n_layers_D: int = 4, downsamp_factor: int = 4
+    ) -> None:
+        super().__init__()
+        self.model = nn.ModuleDict(
+            {
+                f"disc_{i}": ScaleDiscriminator(ndf, n_layers_D, downsamp_factor)
+                for i in range(num_D)
+            }
+        )
+
+    def forward(self, audio: Tensor) -> list[list[Tensor]]:
+        """Return for each scale the feature maps of sound (B, S); the last map is the score."""
+        x, results = audio[:, None], []
+        for scale in self.model.values():
+            results.append(scale(x))
+            x = functional.avg_pool1d(x, 4, stride=2, padding=1, count_include_pad=False)
+        return results
+
+
+def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Return the hinge loss of the scores, summed over the scales."""
+    parts = [
+        functional.relu(1 + f[-1]).mean() + functional.relu(1 - r[-1]).mean()
+        for r, f in zip(real, fake, strict=True)
+    ]
+    total: Tensor = sum(parts[1:], parts[0])
+    return total
+
+
+def adversarial_loss(fake: list[list[Tensor]]) -> Tensor:
+    """Return what the generator minimises of the scores: minus their means, summed."""
+    parts = [-f[-1].mean() for f in fake]
+    total: Tensor = sum(parts[1:], parts[0])
+    return total
+
+
+def feature_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Return the mean absolute difference of feature maps, weighted as published.
+
+    Each map counts 4 / (strided layers + 1), averaged over the scales.
+    """
+    n_strided = len(real[0]) - 3
+    weight = 4 / (n_strided + 1) / len(real)
+    parts = [
+        functional.l1_loss(f, r.detach())
+        for of_real, of_fake in zip(real, fake, strict=True)
+        for r, f in zip(of_real[:-1], of_fake[:-1], strict=True)
+    ]
+    total: Tensor = weight * sum(parts[1:], parts[0])
+    return total

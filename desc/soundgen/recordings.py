@@ -1,0 +1,205 @@
+"""The recordings that networks of sound learn from: mono, at one rate, at one level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from desc.audio import Audio, content_digest, read_mono_blocks
+from desc.configuration import Note, Progress
+from desc.corpus.discovery import Patterns, find_files
+from desc.errors import AudioError, CorpusError
+
+PEAK = 0.95  # of the loudest recording, once multiplied: MelGAN's output is within ±1
+SHORTEST_S = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class SoundRecordings:
+    """Recordings in memory, all multiplied by one gain.
+
+    One gain for the whole folder leaves quiet recordings quieter than loud ones, and both networks
+    hear the same levels; what is generated is divided by it and so has the folder's levels.
+
+    Attributes
+    ----------
+    sounds : tuple of ndarray of float32, (S,)
+        Four bytes per sample: an hour at 44.1 kHz takes 635 MB.
+    sources : tuple of str
+        Paths below the folder.
+    digests : tuple of str
+        Of the files' contents.
+    sample_rate : int
+        Hz.
+    gain : float
+        0.95 / the largest sample of the folder.
+    """
+
+    sounds: tuple[Audio, ...]
+    sources: tuple[str, ...]
+    digests: tuple[str, ...]
+    sample_rate: int
+    gain: float
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Content digest → source."""
+        return dict(zip(self.digests, self.sources, strict=True))
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all recordings, seconds."""
+        return sum(map(len, self.sounds)) / self.sample_rate
+
+    def split(self, share: float) -> tuple[list[Audio], list[Audio]]:
+        """Return what is learned from and what is held out: the last share of each recording."""
+        places = [len(s) - round(share * len(s)) for s in self.sounds]
+        learned = [s[:p] for s, p in zip(self.sounds, places, strict=True)]
+        held_out = [s[p:] for s, p in zip(self.sounds, places, strict=True) if p < len(s)]
+        return learned, held_out or learned
+
+
+def open_recordings(
+    path: str | Path,
+    sample_rate: int,
+    *,
+    include: Patterns = (),
+    exclude: Patterns = (),
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> SoundRecordings:
+    """Read all recordings of a folder.
+
+    Parameters
+    ----------
+    path : path
+        A folder, or one file.
+    sample_rate : int
+        Rate to resample to, Hz.
+    include, exclude : patterns
+        See `desc.corpus.discovery.find_files`.
+    progress : callable, optional
+        Called as progress("read", done, total).
+    note : callable, optional
+        Gets a line for each recording that is left out.
+
+    Raises
+    ------
+    CorpusError
+        If the folder holds no recording that can be used; the message says why.
+    """
+    files, passed_over = find_files(path, include, exclude)
+    found: list[tuple[Audio, str, str]] = []
+    reasons = [f"{s.source}: {s.reason}" for s in passed_over if not s.ignored]
+    for index, (file, source) in enumerate(files):
+        try:
+            sound = np.concatenate(list(read_mono_blocks(file, sample_rate)))
+            if len(sound) < SHORTEST_S * sample_rate:
+                raise AudioError(f"{source}: shorter than {SHORTEST_S} s")
+            if not sound.any():
+                raise AudioError(f"{source}: silent")
+            found.append((sound, source, content_digest(file)))
+        except AudioError as error:
+            reasons.append(str(error))
+        if progress is not None:
+            progress("read", index + 1, len(files))
+    if not found:
+        listed = "; ".join(reasons[:3]) or "it holds no audio file"
+        raise CorpusError(f"{path}: nothing to learn from: {listed}")
+    for reason in reasons:
+        if note is not None:
+            note(f"left out: {reason}")
+    gain = PEAK / max(float(np.abs(sound).max()) for sound, _, _ in found)
+    return SoundRecordings(
+        sounds=tuple(sound * np.float32(gain) for sound, _, _ in found),
+        sources=tuple(source for _, source, _ in found),
+        digests=tuple(digest for _, _, digest in found),
+        sample_rate=sample_rate,
+        gain=gain,
+    )
+
+
+class Crops:
+    """Random stretches of recordings, each moment as likely as any other.
+
+    What step n draws is a function of (seed, worker, attempt, n) alone: no two steps, workers or
+    attempts share random numbers, nothing has to be kept for a resumed run, and a run that goes
+    back to an earlier step after a failure meets other crops.
+
+    Parameters
+    ----------
+    sounds : sequence of ndarray, (…, T)
+        The last axis is time.
+    length : int
+        Of a crop; a recording that is shorter is padded.
+    batch_size : int
+    seed : int
+    worker : int
+        Number of this process, where several draw.
+    padding : float
+        What is put behind a recording that is too short.
+    """
+
+    def __init__(
+        self,
+        sounds: Sequence[Audio],
+        length: int,
+        batch_size: int,
+        *,
+        seed: int,
+        worker: int = 0,
+        padding: float = 0.0,
+    ) -> None:
+        self.sounds, self.length, self.batch_size = sounds, length, batch_size
+        self._key = (seed, worker)
+        self._padding = padding
+        self._ends = np.cumsum([max(1, s.shape[-1] - length + 1) for s in sounds])
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Steps whose crops add up to the recordings."""
+        total = sum(s.shape[-1] for s in self.sounds)
+        return max(1, round(float(total) / (self.length * self.batch_size)))
+
+    def places(self, step: int, attempt: int = 0) -> list[tuple[int, int]]:
+        """Return (recording, first sample) of each crop of a step."""
+        rng = np.random.default_rng([*self._key, attempt, step])
+        flat = rng.integers(0, self._ends[-1], self.batch_size)
+        which = np.searchsorted(self._ends, flat, side="right")
+        before = np.concatenate([[0], self._ends])[which]
+        return [(int(w), int(f - b)) for w, f, b in zip(which, flat, before, strict=True)]
+
+    def batch(self, step: int, attempt: int = 0) -> Audio:
+        """Return the crops of a step, (B, …, length)."""
+        return np.stack([self._crop(*place) for place in self.places(step, attempt)])
+
+    def _crop(self, which: int, start: int) -> Audio:
+        crop = self.sounds[which][..., start : start + self.length]
+        missing = self.length - crop.shape[-1]
+        if missing:
+            widths = [(0, 0)] * (crop.ndim - 1) + [(0, missing)]
+            crop = np.pad(crop, widths, constant_values=self._padding)
+        return crop
+
+
+def even_clips(sounds: Sequence[Audio], n: int, length: int) -> Audio:
+    """Return n stretches at even distances, (n, length); silent ones give way where others are.
+
+    Parameters
+    ----------
+    sounds : sequence of ndarray, (S,)
+    n, length : int
+        How many, and samples of each; sounds that are too short are padded.
+    """
+    whole = np.concatenate(sounds)
+    if len(whole) < length:
+        whole = np.pad(whole, (0, length - len(whole)))
+    quiet = 1e-2 * float(np.sqrt(np.mean(whole**2)))
+    starts = np.linspace(0, len(whole) - length, 4 * n).astype(int)
+    level = [float(np.sqrt(np.mean(whole[s : s + length] ** 2))) for s in starts]
+    sounding = [s for s, rms in zip(starts, level, strict=True) if rms >= quiet] or list(starts)
+    chosen = np.linspace(0, len(sounding) - 1, n).round().astype(int)
+    return np.stack([whole[sounding[i] : sounding[i] + length] for i in chosen])

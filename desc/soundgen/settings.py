@@ -1,0 +1,231 @@
+"""Settings of the networks and of their training; the defaults are the published ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from desc.configuration import check, check_choice, check_integer, check_number, option
+
+VOCODERS = ("melgan", "vocos")
+PRESET_NAMES = ("small", "published")
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """Sizes of a vocoder and of the discriminators it is trained against."""
+
+    vocoder: str = option("melgan", "architecture", choices=VOCODERS)
+    ngf: int = option(32, "melgan: channels of the last stage")
+    n_residual_layers: int = option(3, "melgan: residual blocks per stage")
+    ratios: tuple[int, ...] = option(
+        (8, 8, 2, 2), "melgan: factors of upsampling; their product is hop_length"
+    )
+    pad_mode: str = option("reflect", "melgan: padding", choices=("reflect", "replicate"))
+    gru: bool = option(False, "melgan: a GRU behind the first layer, as UnaGAN's own vocoder")
+    dim: int = option(512, "vocos: channels")
+    intermediate_dim: int = option(1536, "vocos: units inside a block")
+    num_layers: int = option(8, "vocos: blocks")
+    num_D: int = option(3, "scales of the discriminators")  # noqa: N815
+    ndf: int = option(16, "channels of a discriminator's first layer")
+    n_layers_D: int = option(4, "strided layers of a discriminator")  # noqa: N815
+    downsamp_factor: int = option(4, "stride of these layers")
+
+    def __post_init__(self) -> None:
+        check_choice("vocoder", self.vocoder, VOCODERS)
+        for name in ("ngf", "dim", "intermediate_dim", "num_layers", "num_D", "n_layers_D"):
+            check_integer(name, getattr(self, name), 1)
+        check_integer("n_residual_layers", self.n_residual_layers, 0)
+        check(bool(self.ratios), "ratios", self.ratios, "name a factor")
+        for ratio in self.ratios:
+            check_integer("ratios", ratio, 1)
+        check_choice("pad_mode", self.pad_mode, ("reflect", "replicate"))
+        check_integer("ndf", self.ndf, 4)
+        check(self.ndf % 4 == 0, "ndf", self.ndf, "be a multiple of 4")
+        check_integer("downsamp_factor", self.downsamp_factor, 2)
+
+
+@dataclass(frozen=True)
+class UnaganConfig:
+    """Sizes of UnaGAN."""
+
+    z_dim: int = option(20, "numbers per noise vector")
+    width: int = option(512, "channels of all three networks")
+    cycle: bool = option(True, "train an encoder that closes the cycle noise → mel → noise")
+
+    def __post_init__(self) -> None:
+        check_integer("z_dim", self.z_dim, 1)
+        check_integer("width", self.width, 4)
+        check(self.width % 4 == 0, "width", self.width, "be a multiple of 4")
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """Sizes of the flow."""
+
+    n_components: int = option(32, "principal components that describe a frame")
+    width: int = option(256, "channels")
+    num_layers: int = option(12, "blocks")
+    flow_steps: int = option(8, "steps from noise to a spectrogram")
+
+    def __post_init__(self) -> None:
+        for name in ("n_components", "width", "num_layers", "flow_steps"):
+            check_integer(name, getattr(self, name), 1)
+
+
+MelModelConfig = UnaganConfig | FlowConfig
+
+
+@dataclass(frozen=True)
+class SoundTraining:
+    """What the training of vocoders and of UnaGAN has in common."""
+
+    learning_rate: float = option(1e-4, "step size", aliases=("init_lr",))
+    schedule: str = option(
+        "constant", "of the step size: constant, or cosine down to a twentieth",
+        choices=("constant", "cosine"),
+    )  # fmt: skip
+    batch_size: int = option(16, "crops per step")
+    epochs: int = option(
+        3000, "passes over the recordings: crops that add up to their length",
+        aliases=("num_epochs",),
+    )  # fmt: skip
+    steps: int | None = option(None, "steps to train, instead of epochs", kind=int)
+    max_time_s: float | None = option(
+        None, "time of the training at the most", unit="seconds", kind=float
+    )
+    log_interval: int = option(100, "steps between two rows of metrics.csv", unit="steps")
+    save_interval: int = option(
+        1000, "steps between two validations, each with a checkpoint", unit="steps",
+        aliases=("save_rate",),
+    )  # fmt: skip
+    ema_decay: float = option(
+        0.0, "decay of the running mean of the generator that is kept; 0: none", unit="0 to 1"
+    )
+    max_grad_norm: float = option(0.0, "largest norm of a gradient; 0: no limit")
+    validation_share: float = option(
+        0.1, "share of the recordings held out for validation; 0: validate on crops of them",
+        unit="0 to 1",
+    )  # fmt: skip
+    seed: int = option(0, "seed of the random generators")
+    accelerator: str = option("auto", "where to train", choices=ACCELERATORS)
+    notes: str = option("", "free text kept with the run")
+
+    def __post_init__(self) -> None:
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        for name in ("batch_size", "epochs", "log_interval", "save_interval"):
+            check_integer(name, getattr(self, name), 1)
+        if self.steps is not None:
+            check_integer("steps", self.steps, 1)
+        if self.max_time_s is not None:
+            check_number("max_time_s", self.max_time_s, above=0.0)
+        check_number("ema_decay", self.ema_decay, 0.0, 0.99999)
+        check_number("max_grad_norm", self.max_grad_norm, 0.0)
+        check_number("validation_share", self.validation_share, 0.0, 0.9)
+        check_integer("seed", self.seed, 0)
+        check_choice("accelerator", self.accelerator, ACCELERATORS)
+
+
+@dataclass(frozen=True)
+class VocoderTraining(SoundTraining):
+    """How a vocoder is trained."""
+
+    seq_len: int = option(8192, "length of a crop", unit="samples")
+    lambda_feat: float = option(10.0, "weight of feature matching")
+    lambda_mel: float = option(0.0, "weight of the mean difference of mel spectrograms, base e")
+    lambda_stft: float = option(0.0, "weight of the distance of spectra of three resolutions")
+    discriminator_from: int = option(0, "step from which the discriminators take part")
+    level_jitter: float = option(
+        0.3, "lowest gain that a crop is multiplied by at random; 1: none", unit="0 to 1"
+    )
+    n_test_samples: int = option(8, "clips of validation")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("seq_len", self.seq_len, 2048)  # the longest window of the losses
+        for name in ("lambda_feat", "lambda_mel", "lambda_stft"):
+            check_number(name, getattr(self, name), 0.0)
+        check_integer("discriminator_from", self.discriminator_from, 0)
+        check_number("level_jitter", self.level_jitter, 0.01, 1.0)
+        check_integer("n_test_samples", self.n_test_samples, 1)
+
+
+@dataclass(frozen=True)
+class MelTraining(SoundTraining):
+    """What the training of all generators of spectrograms has in common."""
+
+    batch_size: int = option(5, "crops per step")
+    seq_frames: int = option(864, "length of a crop", unit="frames")
+    num_va: int = option(200, "crops of validation")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("seq_frames", self.seq_frames, 16)
+        check(self.seq_frames % 16 == 0, "seq_frames", self.seq_frames, "be a multiple of 16")
+        check_integer("num_va", self.num_va, 1)
+
+
+@dataclass(frozen=True)
+class UnaganTraining(MelTraining):
+    """How UnaGAN is trained."""
+
+    max_grad_norm: float = option(3.0, "largest norm of a gradient; 0: no limit")
+    lambda_cycle: float = option(1.0, "weight of both reconstructions of the cycle")
+    gamma: float = option(1.0, "BEGAN's ratio of the generated to the real reconstruction error")
+    lambda_k: float = option(0.01, "BEGAN's step size of k")
+    init_k: float = option(0.0, "BEGAN's first k", unit="0 to 1")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("lambda_cycle", "gamma", "lambda_k"):
+            check_number(name, getattr(self, name), 0.0)
+        check_number("init_k", self.init_k, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class FlowTraining(MelTraining):
+    """How the flow is trained."""
+
+    learning_rate: float = option(1e-3, "step size")
+    schedule: str = option(
+        "cosine", "of the step size: constant, or cosine down to a twentieth",
+        choices=("constant", "cosine"),
+    )  # fmt: skip
+    batch_size: int = option(16, "crops per step")
+    seq_frames: int = option(256, "length of a crop", unit="frames")
+    max_grad_norm: float = option(1.0, "largest norm of a gradient; 0: no limit")
+    ema_decay: float = option(
+        0.999, "decay of the running mean of the generator that is kept; 0: none", unit="0 to 1"
+    )
+
+
+_SMALL_TRAINING: dict[str, Any] = {
+    "learning_rate": 2e-3, "schedule": "cosine", "batch_size": 4, "steps": 4000,
+    "save_interval": 500, "ema_decay": 0.99,
+}  # fmt: skip
+SMALL: dict[type, dict[str, Any]] = {
+    VocoderConfig: {
+        "ngf": 8, "dim": 128, "intermediate_dim": 384, "num_layers": 4, "ndf": 8, "n_layers_D": 3,
+    },
+    UnaganConfig: {"width": 64},
+    VocoderTraining: _SMALL_TRAINING
+    | {
+        "lambda_mel": 45.0, "lambda_stft": 10.0, "discriminator_from": 20000,
+        "level_jitter": 1.0, "max_grad_norm": 100.0,
+    },
+    UnaganTraining: _SMALL_TRAINING
+    | {"learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16},
+    FlowConfig: {"width": 128, "num_layers": 8},
+    FlowTraining: _SMALL_TRAINING
+    | {"batch_size": 8, "ema_decay": 0.995, "seq_frames": 128, "num_va": 16},
+}  # fmt: skip
+"""What the preset `small` changes: sizes that two processor cores train in minutes, on spectral
+losses, which show a few hundred steps' work where the published adversarial loss does not."""
+
+
+def preset(cls: type, name: str) -> Any:
+    """Return a configuration as the preset `small` or `published` has it."""
+    check_choice("preset", name, PRESET_NAMES)
+    return cls(**(SMALL[cls] if name == "small" else {}))

@@ -1,0 +1,128 @@
+"""How UnaGAN learns: a boundary equilibrium game (BEGAN) on spectrograms, and a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.mel_recipe import VALIDATION_SEED, MelRecipe
+from desc.soundgen.recordings import SoundRecordings
+from desc.soundgen.settings import UnaganConfig, UnaganTraining
+from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
+from desc.soundgen.vocoder import Vocoder
+
+
+class UnaganRecipe(MelRecipe):
+    """One update of generator and encoder, one of the discriminator, one of k, per step.
+
+    Parameters
+    ----------
+    mel, model, training
+        The settings.
+    recordings : SoundRecordings
+        At the rate of `mel`.
+    vocoder : Vocoder, optional
+        Makes the samples audible; by default Griffin-Lim.
+    """
+
+    training: UnaganTraining
+    model: UnaganConfig
+
+    def __init__(
+        self,
+        mel: MelConfig,
+        model: UnaganConfig,
+        training: UnaganTraining,
+        recordings: SoundRecordings,
+        *,
+        vocoder: Vocoder | None = None,
+    ) -> None:
+        super().__init__("unagan", mel, model, training, recordings, vocoder=vocoder)
+        self.k = training.init_k
+        self.unagan = UnaganGenerator(mel.n_mels, model.z_dim, model.width)
+        self.networks = {
+            "generator": self.unagan,
+            "discriminator": UnaganDiscriminator(mel.n_mels, model.width),
+        }
+        if model.cycle:
+            self.networks["encoder"] = UnaganEncoder(mel.n_mels, model.z_dim, model.width)
+        self.add_optimisers(Adam)
+        self.prepare(self.crops.steps_per_pass)
+
+    @property
+    def extra(self) -> dict[str, float]:
+        """k, the weight of the generated spectrograms in the discriminator's loss."""
+        return {"k": self.k}
+
+    def restore_extra(self, extra: Mapping[str, float]) -> None:
+        """Undo `extra`."""
+        self.k = extra["k"]
+
+    def step(self, step: int, attempt: int) -> dict[str, float]:
+        """Learn from one batch of crops."""
+        real = torch.from_numpy(self.crops.batch(step, attempt)).to(self.device)
+        fake, losses = self._generator_step(real, step, self.random(step, attempt))
+        discriminator = self.networks["discriminator"]
+        real_error = (discriminator(real) - real).abs().mean()
+        fake_error = (discriminator(fake) - fake).abs().mean()
+        loss = real_error - self.k * fake_error
+        self.update("discriminator", loss, step)
+        balance = self.training.gamma * real_error.item() - fake_error.item()
+        self.k = min(1.0, max(0.0, self.k + self.training.lambda_k * balance))
+        return losses | {
+            "discriminator": loss.item(),
+            "real_error": real_error.item(),
+            "fake_error": fake_error.item(),
+            "convergence": real_error.item() + abs(balance),
+            "k": self.k,
+        }
+
+    def _generator_step(
+        self, real: Tensor, step: int, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Update generator and encoder; return the spectrograms made before."""
+        noise = self.unagan.draw(len(real), n_vectors(real.shape[-1]), random)
+        z, states = (x.to(self.device) for x in noise)
+        fake = self.unagan(z, states)[..., : real.shape[-1]]
+        discriminator = self.networks["discriminator"].requires_grad_(False)
+        total = (discriminator(fake) - fake).abs().mean()
+        discriminator.requires_grad_(True)
+        losses = {"adversarial": total.item()}
+        if self.model.cycle:
+            encoder = self.networks["encoder"]
+            again = self.unagan.draw_states(len(real), random).to(self.device)
+            of_noise = (encoder(fake) - z).abs().mean()
+            rebuilt = self.unagan(encoder(real), again)[..., : real.shape[-1]]
+            of_real = (rebuilt - real).abs().mean()
+            total = total + self.training.lambda_cycle * (of_noise + of_real)
+            losses |= {"noise_reconstruction": of_noise.item(), "reconstruction": of_real.item()}
+        losses["generator"] = total.item()
+        self.update_together(("generator", "encoder")[: 1 + self.model.cycle], total, step)
+        return fake.detach(), losses
+
+    @torch.no_grad()
+    def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return n new standardised spectrograms, (n, n_mels, n_frames)."""
+        noise = self.unagan.draw(n, n_vectors(n_frames), random)
+        made: Tensor = self.unagan(*(x.to(self.device) for x in noise))
+        return made[..., :n_frames].cpu()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Measure as all generators are, and `val_convergence`, the measure of BEGAN."""
+        discriminator = self.networks["discriminator"].eval()
+        random = torch.Generator().manual_seed(VALIDATION_SEED)
+        errors = []
+        for real in torch.split(self.real, self.training.batch_size):
+            pair = (real, self.make(len(real), real.shape[-1], random))
+            on_device = [x.to(self.device) for x in pair]
+            errors.append([(discriminator(x) - x).abs().mean().item() for x in on_device])
+        discriminator.train()
+        real_error, fake_error = np.mean(errors, 0)
+        balance = self.training.gamma * real_error - fake_error
+        return super().validate() | {"val_convergence": float(real_error + abs(balance))}

@@ -1,0 +1,167 @@
+"""How a vocoder learns: spectral losses, and the discriminators of MelGAN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from desc.audio import write
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.melgan import (
+    MelganDiscriminator,
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+)
+from desc.soundgen.pictures import draw_mels
+from desc.soundgen.recipe import Recipe, pick_device
+from desc.soundgen.recordings import Crops, SoundRecordings, even_clips
+from desc.soundgen.settings import VocoderConfig, VocoderTraining
+from desc.soundgen.spectral_losses import SpectralDistance
+from desc.soundgen.vocoder import create_generator
+
+BETAS = (0.5, 0.9)
+SHOWN = 2  # clips written at each validation
+LN_10 = 2.302585092994046
+
+
+class VocoderRecipe(Recipe):
+    """One update of the discriminators, then one of the generator, per step.
+
+    Until `discriminator_from` the generator follows the spectral losses alone, several times
+    faster.
+
+    Parameters
+    ----------
+    mel, model, training
+        The settings.
+    recordings : SoundRecordings
+        At the rate of `mel`.
+    """
+
+    training: VocoderTraining
+    model: VocoderConfig
+
+    def __init__(
+        self,
+        mel: MelConfig,
+        model: VocoderConfig,
+        training: VocoderTraining,
+        recordings: SoundRecordings,
+    ) -> None:
+        self.generator_name = model.vocoder
+        self.mel, self.model, self.training = mel, model, training
+        self.gain = recordings.gain
+        self.device = pick_device(training.accelerator)
+        discriminator = MelganDiscriminator(
+            model.num_D, model.ndf, model.n_layers_D, model.downsamp_factor
+        )
+        self.networks = {"generator": create_generator(model, mel), "discriminator": discriminator}
+        self.add_optimisers(Adam, betas=BETAS)
+        self.front_end = MelFrontEnd(mel).to(self.device)
+        self.distance = SpectralDistance().to(self.device)
+        learned, held_out = recordings.split(training.validation_share)
+        length = training.seq_len - training.seq_len % mel.hop_length
+        self.crops = Crops(learned, length, training.batch_size, seed=training.seed)
+        clip = mel.sample_rate - mel.sample_rate % mel.hop_length
+        clips = even_clips(held_out, training.n_test_samples, clip)
+        self.clips = torch.from_numpy(clips).to(self.device)
+        self.prepare(self.crops.steps_per_pass)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether discriminators take part at any time."""
+        return self.training.discriminator_from < self.total_steps
+
+    def step(self, step: int, attempt: int) -> dict[str, float]:
+        """Learn from one batch of crops."""
+        audio = torch.from_numpy(self.crops.batch(step, attempt))
+        if self.training.level_jitter < 1:
+            lowest = self.training.level_jitter
+            gains = torch.rand(len(audio), 1, generator=self.random(step, attempt))
+            audio = audio * (lowest + (1 - lowest) * gains)
+        audio = audio.to(self.device)
+        mel = self.front_end(audio)
+        fake = self.networks["generator"](mel)
+        losses: dict[str, float] = {}
+        with_adversary = step >= self.training.discriminator_from
+        maps: list[list[Tensor]] | None = None
+        if with_adversary:
+            discriminator = self.networks["discriminator"]
+            maps = discriminator(audio)
+            loss = discriminator_loss(maps, discriminator(fake.detach()))
+            self.update("discriminator", loss, step)
+            losses["discriminator"] = loss.item()
+        total, parts = self._generator_loss(fake, audio, mel, maps)
+        self.update("generator", total, step)
+        return losses | {name: part.item() for name, part in parts.items()}
+
+    def _generator_loss(
+        self, fake: Tensor, audio: Tensor, mel: Tensor, maps: list[list[Tensor]] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum, and its parts by name."""
+        training = self.training
+        total = torch.zeros((), device=self.device)
+        difference = (self.front_end(fake) - mel).abs().mean()
+        parts = {"mel_l1": difference}
+        if training.lambda_mel:
+            scale = LN_10 if self.mel.log_base == "10" else 1.0  # the weight is of base e
+            total = total + training.lambda_mel * scale * difference
+        if training.lambda_stft:
+            parts["mr_stft"] = self.distance(fake, audio)
+            total = total + training.lambda_stft * parts["mr_stft"]
+        if maps is not None:
+            with _fixed(self.networks["discriminator"]):
+                of_fake = self.networks["discriminator"](fake)
+            parts["adversarial"] = adversarial_loss(of_fake)
+            parts["features"] = feature_loss(maps, of_fake)
+            total = total + parts["adversarial"] + training.lambda_feat * parts["features"]
+        parts["generator"] = total
+        return total, parts
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Measure whole clips that were held out: mel L1 (the one to fall) and MR-STFT."""
+        fake = self._rendered(self.clips)
+        difference = self.front_end(fake) - self.front_end(self.clips)
+        mel_l1 = difference.abs().mean().item()
+        return {"val_loss": mel_l1, "val_mr_stft": self.distance(fake, self.clips).item()}
+
+    def _rendered(self, clips: Tensor) -> Tensor:
+        generator = self.networks["generator"]
+        return torch.cat([generator(self.front_end(clip[None])) for clip in clips])
+
+    @torch.no_grad()
+    def sample(self, folder: Path, step: int) -> dict[str, Path]:
+        """Write a few clips as the vocoder has them, and their spectrograms beside real ones."""
+        clips = self.clips[:SHOWN]
+        fake = self._rendered(clips)
+        paths: dict[str, Path] = {}
+        for index, audio in enumerate(fake):
+            path = folder / f"step-{step}-{index}.wav"
+            write(path, (audio / self.gain).clamp(-1, 1).cpu().numpy(), self.mel.sample_rate)
+            paths[f"clip {index}"] = path
+        if step <= self.training.save_interval:
+            for index, audio in enumerate(clips):
+                path = folder / f"real-{index}.wav"
+                write(path, (audio / self.gain).clamp(-1, 1).cpu().numpy(), self.mel.sample_rate)
+                paths[f"real clip {index}"] = path
+        mels = {"real": self.front_end(clips[:1])[0], "generated": self.front_end(fake[:1])[0]}
+        return paths | draw_mels({k: v.cpu().numpy() for k, v in mels.items()},
+                                 folder / f"step-{step}.png")  # fmt: skip
+
+
+@contextmanager
+def _fixed(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of a network's parameters within the context."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

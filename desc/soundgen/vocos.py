@@ -1,0 +1,129 @@
+"""A vocoder that predicts a spectrum and inverts it (after Vocos, Siuzdak 2023).
+
+ConvNeXt blocks at the frame rate and one inverse transform: no layer works at the sample rate,
+which is why it is many times faster than networks of transposed convolutions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from desc.descriptors.filterbanks import hann_window, mel_filters
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.spectrogram import synthesise
+
+LARGEST_MAGNITUDE = 100.0
+KERNEL = 7
+
+
+class ConvNextBlock(nn.Module):
+    """x + a depthwise convolution and a two-layer perceptron of x (Liu et al. 2022).
+
+    Parameters
+    ----------
+    dim, intermediate_dim : int
+        Channels, and units of the perceptron.
+    scale : float
+        First gain of the branch.
+    """
+
+    def __init__(self, dim: int, intermediate_dim: int, scale: float) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(dim, dim, KERNEL, padding=KERNEL // 2, groups=dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.expand = nn.Linear(dim, intermediate_dim)
+        self.contract = nn.Linear(intermediate_dim, dim)
+        self.gain = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, dim, T)."""
+        y = self.norm(self.depthwise(x).transpose(1, 2))  # (B, T, dim)
+        y = self.gain * self.contract(functional.gelu(self.expand(y)))
+        result: Tensor = x + y.transpose(1, 2)
+        return result
+
+
+class VocosGenerator(nn.Module):
+    """Log mel spectrogram → magnitudes and phases → sound.
+
+    The magnitudes begin as those that the bands tell: each bin has the level of the bands around
+    it, interpolated. What is learned is the difference, and the phases.
+
+    Parameters
+    ----------
+    mel : MelConfig
+        Of the spectrograms; `n_fft` should be four hops.
+    dim, intermediate_dim, num_layers : int
+        Sizes of the blocks, and how many.
+    """
+
+    window: Tensor
+    spread: Tensor
+    level: Tensor
+
+    def __init__(
+        self,
+        mel: MelConfig,
+        dim: int = 512,
+        intermediate_dim: int = 1536,
+        num_layers: int = 8,
+    ) -> None:
+        super().__init__()
+        self.hop_length = mel.hop_length
+        self.embed = nn.Conv1d(mel.n_mels, dim, KERNEL, padding=KERNEL // 2)
+        self.first_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.blocks = nn.ModuleList(
+            ConvNextBlock(dim, intermediate_dim, 1 / num_layers) for _ in range(num_layers)
+        )
+        self.last_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.head = nn.Linear(dim, mel.n_fft + 2)
+        window = torch.from_numpy(hann_window(mel.n_fft))
+        spread, level = bins_of_bands(mel)
+        for name, value in (("window", window), ("spread", spread), ("level", level)):
+            self.register_buffer(name, value, persistent=False)
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Return sound (B, T · hop_length) for (B, n_mels, T)."""
+        x = self.first_norm(self.embed(mel).transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        x = self.head(self.last_norm(x.transpose(1, 2))).transpose(1, 2)
+        log_magnitude, phase = x.chunk(2, dim=1)
+        log_magnitude = log_magnitude + self.spread @ mel + self.level
+        magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
+        return synthesise(torch.polar(magnitude, phase), self.window, self.hop_length)
+
+
+def bins_of_bands(mel: MelConfig) -> tuple[Tensor, Tensor]:
+    """Return the linear map from log mel bands to log magnitudes of bins.
+
+    Between the centres of two bands a bin has their levels, interpolated linearly; a band's level
+    is its value divided by the sum of its filter.
+
+    Returns
+    -------
+    spread : Tensor, (1 + n_fft // 2, n_mels)
+        Natural logarithms of magnitudes per unit of the bands, whatever their base.
+    level : Tensor, (1 + n_fft // 2, 1)
+        To be added.
+    """
+    filters = mel_filters(mel.sample_rate, mel.n_fft, mel.n_mels, mel.fmin, mel.fmax)
+    sums = np.maximum(filters.sum(1), 1e-9)
+    centres = filters @ np.arange(filters.shape[1]) / sums
+    bins = np.arange(filters.shape[1])
+    spread = np.stack([np.interp(bins, centres, row) for row in np.eye(mel.n_mels)], 1)
+    level = -spread @ np.log(sums)
+    unit = math.log(10) if mel.log_base == "10" else 1.0
+    return (
+        torch.from_numpy((unit * spread).astype(np.float32)),
+        torch.from_numpy(level.astype(np.float32))[:, None],
+    )

@@ -1,0 +1,193 @@
+"""Many files: exact lengths, same seed same bytes, restarts, merging, pairs that do not fit."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from desc.configuration import RunConfig
+from desc.errors import CheckpointError, ConfigurationError, OutputError
+from desc.soundgen import generation, mel_generator
+from desc.soundgen.generate_config import GenerateConfig
+from desc.soundgen.generation import generate
+from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.vocoder import Vocoder
+from tests.soundgen.conftest import RATE
+
+Trained = tuple[RunConfig, str, str]
+SHORT = GenerateConfig(duration_s=0.777, num_samples=3, seed=5)
+
+
+@pytest.fixture
+def pair(trained: Trained) -> tuple[MelGenerator, Vocoder]:
+    root, of_sound, of_mels = trained
+    generator = MelGenerator.from_run(of_mels, replace(root, project="unagan"))
+    return generator, Vocoder.from_run(of_sound, replace(root, project="melgan"))
+
+
+def rows(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "manifest.csv").open(newline="") as stream:
+        return {row["file"]: row for row in csv.DictReader(stream)}
+
+
+def test_every_generator_goes_with_every_vocoder(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    other = replace(generator, name="other")
+    result = generate([generator, other], [vocoder, None], tmp_path, SHORT)
+    assert len(result.written) == 2 * 2 * 3
+    assert set(rows(tmp_path)) == set(result.written)
+    for name in result.written:
+        audio, rate = soundfile.read(tmp_path / name)
+        assert (rate, len(audio)) == (RATE, round(0.777 * RATE))
+        assert np.isfinite(audio).all()
+        assert np.sqrt(np.mean(audio**2)) > 1e-4
+        assert soundfile.info(tmp_path / name).subtype == "PCM_24"
+    assert {r["vocoder"] for r in rows(tmp_path).values()} == {"vocos", "griffin_lim"}
+    assert {r["seed"] for r in rows(tmp_path).values()} == {"5", "6", "7"}
+    contents = {(tmp_path / n).read_bytes() for n in result.written if n.startswith(generator.name)}
+    assert len(contents) == 6
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+
+    def contents(folder: str, seed: int) -> list[bytes]:
+        torch.randn(5)  # what others draw does not matter
+        config = replace(SHORT, seed=seed, random_merge_audio=True)
+        result = generate([generator], [vocoder], tmp_path / folder, config)
+        return [(result.folder / name).read_bytes() for name in result.written]
+
+    one = contents("a", 5)
+    assert contents("b", 5) == one
+    # the seed of a file is that of the job plus its number
+    assert contents("c", 6)[:2] == one[1:3]
+    assert contents("d", 50)[0] not in one
+
+
+def test_an_interrupted_job_goes_on(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator, vocoder = pair
+    whole = generate([generator], [vocoder], tmp_path / "whole", SHORT)
+    honest = generation.render
+    calls = []
+
+    def failing(*args: object) -> object:
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return honest(*args)  # type: ignore[arg-type]
+
+    folder = tmp_path / "broken off"
+    monkeypatch.setattr(generation, "render", failing)
+    with pytest.raises(KeyboardInterrupt):
+        generate([generator], [vocoder], folder, SHORT)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(["manifest.csv", *whole.written[:2]])
+    assert set(rows(folder)) == set(whole.written[:2])
+    again = generate([generator], [vocoder], folder, SHORT)
+    assert (again.kept, again.written) == (whole.written[:2], whole.written[2:])
+    for path in whole.folder.iterdir():
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_file_of_another_length_is_not_replaced_unasked(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    one = replace(SHORT, num_samples=1)
+    (name,) = generate([generator], [vocoder], tmp_path, one).written
+    longer = replace(one, duration_s=1.0)
+    with pytest.raises(OutputError, match=r"has 6216 samples, not 8000.*--overwrite"):
+        generate([generator], [vocoder], tmp_path, longer)
+    assert soundfile.info(tmp_path / name).frames == 6216
+    generate([generator], [vocoder], tmp_path, longer, overwrite=True)
+    assert soundfile.info(tmp_path / name).frames == 8000
+
+
+def test_files_are_merged_into_channels(pair: tuple[MelGenerator, Vocoder], tmp_path: Path) -> None:
+    generator, vocoder = pair
+    config = replace(SHORT, random_merge_audio=True, channel_per_merge=2, num_combine_audio=4)
+    result = generate([generator], [vocoder], tmp_path, config)
+    merged = [name for name in result.written if name.startswith("merged")]
+    assert len(merged) == 4
+    for name in merged:
+        row = rows(tmp_path)[name]
+        sources = row["sources"].split()
+        assert (row["channels"], len(set(sources))) == ("2", 2)
+        audio, _ = soundfile.read(tmp_path / name, always_2d=True)
+        for channel, source in zip(audio.T, sources, strict=True):
+            assert np.array_equal(channel, soundfile.read(tmp_path / source)[0])
+
+
+def test_a_drawn_seed_is_told_and_repeats(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    notes: list[str] = []
+    config = replace(SHORT, randomize_seed=True, num_samples=1)
+    one = generate([generator], [vocoder], tmp_path / "a", config, note=notes.append)
+    assert str(one.seed) in notes[0]
+    same = replace(config, randomize_seed=False, seed=one.seed)
+    again = generate([generator], [vocoder], tmp_path / "b", same)
+    assert again.written == one.written
+    name = one.written[0]
+    assert (again.folder / name).read_bytes() == (one.folder / name).read_bytes()
+
+
+def test_a_pair_that_does_not_fit_is_refused_before_anything_is_written(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    other = replace(vocoder, mel=replace(vocoder.mel, sample_rate=16000))
+    with pytest.raises(CheckpointError, match="sample_rate 8000 and 16000"):
+        generate([generator], [vocoder, other], tmp_path, SHORT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_long_spectrogram_comes_in_blocks(
+    pair: tuple[MelGenerator, Vocoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = pair[0]
+    monkeypatch.setattr(mel_generator, "BLOCK", 10 * 16)
+    for n_frames in (1, 16, 10 * 16, 18 * 16 + 1, 1000):
+        pieces = list(generator.blocks(n_frames, seed=3))
+        assert sum(p.shape[1] for p in pieces) == n_frames
+        assert max(p.shape[1] for p in pieces) <= 18 * 16
+        assert torch.equal(torch.cat(pieces, 1), torch.cat(list(generator.blocks(n_frames, 3)), 1))
+    # where blocks meet, frames are no further apart than at the other ends of noise vectors
+    steps = torch.cat(pieces, 1).diff(dim=1).abs().mean(0)
+    joins = torch.arange(10 * 16 - 1, 1000 - 18 * 16, 10 * 16)
+    assert steps[joins].mean() < 2 * steps[15::16].mean()
+    assert steps[joins].max() <= steps.max()
+
+
+def test_there_is_no_click_at_the_end(pair: tuple[MelGenerator, Vocoder], tmp_path: Path) -> None:
+    generator, vocoder = pair
+    (name,) = generate([generator], [vocoder], tmp_path, replace(SHORT, num_samples=1)).written
+    audio, _ = soundfile.read(tmp_path / name)
+    rough = np.abs(np.diff(np.concatenate([[0, 0], audio, [0, 0]]), 2))
+    assert rough[-40:].max() <= rough[400:-400].max()
+    assert rough[:40].max() <= rough[400:-400].max()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"duration_s": 0.0}, "duration_s=0.0 must"),
+        ({"num_samples": 0}, "num_samples=0 must"),
+        ({"subtype": "FLOAT"}, "subtype='FLOAT' must be one of PCM_16"),
+    ],
+)
+def test_wrong_settings_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        GenerateConfig(**values)  # type: ignore[arg-type]

@@ -1,0 +1,108 @@
+"""What the networks compute: lengths, losses with known answers, blocks equal to one pass."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from desc.soundgen.blocks import BLOCK, END, render_blocks
+from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d, fold_weights
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.melgan import (
+    MelganDiscriminator,
+    MelganGenerator,
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+)
+from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
+from desc.soundgen.vocos import VocosGenerator
+
+
+@pytest.mark.parametrize("ratios", [(8, 8, 2, 2), (5, 4, 3), (7,)])
+@pytest.mark.parametrize("gru", [False, True])
+def test_melgan_gives_exactly_a_hop_per_frame(ratios: tuple[int, ...], gru: bool) -> None:
+    network = MelganGenerator(20, 2, 2, ratios, "replicate", gru=gru)
+    hop = int(torch.tensor(ratios).prod())
+    assert network(torch.randn(2, 20, 5)).shape == (2, 5 * hop)
+
+
+@pytest.mark.parametrize("ndf", [4, 8, 16])
+def test_discriminators_of_any_width_return_all_maps(ndf: int) -> None:
+    maps = MelganDiscriminator(3, ndf)(torch.randn(2, 8192))
+    assert [m.shape[2] for m in maps[0]] == [8192, 2048, 512, 128, 32, 32, 32]
+    assert [scale[0].shape[2] for scale in maps] == [8192, 4096, 2048]
+    assert maps[0][-1].shape == (2, 1, 32)
+
+
+def test_weight_norm_is_that_of_pytorch() -> None:
+    torch.manual_seed(0)
+    for ours, theirs in (
+        (NormedConv1d(4, 6, 3, padding=1), torch.nn.Conv1d(4, 6, 3, padding=1)),
+        (
+            NormedConvTranspose1d(4, 6, 4, stride=2, padding=1),
+            torch.nn.ConvTranspose1d(4, 6, 4, 2, 1),
+        ),
+    ):
+        reference = torch.nn.utils.parametrizations.weight_norm(theirs)
+        with torch.no_grad():
+            ours.weight_g.mul_(1.7)
+        reference.load_state_dict(ours.state_dict())  # PyTorch reads the older names
+        x = torch.randn(2, 4, 9)
+        torch.testing.assert_close(ours(x), reference(x))
+        expected = ours(x)
+        fold_weights(ours)
+        assert torch.equal(ours(x), expected)
+
+
+def test_losses_of_known_scores() -> None:
+    def maps(score: float) -> list[list[torch.Tensor]]:
+        features = [torch.full((1, 2, 4), score)] * 6
+        return [[*features, torch.full((1, 1, 4), score)]] * 3
+
+    assert discriminator_loss(maps(2.0), maps(-2.0)).item() == 0
+    assert discriminator_loss(maps(0.0), maps(0.5)).item() == pytest.approx(3 * (1.5 + 1))
+    assert adversarial_loss(maps(0.25)).item() == pytest.approx(-0.75)
+    # six maps of three scales, each 4/5/3 of an absolute difference of .5
+    assert feature_loss(maps(0.0), maps(0.5)).item() == pytest.approx(6 * 0.8 * 0.5)
+
+
+@pytest.mark.parametrize("n_mels", [80, 100, 30])
+def test_unagan_takes_any_number_of_bands(n_mels: int) -> None:
+    generator = UnaganGenerator(n_mels, z_dim=5, width=8)
+    z, states = generator.draw(2, n_vectors(50), torch.Generator().manual_seed(0))
+    mel = generator(z, states)
+    assert mel.shape == (2, n_mels, 64)
+    assert UnaganDiscriminator(n_mels, 8)(mel).shape == (2, n_mels, 64)
+    assert UnaganEncoder(n_mels, 5, 8)(mel).shape == (2, 5, 4)
+    assert UnaganEncoder(n_mels, 5, 8)(mel[..., :50]).shape == (2, 5, 4)
+    other = generator(z, generator.draw_states(2, torch.Generator().manual_seed(1)))
+    assert not torch.equal(mel, other)  # the first states are noise, too
+
+
+@pytest.mark.parametrize("name", ["melgan", "vocos"])
+@pytest.mark.parametrize("n_frames", [4, BLOCK - 1, BLOCK + 33, 2 * BLOCK + 7])
+def test_blocks_are_one_pass(name: str, n_frames: int) -> None:
+    torch.manual_seed(0)
+    if name == "melgan":
+        network = MelganGenerator(8, 1, 3, (4, 4))
+    else:
+        network = VocosGenerator(
+            MelConfig(4000, n_fft=64, hop_length=16, n_mels=8),
+            dim=8,
+            intermediate_dim=8,
+            num_layers=5,
+        )
+    hop = 16
+    fold_weights(network)
+    mel = torch.randn(8, n_frames)
+    silence = torch.full((8, END), -5.0)
+
+    def render(x: torch.Tensor) -> torch.Tensor:
+        return network(x[None])[0]
+
+    expected = render(torch.cat([mel, silence], 1))[: n_frames * hop]
+    for pieces in ([mel], mel.split(37, dim=1)):
+        audio = torch.cat(list(render_blocks(pieces, render, hop, -5.0)))
+        assert audio.shape == (n_frames * hop,)
+        torch.testing.assert_close(audio, expected, atol=1e-5, rtol=0)

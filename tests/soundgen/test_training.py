@@ -1,0 +1,339 @@
+"""The trainings: what they keep, how they go on, what they survive."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from desc.configuration import RunConfig
+from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
+from desc.runs import SoundRecord, list_runs, read_metrics, resolve_record, resolve_run
+from desc.runs.resolve import RunNotFoundError
+from desc.soundgen.averaging import RunningMean
+from desc.soundgen.checkpoint import SoundCheckpoint
+from desc.soundgen.flow_training import FlowRecipe, principal_components
+from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
+from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.recipe import Recipe
+from desc.soundgen.recordings import SoundRecordings
+from desc.soundgen.unagan_training import UnaganRecipe
+from desc.soundgen.vocoder import Vocoder
+from desc.soundgen.vocoder_training import VocoderRecipe
+from tests.soundgen.conftest import (
+    FAST,
+    FAST_FLOW,
+    FAST_UNAGAN,
+    FLOW,
+    MEL,
+    MELGAN,
+    UNAGAN,
+    VOCOS,
+)
+
+Train = Callable[..., SoundRecord]
+RECIPES = {"unagan": UnaganRecipe, "flow": FlowRecipe}
+
+
+@pytest.fixture(params=["melgan", "vocos", "unagan", "flow"])
+def train(
+    request: pytest.FixtureRequest, recordings: SoundRecordings, run_config: RunConfig
+) -> Train:
+    """train(**changes of the training, and options) of each network."""
+
+    def call(**options: Any) -> SoundRecord:
+        training = {"unagan": FAST_UNAGAN, "flow": FAST_FLOW}.get(request.param, FAST)
+        names = set(vars(training)) & set(options)
+        training = replace(training, **{name: options.pop(name) for name in names})
+        job, model = {
+            "melgan": (train_vocoder, MELGAN), "vocos": (train_vocoder, VOCOS),
+            "unagan": (train_unagan, UNAGAN), "flow": (train_flow, FLOW),
+        }[request.param]  # fmt: skip
+        options.setdefault("run", replace(run_config, project=request.param))
+        return job(lambda _: recordings, mel=MEL, model=model, training=training, **options)
+
+    call.name = request.param  # type: ignore[attr-defined]
+    return call
+
+
+def test_a_run_holds_all_that_generation_needs(train: Train, recordings: SoundRecordings) -> None:
+    record = train()
+    assert re.fullmatch("[a-z0-9]{8}", record.run_id)
+    assert (record.generator, record.status) == (train.name, "finished")  # type: ignore[attr-defined]
+    assert record.training_files == recordings.files
+    stored = SoundCheckpoint.load(record.checkpoint())
+    assert stored.mel == MEL
+    assert stored.gain == recordings.gain
+    rows = read_metrics(record.folder / "metrics.csv")
+    assert {row["step"] for row in rows} == {2, 3, 4, 6}
+    assert all(np.isfinite(list(row.values())).all() for row in rows)
+    assert record.metrics["val_loss"] == min(r["val_loss"] for r in rows if "val_loss" in r)
+    if record.generator in ("unagan", "flow"):
+        mels = list(MelGenerator.from_run(str(record.folder)).blocks(50, seed=0))
+        assert mels[0].shape == (20, 50)
+        assert mels[0].isfinite().all()
+    else:
+        vocoder = Vocoder.from_run(str(record.folder))
+        assert vocoder.render(torch.randn(20, 30)).shape == (30 * 64,)
+        discriminated = {row["step"] for row in rows if "train_discriminator" in row}
+        assert discriminated == {4, 6}  # they take part from step 3
+    assert list((record.folder / "samples").glob("step-6*.wav"))
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(train: Train) -> None:
+    whole = train()
+
+    class Stop:
+        """Seconds that pass so that the time is over after four steps."""
+
+        calls = 0
+
+        def __call__(self) -> float:
+            Stop.calls += 1
+            return float(Stop.calls)
+
+    notes: list[str] = []
+    stopped = train(max_time_s=7.0, clock=Stop(), note=notes.append)
+    assert stopped.status == "stopped"
+    steps = int(stopped.metrics["steps"])
+    assert 0 < steps < 6
+    assert any(f"--resume_run_id {stopped.run_id}" in line for line in notes)
+    resumed = train(resume_run_id=stopped.run_id, given=[])
+    assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
+    one, other = (
+        SoundCheckpoint.load(r.folder / "checkpoints/last.ckpt") for r in (whole, resumed)
+    )
+    for name, network in one.training["networks"].items():
+        for key, value in network.items():
+            assert torch.equal(value, other.training["networks"][name][key]), (name, key)
+    assert one.training["extra"] == other.training["extra"]
+    assert all(torch.equal(v, other.state[k]) for k, v in one.state.items())
+    assert train(resume_run_id=stopped.run_id, given=[]).status == "finished"
+
+
+def test_the_same_seed_gives_the_same_parameters(train: Train) -> None:
+    def state(**options: Any) -> list[torch.Tensor]:
+        return list(
+            SoundCheckpoint.load(train(steps=2, **options).checkpoint("last")).state.values()
+        )
+
+    one = state()
+    torch.randn(3)  # what others draw does not matter
+    assert all(torch.equal(a, b) for a, b in zip(one, state(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, state(seed=1), strict=True))
+
+
+def test_a_run_goes_on_by_its_own_settings_alone(train: Train) -> None:
+    record = train(steps=1, max_time_s=1e-9, clock=iter(range(100)).__next__)
+    with pytest.raises(ConfigurationError, match=r"batch_size=5 \(the run has 2\)"):
+        train(resume_run_id=record.run_id, batch_size=5, given=["batch_size"])
+    with pytest.raises(ConfigurationError, match="not both"):
+        train(resume_run_id="a", load_from_run_id="b")
+
+
+def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> None:
+    first = train()
+    stored = SoundCheckpoint.load(first.checkpoint("best"))
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(recipe: Recipe, step: int) -> None:
+        if step == 1:
+            seen.update(
+                {k: v.clone() for k, v in recipe.networks["generator"].state_dict().items()}
+            )
+
+    second = train(
+        load_from_run_id=first.run_id, steps=1, learning_rate=1e-12, save_interval=1,
+        on_validation=keep,
+    )  # fmt: skip
+    assert second.run_id != first.run_id
+    for name, value in stored.state.items():
+        torch.testing.assert_close(seen[name], value, atol=1e-6, rtol=1e-5)
+
+
+def test_an_explosion_goes_back_to_the_last_good_checkpoint(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
+    honest = recipe.step
+    calls: list[tuple[int, int]] = []
+
+    def exploding(self: Any, step: int, attempt: int) -> dict[str, float]:
+        calls.append((step, attempt))
+        losses = honest(self, step, attempt)
+        if len(calls) == 5:
+            with torch.no_grad():
+                next(self.networks["generator"].parameters()).fill_(float("nan"))
+            return losses | {"generator": float("nan")}
+        return losses
+
+    monkeypatch.setattr(recipe, "step", exploding)
+    notes: list[str] = []
+    record = train(note=notes.append)
+    assert record.status == "finished"
+    assert calls == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (3, 1), (4, 1), (5, 1)]
+    assert any("going on from step 3 with other crops" in line for line in notes)
+    stored = SoundCheckpoint.load(record.checkpoint("last"))
+    assert all(v.isfinite().all() for v in stored.state.values() if v.is_floating_point())
+
+
+def test_a_validation_that_is_no_number_goes_back_too(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
+    honest = recipe.validate
+    calls: list[float] = []
+
+    def failing(self: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 2:  # at step 6; the parameters of step 3 come back
+            with torch.no_grad():
+                next(self.networks["generator"].parameters()).fill_(float("nan"))
+            return {"val_loss": float("nan")}
+        return honest(self)
+
+    monkeypatch.setattr(recipe, "validate", failing)
+    record = train()
+    assert (record.status, len(calls)) == ("finished", 3)
+    stored = SoundCheckpoint.load(record.checkpoint("last"))
+    assert stored.training["progress"]["attempt"] == 1
+    for state in stored.training["networks"].values():
+        assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+
+
+def test_a_training_that_explodes_always_ends_with_an_error(
+    train: Train, monkeypatch: pytest.MonkeyPatch, run_config: RunConfig
+) -> None:
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
+    monkeypatch.setattr(recipe, "step", lambda *_: {"generator": 1e9})
+    with pytest.raises(DescError, match=r"exploded at step 0 \(generator=1e\+09\).*learning_rate"):
+        train()
+    (record,) = list_runs(replace(run_config, project=train.name))  # type: ignore[attr-defined]
+    assert record.status == "failed"
+    assert record.model_name == train.name  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Ctrl-C has its usual effect, also where the tests run in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_keeps_the_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
+    honest = recipe.step
+
+    def interrupted(self: Any, step: int, attempt: int) -> dict[str, float]:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return honest(self, step, attempt)
+
+    monkeypatch.setattr(recipe, "step", interrupted)
+    with pytest.raises(TrainingInterruptedError) as stopped:
+        train()
+    monkeypatch.undo()
+    resumed = train(resume_run_id=stopped.value.run_id, given=[])
+    assert resumed.status == "finished"
+
+
+def test_a_run_of_sound_is_not_taken_for_a_sequence_model(
+    recordings: SoundRecordings, run_config: RunConfig
+) -> None:
+    training = replace(FAST, steps=1)
+    run = replace(run_config, project="melgan")
+    record = train_vocoder(lambda _: recordings, mel=MEL, model=VOCOS, training=training, run=run)
+    assert resolve_record(SoundRecord, record.run_id, run).generator == "vocos"
+    with pytest.raises(RunNotFoundError, match="of kind 'sound'"):
+        resolve_run(record.run_id, run)
+
+
+def test_the_running_mean_is_that_of_all_steps() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    mean = RunningMean(network, 0.9)
+    values = [1.0, 5.0, -2.0]
+    expected = network.weight.item()
+    for step, value in enumerate(values, start=1):
+        with torch.no_grad():
+            network.weight.fill_(value)
+        mean.update(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    with mean.in_use():
+        assert network.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert network.weight.item() == -2.0
+
+
+def test_k_follows_the_balance(recordings: SoundRecordings) -> None:
+    recipe = UnaganRecipe(MEL, UNAGAN, replace(FAST_UNAGAN, lambda_k=0.5, init_k=0.2), recordings)
+    losses = recipe.step(0, 0)
+    balance = losses["real_error"] - losses["fake_error"]
+    assert recipe.k == pytest.approx(min(1, max(0, 0.2 + 0.5 * balance)))
+    assert losses["convergence"] == pytest.approx(losses["real_error"] + abs(balance))
+    assert losses["discriminator"] == pytest.approx(
+        losses["real_error"] - 0.2 * losses["fake_error"], rel=1e-4
+    )
+
+
+def test_without_a_cycle_there_is_no_encoder(recordings: SoundRecordings) -> None:
+    recipe = UnaganRecipe(MEL, replace(UNAGAN, cycle=False), FAST_UNAGAN, recordings)
+    assert set(recipe.networks) == {"generator", "discriminator"}
+    assert "reconstruction" not in recipe.step(0, 0)
+
+
+def test_bands_are_standardised_by_what_is_learned_from(recordings: SoundRecordings) -> None:
+    recipe = UnaganRecipe(MEL, UNAGAN, FAST_UNAGAN, recordings)
+    frames = np.concatenate(recipe.crops.sounds, 1)
+    assert np.abs(frames.mean(1)).max() < 1e-3
+    assert np.abs(frames.std(1) - 1).max() < 1e-3
+    assert set(recipe.arrays) == {"mean", "scale"}
+
+
+def test_validation_measures_the_running_mean(recordings: SoundRecordings) -> None:
+    recipe = VocoderRecipe(MEL, VOCOS, FAST, recordings)
+    before = recipe.validate()
+    with torch.no_grad():
+        for parameter in recipe.networks["generator"].parameters():
+            parameter.add_(0.5)
+    assert recipe.validate() != before
+    with recipe.mean.in_use():
+        assert recipe.validate() == before
+
+
+def test_spectrograms_are_drawn(tmp_path: Path) -> None:
+    from desc.soundgen.pictures import draw_mels
+
+    mels = {"real": np.zeros((20, 30)), "generated": np.ones((20, 40))}
+    (path,) = draw_mels(mels, tmp_path / "a.png").values()
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_components_are_those_of_most_variance(rng: np.random.Generator) -> None:
+    hidden = np.array([[5.0], [2.0], [0.1]]) * rng.standard_normal((3, 4000))
+    turned, _ = np.linalg.qr(rng.standard_normal((6, 3)))
+    basis, level = principal_components((turned @ hidden).astype(np.float32), 2)
+    assert np.allclose(np.abs(basis.T @ turned[:, :2]), np.eye(2), atol=0.02)
+    assert level == pytest.approx(np.sqrt((25 + 4) / 2), rel=0.05)
+
+
+def test_transport_follows_the_velocity() -> None:
+    class Straight(MelFlow):
+        """dx/dt = 2 t + 1: noise is moved by 2, which Heun's method meets but for the last step."""
+
+        def forward(self, x: torch.Tensor, when: torch.Tensor) -> torch.Tensor:
+            return (2 * when + 1)[:, None, None].expand_as(x)
+
+    noise = torch.randn(2, 3, 4)
+    moved = Straight(3, 8, 1).transport(noise, 10)
+    last = 0.1 * 0.1  # Euler's error over the last tenth
+    torch.testing.assert_close(moved, noise + 2 - last)
