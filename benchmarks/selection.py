@@ -1,14 +1,24 @@
-"""Unit selection: nearest rows, fixed units of 255 ms, and paths, side by side.
+"""Unit selection, measured on the rendered sound: nearest, fixed units and paths, side by side.
 
     python benchmarks/selection.py                                 # the demo corpus
     python benchmarks/selection.py --folder large_folder/ --targets held_out/
-    python benchmarks/selection.py --folder large_folder/          # each file by the others
+    python benchmarks/selection.py --folder large_folder/ --targets held_out/ --run_id 1t212ycn
 
-Targets are excerpts of real recordings, answered with other files. One thread, CPU seconds. Lines:
-run: mean length of a unit in frames; nrep: share of frames within two rows of one that an earlier
-unit played in the last .5 s; jump: median distance between the row that would have come next and
-the one jumped to; distance: mean distance to the target; s/1000: CPU seconds per 1,000 frames
-besides the search for neighbours, which has a line of its own.
+Targets are excerpts of real recordings, answered with other files; with a run id continuations
+sampled from it come next. One thread, CPU seconds. Columns (z: static MFCC standardised by the
+folder's mean and deviation):
+run      mean length of a unit in frames
+nrep     share of frames within two rows of one that an earlier unit played in the last .5 s
+again    share of frames whose very row was played in the last .5 s
+jump     median rms distance in z between a unit's true successor and the row jumped to
+e_t      rms error in z of the descriptors of the rendered sound
+FD       Fréchet distance of window features of the rendered sound to those of the real excerpts
+mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame change
+line     loudness movement at the frame rate over that around it, dB
+flux     spectral flux at joins over flux elsewhere; dips: joins at which the power falls by 3 dB
+s/1000   CPU seconds of selection per 1,000 frames besides the search for neighbours
+The lines `real` hold the excerpts' own sound: re-extracted, and beside other excerpts of the same
+tracks, the floor of FD; joins are random points there.
 """
 
 from __future__ import annotations
@@ -19,26 +29,46 @@ import os
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import rendered
 from scipy.spatial.distance import cdist
 
 import desc
-from desc.configuration import QueryConfig, SelectionConfig
+from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
+from desc.corpus import Corpus
 from desc.demo.corpus import write_corpus
 from desc.descriptors.sequence import DescriptorSequence
-from desc.query import Selection, distances_to, repeat_share, units_of_rows
+from desc.metrics import diff_ratio, frechet_distance, modspec_db, window_features
+from desc.query import Selection, repeat_share, units_of_rows, with_unit_gains
 from desc.query.neighbours import projected, usable_rows
 
 FIXED_FRAMES = 11
 """255 ms at 1,024 samples of 44.1 kHz."""
 CANDIDATES = QueryConfig(neighbours=SelectionConfig().candidates)
+COLUMNS = (
+    ("run", "7.1f"), ("nrep", "7.3f"), ("again", "7.3f"), ("jump", "6.2f"), ("e_t", "6.3f"),
+    ("FD", "7.2f"), ("mod", "6.2f"), ("diff", "6.2f"), ("line", "6.1f"), ("flux", "6.2f"),
+    ("dips", "7.3f"), ("s/1000", "8.3f"),
+)  # fmt: skip
 Values = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is to be answered: an excerpt, or a continuation of what comes before it."""
+
+    values: Values  # (T, D) asked for
+    sequence: DescriptorSequence
+    start: int  # frame of the recording at which it begins
 
 
 def select_fixed(queries: Values, database: desc.DescriptorDatabase, digest: str) -> Selection:
@@ -56,38 +86,212 @@ def select_fixed(queries: Values, database: desc.DescriptorDatabase, digest: str
         best = int(np.argmin(np.where(whole & usable[:n_starts], total, np.inf)))
         chosen += range(best, best + len(block))
     found = np.array(chosen, np.int64)
-    return Selection(units_of_rows(found, np.zeros(len(found)), database))
+    selection = Selection(units_of_rows(found, np.zeros(len(found)), database))
+    limit_db = SelectionConfig().unit_gain_db
+    return with_unit_gains(selection, queries, database, limit_db=limit_db)
 
 
-def jumps(selection: Selection, database: desc.DescriptorDatabase) -> list[float]:
-    """Return the distance of each jump from the row that would have come next."""
-    rows = selection.rows
-    starts = np.array([unit.onset_frame for unit in selection.units[1:]], np.int64)
-    ahead = np.minimum(rows[starts - 1] + 1, len(database) - 1)
-    same = database.file_index[ahead] == database.file_index[rows[starts - 1]]
-    starts, ahead = starts[same], ahead[same]
-    return distances_to(rows[starts], database.values[ahead], database).tolist()
-
-
-def excerpts(
-    sequences: tuple[DescriptorSequence, ...], n_targets: int, n_frames: int
-) -> list[tuple[Values, str]]:
-    """Return excerpts from the middle of recordings, and the digest of each."""
-    long = [s for s in sequences if len(s) >= n_frames] or list(sequences)
-    step = max(1, len(long) // n_targets)
+def excerpts(corpus: Corpus, per_file: int, n_frames: int) -> list[Target]:
+    """Return excerpts spread over the recordings, as far apart as they allow."""
     found = []
-    for sequence in long[::step][:n_targets]:
-        start = max(0, (len(sequence) - n_frames) // 2)
-        found.append((sequence.values[start : start + n_frames], sequence.digest))
+    for sequence in corpus.sequences:
+        room = len(sequence) - 2 * n_frames
+        for start in (
+            np.linspace(n_frames, n_frames + room, per_file).astype(int) if room > 0 else ()
+        ):
+            values = sequence.values[start : start + n_frames]
+            found.append(Target(values, sequence, int(start)))
     return found
+
+
+def sampled(targets: list[Target], run_id: str, experiment_dir: str) -> list[Target]:
+    """Return a model's continuations of what comes before each excerpt."""
+    run_config = desc.RunConfig(experiment_dir=experiment_dir)
+    predictor = desc.Predictor.from_run(run_id, run_config=run_config, accelerator="cpu")
+    hop, found = predictor.config.hop_length, []
+    for index, target in enumerate(targets):
+        before = target.sequence.values[: target.start]
+        context = dataclasses.replace(target.sequence, values=before, n_samples=len(before) * hop)
+        prediction = predictor.predict(context, len(target.values), seed=index)
+        found.append(dataclasses.replace(target, values=prediction.values))
+    return found
+
+
+class Judge:
+    """Renders selections and measures them against the real excerpts."""
+
+    def __init__(
+        self, database: desc.DescriptorDatabase, real: list[Target], root: Path,
+        store: desc.DescriptorStore, work: Path,
+    ) -> None:  # fmt: skip
+        self.database, self.real, self._store, self._work = database, real, store, work
+        self.config = database.config
+        self._columns = self.config.static_columns
+        static = database.static.astype(np.float64)
+        self._mean, self._scale = static.mean(0), static.std(0)
+        parts = [window_features(self.z(database.values[i : i + 4096]))
+                 for i in range(0, len(database), 4096)]  # fmt: skip
+        self._spread = np.concatenate(parts).std(0)
+        self._sounds: dict[str, tuple[rendered.Audio, float]] = {}
+        for target in real:
+            source = target.sequence.source
+            if source not in self._sounds:
+                sound = rendered.mono(root / source, self.config.sample_rate)
+                level = float(rendered.log_mel(sound, self.config, offset=0).max())
+                self._sounds[source] = sound, level
+        self._wanted = np.stack([self.z(target.values) for target in real])
+
+    def z(self, values: npt.NDArray) -> Array:
+        """Return static columns (T, F) standardised; values hold all columns or these alone."""
+        if values.shape[1] != len(self._columns):
+            values = values[:, self._columns]
+        return (values - self._mean) / self._scale
+
+    def features(self, sequences: list[Array] | Array) -> Array:
+        return np.concatenate([window_features(x) for x in sequences]) / self._spread
+
+    def real_lines(self) -> None:
+        """Print what the excerpts' own sound gives, and how far the tracks' other parts are."""
+        hop, rng = self.config.hop_length, np.random.default_rng(0)
+        signals, joins = [], []
+        for target in self.real:
+            first = target.start * hop - hop // 2
+            n = len(target.values) * hop
+            signals.append(self._sounds[target.sequence.source][0][first : first + n])
+            joins.append(np.sort(rng.choice(np.arange(1, n // hop), n // hop // 8, False)) * hop)
+        self._print("real, re-extracted", self._of_sound(signals, joins, self._wanted))
+        others = []
+        for target in self.real:
+            shifted = target.sequence.values[target.start - len(target.values) : target.start]
+            others.append(self.z(shifted))
+        floor = frechet_distance(self.features(others), self.features(self._wanted))
+        print(f"{'real, elsewhere':20}{'':30}{floor:7.2f}")
+
+    def judge(
+        self, name: str, targets: list[Target], selections: list[Selection], spent: float
+    ) -> None:
+        """Render, measure, print a line."""
+        hop, signals, joins = self.config.hop_length, [], []
+        settings = RenderConfig(subtype="FLOAT", channels="mono")
+        for selection in selections:
+            playlist = desc.Playlist.from_selection(selection, self.database, settings)
+            desc.render(playlist, self._work / "r.wav", store=self._store, config=settings)
+            signals.append(rendered.mono(self._work / "r.wav", self.config.sample_rate))
+            joins.append(
+                np.array(sorted({u.onset_frame * hop for u in selection.units} - {0}), np.int64)
+            )
+        asked = np.stack([self.z(target.values) for target in targets])
+        figures = self._of_sound(signals, joins, asked)
+        n_frames = sum(len(target.values) for target in targets)
+        units = [unit for s in selections for unit in s.units]
+        figures["run"] = float(np.mean([unit.n_frames for unit in units]))
+        figures["nrep"] = np.mean([repeat_share(s, self.database) for s in selections])
+        figures["again"] = np.mean([repeats(s.rows, self.config.frame_rate) for s in selections])
+        figures["jump"] = np.median(np.concatenate([self._jumps(s) for s in selections]))
+        figures["s/1000"] = 1000 * spent / n_frames
+        self._print(name, figures)
+
+    def _jumps(self, selection: Selection) -> Array:
+        rows = selection.rows
+        starts = np.array(
+            [unit.onset_frame for unit in selection.units if not unit.layer][1:], np.int64
+        )
+        ahead = np.minimum(rows[starts - 1] + 1, len(self.database) - 1)
+        same = self.database.file_index[ahead] == self.database.file_index[rows[starts - 1]]
+        a, b = (self.z(self.database.values[r[same]]) for r in (ahead, rows[starts]))
+        return np.sqrt(((a - b) ** 2).mean(1))
+
+    def _of_sound(
+        self, signals: list[rendered.Audio], joins: list[npt.NDArray[np.int64]], asked: Array
+    ) -> dict[str, float]:
+        rate = self.config.sample_rate
+        again = np.stack([
+            self.z(rendered.mfcc_again(
+                signal, len(target.values), self._sounds[target.sequence.source][1], self.config
+            ))
+            for signal, target in zip(signals, self.real, strict=True)
+        ])  # fmt: skip
+        fluxes = [rendered.flux_ratio(x, j, rate) for x, j in zip(signals, joins, strict=True)]
+        at, elsewhere = np.nanmean(np.array(fluxes), 0)
+        falls = np.concatenate(
+            [rendered.dips(x, j, rate) for x, j in zip(signals, joins, strict=True)]
+        )
+        return {
+            "e_t": float(np.sqrt(np.mean((again - asked) ** 2))),
+            "FD": frechet_distance(self.features(again), self.features(self._wanted)),
+            "mod": modspec_db(again, self._wanted, self.config.frame_rate),
+            "diff": diff_ratio(again, self._wanted),
+            "line": rendered.frame_line_db(signals, self.config),
+            "flux": at / elsewhere,
+            "dips": float(falls.mean()),
+        }
+
+    @staticmethod
+    def _print(name: str, figures: dict[str, float]) -> None:
+        cells = (
+            f"{figures[key]:{form}}" if key in figures else " " * int(form.split(".")[0])
+            for key, form in COLUMNS
+        )
+        print(f"{name:20}" + "".join(cells), flush=True)
+
+
+def repeats(rows: npt.NDArray[np.int64], frame_rate: float, within_s: float = 0.5) -> float:
+    """Return the share of frames whose row was played shortly before."""
+    lags = range(1, int(within_s * frame_rate) + 1)
+    again = np.zeros(len(rows), bool)
+    for lag in lags:
+        again[lag:] |= rows[lag:] == rows[:-lag]
+    return float(again.mean())
+
+
+METHODS: dict[str, SelectionConfig] = {
+    "nearest": SelectionConfig(selection="nearest"),
+    "grains of 255 ms": SelectionConfig(units="grain", grain_ms=255),
+    "onsets": SelectionConfig(units="onset"),
+    "path": SelectionConfig(),
+    "path, 2 layers": SelectionConfig(layers=2),
+    "sample": SelectionConfig(selection="sample"),
+}
+
+
+def compare(judge: Judge, targets: list[Target]) -> None:
+    """Print the lines of all methods."""
+    database = judge.database
+    n_frames = sum(len(target.values) for target in targets)
+    start = time.process_time()
+    found = [
+        desc.nearest(t.values, database, None, CANDIDATES, exclude_digest=t.sequence.digest)
+        for t in targets
+    ]
+    spent = time.process_time() - start
+    print(f"50 neighbours: {1000 * spent / n_frames:.3f} s per 1,000 frames")
+
+    def by(config: SelectionConfig) -> Callable[[int], Selection]:
+        return lambda i: desc.select(
+            found[i], targets[i].values, database, None, config,
+            exclude_digest=targets[i].sequence.digest, seed=i,
+        )  # fmt: skip
+
+    methods = {name: by(config) for name, config in METHODS.items()}
+    methods["fixed 255 ms"] = lambda i: select_fixed(
+        targets[i].values, database, targets[i].sequence.digest
+    )
+    for name, select in methods.items():
+        start = time.process_time()
+        selections = [select(i) for i in range(len(targets))]
+        judge.judge(name, targets, selections, time.process_time() - start)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="sounds [default: the demo corpus]")
-    parser.add_argument("--targets", type=Path, help="recordings to be answered")
-    parser.add_argument("--n_targets", type=int, default=8)
+    parser.add_argument(
+        "--targets", type=Path, help="recordings to be answered [default: the same]"
+    )
+    parser.add_argument("--per_file", type=int, default=4, help="excerpts of each recording")
     parser.add_argument("--n_frames", type=int, default=512)
+    parser.add_argument("--run_id", help="also answer continuations sampled from this run")
+    parser.add_argument("--experiment_dir", default="experiments")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -97,56 +301,22 @@ def main() -> None:
         config = desc.DescriptorConfig()
         corpus = desc.open_corpus(args.folder or work / "database", config, store, jobs=1)
         own = work / "recordings" if args.folder is None else args.folder
-        recordings = desc.open_corpus(args.targets or own, config, store, jobs=1)
+        root = args.targets or own
+        targets = excerpts(
+            desc.open_corpus(root, config, store, jobs=1), args.per_file, args.n_frames
+        )
         database = desc.DescriptorDatabase.from_corpus(corpus, store)
-        compare(database, excerpts(recordings.sequences, args.n_targets, args.n_frames))
-
-
-def compare(database: desc.DescriptorDatabase, targets: list[tuple[Values, str]]) -> None:
-    """Print the table."""
-    n_frames = sum(len(values) for values, _ in targets)
-    print(f"{len(database)} rows, {len(targets)} targets, {n_frames} frames, one thread\n")
-    start = time.process_time()
-    found = [
-        desc.nearest(values, database, None, CANDIDATES, exclude_digest=digest)
-        for values, digest in targets
-    ]
-    spent = time.process_time() - start
-    print(f"{'':22}{'run':>7}{'nrep':>8}{'jump':>7}{'distance':>10}{'s/1000':>9}")
-    print(f"{'50 neighbours':54}{1000 * spent / n_frames:9.3f}")
-
-    def path(**settings: object) -> Callable[[int], Selection]:
-        chosen = SelectionConfig(**settings)  # type: ignore[arg-type]
-        return lambda i: desc.select_path(
-            found[i], targets[i][0], database, None, chosen, exclude_digest=targets[i][1]
-        )
-
-    methods: dict[str, Callable[[int], Selection]] = {
-        "nearest": lambda i: desc.select_nearest(found[i], database),
-        "fixed 255 ms": lambda i: select_fixed(targets[i][0], database, targets[i][1]),
-        "path": path(),
-        "path, continuity 0": path(continuity=0.0),
-        "path, continuity 1": path(continuity=1.0),
-        "path, no hold": path(hold_s=0.0),
-        "path, each row once": path(max_use=1),
-        "sample": path(selection="sample"),
-    }
-    for name, select in methods.items():
-        start = time.process_time()
-        selections = [select(i) for i in range(len(targets))]
-        spent = time.process_time() - start
-        run = n_frames / sum(len(s.units) for s in selections)
-        repeats = np.mean([repeat_share(s, database) for s in selections])
-        jump = np.median([d for s in selections for d in jumps(s, database)] or [0.0])
-        far = np.mean(
-            [
-                distances_to(s.rows, values, database)
-                for s, (values, _) in zip(selections, targets, strict=True)
-            ]
-        )
+        judge = Judge(database, targets, root, store, work)
         print(
-            f"{name:22}{run:7.1f}{repeats:8.3f}{jump:7.2f}{far:10.2f}{1000 * spent / n_frames:9.3f}"
+            f"{len(database)} rows, {len(targets)} excerpts of {args.n_frames} frames, one thread\n"
         )
+        print(f"{'':20}" + "".join(f"{name:>{width.split('.')[0]}}" for name, width in COLUMNS))
+        judge.real_lines()
+        print("\nthe excerpts")
+        compare(judge, targets)
+        if args.run_id:
+            print("\ncontinuations")
+            compare(judge, sampled(targets, args.run_id, args.experiment_dir))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Atlas": "explore",
     "AudioReference": "database",
     "Continuer": "pipeline",
     "Corpus": "corpus",
@@ -16,6 +17,7 @@ _PUBLIC = {
     "DescriptorDatabase": "database",
     "DescriptorSequence": "descriptors.sequence",
     "DescriptorStore": "storage",
+    "ExploreServer": "explore",
     "Matches": "query",
     "ModelConfig": "configuration",
     "Playlist": "concatenation",
@@ -31,14 +33,20 @@ _PUBLIC = {
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
     "audio_sampler": "pipeline",
+    "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",
     "nearest": "query",
     "open_corpus": "corpus",
+    "relocated": "concatenation",
     "render": "concatenation",
     "resolve_run": "runs",
+    "select": "query",
     "select_nearest": "query",
     "select_path": "query",
+    "select_units": "query",
     "train": "training.fit",
+    "write_result_report": "report",
+    "write_run_report": "report.run_page",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 

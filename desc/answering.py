@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from desc.query import (
     Matches,
     Selection,
     distances_to,
+    far_from,
+    moved_to_corpus,
     nearest,
-    select_nearest,
-    select_path,
-    with_unit_gains,
+    own_distance,
+    select,
 )
 from desc.storage import DescriptorStore
 
@@ -30,6 +32,8 @@ class Answer:
 
     Attributes
     ----------
+    target : ndarray of float32, (T, D)
+        What was matched: the frames, moved towards the database where that is asked for.
     matches : Matches
         The nearest rows of each frame, whichever of them is played.
     chosen : Matches
@@ -40,6 +44,7 @@ class Answer:
         The same as pieces of files.
     """
 
+    target: npt.NDArray[np.float32]
     matches: Matches
     chosen: Matches
     selection: Selection
@@ -66,6 +71,11 @@ class Answerer:
     selection: SelectionConfig = SelectionConfig()
     rendering: RenderConfig = RenderConfig()
 
+    @cached_property
+    def _own_distance(self) -> float | None:
+        """Distance between the database's own files, measured once."""
+        return own_distance(self.database, self.standardizer, self.query)
+
     def answer(
         self,
         values: npt.NDArray[np.float32],
@@ -88,31 +98,32 @@ class Answerer:
         note : callable, optional
             Gets lines for the user.
         """
-        given = values, self.database, self.standardizer
-        by_path = self.selection.selection != "nearest"
-        n_neighbours = max(self.query.neighbours, self.selection.candidates if by_path else 1)
+        target = moved_to_corpus(values, self.database, self.query.match_space)
+        given = target, self.database, self.standardizer
+        settings = self.selection
+        by_path = settings.units == "frame" and settings.selection != "nearest"
+        n_neighbours = max(self.query.neighbours, settings.candidates if by_path else 1)
         matches = nearest(
             *given, replace(self.query, neighbours=n_neighbours), exclude_digest=digest, note=note
         )
-        if by_path:
-            selection = select_path(
-                matches,
-                *given,
-                self.selection,
-                query=self.query,
-                exclude_digest=digest,
-                seed=seed,
-                note=note,
-            )
-        else:
-            selection = select_nearest(matches, self.database)
-        selection = with_unit_gains(
-            selection, *given, limit_db=self.selection.unit_gain_db, query=self.query
+        if note is not None and not self.query.match_space:
+            advice = far_from(matches, self._own_distance)
+            if advice:
+                note(advice)
+        selection = select(
+            matches,
+            *given,
+            settings,
+            query=self.query,
+            exclude_digest=digest,
+            seed=seed,
+            note=note,
         )
         kept = slice(self.query.neighbours)
         rows = selection.rows
         distances = distances_to(rows, *given, self.query)
         return Answer(
+            target=target,
             matches=Matches(matches.rows[:, kept], matches.distances[:, kept]),
             chosen=Matches(rows[:, None], distances[:, None]),
             selection=selection,

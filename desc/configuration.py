@@ -114,6 +114,7 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
 HEADS = ("mixture", "gaussian", "student_t", "mse")
 SAMPLINGS = ("plain", "replay", "mean")
 SELECTIONS = ("path", "sample", "nearest")
+UNITS = ("frame", "onset", "grain")
 MAX_HOLD_S = 60.0
 MONITORS = (
     "val_loss", "val_fd", "val_acf", "val_modspec_db", "val_crps_43", "val_track_distance",
@@ -322,10 +323,11 @@ class QueryConfig:
     descriptor_weights: str = option(
         "", "factors on the default weights, as mfcc0=2,delta=.5 (a column or a group)"
     )
-    match_space: str = option(
-        "model",
-        "model: standardised as in training; corpus: the corpus by its own statistics",
-        choices=("model", "corpus"),
+    match_space: float = option(
+        0.0,
+        "how far the mean and spread of a prediction are moved to the corpus', which has other "
+        "level or colour",
+        unit="0 to 1",
     )
     allow_self_match: bool = option(
         False, "let a recording be answered with rows of its own content"
@@ -335,7 +337,7 @@ class QueryConfig:
         check_choice("distance", self.distance, DISTANCES)
         check_number("minkowski_p", self.minkowski_p, 1.0)
         check_integer("neighbours", self.neighbours, 1)
-        check_choice("match_space", self.match_space, ("model", "corpus"))
+        check_number("match_space", self.match_space, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -347,6 +349,13 @@ class SelectionConfig:
         "path: units that join well; sample: likewise, partly by chance; nearest: each frame alone",
         choices=SELECTIONS,
     )
+    units: str = option(
+        "frame",
+        "what is chosen at once. frame: single frames, which join where they follow each other; "
+        "onset: a sound of the corpus from its onset to the next; grain: pieces of grain_ms",
+        choices=UNITS,
+    )
+    grain_ms: float = option(250.0, "length of a grain, in whole frames", unit="ms")
     continuity: float = option(
         0.5, "cost of a jump, in median distances of a frame to the nearest sound; longer units"
     )
@@ -364,9 +373,27 @@ class SelectionConfig:
     unit_gain_db: float = option(
         6.0, "gain at the most, up or down, that brings a unit to the predicted level", unit="dB"
     )
+    transpose_semitones: float = option(
+        0.0,
+        "change of pitch at the most that brings a unit to the predicted f0, by playing it faster "
+        "or slower; needs f0 among the descriptors",
+        unit="semitones",
+    )
+    layers: int = option(
+        1, "selections that sound together, each answering what the earlier ones left"
+    )
+    silence_gate_db: float | None = option(
+        None,
+        "frames predicted this far below the loudest moment of the corpus are silent, as -60 "
+        "(default: none is)",
+        unit="dB",
+        kind=float,
+    )
 
     def __post_init__(self) -> None:
         check_choice("selection", self.selection, SELECTIONS)
+        check_choice("units", self.units, UNITS)
+        check_number("grain_ms", self.grain_ms, 1.0, 60000.0)
         check_number("continuity", self.continuity, 0.0)
         check_number("hold_s", self.hold_s, 0.0, MAX_HOLD_S)
         if self.max_use is not None:
@@ -375,6 +402,14 @@ class SelectionConfig:
             check_integer(name, getattr(self, name), 1)
         check_number("unit_temperature", self.unit_temperature, 0.0)
         check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
+        check_number("transpose_semitones", self.transpose_semitones, 0.0, 48.0)
+        check_integer("layers", self.layers, 1)
+        if self.silence_gate_db is not None:
+            check_number("silence_gate_db", self.silence_gate_db, -200.0, 0.0)
+
+    def grain_frames(self, frame_rate: float) -> int:
+        """Return the length of a grain in frames, at least one."""
+        return max(1, round(self.grain_ms / 1000 * frame_rate))
 
 
 @dataclass(frozen=True)

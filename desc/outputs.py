@@ -1,8 +1,9 @@
 """The files of one continued recording, and the rule by which they are kept.
 
-A result's folder holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav` and, put
-in place last, `prediction.json`, whose `_meta.request` says what was asked for. A folder whose
-request is the same is kept; one made from another request is not touched unless told so.
+A result's folder holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
+`report.npz` and, put in place last, `prediction.json`, whose `_meta.request` says what was asked
+for. A folder whose request is the same is kept; one made from another request is not touched
+unless told so. `report.html` is made of these files and may be missing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +24,15 @@ from desc.database import DescriptorDatabase
 from desc.errors import OutputError
 from desc.exchange import write_descriptor_json
 from desc.files import write_json, write_text
-from desc.prediction import Prediction
 from desc.query import Matches, Selection, repeat_share
+
+if TYPE_CHECKING:
+    from desc.prediction import Prediction
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
-FILES = (PLAYLIST, MATCHES, CREDITS, WAV, PREDICTION)
+REPORT, REPORT_DATA = "report.html", "report.npz"
+FILES = (PLAYLIST, MATCHES, CREDITS, WAV, REPORT_DATA, PREDICTION)
 
 
 def result_folder(output_dir: Path, source: str, sample: int = 1, n_samples: int = 1) -> Path:
@@ -38,6 +42,11 @@ def result_folder(output_dir: Path, source: str, sample: int = 1, n_samples: int
     """
     folder = output_dir.joinpath(*source.split("/"))
     return folder if n_samples == 1 else folder / str(sample)
+
+
+def result_folders(path: str | Path) -> list[Path]:
+    """Return the folders of results at and below a path, sorted; none where it is no folder."""
+    return sorted(found.parent for found in Path(path).rglob(PREDICTION))
 
 
 def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
@@ -83,9 +92,13 @@ def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
 
 
 def clear_marker(folder: Path) -> None:
-    """Take away the file that marks a result as whole, before the others are replaced."""
+    """Take away the file that marks a result as whole, before the others are replaced.
+
+    With it goes the report, which is of that result.
+    """
     with _named(folder):
-        (folder / PREDICTION).unlink(missing_ok=True)
+        for name in (PREDICTION, REPORT):
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -175,7 +188,7 @@ def match_figures(
         "corpus_coverage": len(np.unique(rows)) / len(database),
         "files_used": len(np.unique(database.file_index[rows])),
         "n_units": n_units,
-        "mean_unit_frames": len(rows) / n_units,
+        "mean_unit_frames": sum(unit.n_frames for unit in selection.units) / n_units,
         "repeat_share": repeat_share(selection, database),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ from desc.files import replacing
 from desc.models.base import DescriptorModel
 from desc.prediction import Prediction, Predictor, progress_of_all, sample_seed
 from desc.query import matching_space
+from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore
 from desc.training.samples import SampleRenderer
@@ -89,6 +91,8 @@ class Continuer:
     prediction, query, selection, rendering : PredictConfig, QueryConfig, SelectionConfig, \
 RenderConfig
         The settings of each stage.
+    report : bool
+        Whether to write `report.html`; it is no part of the request.
     """
 
     predictor: Predictor
@@ -98,6 +102,7 @@ RenderConfig
     query: QueryConfig = QueryConfig()
     selection: SelectionConfig = SelectionConfig()
     rendering: RenderConfig = RenderConfig()
+    report: bool = True
 
     def __post_init__(self) -> None:
         # Wrong weights are refused before anything is predicted.
@@ -172,6 +177,8 @@ RenderConfig
                 request = self.request(sequence, sample)
                 if outputs.is_kept(folder, request, overwrite=overwrite):
                     outcomes.append(Outcome(sequence.source, folder, "kept", sample=sample))
+                    if self.report and not (folder / outputs.REPORT).exists():
+                        self._report(folder, note)
                 else:
                     todo.append((sequence, folder, sample))
             except DescError as error:
@@ -215,17 +222,23 @@ RenderConfig
             progress=progress,
         )
 
-    def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:
-        """Answer predicted descriptors with the database: rows, units and their playlist."""
-        answerer = Answerer(
+    @cached_property
+    def _answerer(self) -> Answerer:
+        """One for all recordings: it measures the corpus once."""
+        return Answerer(
             self.database,
             self.predictor.standardizer,
             query=self.query,
             selection=self.selection,
             rendering=self.rendering,
         )
+
+    def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:
+        """Answer predicted descriptors with the database: rows, units and their playlist."""
         seed = sample_seed(prediction.seed, prediction.sample)
-        return answerer.answer(prediction.values, digest=prediction.digest, seed=seed, note=note)
+        return self._answerer.answer(
+            prediction.values, digest=prediction.digest, seed=seed, note=note
+        )
 
     def _finish(
         self,
@@ -246,6 +259,17 @@ RenderConfig
             hop_length=prediction.config.hop_length,
             config=self.rendering,
         )
+        shown = ReportData.gather(
+            prediction=prediction,
+            target=answer.target,
+            chosen=answer.chosen,
+            candidates=answer.matches,
+            database=self.database,
+            standardizer=self.predictor.standardizer,
+            query=self.query,
+            sequence=sequence,
+            recording_path=recordings.path(sequence.source),
+        )
         # Rendering is what may fail; the files of an earlier result stay until it has not.
         with replacing(folder / outputs.WAV) as temporary:
             rendered = render(
@@ -260,12 +284,23 @@ RenderConfig
             outputs.write_matches(folder, answer.chosen, answer.matches, self.database)
             outputs.write_credits(folder, playlist)
             playlist.save(folder / outputs.PLAYLIST)
+            shown.save(folder / outputs.REPORT_DATA)
         figures = outputs.match_figures(answer.chosen, answer.selection, self.database)
         figures |= outputs.sound_figures(rendered)
         request = self.request(sequence, prediction.sample)
         meta = {"request": request, "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
+        if self.report:
+            self._report(folder, note)
         return figures
+
+    def _report(self, folder: Path, note: Note | None) -> None:
+        """Write the report; without it the result is whole, so what goes wrong is only told."""
+        try:
+            write_result_report(folder)
+        except DescError as error:
+            if note is not None:
+                note(f"no report: {error}")
 
 
 def audio_sampler(

@@ -27,13 +27,16 @@ LAYERS = (
     "scoring",
     "query",
     "concatenation",
+    "playlist_formats",
     "answering",
     "training",
     "soundgen",
     "outputs",
+    "report",
     "pipeline",
     "evaluation",
     "demo",
+    "explore",
     "commands",
 )
 SCRIPTS = {"train_function", "predict_function", "__main__"}

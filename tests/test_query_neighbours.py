@@ -215,28 +215,6 @@ def test_the_recording_alone_is_matched_with_itself_and_a_line_says_so(
     assert "itself" in notes[0]
 
 
-def test_corpus_space_takes_away_a_difference_of_level_and_spread(
-    database: DescriptorDatabase, rng: np.random.Generator
-) -> None:
-    model = Standardizer.fit([make_values(rng, 4000)], CONFIG)
-    own = Standardizer.fit([database.values], CONFIG)
-    shifted = ((database.values - own.mean) / own.scale * model.scale + model.mean).astype("f4")
-    config = QueryConfig(match_space="corpus")
-    matches = nearest(shifted, database, model, config)
-    np.testing.assert_array_equal(matches.rows[:, 0], range(len(shifted)))
-    np.testing.assert_allclose(matches.distances, 0, atol=1e-5)
-
-
-def test_corpus_space_keeps_the_weights_of_the_model(
-    database: DescriptorDatabase, standardizer: Standardizer
-) -> None:
-    wide = Standardizer(standardizer.mean, standardizer.scale * np.linspace(1, 9, D), CONFIG)
-    both = neighbours.spaces(database, wide, QueryConfig(match_space="corpus"))
-    np.testing.assert_array_equal(both[0].weights, both[1].weights)
-    np.testing.assert_allclose(both[1].standardizer.scale, standardizer.scale)
-    assert both[0].standardizer is wide
-
-
 def test_without_a_run_the_database_gives_the_statistics(
     database: DescriptorDatabase, standardizer: Standardizer, rng: np.random.Generator
 ) -> None:

@@ -17,6 +17,7 @@ Three ways of reading, each with its reason:
 from __future__ import annotations
 
 from desc.audio.decoding import read, read_blocks, read_mono_blocks, resample, resampled_length
+from desc.audio.encoding import decode, encode_ogg, encode_wav, read_excerpt
 from desc.audio.files import (
     AUDIO_EXTENSIONS,
     Audio,
@@ -35,11 +36,15 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "content_digest",
+    "decode",
+    "encode_ogg",
+    "encode_wav",
     "format_of",
     "is_seekable_pcm",
     "probe",
     "read",
     "read_blocks",
+    "read_excerpt",
     "read_mono_blocks",
     "resample",
     "resampled_length",

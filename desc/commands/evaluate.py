@@ -69,10 +69,11 @@ def run(args: argparse.Namespace) -> int:
         from desc.evaluation.candidates import Candidate
         from desc.evaluation.evaluate import check_comparable, evaluate
         from desc.evaluation.heard import refuse_known, training_recordings
-        from desc.evaluation.pictures import can_draw, draw
+        from desc.evaluation.pictures import draw
         from desc.evaluation.rendered import Sounds
         from desc.evaluation.wording import lines
         from desc.files import write_json
+        from desc.report.drawing import can_draw
         from desc.runs import resolve_run
         from desc.storage import DescriptorStore
 

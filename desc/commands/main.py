@@ -19,10 +19,14 @@ COMMANDS = {
     "train": "learn from a folder of recordings; prints the run id",
     "predict": "continue recordings with the sounds of another folder",
     "evaluate": "compare runs with real music and simple peers on held-out recordings",
+    "explore": "show a folder of sounds as a map to look at, listen to and choose from",
     "generate": "train networks of sound generation, and write new sound with them",
     "extract": "fill the descriptor cache and list what was skipped",
     "runs": "list the runs known here, or upload one",
     "render": "render a playlist again, with another crossfade or format",
+    "export-playlist": "write a playlist for Audacity, Reaper, as a table, EDL or MIDI",
+    "report": "make the page of a result again, or that of a run",
+    "plot": "draw a result or a run as png, svg or pdf",
     "export": "write a folder's descriptors as npz, json, csv or parquet",
     "cache": "show, limit or prune the cache",
 }
@@ -30,7 +34,7 @@ INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 
 
 def _module(command: str) -> str:
-    return f"desc.commands.{command}"
+    return f"desc.commands.{command.replace('-', '_')}"
 
 
 def build_parser(command: str | None = None) -> Parser:

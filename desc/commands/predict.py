@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"),
         help="where the model runs [default auto]",
     )  # fmt: skip
+    main.add_argument(
+        "--report", action=argparse.BooleanOptionalAction, default=True,
+        help="write report.html, a page that shows and plays the result [default on]",
+    )  # fmt: skip
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
@@ -74,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     with Console(args.quiet) as console:
         from desc.commands.results import report
         from desc.database import DescriptorDatabase
+        from desc.outputs import REPORT
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
         from desc.storage import DescriptorStore
@@ -99,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
             query=query,
             selection=selection,
             rendering=rendering,
+            report=args.report,
         )
         result = continuer.run(
             recordings,
@@ -107,4 +113,6 @@ def run(args: argparse.Namespace) -> int:
             progress=console.progress,
             note=console.note,
         )
+        if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
+            console.note(f"to look at and listen to: {REPORT} in each result's folder")
         return report(result, console)

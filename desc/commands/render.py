@@ -3,53 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from desc.commands.console import Console
-from desc.commands.options import add_cache_option, add_options, from_options, given_options
+from desc.commands.options import add_options, from_options, given_options
+from desc.commands.playlists import add_playlist_arguments, load_playlist
 from desc.configuration import RenderConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc render`."""
-    parser.add_argument("playlist", metavar="PLAYLIST.json", help="a playlist, edited or not")
-    parser.add_argument("--output_path", required=True, metavar="NEW.wav", help="file to write")
-    parser.add_argument(
-        "--audio_db_dir", "--audio_dir", metavar="DIR",
-        help="folder of the source files [default: the one stored in the playlist]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--prediction_db_dir", metavar="DIR",
-        help="folder of the recording, where its end goes first [default: likewise]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
-        help="replace an existing file [default off]",
-    )  # fmt: skip
-    add_cache_option(parser)
+    add_playlist_arguments(parser, "NEW.wav")
     add_options(parser.add_argument_group("rendering"), RenderConfig, exclude=["with_recording_s"])
 
 
 def run(args: argparse.Namespace) -> int:
     """Render, and print where the WAV is."""
     config = from_options(RenderConfig, args)
-    from desc.concatenation import Playlist, render
-    from desc.errors import OutputError
+    from desc.concatenation import render
     from desc.storage import DescriptorStore
 
-    output_path = Path(args.output_path)
-    if output_path.exists() and not args.overwrite:
-        raise OutputError(f"{output_path}: exists; choose another name, or give --overwrite")
+    store = DescriptorStore(args.cache_dir)
     with Console(args.quiet) as console:
-        playlist = Playlist.load(args.playlist)
+        playlist = load_playlist(args, store, console)
         if "crossfade_ms" in given_options(RenderConfig, args):
             playlist = playlist.with_crossfade(config.crossfade_ms)
         result = render(
             playlist,
-            output_path,
+            args.output_path,
             source_root=args.audio_db_dir,
             recording_root=args.prediction_db_dir,
-            store=DescriptorStore(args.cache_dir),
+            store=store,
             config=config,
             progress=console.progress,
             note=console.note,

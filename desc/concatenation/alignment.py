@@ -6,11 +6,12 @@ Shifts and correlations belong to rendering; the playlist keeps the nominal posi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from desc.concatenation.event import PlaylistEvent
 from desc.concatenation.playlist import Playlist
@@ -22,6 +23,10 @@ Read = Callable[[PlaylistEvent, int, int], Audio]
 
 WINDOW_SAMPLES = 1024
 """Samples about the join that are compared, 23 ms: two periods of a tone of 86 Hz."""
+TIE = 1e-5
+"""Correlations this near are equal: they are computed in float32."""
+SHORT_SAMPLES = 2048
+"""Length of an event up to which one read is quicker than two."""
 SILENCE = 1e-9
 """Energy of a window, full scale squared times samples, below which there is nothing to align."""
 
@@ -45,19 +50,20 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
     """
     found = {span.index: span for span in spans(playlist)}
     largest = round(align_ms * playlist.sample_rate / 1000)
+    read = _Neighbourhoods(read, largest)
     for layer in playlist.layers():
         for (left, before), (right, event) in pairwise(layer):
             if before.end_sample != event.onset_sample:
                 continue
             first, second = found[left], found[right]
             if event.continues(before):
-                found[right] = replace(second, shift=first.shift)
+                found[right] = second.adapted(second.fade_in, second.fade_out, first.shift)
             elif _is_overlap(first, second):
                 shift, correlation = _agreement(first, second, read, largest)
-                fade_out = replace(first.fade_out, correlation=correlation)
-                fade_in = replace(second.fade_in, correlation=correlation)
-                found[left] = replace(first, fade_out=fade_out)
-                found[right] = replace(second, fade_in=fade_in, shift=shift)
+                fade_out = first.fade_out.for_correlation(correlation)
+                fade_in = second.fade_in.for_correlation(correlation)
+                found[left] = first.adapted(first.fade_in, fade_out, first.shift)
+                found[right] = second.adapted(fade_in, second.fade_out, shift)
     return sorted(found.values(), key=lambda span: span.first)
 
 
@@ -79,23 +85,37 @@ def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:
         Normalised cross-correlation at the shift, over all channels, −1 to 1.
     """
     n, largest = len(outgoing), (len(incoming) - len(outgoing)) // 2
-    a, b = (np.ascontiguousarray(x.T, np.float64) for x in (outgoing, incoming))  # (C, n)
-    size = (
-        1 << (b.shape[1] - 1).bit_length()
-    )  # what wraps around falls outside the shifts in question
-    spectrum = np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size)
-    products = np.fft.irfft(spectrum.sum(0), size)[: 2 * largest + 1]
-    energy = np.concatenate([[0.0], np.cumsum((b * b).sum(0))])
+    # What wraps around in a transform of the incoming length falls outside the shifts in question.
+    size = _transform_size(len(incoming))
+    both = np.zeros((2, incoming.shape[1], size), np.float32)
+    both[0, :, :n] = outgoing.T
+    both[1, :, : len(incoming)] = incoming.T
+    spectra = scipy.fft.rfft(both)
+    cross = np.einsum("cf,cf->f", spectra[0].conj(), spectra[1])
+    products = scipy.fft.irfft(cross, size)[: 2 * largest + 1]
+    energy = np.zeros(len(incoming) + 1)
+    np.einsum("nc,nc->n", incoming, incoming).cumsum(dtype=np.float64, out=energy[1:])
     energies = energy[n:] - energy[:-n]
-    own = float((a * a).sum())
-    heard = energies > SILENCE
-    if own <= SILENCE or not heard.any():
+    own = float(np.vdot(outgoing, outgoing))
+    if own <= SILENCE or energies.max() <= SILENCE:
         return 0, 0.0
-    scale = np.sqrt(own * np.where(heard, energies, 1.0))
-    correlations = np.where(heard, products / scale, 0.0)
-    order = np.argsort(np.abs(np.arange(-largest, largest + 1)), kind="stable")
-    best = order[np.argmax(correlations[order])]
-    return int(best) - largest, float(np.clip(correlations[best], -1.0, 1.0))
+    products[energies <= SILENCE] = 0
+    correlations = products / np.sqrt(own * np.maximum(energies, SILENCE))
+    correlations = correlations[_by_size(largest)]
+    best = int((correlations >= correlations.max() - TIE).argmax())
+    shift = (best + 1) // 2 * (-1 if best % 2 else 1)
+    return shift, float(min(max(correlations[best], -1.0), 1.0))
+
+
+@lru_cache(maxsize=16)
+def _transform_size(n_samples: int) -> int:
+    return int(scipy.fft.next_fast_len(n_samples, real=True))
+
+
+@lru_cache(maxsize=16)
+def _by_size(largest: int) -> npt.NDArray[np.intp]:
+    """Return the positions of shifts −largest … largest, the smallest shift first."""
+    return np.argsort(np.abs(np.arange(-largest, largest + 1)), kind="stable")
 
 
 def _is_overlap(first: Span, second: Span) -> bool:
@@ -109,3 +129,31 @@ def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int
     outgoing = read(first.event, end - half, 2 * half)
     begin = second.event.start_sample - half - largest
     return best_shift(outgoing, read(second.event, begin, 2 * (half + largest)))
+
+
+class _Neighbourhoods:
+    """Reads about joins; of a short event both ends are read at once.
+
+    Parameters
+    ----------
+    read : callable
+        Reads the file of an event.
+    largest : int
+        Largest shift in samples.
+    """
+
+    def __init__(self, read: Read, largest: int) -> None:
+        self._read = read
+        self._reach = WINDOW_SAMPLES // 2 + largest
+        self._event: PlaylistEvent | None = None
+        self._start = 0
+        self._samples: Audio = np.empty((0, 1), np.float32)
+
+    def __call__(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
+        if event.n_samples > SHORT_SAMPLES:
+            return self._read(event, start_sample, n_samples)
+        if event is not self._event:
+            self._event, self._start = event, event.start_sample - self._reach
+            self._samples = self._read(event, self._start, event.n_samples + 2 * self._reach)
+        first = start_sample - self._start
+        return self._samples[first : first + n_samples]

@@ -40,6 +40,11 @@ class Mixer:
         Channels of the result: see `to_channels`.
     align_ms : float
         See `aligned_spans`.
+
+    Attributes
+    ----------
+    spans : list of Span
+        The events as they sound, in the order in which they begin.
     """
 
     def __init__(
@@ -48,12 +53,12 @@ class Mixer:
         self.n_samples = playlist.n_samples
         self.n_channels = n_channels
         self._sources = sources
-        self._spans = aligned_spans(playlist, self._read, align_ms)
+        self.spans = aligned_spans(playlist, self._read, align_ms)
         self._transposed: dict[int, Audio] = {}
 
     def blocks(self) -> Iterator[Audio]:
         """Yield consecutive samples (n, C)."""
-        waiting = iter(self._spans)
+        waiting = iter(self.spans)
         upcoming = next(waiting, None)
         sounding: list[Span] = []
         for start in range(0, self.n_samples, BLOCK_SAMPLES):

@@ -105,6 +105,13 @@ class Playlist:
         events = (replace(event, **fades[index]) for index, event in enumerate(self.events))  # type: ignore[arg-type]
         return replace(self, events=tuple(events))
 
+    def resolved_roots(
+        self, source_root: str | Path | None, recording_root: str | Path | None
+    ) -> dict[str, str | Path]:
+        """Return the folders of the sources, the given ones instead of the playlist's own."""
+        given = {CORPUS: source_root, RECORDING: recording_root}
+        return {**self.roots, **{key: path for key, path in given.items() if path is not None}}
+
     def after_recording(
         self,
         source: str,
@@ -146,9 +153,7 @@ class Playlist:
             replace(
                 event,
                 onset_sample=event.onset_sample + n_samples,
-                fade_in_ms=fade
-                if (event.layer, event.onset_sample) == (0, 0)
-                else event.fade_in_ms,
+                fade_in_ms=fade if event.onset_sample == 0 else event.fade_in_ms,
             )
             for event in self.events
         )
@@ -230,6 +235,7 @@ def _unit_event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
         onset_sample=unit.onset_frame * hop,
         digest=database.files[int(database.file_index[unit.first_row])].digest,
         gain_db=unit.gain_db,
+        transpose_semitones=unit.transpose_semitones,
         layer=unit.layer,
     )
 

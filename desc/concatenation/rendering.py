@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.audio import AudioWriter, format_of, read_blocks, resampled_length
-from desc.concatenation.event import CORPUS, RECORDING
 from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import Playlist
 from desc.concatenation.sources import Sources
+from desc.concatenation.timeline import Span
 from desc.configuration import Note, Progress, RenderConfig
 from desc.storage import DescriptorStore
 
@@ -98,8 +98,7 @@ def render(
     """
     output_path = Path(output_path)
     format_of(output_path, config.subtype)
-    given = {CORPUS: source_root, RECORDING: recording_root}
-    roots = {**playlist.roots, **{key: path for key, path in given.items() if path is not None}}
+    roots = playlist.resolved_roots(source_root, recording_root)
     with Sources(playlist, roots, store) as sources:
         if sources.changed and note is not None:
             path, index = next(iter(sources.changed.items()))
@@ -116,6 +115,35 @@ def render(
     n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
     gain_db = 20 * math.log10(gain)
     return RenderResult(output_path, n_samples, rate, mixer.n_channels, peak, gain_db)
+
+
+def aligned(
+    playlist: Playlist,
+    roots: Mapping[str, str | Path],
+    store: DescriptorStore,
+    config: RenderConfig = RenderConfig(),
+) -> list[Span]:
+    """Return the events as `render` plays them, shifts and adapted fades included.
+
+    Parameters
+    ----------
+    playlist : Playlist
+        The events.
+    roots : mapping of str to path
+        Folders that the sources are relative to.
+    store : DescriptorStore
+        See `render`.
+    config : RenderConfig
+        align_ms and channels are used.
+
+    Raises
+    ------
+    DescError
+        As `render` does.
+    """
+    with Sources(playlist, roots, store) as sources:
+        n_channels = _n_channels(playlist, sources, config.channels)
+        return list(Mixer(playlist, sources, n_channels, config.align_ms).spans)
 
 
 def _n_channels(playlist: Playlist, sources: Sources, channels: str) -> int:

@@ -40,6 +40,10 @@ class Fade:
     law: Law = "power"
     correlation: float = 0.0
 
+    def for_correlation(self, correlation: float) -> Fade:
+        """Return the fade adapted to two sounds of this correlation."""
+        return Fade(self.n_samples, self.overhang, self.law, correlation)
+
     @property
     def gains(self) -> npt.NDArray[np.float32]:
         """(n_samples, 1) the gains of a fade in; reversed they are those of a fade out."""
@@ -69,6 +73,10 @@ class Span:
     fade_in: Fade
     fade_out: Fade
     shift: int = 0
+
+    def adapted(self, fade_in: Fade, fade_out: Fade, shift: int) -> Span:
+        """Return the event with other ends and another shift."""
+        return Span(self.index, self.event, fade_in, fade_out, shift)
 
     @property
     def first(self) -> int:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from desc.evaluation.baselines import VAR_REPLAY
 from desc.evaluation.evaluate import Evaluation, Row, Table
-from desc.files import replacing
 from desc.metrics import autocorrelation, modulation_spectrum
+from desc.report.drawing import figure
 
 N_COLUMNS = 4  # descriptors shown
 N_EXCERPTS = 3
 BARS = ("tail_std", "diff_ratio", "acf", "modspec_db", "fd", "track_distance", "c2st", "novelty")
-
-
-def can_draw() -> bool:
-    """Tell whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
@@ -56,19 +47,6 @@ def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
     return paths
 
 
-@contextmanager
-def _figure(path: Path, n_rows: int, n_columns: int, size: tuple[float, float]) -> Iterator[Any]:
-    """Yield the axes of a picture that is written at the end; no window, no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    yield figure.subplots(n_rows, n_columns, squeeze=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-
-
 def _continuations(
     table: Table, shown: list[Row], names: tuple[str, ...], rate: float, path: Path
 ) -> None:
@@ -76,7 +54,7 @@ def _continuations(
     n = min(N_EXCERPTS, len(excerpts))
     chosen = np.unique(np.linspace(0, len(excerpts) - 1, n).astype(int))
     columns = range(min(N_COLUMNS, len(names)))
-    with _figure(path, len(columns), len(chosen), (6 * len(chosen), 2.2 * len(columns))) as axes:
+    with figure(path, len(columns), len(chosen), (6 * len(chosen), 2.2 * len(columns))) as axes:
         for j, e in enumerate(chosen):
             before, after = excerpts.contexts[e], excerpts.targets[e]
             t_before = np.arange(-len(before), 0) / rate
@@ -94,7 +72,7 @@ def _continuations(
 
 
 def _autocorrelation(table: Table, shown: list[Row], rate: float, path: Path) -> None:
-    with _figure(path, 1, 1, (7, 4)) as axes:
+    with figure(path, 1, 1, (7, 4)) as axes:
         ax = axes[0, 0]
         for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
             curve = autocorrelation(x).mean(1)
@@ -104,7 +82,7 @@ def _autocorrelation(table: Table, shown: list[Row], rate: float, path: Path) ->
 
 
 def _modulation(table: Table, shown: list[Row], rate: float, path: Path) -> None:
-    with _figure(path, 1, 1, (7, 4)) as axes:
+    with figure(path, 1, 1, (7, 4)) as axes:
         ax = axes[0, 0]
         for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
             centres, power = modulation_spectrum(x, rate)
@@ -118,7 +96,7 @@ def _metrics(table: Table, path: Path) -> None:
     """Draw each metric of all rows; flat lines are off the scale."""
     rows = [r for r in table.rows if r.kind != "mean" and r.name not in ("mean", "persistence")]
     colours = {"floor": "0.4", "peer": "tab:blue", "run": "tab:red"}
-    with _figure(path, 2, 4, (16, 7)) as axes:
+    with figure(path, 2, 4, (16, 7)) as axes:
         for ax, metric in zip(axes.flat, BARS, strict=True):
             values = [row.figures.get(metric, np.nan) for row in rows]
             ax.barh([r.name for r in rows], values, color=[colours[r.kind] for r in rows])

@@ -43,7 +43,8 @@ def nearest(
     standardizer : Standardizer or None
         Statistics of the run; None: those of the database.
     config : QueryConfig
-        Distance, weights and the number of neighbours.
+        Distance, weights and the number of neighbours; what `match_space` asks for is done
+        before, by `moved_to_corpus`.
     exclude_digest : str, optional
         Rows of files with this content are left out, unless `config.allow_self_match`. Where
         nothing would remain they stay in.
@@ -75,22 +76,15 @@ def projected(
     ConfigurationError, DescError
         As `nearest` does.
     """
-    space, of_database = spaces(database, standardizer, config)
     _check_queries(queries, database.config.n_columns)
-    return space.project(queries), _projection(database, of_database)
+    statistics = standardizer or database_statistics(database)
+    space = matching_space(database.config, statistics, config)
+    return space.project(queries), _projection(database, space)
 
 
-def spaces(
-    database: DescriptorDatabase, standardizer: Standardizer | None, config: QueryConfig
-) -> tuple[MatchSpace, MatchSpace]:
-    """Return the space of the queries and that of the database; mostly they are one."""
-    own = None
-    if standardizer is None or config.match_space == "corpus":
-        own = _cache(database).statistics(database)
-    space = matching_space(database.config, standardizer or own, config)  # type: ignore[arg-type]
-    if own is None:
-        return space, space
-    return space, space.standardised_by(own)
+def database_statistics(database: DescriptorDatabase) -> Standardizer:
+    """Return mean and scale of a database's columns, computed once."""
+    return _cache(database).statistics(database)
 
 
 def _check_queries(queries: npt.NDArray[np.floating], n_columns: int) -> None:

@@ -1,9 +1,9 @@
 """Unit selection over a whole sequence: a beam search for the cheapest path through the rows.
 
 A frame costs the distance between what was asked for and the row that is played. A jump, which is
-anything but going on in the file, costs the distance between the row that would have come next and
-the one jumped to, and `continuity` times the median distance of a frame to its nearest row. Going
-on is always possible, also where the next row is not among the nearest.
+anything but going on in the file, costs what `CorpusRows.joins` says of the row that would have
+come next and the one jumped to, and `continuity` times the median distance of a frame to its
+nearest row. Going on is always possible, also where the next row is not among the nearest.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from desc.configuration import Note, QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError
-from desc.query.limits import Bools, History, Limits, Places, feasible_limits
+from desc.query.corpus_rows import CorpusRows, paired
+from desc.query.limits import History, Limits, feasible_limits
 from desc.query.neighbours import projected, usable_rows
-from desc.query.scores import Float32, Float64, make_scores
+from desc.query.scores import Float32, Float64
 from desc.query.search import Matches, Rows, search
-from desc.query.selection import Selection, row_places, units_of_rows
+from desc.query.selection import Selection, units_of_rows
 
 TIE = 1e-9
 """Added to every jump, so that of equal paths the one with fewer units is taken."""
@@ -92,7 +93,7 @@ def select_path(
     target = float(np.median(matches.distances[:, 0]))
     chance = config.unit_temperature * target if config.selection == "sample" else 0.0
     rng = np.random.default_rng(seed) if chance else None
-    corpus = _Corpus(coordinates, usable, row_places(database).astype(np.int32), query)
+    corpus = CorpusRows.of(coordinates, usable, database, query)
     jump = config.continuity * target + TIE
     beam = _Beam(corpus, limits, width=config.beam_width, jump=jump, chance=chance, rng=rng)
     rows, costs = beam.run(points, matches)
@@ -113,46 +114,7 @@ def distances_to(
 ) -> Float64:
     """Return the distance (T,) between each query (T, D) and its row (T,), as `nearest` does."""
     points, coordinates = projected(queries, database, standardizer, config)
-    return _paired(points, coordinates[rows], config)
-
-
-def _paired(a: Float32, b: Float32, config: QueryConfig) -> Float64:
-    if not len(a):
-        return np.zeros(0)
-    return make_scores(a[:1], np.ones(1, bool), config).exact(b, a)
-
-
-@dataclass(frozen=True, eq=False)
-class _Corpus:
-    """The rows of a database as a beam sees them: points (N, d), places (N,), what may be used."""
-
-    points: Float32
-    usable: Bools
-    places: Places
-    query: QueryConfig
-
-    def distances(self, a: Float32, b: Float32) -> Float64:
-        """Return the distances (n, m) between points (n, d) and (m, d)."""
-        from scipy.spatial.distance import cdist
-
-        options = {"p": self.query.minkowski_p} if self.query.distance == "minkowski" else {}
-        found: Float64 = cdist(a, b, self.query.distance, **options)
-        if self.query.distance == "cosine":
-            found = np.nan_to_num(found, nan=1.0)  # of a vector of length 0
-        return found
-
-    def nearest(self, point: Float32, count: int) -> tuple[Rows, Float64]:
-        """Return the `count` nearest rows of a point (d,), or all, and their distances."""
-        matches = search(
-            point[None], self.points, self.usable, replace(self.query, neighbours=count)
-        )
-        return matches.rows[0], matches.distances[0]
-
-    def successors(self, rows: Rows) -> tuple[Rows, Bools]:
-        """Return the rows that go on from these, and whether there are any; else the rows."""
-        later = np.minimum(rows + 1, len(self.places) - 1)
-        follow = self.places[later] == self.places[rows] + 1
-        return np.where(follow, later, rows), follow
+    return paired(points, coordinates[rows], config)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +137,7 @@ class _Beam:
 
     def __init__(
         self,
-        corpus: _Corpus,
+        corpus: CorpusRows,
         limits: Limits,
         *,
         width: int,
@@ -240,8 +202,7 @@ class _Beam:
 
     def _merged(self, current: _Step, going_on: _Step, rows: Rows, distances: Float64) -> _Step:
         """Return the best ways on, by going on in the file or by a jump to one of the rows."""
-        points = self._corpus.points
-        joins = self._corpus.distances(points[going_on.rows], points[rows])  # (B, K)
+        joins = self._corpus.joins(going_on.rows, rows)  # (B, K)
         joins += current.costs[:, None] + self._jump
         barred = self._history.bars_jumps(self._corpus.places[rows], rows)
         if barred is not None:

@@ -37,6 +37,8 @@ class Unit:
         counts them.
     gain_db : float
         Gain with which it is played: see `desc.query.with_unit_gains`.
+    transpose_semitones : float
+        Change of pitch: see `desc.query.transposing`.
     """
 
     first_row: int
@@ -45,6 +47,7 @@ class Unit:
     layer: int = 0
     cost: float = 0.0
     gain_db: float = 0.0
+    transpose_semitones: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -50,10 +50,6 @@ class MatchSpace:
         of_columns = (self.standardizer.mean, self.standardizer.scale)
         parts = [self.columns, self.weights, *(x[self.columns] for x in of_columns)]
         return b"".join(part.tobytes() for part in parts)
-
-    def standardised_by(self, standardizer: Standardizer) -> MatchSpace:
-        """Return the space with the same weights and another mean and scale."""
-        return replace(self, standardizer=standardizer)
 
     def project(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Return descriptors (n, D) as coordinates (n, d) float32."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from desc.evaluation import pictures
+from desc.report import drawing
 from tests.evaluation.conftest import Place
 
 Rows = dict[str, dict[str, Any]]
@@ -149,7 +149,7 @@ def test_the_mean_is_a_point_forecast_and_pictures_are_optional(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(pictures, "can_draw", lambda: False)
+    monkeypatch.setattr(drawing, "can_draw", lambda: False)
     assert place.evaluate(tmp_path, "--sampling", "mean") == 0
     model = rows_of(tmp_path)[f"{place.run_id} LSTM"]
     assert model["spread"] == 0
@@ -159,7 +159,7 @@ def test_the_mean_is_a_point_forecast_and_pictures_are_optional(
     assert not list(tmp_path.glob("*.png"))
 
 
-@pytest.mark.skipif(not pictures.can_draw(), reason="needs matplotlib")
+@pytest.mark.skipif(not drawing.can_draw(), reason="needs matplotlib")
 def test_pictures_are_drawn(evaluated: Path) -> None:
     names = {path.name for path in evaluated.glob("*.png")}
     assert names == {"continuations.png", "autocorrelation.png", "modulation.png", "metrics.png"}

@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from desc import pipeline
 from desc.commands.main import main
 from desc.configuration import RenderConfig
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
+from desc.errors import StorageError
 from desc.models import MODELS
-from desc.outputs import FILES
+from desc.outputs import FILES, REPORT, REPORT_DATA
 from desc.pipeline import Continuer
 from desc.prediction import Predictor
 from desc.storage import DescriptorStore
@@ -43,7 +45,7 @@ def test_every_model_trains_and_continues(
     assert re.fullmatch("[a-z0-9]{8}", run_ids[model])
     assert workplace.predict(run_ids[model], tmp_path) == 0
     for source in ("a.wav", "b.flac", "more/a.wav"):
-        assert {p.name for p in (tmp_path / source).iterdir()} == set(FILES)
+        assert {p.name for p in (tmp_path / source).iterdir()} == {*FILES, REPORT}
         audio, rate = soundfile.read(tmp_path / source / "prediction.wav", always_2d=True)
         used = set(json.loads((tmp_path / source / "matches.json").read_text())["_id"])
         assert audio.shape == (20 * 1024, 2 if "stereo.wav" in used else 1)
@@ -88,6 +90,36 @@ def test_matches_and_playlist_agree(results: Path) -> None:
         frame += event["n_samples"] // 1024
     shares = (results / "a.wav" / "credits.txt").read_text().splitlines()
     assert sum(float(line.split("%")[0]) for line in shares) == pytest.approx(100, abs=0.2)
+
+
+def test_the_report_may_be_left_out_and_is_never_of_another_result(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    page = (results / "a.wav" / REPORT).read_text(encoding="utf-8")
+    assert "a.wav continued" in page
+    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
+    words = ["--no-report", "--overwrite", "--seed", "9"]
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
+    assert {p.name for p in (tmp_path / "a.wav").iterdir()} == set(FILES)
+    capsys.readouterr()
+    assert workplace.predict(run_ids["LSTM"], tmp_path, "--seed", "9") == 0
+    assert capsys.readouterr().out.count("kept") == 3, "a report is no part of the request"
+    assert (tmp_path / "a.wav" / REPORT).is_file(), "a kept result gets the page it lacks"
+
+
+def test_a_report_that_cannot_be_written_leaves_the_result(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def fail(folder: Path) -> None:
+        raise StorageError(f"{folder}: the disk is full")
+
+    monkeypatch.setattr(pipeline, "write_result_report", fail)
+    alone = str(workplace.recordings / "b.flac")
+    words = ["--prediction_db_dir", alone]
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
+    assert "no report: " in capsys.readouterr().err
+    assert {p.name for p in (tmp_path / "b.flac").iterdir()} == set(FILES)
 
 
 def test_selection_is_chosen_and_told(
@@ -168,12 +200,14 @@ def test_several_samples_of_a_recording(
     for figure in ("mean unit", "mean distance", "distinct rows =", "% of the corpus, repeats"):
         assert figure in line
     assert {p.name for p in folder.iterdir()} == {"1", "2"}
-    assert {p.name for p in (folder / "2").iterdir()} == set(FILES)
+    assert {p.name for p in (folder / "2").iterdir()} == {*FILES, REPORT}
     first, second = (json.loads((folder / n / "prediction.json").read_text()) for n in "12")
     assert first["mfcc0"] != second["mfcc0"]
     assert second["_meta"]["request"]["sample"] == 2
     alone = results / "a.wav"
-    for name in FILES:  # by the same digests and settings: the first sample is the only one of 1
+    # By the same digests and settings the first sample is the only one of 1. An Ogg stream, as
+    # the report's data hold one, has a random number.
+    for name in set(FILES) - {REPORT_DATA}:
         assert (folder / "1" / name).read_bytes() == (alone / name).read_bytes()
     capsys.readouterr()
     assert predict("--n_samples", "3") == 0, "more samples leave those that are there"

@@ -1,0 +1,92 @@
+"""Audio as bytes in memory, for pages that carry their sound."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from desc.audio.files import Audio, errors_named, open_forward, read_info
+from desc.errors import AudioError
+
+_WRITE_CHUNK = 1 << 17
+"""Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
+_QUALITIES = (0.5, 0.75, 1.0)
+"""libsndfile's compression levels of Vorbis: about 125, 80 and 45 kbit/s in stereo."""
+
+
+def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
+    """Return audio as Ogg Vorbis of at most `max_bytes`, as good as that allows.
+
+    Parameters
+    ----------
+    audio : ndarray of float32, (C, S)
+        At least one sample; beyond full scale it is clipped.
+    sample_rate : int
+        In Hz.
+    max_bytes : int
+        If even the lowest quality is longer, the result is.
+    """
+    samples = np.ascontiguousarray(np.clip(audio, -1, 1).T, np.float32)
+    for quality in _QUALITIES:
+        encoded = _encode(samples, sample_rate, "OGG", "VORBIS", compression_level=quality)
+        if len(encoded) <= max_bytes:
+            break
+    return encoded
+
+
+def encode_wav(audio: Audio, sample_rate: int) -> bytes:
+    """Return (C, S) audio as a 16-bit WAV."""
+    samples = np.rint(np.clip(audio, -1, 1).T * 32767).astype(np.int16)
+    return _encode(np.ascontiguousarray(samples), sample_rate, "WAV", "PCM_16")
+
+
+def _encode(
+    samples: np.ndarray, sample_rate: int, container: str, subtype: str, **settings: float
+) -> bytes:
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(
+        buffer, "w", sample_rate, samples.shape[1], subtype, format=container, **settings
+    ) as file:
+        for start in range(0, len(samples), _WRITE_CHUNK):
+            file.write(samples[start : start + _WRITE_CHUNK])
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> tuple[Audio, int]:
+    """Return the (C, S) audio of an encoded file and its sample rate.
+
+    Raises
+    ------
+    AudioError
+        If the bytes are no audio file.
+    """
+    try:
+        samples, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"encoded audio cannot be read: {error}") from error
+    return samples.T, sample_rate
+
+
+def read_excerpt(path: str | Path, start_s: float, duration_s: float) -> tuple[Audio, int]:
+    """Return a piece of a file, (C, S) at its own sample rate, and that rate.
+
+    To be looked at or listened to: libsndfile seeks, which in MP3 and Vorbis files may land some
+    samples beside the place, and reads no more than the piece. What lies outside the file is left
+    out.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read.
+    """
+    with errors_named(path), open_forward(path) as file:
+        info = read_info(path, file)
+    start = min(max(0, round(start_s * info.sample_rate)), info.n_samples)
+    n = min(round((start_s + duration_s) * info.sample_rate), info.n_samples) - start
+    with errors_named(path), soundfile.SoundFile(str(path)) as file:
+        file.seek(start)
+        samples = file.read(max(0, n), dtype="float32", always_2d=True)
+    return samples.T, info.sample_rate

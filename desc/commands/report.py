@@ -1,0 +1,59 @@
+"""`desc report`: the page of a result, or of a run, made (again) from what its folder holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from desc.commands.console import Console
+from desc.commands.options import add_cache_option, add_options, from_options
+from desc.configuration import RunConfig
+from desc.errors import ConfigurationError, OutputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc report`."""
+    parser.add_argument(
+        "run_or_folder", metavar="RUN_OR_FOLDER",
+        help="a result's folder, a folder of results, a run id or a run's folder",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output_path", metavar="PAGE.html",
+        help="the page, of one result or run [default: report.html in the folder]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
+        help="replace an existing output_path [default off]",
+    )  # fmt: skip
+    add_cache_option(parser)
+    add_options(parser.add_argument_group("run"), RunConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the pages, and print where they are."""
+    run_config = from_options(RunConfig, args)
+    from desc.outputs import result_folders
+    from desc.report import write_result_report
+
+    if args.output_path and Path(args.output_path).exists() and not args.overwrite:
+        raise OutputError(f"{args.output_path}: exists; choose another name, or give --overwrite")
+    with Console(args.quiet) as console:
+        folders = result_folders(args.run_or_folder)
+        if len(folders) > 1 and args.output_path:
+            raise ConfigurationError(
+                f"output_path={args.output_path!r} must be left out: "
+                f"{args.run_or_folder} holds {len(folders)} results"
+            )
+        for folder in folders:
+            console.result(str(write_result_report(folder, args.output_path)))
+        if not folders:
+            from desc.report.run_page import write_run_report
+            from desc.runs import resolve_run
+            from desc.storage import DescriptorStore
+
+            store = DescriptorStore(args.cache_dir)
+            record = resolve_run(
+                args.run_or_folder, run_config, store.cache_dir / "runs", note=console.note
+            )
+            console.result(str(write_run_report(record, store, args.output_path)))
+    return 0

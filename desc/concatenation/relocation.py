@@ -1,0 +1,116 @@
+"""Sources that were moved or renamed, found again by their content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from desc.concatenation.playlist import Playlist
+from desc.configuration import Note
+from desc.corpus.discovery import find_files
+from desc.errors import DescError
+from desc.storage import DescriptorStore
+
+RELOCATED = "relocated"
+"""The root of the files that were found again."""
+
+File = tuple[str, str]
+"""Root and source."""
+
+
+def relocated(
+    playlist: Playlist,
+    folder: str | Path,
+    store: DescriptorStore,
+    *,
+    roots: Mapping[str, str | Path] | None = None,
+    note: Note | None = None,
+) -> Playlist:
+    """Return the playlist with the files that are gone, or no longer the same, looked for anew.
+
+    The folder is searched until every content is found, files of the wanted names first. Files
+    that are where the playlist says, with the content it says, stay as they are.
+
+    Parameters
+    ----------
+    playlist : Playlist
+        Its events tell the digests; an event without one stays as it is.
+    folder : path
+        Where to look, folders in it included.
+    store : DescriptorStore
+        Knows the digests of files that were read before.
+    roots : mapping of str to path, optional
+        Folders of the sources; by default the playlist's own.
+    note : callable, optional
+        Told in one line how many files were found.
+
+    Raises
+    ------
+    DescError
+        Naming a file that is gone and whose content is not in the folder.
+    CorpusError
+        If there is no such folder.
+    """
+    roots = playlist.roots if roots is None else roots
+    wanted = {
+        file: digest
+        for file, digest in _digests(playlist).items()
+        if not _is_in_place(file, digest, roots, store)
+    }
+    folder = os.path.abspath(folder)
+    found = _search(set(wanted.values()), {_name(source) for _, source in wanted}, folder, store)
+    places = {file: found[digest] for file, digest in wanted.items() if digest in found}
+    gone = [f for f in wanted if f not in places and not _path(f, roots).is_file()]
+    if gone:
+        raise DescError(
+            f"{folder}: {len(gone)} of {len(wanted)} files that moved are not there, by content; "
+            f"the first: {gone[0][1]}"
+        )
+    if note is not None:
+        note(f"{len(places)} of {len(wanted)} files that moved or changed were found in {folder}")
+    events = tuple(
+        replace(event, root=RELOCATED, source=places[event.root, event.source])
+        if (event.root, event.source) in places
+        else event
+        for event in playlist.events
+    )
+    return replace(playlist, events=events, roots={**playlist.roots, RELOCATED: folder})
+
+
+def _digests(playlist: Playlist) -> dict[File, str]:
+    return {(e.root, e.source): e.digest for e in playlist.events if e.digest}
+
+
+def _is_in_place(
+    file: File, digest: str, roots: Mapping[str, str | Path], store: DescriptorStore
+) -> bool:
+    path = _path(file, roots)
+    return path.is_file() and store.digest(path) == digest
+
+
+def _path(file: File, roots: Mapping[str, str | Path]) -> Path:
+    root, source = file
+    return Path(roots.get(root, ""), source)
+
+
+def _search(
+    digests: set[str], names: set[str], folder: str, store: DescriptorStore
+) -> dict[str, str]:
+    """Return the source of each digest that is in the folder."""
+    if not digests:
+        return {}
+    files, _ = find_files(folder)
+    found: dict[str, str] = {}
+    for path, source in sorted(files, key=lambda file: _name(file[1]) not in names):
+        digest = store.identify([path])[0]
+        if digest in digests:
+            found.setdefault(str(digest), source)
+        if len(found) == len(digests):
+            break
+    return found
+
+
+def _name(source: str) -> str:
+    return PurePosixPath(source).name

@@ -1,0 +1,136 @@
+"""The page's server: this machine only, and only for who knows the token."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from desc.errors import ConfigurationError, DescError
+from desc.explore.atlas import Atlas
+from desc.report.page import fill, template
+
+ADDRESS = "127.0.0.1"
+TOKEN_BYTES = 24
+SCRIPTS = (
+    ("common.js", "desc.report"),
+    ("cloud.js", "desc.explore"),
+    ("explore.js", "desc.explore"),
+)
+BINARY = "application/octet-stream"
+
+
+class ExploreServer(ThreadingHTTPServer):
+    """Serves one atlas on 127.0.0.1; nothing is read but what its database names.
+
+    Every path begins with a random token, and requests by another host name are refused (a page
+    elsewhere could have its name point here).
+
+    Parameters
+    ----------
+    atlas : Atlas
+        What is shown.
+    port : int
+        0: any free one.
+
+    Attributes
+    ----------
+    url : str
+        The page.
+
+    Raises
+    ------
+    ConfigurationError
+        If the port is taken.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = False
+
+    def __init__(self, atlas: Atlas, port: int = 0) -> None:
+        self.atlas = atlas
+        self.token = secrets.token_urlsafe(TOKEN_BYTES)
+        try:
+            super().__init__((ADDRESS, port), _Handler)
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(f"port={port} cannot be used: {error}") from error
+        self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
+        self.url = f"http://{ADDRESS}:{self.server_port}/{self.token}/"
+        self.page = fill(
+            template("explore.html", "desc.explore"),
+            title=f"{atlas.database.root.name} – desc explore",
+            scripts=[template(name, package) for name, package in SCRIPTS],
+            data=atlas.about(),
+            policy="; connect-src 'self'",
+        ).encode()
+
+    def answer(self, name: str, query: dict[str, str]) -> tuple[bytes, str] | None:
+        """Return body and media type of what lies behind the token, None where nothing does.
+
+        Raises
+        ------
+        DescError
+            If the query is off, or a file cannot be read.
+        """
+        if name == "":
+            return self.page, "text/html; charset=utf-8"
+        if name == "points":
+            return self.atlas.points(), BINARY
+        if name == "column":
+            return self.atlas.column(query.get("name", "")), BINARY
+        if name == "grain":
+            try:
+                numbers = [int(query[key]) for key in ("file", "centre", "ms")]
+            except (KeyError, ValueError) as error:
+                raise ConfigurationError(f"grain needs file, centre and ms: {error}") from error
+            return self.atlas.grain(*numbers), "audio/wav"
+        return None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ExploreServer
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "desc", ""
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        parts = urlsplit(self.path)
+        _, token, *names = parts.path.split("/")
+        known = self.headers.get("Host") in self.server.hosts
+        if not known or not hmac.compare_digest(token.encode(), self.server.token.encode()):
+            self._send(404, b"", "text/plain")
+            return
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        try:
+            found = self.server.answer("/".join(names), query)
+        except DescError as error:
+            self._send(400, json.dumps({"error": str(error)}).encode(), "application/json")
+            return
+        if found is None:
+            self._send(404, b"", "text/plain")
+        else:
+            self._send(200, *found)
+
+    def _send(self, status: int, body: bytes, media_type: str) -> None:
+        self.send_response(status)
+        headers = {
+            "Content-Type": media_type,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the page was left
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the terminal quiet."""

@@ -1,0 +1,97 @@
+"""A Reaper project: a track per layer, an item per unit, with fades and source offsets."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from desc.concatenation.timeline import Fade, Span
+from desc.playlist_formats.arrangement import Arrangement, one_line
+
+LINEAR, EQUAL_POWER = 0, 1
+"""Numbers of Reaper's fade shapes."""
+SOURCE_TYPES = {
+    ".flac": "FLAC",
+    ".mp3": "MP3",
+    ".oga": "VORBIS",
+    ".ogg": "VORBIS",
+    ".opus": "OPUS",
+}
+FIRST_CHANNEL = 3
+"""Channel mode of an item that plays the first channel alone; the next ones follow."""
+SWAPPED = 1
+
+
+def project(arrangement: Arrangement) -> bytes:
+    """Return an .rpp project that opens with every unit where rendering plays it.
+
+    An item spans its unit with the halves of the fades that lie beyond it. A fade is equal-power
+    or linear, whichever is nearer to the one adapted to the two sounds. What would be read before
+    the beginning of a file is left out.
+    """
+    rate = arrangement.playlist.sample_rate
+    lines = ['<REAPER_PROJECT 0.1 "6.0" 0', "  AUTOXFADE 0", f"  SAMPLERATE {rate} 0 0"]
+    for layer in arrangement.playlist.layers():
+        number = layer[0][1].layer
+        lines += ["  <TRACK", f"    NAME {_quoted(f'layer {number}')}"]
+        for span in arrangement.spans:
+            if span.event.layer == number:
+                lines += _item(span, arrangement)
+        lines.append("  >")
+    lines.append(">")
+    strange = [e for e in arrangement.playlist.events if _channel_mode(e.channels) is None]
+    if strange:
+        arrangement.tell(
+            f"{len(strange)} units with a choice of channels that an item cannot hold play all"
+        )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _item(span: Span, arrangement: Arrangement) -> list[str]:
+    event, seconds = span.event, arrangement.seconds
+    ratio = 2 ** (event.transpose_semitones / 12)
+    centre = event.start_sample + event.n_samples / 2 + span.shift
+    offset = centre - ratio * (event.onset_sample + event.n_samples / 2 - span.first)
+    before = max(-offset / ratio, -span.first, 0)  # before the file or the project begins
+    position, length = span.first + before, span.stop - span.first - before
+    fade_in = max(span.fade_in.n_samples - before, 0)
+    path = arrangement.path(event)
+    kind = SOURCE_TYPES.get(PurePath(path).suffix.lower(), "WAVE")
+    return [
+        "    <ITEM",
+        f"      POSITION {seconds(position):.9f}",
+        f"      LENGTH {seconds(max(length, 1)):.9f}",
+        "      LOOP 0",
+        f"      FADEIN {_shape(span.fade_in)} {seconds(fade_in):.9f} 0 1 0 0 0",
+        f"      FADEOUT {_shape(span.fade_out)} {seconds(span.fade_out.n_samples):.9f} 0 1 0 0 0",
+        f"      NAME {_quoted(arrangement.label(event))}",
+        f"      VOLPAN {10 ** (event.gain_db / 20):.9f} 0 1 -1",
+        f"      SOFFS {seconds(offset + before * ratio):.9f}",
+        f"      PLAYRATE {ratio:.9f} 0 0 -1 0 0.0025",
+        f"      CHANMODE {_channel_mode(event.channels) or 0}",
+        f"      <SOURCE {kind}",
+        f"        FILE {_quoted(path)}",
+        "      >",
+        "    >",
+    ]
+
+
+def _shape(fade: Fade) -> int:
+    return LINEAR if fade.law == "linear" or fade.correlation > 0.5 else EQUAL_POWER
+
+
+def _channel_mode(channels: tuple[int, ...] | None) -> int | None:
+    """Return Reaper's channel mode, or None where there is none."""
+    if channels is None or channels == (0, 1):
+        return 0
+    if channels == (1, 0):
+        return SWAPPED
+    return FIRST_CHANNEL + channels[0] if len(channels) == 1 else None
+
+
+def _quoted(text: str) -> str:
+    """Return a text in whichever quotes it does not hold; backquotes become plain ones."""
+    text = one_line(text)
+    for quote in ('"', "'"):
+        if quote not in text:
+            return quote + text + quote
+    return "`" + text.replace("`", "'") + "`"

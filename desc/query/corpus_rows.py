@@ -1,0 +1,105 @@
+"""`CorpusRows`: the rows of a database as a search for a path sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.configuration import QueryConfig
+from desc.database import DescriptorDatabase
+from desc.query.limits import Bools, Places
+from desc.query.scores import Float32, Float64, make_scores
+from desc.query.search import Rows, search
+from desc.query.selection import row_places
+
+STEP_ROWS = 20000
+"""Rows by which `step` is measured."""
+FREE_STEPS = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class CorpusRows:
+    """Rows that may be chosen.
+
+    Attributes
+    ----------
+    points : ndarray of float32, (N, d)
+        In the space of matching.
+    usable : ndarray of bool, (N,)
+        Which may be played.
+    places : ndarray of int32, (N,)
+        See `row_places`.
+    query : QueryConfig
+        Chooses the distance.
+    step : float
+        Median distance between a row and the next one of its file, by some rows; 1 where the
+        rows do not change.
+    """
+
+    points: Float32
+    usable: Bools
+    places: Places
+    query: QueryConfig
+    step: float
+
+    @classmethod
+    def of(
+        cls,
+        points: Float32,
+        usable: npt.NDArray[np.bool_],
+        database: DescriptorDatabase,
+        query: QueryConfig,
+    ) -> CorpusRows:
+        """Return the rows of a database."""
+        places = row_places(database).astype(np.int32)
+        rows = np.flatnonzero(np.diff(places) == 1)
+        rows = rows[:: max(1, len(rows) // STEP_ROWS)]
+        steps = paired(points[rows], points[rows + 1], query)
+        step = float(np.median(steps)) if len(steps) else 0.0
+        return cls(points, usable, places, query, step or 1.0)
+
+    def joins(self, ahead: Rows, rows: Rows) -> Float64:
+        """Return what it costs to go to rows (m,) where others (n,) would have come next, (n, m).
+
+        The square of their distance, scaled so that at 1.5 times `step` the cost is the distance:
+        what changes no more than music does is nearly free, and a leap is dear.
+        """
+        distances = self.distances(self.points[ahead], self.points[rows])
+        distances *= distances / (FREE_STEPS * self.step)
+        return distances
+
+    def distances(self, a: Float32, b: Float32) -> Float64:
+        """Return the distances (n, m) between points (n, d) and (m, d)."""
+        from scipy.spatial.distance import cdist
+
+        options = {"p": self.query.minkowski_p} if self.query.distance == "minkowski" else {}
+        found: Float64 = cdist(a, b, self.query.distance, **options)
+        if self.query.distance == "cosine":
+            found = np.nan_to_num(found, nan=1.0)  # of a vector of length 0
+        return found
+
+    def paired(self, a: Float32, b: Float32) -> Float64:
+        """Return the distances (n,) between points (n, d) and (n, d)."""
+        return paired(a, b, self.query)
+
+    def nearest(self, point: Float32, count: int) -> tuple[Rows, Float64]:
+        """Return the `count` nearest rows of a point (d,), or all, and their distances."""
+        matches = search(
+            point[None], self.points, self.usable, replace(self.query, neighbours=count)
+        )
+        return matches.rows[0], matches.distances[0]
+
+    def successors(self, rows: Rows) -> tuple[Rows, Bools]:
+        """Return the rows that go on from these, and whether there are any; else the rows."""
+        later = np.minimum(rows + 1, len(self.places) - 1)
+        follow = self.places[later] == self.places[rows] + 1
+        return np.where(follow, later, rows), follow
+
+
+def paired(a: Float32, b: Float32, config: QueryConfig) -> Float64:
+    """Return the distances (n,) between points (n, d) and (n, d)."""
+    if not len(a):
+        return np.zeros(0)
+    return make_scores(a[:1], np.ones(1, bool), config).exact(b, a)

@@ -1,0 +1,180 @@
+"""`ReportData`: what a report shows beyond the other files of a result; `report.npz`."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.audio import encode_ogg, read_excerpt, resample
+from desc.configuration import QueryConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import Standardizer
+from desc.errors import AudioError, OutputError
+from desc.files import replacing
+from desc.query import Matches, distances_to
+from desc.query.neighbours import projected
+
+if TYPE_CHECKING:
+    from desc.prediction import Prediction
+
+FORMAT, VERSION = "desc-report", 1
+MAX_POINTS = 10000
+BEFORE_S = 10.0
+"""Length of the recording's end that a report lets one hear, seconds."""
+_RECORDING_BYTES = 400_000
+_HIGHEST_RATE = 48000
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Numbers of a result that its other files do not hold. T frames, F static columns.
+
+    Attributes
+    ----------
+    about : dict
+        Plain values: `columns` (F names), `files` (names that `point_file` counts),
+        `nearest_distance` and `random_distance` (means over the frames), `n_rows` of the corpus,
+        `recording_path`.
+    points : ndarray of float16, (M, d)
+        At most 10,000 evenly spaced rows of the corpus in the space of matching.
+    point_file, point_sample : ndarray of int32, int64, (M,)
+        The file of each point, and the sample at its centre.
+    played, predicted : ndarray of float16, (T, d)
+        The rows that are played, and what was asked for, in the same space.
+    matched : ndarray of float32, (T, F)
+        Static descriptors of the rows that are played.
+    context : ndarray of float32, (T0, F)
+        Those of the recording's last complete frames.
+    scale : ndarray of float32, (F,)
+        Standard deviation of the columns in the training recordings.
+    recording : bytes
+        The recording's last ten seconds before the continuation, Ogg Vorbis; empty where it
+        could not be read.
+    """
+
+    about: dict[str, Any]
+    points: npt.NDArray[np.float16]
+    point_file: npt.NDArray[np.int32]
+    point_sample: npt.NDArray[np.int64]
+    played: npt.NDArray[np.float16]
+    predicted: npt.NDArray[np.float16]
+    matched: npt.NDArray[np.float32]
+    context: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+    recording: bytes
+
+    @classmethod
+    def gather(
+        cls,
+        *,
+        prediction: Prediction,
+        target: npt.NDArray[np.floating],
+        chosen: Matches,
+        candidates: Matches,
+        database: DescriptorDatabase,
+        standardizer: Standardizer,
+        query: QueryConfig,
+        sequence: DescriptorSequence,
+        recording_path: Path,
+    ) -> ReportData:
+        """Collect the numbers of a result while database and recording are at hand.
+
+        Parameters
+        ----------
+        prediction : Prediction
+        target : ndarray, (T, D)
+            What was matched, in descriptor units: the predicted values, or these moved towards
+            the corpus.
+        chosen, candidates : Matches
+            The row that each frame plays, (T, 1), and the nearest ones, (T, K).
+        database, standardizer, query
+            What was matched, and how.
+        sequence : DescriptorSequence
+            The recording's descriptors.
+        recording_path : Path
+            The recording.
+        """
+        config, rows = prediction.config, np.asarray(chosen.rows)[:, 0]
+        predicted, coordinates = projected(target, database, standardizer, query)
+        n_points = min(MAX_POINTS, len(database))
+        shown = np.linspace(0, len(database) - 1, n_points).astype(np.int64)
+        numbers, point_file = np.unique(database.file_index[shown], return_inverse=True)
+        drawn = np.random.default_rng(0).integers(0, len(database), len(rows))
+        by_chance = distances_to(drawn, target, database, standardizer, query)
+        frames = round(BEFORE_S * config.frame_rate)
+        about = {
+            "format": FORMAT,
+            "version": VERSION,
+            "columns": list(config.static_names),
+            "files": [database.files[number].source for number in numbers],
+            "n_rows": len(database),
+            "recording_path": str(recording_path),
+            "nearest_distance": float(np.mean(candidates.distances[:, 0])),
+            "random_distance": float(np.mean(by_chance)),
+        }
+        static = config.static_columns
+        return cls(
+            about=about,
+            points=np.asarray(coordinates[shown], np.float16),
+            point_file=point_file.astype(np.int32),
+            point_sample=database.centre_samples[shown],
+            played=np.asarray(coordinates[rows], np.float16),
+            predicted=np.asarray(predicted, np.float16),
+            matched=np.asarray(database.values[rows][:, static], np.float32),
+            context=np.asarray(sequence.complete_static[-frames:], np.float32),
+            scale=np.asarray(standardizer.scale[static], np.float32),
+            recording=_end_of(recording_path, prediction),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the arrays as `.npz`, compressed."""
+        arrays: dict[str, Any] = {**vars(self)}
+        arrays["about"] = np.frombuffer(json.dumps(self.about).encode(), np.uint8)
+        arrays["recording"] = np.frombuffer(self.recording, np.uint8)
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> ReportData:
+        """Read what `save` wrote; nothing is unpickled.
+
+        Raises
+        ------
+        OutputError
+            If the file is missing, damaged or of another program or version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
+            about = json.loads(arrays.pop("about").tobytes())
+            if (about["format"], about["version"]) != (FORMAT, VERSION):
+                raise ValueError(f"version={about['version']} of {about['format']}")
+            return cls(about=about, recording=arrays.pop("recording").tobytes(), **arrays)
+        except FileNotFoundError:
+            raise OutputError(f"{path}: there is no such file: no result to report on") from None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise OutputError(f"{path}: not the data of a report: {error}") from error
+
+
+def _end_of(path: Path, prediction: Prediction) -> bytes:
+    """Return the last seconds before the continuation as Ogg Vorbis, b"" where they are gone."""
+    config = prediction.config
+    cut = (prediction.context_end_frame + 1) * config.hop_length - config.hop_length // 2
+    start_s = max(0.0, cut / config.sample_rate - BEFORE_S)
+    try:
+        sound, rate = read_excerpt(path, start_s, cut / config.sample_rate - start_s)
+    except AudioError:
+        return b""
+    if not sound.size:
+        return b""
+    if len(sound) > 2:
+        sound = sound.mean(0, keepdims=True)
+    playable = min(rate, _HIGHEST_RATE)
+    return encode_ogg(resample(sound, rate, playable), playable, _RECORDING_BYTES)

@@ -1,0 +1,81 @@
+// The page of a run.
+
+const data = readData();
+$("title").textContent = `Run ${data.runId}`;
+$("lede").textContent = `${data.model}, ${data.created} UTC, ${data.status}`;
+
+function curve(name, given) {
+  const found = data.curves[name];
+  if (!found) return [];
+  return [{ ...given, x: numbers(found.x, Float32Array), y: numbers(found.y, Float32Array) }];
+}
+
+const losses = [
+  ...curve("loss", { name: "training", colour: "recorded", faint: false }),
+  ...curve("val_loss", { name: "validation", colour: "predicted" }),
+];
+const lastStep = Math.max(1, ...losses.map((line) => line.x[line.x.length - 1] || 0));
+if (data.baseline === null) $("baseline-key").hidden = true;
+else losses.push({
+  name: "linear model", colour: "matched", dashed: true,
+  x: [0, lastStep], y: [data.baseline, data.baseline],
+});
+new Chart($("loss"), 280, losses, "steps");
+new Chart($("rate"), 140, curve("learning_rate", { name: "learning rate", colour: "wave" }), "steps");
+$("loss-text").textContent = data.bestStep === null
+  ? "Lower is better."
+  : `Lower is better. The model of step ${data.bestStep} is the one that predicts.`;
+$("loss").setAttribute("aria-label", "training and validation loss over steps");
+table($("figures"), data.figures.map(([name, value, meaning]) => [
+  element("th", name), element("td", value), element("td", meaning, "soft"),
+]));
+table($("settings"), data.settings.map(([name, value]) => [element("th", name), element("td", value)]));
+for (const kind of ["training", "validation"]) {
+  const n = data[kind].length;
+  $(`${kind}-count`).textContent = `${n} recording${n === 1 ? "" : "s"} for ${kind}`;
+  for (const name of data[kind]) $(kind).append(element("li", name));
+}
+
+// Samples: one chart for each recording, of one descriptor at a time.
+$("samples-text").textContent = data.samples.length
+  ? "Recordings continued from their middle; time 0 is where the model goes on alone. A good model's lines " +
+    "move as the grey one does; they need not follow it."
+  : "None: the descriptors of this run's recordings are not in the cache.";
+const F = data.names.length;
+data.names.forEach((name, i) => $("column").append(new Option(name, i)));
+const charts = data.samples.map((sample) => {
+  const figure = element("figure");
+  const canvas = element("canvas");
+  const holder = element("div", "", "map");
+  const about = sample.heard ? "learned from" : "not heard in training";
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `continuations of ${sample.source}`);
+  holder.append(canvas);
+  figure.append(element("figcaption", `${sample.source} (${about})`), holder);
+  $("samples").append(figure);
+  const arrays = {
+    before: numbers(sample.before, Float32Array),
+    real: numbers(sample.real, Float32Array),
+    drawn: sample.drawn.map((drawn) => numbers(drawn, Float32Array)),
+  };
+  return { arrays, chart: new Chart(canvas, 200, [], "seconds") };
+});
+function line(values, column, first, given) {
+  const n = values.length / F;
+  const x = Float32Array.from({ length: n }, (_, i) => (first(n) + i) / data.frameRate);
+  return { ...given, x, y: values.subarray(column * n, (column + 1) * n) };
+}
+function showColumn() {
+  const column = Number($("column").value);
+  for (const { arrays, chart } of charts) {
+    chart.lines = [
+      ...arrays.drawn.map((drawn, i) => line(drawn, column, () => 0,
+        { name: `continuation ${i + 1}`, colour: "predicted", faint: i > 0 })),
+      line(arrays.before, column, (n) => -n, { name: "before", colour: "recorded" }),
+      line(arrays.real, column, () => 0, { name: "as it went on", colour: "recorded" }),
+    ];
+  }
+  redrawAll();
+}
+$("column").addEventListener("change", showColumn);
+showColumn();

@@ -1,0 +1,67 @@
+"""A database whose files have names with a meaning elsewhere, and its server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.corpus import open_corpus
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.explore import Atlas, ExploreServer
+from desc.storage import DescriptorStore
+from tests.browser import Browser
+from tests.report.conftest import HOSTILE, browser
+
+__all__ = ["browser"]
+NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
+
+
+def serve(atlas: Atlas) -> Iterator[ExploreServer]:
+    """Yield a server of the atlas that answers."""
+    with ExploreServer(atlas) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def atlas(
+    tmp_path_factory: pytest.TempPathFactory, make_signal: Callable[..., np.ndarray]
+) -> Atlas:
+    """Three recordings of notes, and one tone that lies far from them."""
+    root = tmp_path_factory.mktemp("explore")
+    for seed, name in enumerate(NAMES):
+        path = root / "sounds" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = "tone" if "tone" in name else "notes"
+        soundfile.write(path, make_signal(kind, 3.0, seed=seed), 44100, "PCM_16")
+    store = DescriptorStore(root / "cache")
+    corpus = open_corpus(root / "sounds", DescriptorConfig(), store, jobs=1)
+    return Atlas.of(DescriptorDatabase.from_corpus(corpus, store))
+
+
+@pytest.fixture(scope="session")
+def server(atlas: Atlas) -> Iterator[ExploreServer]:
+    yield from serve(atlas)
+
+
+@pytest.fixture
+def opened(server: ExploreServer, browser: Browser) -> Browser:
+    browser.open(server.url)
+    browser.wait("document.querySelector('#cloud').dataset.ready && "
+                 "document.querySelector('#cloud').dataset.ms")  # fmt: skip
+    return browser
+
+
+def file_of(atlas: Atlas, name: str) -> int:
+    """Return a file's place in the database."""
+    files: list[Path | str] = [file.source for file in atlas.database.files]
+    return files.index(name)

@@ -1,0 +1,154 @@
+"""The server of `desc explore`: what it hands out, and to whom."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.commands.main import main
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.explore import Atlas, ExploreServer
+from tests.explore.conftest import NAMES, file_of
+
+Captured = pytest.CaptureFixture[str]
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+def status(server: ExploreServer, path: str, **headers: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
+    connection.request("GET", path, headers=headers)
+    found = connection.getresponse().status
+    connection.close()
+    return found
+
+
+def test_only_who_knows_the_token_on_this_machine_gets_anything(server: ExploreServer) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+    assert len(server.token) >= 32
+    path = f"/{server.token}/"
+    assert status(server, path) == 200
+    for wrong in ("/", "/points", f"/{server.token[:-1]}/", f"/{server.token}x/points", "//"):
+        assert status(server, wrong) == 404
+    assert status(server, path, Host="attacker.example") == 404
+    assert status(server, f"{path}../../etc/passwd") == 404
+    with ExploreServer(server.atlas) as other:
+        assert other.token != server.token
+
+
+def test_the_points_are_the_frames(server: ExploreServer, atlas: Atlas) -> None:
+    body, n = get(server.url + "points"), len(atlas.database)
+    assert len(body) == 16 * n
+    positions = np.frombuffer(body, "<u2", 2 * n).reshape(n, 2)
+    assert (np.ptp(positions, axis=0) == 65535).any()
+    np.testing.assert_array_equal(np.frombuffer(body, "<u4", n, 4 * n), atlas.database.file_index)
+    centres = np.frombuffer(body, "<f8", n, 8 * n)
+    np.testing.assert_array_equal(centres, atlas.database.centre_samples)
+    tone = atlas.database.file_index == file_of(atlas, "plain/tone.wav")
+    inner = np.flatnonzero(tone)[5:-5]  # frames of one sound lie at one place, away from others
+    assert np.ptp(positions[inner].astype(int), axis=0).max() < 1000
+
+
+def test_a_column_is_given_in_steps(server: ExploreServer, atlas: Atlas) -> None:
+    body = get(server.url + "column?name=mfcc1")
+    low, high = np.frombuffer(body, "<f8", 2)
+    steps = np.frombuffer(body, np.uint8, offset=16)
+    values = np.asarray(atlas.database.values[:, 1])
+    within = (values >= low) & (values <= high)
+    assert within.mean() == pytest.approx(0.96, abs=0.01)
+    shown = low + steps / 255 * (high - low)
+    np.testing.assert_allclose(shown[within], values[within], atol=(high - low) / 500)
+
+
+def test_a_grain_is_the_sound_there(server: ExploreServer, atlas: Atlas) -> None:
+    name = NAMES[1]
+    file = file_of(atlas, name)
+    body = get(f"{server.url}grain?file={file}&centre=66150&ms=200")
+    audio, rate = soundfile.read(io.BytesIO(body))
+    source, _ = soundfile.read(atlas.database.root / name)
+    assert rate == 44100
+    np.testing.assert_allclose(audio[300:-300], source[61740:70560][300:-300], atol=1e-4)
+    assert audio[0] == audio[-1] == 0
+    n_samples = atlas.database.files[file].n_samples
+    assert get(f"{server.url}grain?file={file}&centre=0&ms=100")
+    assert get(f"{server.url}grain?file={file}&centre={n_samples - 10}&ms=100")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("column?name=mfcc99", "mfcc99"),
+        ("column?name=mfcc20", "static"),
+        ("grain?file=99&centre=0&ms=100", "file=99"),
+        ("grain?file=0&centre=-1&ms=100", "centre_sample=-1"),
+        ("grain?file=0&centre=0&ms=999999", "length_ms=999999"),
+        ("grain?file=x&centre=0&ms=100", "'x'"),
+        ("grain", "file"),
+    ],
+)
+def test_wrong_queries_are_named(server: ExploreServer, path: str, words: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(server.url + path)
+    assert error.value.code == 400
+    assert words in json.loads(error.value.read())["error"]
+
+
+def test_large_databases_are_thinned(rng: np.random.Generator) -> None:
+    config = DescriptorConfig()
+    values = rng.standard_normal((5000, 39)).astype(np.float32)
+    sequences = [
+        DescriptorSequence(values[:3000], config, "a.wav", "1" * 32, 3000 * 1024),
+        DescriptorSequence(values[3000:], config, "b.wav", "2" * 32, 2000 * 1024),
+    ]
+    atlas = Atlas.of(DescriptorDatabase.from_sequences(sequences, "."), 100)
+    assert len(atlas.points()) == 16 * 100
+    assert atlas.rows[0] == 0
+    assert atlas.rows[-1] == 4999
+    assert len(atlas.column("mfcc0")) == 16 + 100
+    assert 0 < atlas.share < 0.3
+
+
+def test_a_port_that_is_taken(server: ExploreServer, atlas: Atlas, capsys: Captured) -> None:
+    words = ["explore", "--audio_db_dir", str(atlas.database.root), "--jobs", "1"]
+    words += ["--cache_dir", str(atlas.database.root.parent / "cache"), "--quiet"]
+    assert main([*words, "--port", str(server.server_port)]) == 2
+    assert f"port={server.server_port} cannot be used" in capsys.readouterr().err
+    assert main([*words, "--port", "99999"]) == 2
+    assert main([*words, "--port", "-1"]) == 2
+
+
+def test_the_command_serves_until_it_is_interrupted(atlas: Atlas) -> None:
+    root = atlas.database.root
+    process = subprocess.Popen(
+        [sys.executable, "-m", "desc", "explore", "--audio_db_dir", str(root), "--jobs", "1",
+         "--cache_dir", str(root.parent / "cache"), "--quiet"],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert b"<!DOCTYPE html>" in get(url)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()

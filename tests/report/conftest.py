@@ -1,0 +1,110 @@
+"""A result whose files have names that break pages, and a browser to look at it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc import outputs
+from desc.concatenation import Playlist, render
+from desc.configuration import QueryConfig, RenderConfig
+from desc.corpus import open_corpus
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.standardizer import Standardizer
+from desc.prediction import Prediction
+from desc.query import Matches, nearest, select_nearest
+from desc.report import ReportData
+from desc.storage import DescriptorStore
+from tests.browser import VARIABLE, Browser, find_chromium
+
+HOSTILE = '<script>alert(1)</script>&".wav'  # a file in a folder whose name ends in <
+N_FRAMES = 60
+
+
+def write_result(
+    folder: Path, root: Path, rendering: RenderConfig = RenderConfig(), n_frames: int = N_FRAMES
+) -> Path:
+    """Write the files of a result below `folder`: a recording answered by the sounds of `root`."""
+    config, store = DescriptorConfig(), DescriptorStore(root / "cache")
+    sounds = open_corpus(root / "sounds", config, store, jobs=1)
+    recordings = open_corpus(root / "recordings", config, store, jobs=1)
+    (sequence,) = recordings.sequences
+    database = DescriptorDatabase.from_corpus(sounds, store)
+    standardizer = Standardizer.fit([sequence.values], config)
+    wanted = np.resize(sequence.values[20:80], (n_frames, config.n_columns))
+    prediction = Prediction(
+        wanted, sequence.source, sequence.digest, sequence.complete.stop - 1, config,
+        "abcd1234", "LSTM", 0, 1.0, "plain", 20, 1, "0" * 32,
+    )  # fmt: skip
+    matches = nearest(wanted, database, standardizer)
+    selection = select_nearest(matches, database)
+    chosen = Matches(matches.rows[:, :1], matches.distances[:, :1])
+    playlist = Playlist.from_selection(selection, database, rendering).after_recording(
+        sequence.source,
+        sequence.digest,
+        recordings.root,
+        context_end_frame=prediction.context_end_frame,
+        hop_length=config.hop_length,
+        config=rendering,
+    )
+    rendered = render(playlist, folder / outputs.WAV, store=store, config=rendering)
+    outputs.write_matches(folder, chosen, matches, database)
+    playlist.save(folder / outputs.PLAYLIST)
+    ReportData.gather(
+        prediction=prediction,
+        target=wanted,
+        chosen=chosen,
+        candidates=matches,
+        database=database,
+        standardizer=standardizer,
+        query=QueryConfig(),
+        sequence=sequence,
+        recording_path=recordings.path(sequence.source),
+    ).save(folder / outputs.REPORT_DATA)
+    figures = outputs.match_figures(chosen, selection, database) | outputs.sound_figures(rendered)
+    request = {
+        "run_id": prediction.run_id,
+        "recording": sequence.source,
+        "seed": 3,
+        "descriptors": {"hop_length": config.hop_length, "sample_rate": config.sample_rate},
+    }
+    meta = {"request": request, "versions": {"desc": "0"}, "results": figures}
+    outputs.write_prediction(folder, prediction, meta)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sound_root(
+    tmp_path_factory: pytest.TempPathFactory, make_signal: Callable[..., np.ndarray]
+) -> Path:
+    """A recording and two sounds, one of each with a hostile name."""
+    root = tmp_path_factory.mktemp("report")
+    for folder in ("recordings", "sounds"):
+        (root / folder / HOSTILE).parent.mkdir(parents=True)
+    soundfile.write(root / "recordings" / HOSTILE, make_signal("notes", 12.0, seed=1), 44100)
+    stereo = np.stack([make_signal("notes", 8.0, seed=s) for s in (2, 3)], 1)
+    soundfile.write(root / "sounds" / HOSTILE, stereo, 44100)
+    soundfile.write(root / "sounds" / "plain.flac", make_signal("notes", 8.0, seed=4), 44100)
+    return root
+
+
+@pytest.fixture(scope="session")
+def result(sound_root: Path) -> Path:
+    """The folder of a result; tests that change it copy it first."""
+    return write_result(sound_root / "result", sound_root)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; tests that need it are skipped where there is none."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip(f"needs Chromium: install it, or name it in {VARIABLE}")
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()

@@ -1,0 +1,195 @@
+"""The page of a result, seen by a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc import outputs
+from desc.audio import decode
+from desc.errors import OutputError
+from desc.report import write_result_report
+from tests.browser import Browser
+from tests.report.conftest import HOSTILE, write_result
+
+SECONDS_OF_FRAMES = 60 * 1024 / 44100
+
+
+@pytest.fixture(scope="module")
+def page(result: Path) -> Path:
+    return write_result_report(result)
+
+
+@pytest.fixture
+def opened(page: Path, browser: Browser) -> Browser:
+    browser.open(page.as_uri())
+    browser.wait("document.querySelector('#files tr')")
+    return browser
+
+
+def text(browser: Browser, selector: str) -> str:
+    found: str = browser.value(f"document.querySelector({json.dumps(selector)}).textContent")
+    return found
+
+
+def now(browser: Browser) -> float:
+    return float(browser.value("document.querySelector('#wave').getAttribute('aria-valuenow')"))
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(opened: Browser, page: Path) -> None:
+    assert page.stat().st_size < 3_000_000
+    assert [url for url in opened.requests if not url.startswith("data:")] == [page.as_uri()]
+    assert opened.complaints == []
+    named = re.findall(r"""(?:src|href)=["']([^"']*)""", page.read_text(encoding="utf-8"))
+    assert all(name.startswith("data:") for name in named)
+
+
+def test_names_are_shown_and_not_obeyed(opened: Browser, page: Path) -> None:
+    assert text(opened, "#title") == HOSTILE
+    assert HOSTILE in text(opened, "#files")
+    assert HOSTILE in opened.value("document.title")
+    assert opened.value("document.scripts.length") == 2
+    assert "<script>alert" not in page.read_text(encoding="utf-8")
+
+
+def test_play_moves_on_and_ends(opened: Browser) -> None:
+    before = now(opened)
+    assert before == -10.0
+    opened.click("#play")
+    opened.wait("document.querySelector('#play').textContent === 'Pause'")
+    opened.wait(f"Number(document.querySelector('#wave').getAttribute('aria-valuenow')) > {before}")
+    opened.click("#play")
+    opened.wait("document.querySelector('#play').getAttribute('aria-pressed') === 'false'")
+    assert opened.complaints == []
+
+
+def test_the_continuation_plays_with_the_map_and_stops_at_its_end(opened: Browser) -> None:
+    opened.click("#from-continuation")
+    opened.wait("Number(document.querySelector('#map').dataset.frame) > 3")
+    opened.wait("document.querySelector('#play').textContent === 'Play'")
+    assert now(opened) == -10.0  # at the end it goes back to where it began
+
+
+def test_a_unit_tells_where_it_comes_from_and_plays(opened: Browser, result: Path) -> None:
+    playlist = json.loads((result / outputs.PLAYLIST).read_text())
+    event = playlist["events"][-1]
+    opened.hover("#units", x=0.999)
+    opened.wait("!document.querySelector('.tip').hidden")
+    shown = text(opened, ".tip")
+    assert event["source"] in shown
+    assert f"0:{event['start_sample'] / 44100:04.1f}" in shown.split("\n")[1]
+    distances = json.loads((result / outputs.MATCHES).read_text())["_distance"]
+    mean = np.mean(distances[event["onset_sample"] // 1024 :])
+    assert f"distance {mean:.2f}" in shown
+    opened.click("#units", x=0.999)
+    assert event["source"] in text(opened, "#unit")
+    n = len(playlist["events"])
+    assert f"Unit {n} of {n}" in text(opened, "#unit")
+    opened.wait(f"document.querySelector('#map').dataset.frame >= {event['onset_sample'] // 1024}"
+                "|| document.querySelector('#play').textContent === 'Play'")  # fmt: skip
+
+
+def test_a_click_on_the_waveform_goes_there(opened: Browser) -> None:
+    opened.click("#wave", x=0.5)
+    middle = (-10 + SECONDS_OF_FRAMES) / 2
+    opened.wait("document.querySelector('#wave').getAttribute('aria-valuenow') > -9")
+    assert now(opened) == pytest.approx(middle, abs=0.1)
+
+
+def test_keys_are_enough(opened: Browser) -> None:
+    opened.press("Tab")  # the button that plays
+    opened.press("Enter")
+    opened.wait("document.querySelector('#play').textContent === 'Pause'")
+    opened.press("Enter")
+    opened.wait("document.querySelector('#play').textContent === 'Play'")
+    opened.value("document.querySelector('#units').focus()")
+    for expected in ("Unit 1 of", "Unit 2 of"):
+        opened.press("ArrowRight")
+        assert expected in text(opened, "#unit")
+    opened.press("Enter")
+    opened.wait("document.querySelector('#play').textContent === 'Pause'")
+    opened.value("document.querySelector('#wave').focus()")
+    opened.press("Home")
+    opened.press("ArrowRight")
+    order = opened.value(
+        "[...document.querySelectorAll('button, input, select, summary, [tabindex]')].length"
+    )
+    assert order >= 10
+
+
+def test_narrow_and_dark(page: Path, browser: Browser) -> None:
+    browser.open(page.as_uri(), width=360, height=700)
+    assert browser.value("document.documentElement.scrollWidth") <= 360
+    size = "parseFloat(getComputedStyle(document.querySelector('#figures td')).fontSize)"
+    assert browser.value(size) >= 13
+    light = browser.value("getComputedStyle(document.body).backgroundColor")
+    browser.set_scheme("dark")
+    assert browser.value("getComputedStyle(document.body).backgroundColor") != light
+    assert browser.complaints == []
+
+
+def contents(page: Path) -> dict:
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.S)
+    assert found
+    return json.loads(found[1])
+
+
+def test_the_data_are_those_of_the_result(page: Path, result: Path) -> None:
+    data = contents(page)
+    prediction = json.loads((result / outputs.PREDICTION).read_text())
+    lines = data["descriptors"]
+    raw = np.frombuffer(base64.b64decode(lines["sets"]["predicted"]), "<u2").reshape(13, -1)
+    low, high = np.array(lines["low"])[:, None], np.array(lines["high"])[:, None]
+    shown = low + raw / 65535 * (high - low)
+    given = np.array([prediction[name] for name in lines["names"]])
+    np.testing.assert_allclose(shown, given, atol=2e-5 * np.ptp(given))
+    audio, rate = decode(base64.b64decode(data["sound"]["ogg"]))
+    assert audio.shape[1] / rate == pytest.approx(10 + SECONDS_OF_FRAMES, abs=0.01)
+    assert sum(data["shares"]) == pytest.approx(1)
+    assert "--seed 3" in data["command"]
+    assert ["seed", "3"] in data["settings"]
+
+
+def test_it_is_made_again_from_the_folder_alone(page: Path, result: Path, tmp_path: Path) -> None:
+    shutil.copytree(result, tmp_path / "moved")
+    (tmp_path / "moved" / outputs.REPORT).unlink()
+    again, before = contents(write_result_report(tmp_path / "moved")), contents(page)
+    # An Ogg stream has a serial number drawn at random; the sound is the same.
+    sounds = [decode(base64.b64decode(data["sound"].pop("ogg")))[0] for data in (again, before)]
+    np.testing.assert_array_equal(*sounds)
+    assert again == before
+
+
+@pytest.mark.parametrize("name", [outputs.REPORT_DATA, outputs.PREDICTION, outputs.PLAYLIST])
+def test_a_folder_that_is_not_whole_is_refused_by_name(
+    name: str, result: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(result, folder)
+    (folder / name).write_bytes((folder / name).read_bytes()[:100])
+    (folder / outputs.REPORT).unlink(missing_ok=True)
+    with pytest.raises(OutputError, match=re.escape(str(folder))):
+        write_result_report(folder)
+    assert not (folder / outputs.REPORT).exists()
+
+
+def test_a_minute_of_stereo_noise_is_below_the_limit(
+    make_signal: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    for folder in ("recordings", "sounds"):
+        (tmp_path / folder).mkdir()
+        noise = np.stack([make_signal("noise", 12.0, seed=s) for s in (0, 1)], 1)
+        soundfile.write(tmp_path / folder / "noise.wav", noise, 44100)
+    page = write_result_report(write_result(tmp_path / "result", tmp_path, n_frames=2300))
+    data = contents(page)
+    assert data["sound"]["end"] - data["sound"]["start"] == pytest.approx(60, abs=0.01)
+    assert any("50 s of 53 s" in note for note in data["notes"])
+    assert 1_000_000 < page.stat().st_size < 3_000_000
