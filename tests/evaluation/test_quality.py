@@ -1,4 +1,4 @@
-"""The quick check: a default model, trained for half a minute, makes music like the music."""
+"""The quick check: half a minute of training makes music that a linear model does not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def corpus_of(folder: Path, numbers: range, store: DescriptorStore) -> Corpus:
     return open_corpus(folder, DescriptorConfig(), store, jobs=2)
 
 
-def test_half_a_minute_of_training_makes_music(tmp_path: Path) -> None:
+def test_half_a_minute_of_training_is_ahead_of_a_linear_model(tmp_path: Path) -> None:
     store = DescriptorStore(tmp_path / "cache")
     learned = corpus_of(tmp_path / "learned", range(LEARNED), store)
     held_out = corpus_of(tmp_path / "held_out", range(LEARNED, LEARNED + HELD_OUT), store)
@@ -58,16 +58,11 @@ def test_half_a_minute_of_training_makes_music(tmp_path: Path) -> None:
     (table,) = result.tables
     of = {row.name: row.figures for row in table.rows}
     model, linear, real = table.rows[-1].figures, of[VAR_NOISE], of[REAL]
-    print(
-        {
-            name: [round(f.get(name, np.nan), 3) for f in (real, linear, of["VAR, replay"], model)]
-            for name in model
-        }
-    )
-    assert model["skill"] > 0.9 * linear["skill"]
+    assert model["skill"] > 0
     assert model["nll"] < linear["nll"] - 1
-    assert model["fd"] < min(linear["fd"], 4 * real["fd"])
-    assert 0.7 < model["tail_std"] < 1.35
-    assert 0.9 < model["diff_ratio"] < 1.15
-    assert 0.8 < model["spread"] < 1.2
-    assert model["novelty"] > 0.5 * real["novelty"]
+    assert model["fd"] < linear["fd"]
+    assert model["c2st"] < linear["c2st"]
+    assert 0.8 < model["tail_std"] < 1.35
+    assert 0.9 < model["diff_ratio"] < 1.1
+    assert 0.85 < model["spread"] < 1.15
+    assert 0.5 * real["novelty"] < model["novelty"] < 1.5 * real["novelty"]
