@@ -59,10 +59,14 @@ def choose(
     return select_path(matches, queries, database, None, config, **options)  # type: ignore[arg-type]
 
 
-def joins(between: npt.NDArray) -> npt.NDArray:
-    """Return the cost of a join for each distance between the rows of two files of 4 and 4."""
-    steps = [between[row, row + 1] for row in (0, 1, 2, 4, 5, 6)]
-    return between**2 / (1.5 * np.median(steps))
+def joins(between: npt.NDArray, changes: npt.NDArray) -> npt.NDArray:
+    """Return the cost of joins at each frame, (T, 8, 8), by distances between rows of two files.
+
+    `changes` (T - 1,) are the distances between the frames that are asked for.
+    """
+    step = np.median([between[row, row + 1] for row in (0, 1, 2, 4, 5, 6)])
+    scales = 1.5 * np.maximum(np.append(0.0, changes), step)
+    return between**2 / scales[:, None, None]
 
 
 def cost_of(rows: tuple[int, ...], to: npt.NDArray, between: npt.NDArray, jump: float) -> float:
@@ -72,9 +76,9 @@ def cost_of(rows: tuple[int, ...], to: npt.NDArray, between: npt.NDArray, jump: 
         before, row = rows[t - 1], rows[t]
         total += to[t, row]
         if before in ends:
-            total += between[before, row] + jump
+            total += between[t, before, row] + jump
         elif row != before + 1:
-            total += between[before + 1, row] + jump
+            total += between[t, before + 1, row] + jump
     return float(total)
 
 
@@ -89,13 +93,33 @@ def test_without_limits_it_is_the_cheapest_path(distance: str, continuity: float
         points, rows = projected(queries, database, None, query)
         to, between = cdist(points, rows, distance), cdist(rows, rows, distance)
         jump = continuity * np.median(to.min(1))
-        between = joins(between)
+        changes = np.diag(cdist(points[1:], points[:-1], distance))
+        between = joins(between, changes)
         cheapest = min(cost_of(path, to, between, jump) for path in product(range(8), repeat=5))
         config = SelectionConfig(hold_s=0.0, continuity=continuity)
         selection = choose(queries, database, config, query=query)
         found = tuple(selection.rows.tolist())
         assert cost_of(found, to, between, jump) == pytest.approx(cheapest, abs=1e-6)
         assert sum(unit.cost for unit in selection.units) == pytest.approx(cheapest, abs=1e-6)
+
+
+def test_an_attack_that_is_asked_for_is_no_leap(rng: np.random.Generator) -> None:
+    """One file holds a tone, another strokes of two frames; a tone with strokes is asked for."""
+    tone = 0.1 * make_values(rng, 200)
+    strokes = np.tile(tone[:50], (4, 1))
+    strokes[10::25, 1:4] += 12.0
+    strokes[11::25, 1:4] += 6.0
+    database = make_database(tone, strokes[50:], make_values(rng, 400))
+    asked = tone[20:120].copy()
+    for frame in (30, 70):
+        asked[frame, 1:4] += 12.0
+        asked[frame + 1, 1:4] += 6.0
+    selection = choose(asked, database)
+    values = database.values[selection.rows]
+    sound = np.abs(values[:, 1:4] - tone[20:120, 1:4]).mean(1)
+    assert (values[[30, 70], 1:4] - tone[[50, 90], 1:4]).mean(1) == pytest.approx(12.0, abs=3.0)
+    assert np.median(np.delete(sound, [30, 31, 70, 71])) < 0.5
+    assert len(selection.units) <= 9
 
 
 def test_an_excerpt_of_the_corpus_comes_back_as_one_unit(rng: np.random.Generator) -> None:

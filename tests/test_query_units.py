@@ -74,8 +74,9 @@ def test_grains_without_limits_are_the_cheapest(
         queries = make_values(rng, 7)
         points, rows = projected(queries, database)
         to, between = cdist(points, rows), cdist(rows, rows)
-        steps = [between[row, row + 1] for row in (0, 1, 2, 3, 5, 6, 7)]
-        between = between**2 / (1.5 * np.median(steps))
+        step = np.median([between[row, row + 1] for row in (0, 1, 2, 3, 5, 6, 7)])
+        changes = np.append(0.0, np.diag(cdist(points[1:], points[:-1])))
+        between = between**2 / (1.5 * np.maximum(changes, step)[:, None, None])  # (T, N, N)
         jump = continuity * np.median(to.min(1))
 
         def cost(
@@ -89,7 +90,7 @@ def test_grains_without_limits_are_the_cheapest(
                     last = path[k - 1] + 1
                     ahead = last + (last not in (4, 8))
                     if ahead == last or row != ahead:
-                        total += between[ahead, row] + jump
+                        total += between[2 * k, ahead, row] + jump
             return float(total)
 
         starts = (0, 1, 2, 3, 5, 6, 7)  # with two rows of their file from there

@@ -60,14 +60,21 @@ class CorpusRows:
         step = float(np.median(steps)) if len(steps) else 0.0
         return cls(points, usable, places, query, step or 1.0)
 
-    def joins(self, ahead: Rows, rows: Rows) -> Float64:
+    def joins(self, ahead: Rows, rows: Rows, change: float) -> Float64:
         """Return what it costs to go to rows (m,) where others (n,) would have come next, (n, m).
 
-        The square of their distance, scaled so that at 1.5 times `step` the cost is the distance:
-        what changes no more than music does is nearly free, and a leap is dear.
+        The square of their distance, scaled so that the cost is the distance at 1.5 times `step`,
+        or 1.5 times what is asked for changes there, whichever is more: what changes no more than
+        music does is nearly free, a leap is dear, and an attack is no leap.
+
+        Parameters
+        ----------
+        ahead, rows : ndarray of int
+        change : float
+            Distance between the frame that is asked for and the one before.
         """
         distances = self.distances(self.points[ahead], self.points[rows])
-        distances *= distances / (FREE_STEPS * self.step)
+        distances *= distances / (FREE_STEPS * max(self.step, change))
         return distances
 
     def distances(self, a: Float32, b: Float32) -> Float64:

@@ -163,9 +163,11 @@ class _Beam:
         ).best(self._width)
         self._history.start(places[first.rows], first.rows)
         steps = [first]
+        changes = self._corpus.paired(points[1:], points[:-1])
         for t in range(1, len(points)):
             current = steps[-1] = self._settled(steps[-1])
-            step = self._step(current, points[t], matches.rows[t], matches.distances[t])
+            target = points[t], float(changes[t - 1])
+            step = self._step(current, target, matches.rows[t], matches.distances[t])
             self._history.follow(step.parents, places[step.rows], step.rows)
             steps.append(step)
         return _traced(steps)
@@ -181,14 +183,17 @@ class _Beam:
         self._history.forget()
         return step
 
-    def _step(self, current: _Step, point: Float32, rows: Rows, distances: Float64) -> _Step:
+    def _step(
+        self, current: _Step, target: tuple[Float32, float], rows: Rows, distances: Float64
+    ) -> _Step:
         """Return how the paths go on; where none can, with more and more candidates."""
+        point, change = target
         going_on = self._going_on(current, point)
-        step = self._merged(current, going_on, rows, distances)
+        step = self._merged(current, going_on, rows, distances, change)
         self.n_widened += not len(step.rows)
         while not len(step.rows):  # ends: `feasible_limits` leaves a row to every path
             rows, distances = self._corpus.nearest(point, WIDENING * len(rows))
-            step = self._merged(current, going_on, rows, distances)
+            step = self._merged(current, going_on, rows, distances, change)
         return step
 
     def _going_on(self, current: _Step, point: Float32) -> _Step:
@@ -200,9 +205,11 @@ class _Beam:
             costs[barred] = np.inf
         return _Step(np.arange(len(rows)), rows, costs)
 
-    def _merged(self, current: _Step, going_on: _Step, rows: Rows, distances: Float64) -> _Step:
+    def _merged(
+        self, current: _Step, going_on: _Step, rows: Rows, distances: Float64, change: float
+    ) -> _Step:
         """Return the best ways on, by going on in the file or by a jump to one of the rows."""
-        joins = self._corpus.joins(going_on.rows, rows)  # (B, K)
+        joins = self._corpus.joins(going_on.rows, rows, change)  # (B, K)
         joins += current.costs[:, None] + self._jump
         barred = self._history.bars_jumps(self._corpus.places[rows], rows)
         if barred is not None:

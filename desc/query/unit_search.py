@@ -254,7 +254,8 @@ class _UnitBeam:
         lengths = np.minimum(lengths, len(self._points) - frame)
         totals = np.repeat(paths.costs[:, None], len(rows), axis=1)  # (B, K)
         if self._joins and paths.rows[0] >= 0:
-            totals += self._corpus.joins(on.rows, rows) + self._jump
+            change = self._corpus.paired(self._points[[frame]], self._points[[frame - 1]])[0]
+            totals += self._corpus.joins(on.rows, rows, float(change)) + self._jump
         places = self._places(rows)[None]
         totals[paths.history.bars(places, lengths[None], frame, self._limits)] = np.inf
         parents = totals.argmin(0)
