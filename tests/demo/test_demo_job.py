@@ -10,7 +10,7 @@ import soundfile
 
 from desc.commands.main import main
 from desc.demo.job import RECORDING
-from desc.outputs import FILES
+from desc.outputs import FILES, REPORT
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def test_the_demo_runs_and_is_kept(
     assert main(["demo", "--offline"]) == 0
     printed = capsys.readouterr().out
     folder = tmp_path / "desc-demo" / "seed-0" / "continuation" / RECORDING
-    assert {path.name for path in folder.iterdir()} == set(FILES)
+    assert {path.name for path in folder.iterdir()} == {*FILES, REPORT}
     audio, rate = soundfile.read(folder / "prediction.wav")
     assert rate == 44100
     assert len(audio) == 5 * 44100 + 430 * 1024
