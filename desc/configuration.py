@@ -177,7 +177,12 @@ class TrainConfig:
 
     learning_rate: float = option(2e-3, "highest step size of the schedule")
     batch_size: int = option(64, "windows per step")
-    epochs: int = option(50, "passes over the recordings at the most")
+    epochs: int | None = option(
+        None,
+        "passes over the recordings at the most (default: at least 10, and more where there is "
+        "little music, until the model has seen enough)",
+        kind=int,
+    )
     max_time_s: float | None = option(
         None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
     )
@@ -231,8 +236,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("batch_size", "epochs", "save_interval", "patience", "sample_every_epochs"):
+        for name in ("batch_size", "save_interval", "patience", "sample_every_epochs"):
             check_integer(name, getattr(self, name), 1)
+        if self.epochs is not None:
+            check_integer("epochs", self.epochs, 1)
         check_choice("monitor", self.monitor, MONITORS)
         check_integer("realism_every_epochs", self.realism_every_epochs, 0)
         measured = self.monitor == "val_loss" or self.realism_every_epochs > 0
@@ -256,6 +263,12 @@ class TrainConfig:
             "be auto or a number of devices",
         )
         check_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+
+    @property
+    def known_epochs(self) -> int:
+        """The number of epochs, which a run settles where none was given."""
+        check(self.epochs is not None, "epochs", self.epochs, "be known before training begins")
+        return self.epochs or 0
 
 
 @dataclass(frozen=True)

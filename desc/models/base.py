@@ -99,6 +99,7 @@ class DescriptorModel(nn.Module, ABC):
     """
 
     DEFAULTS: ClassVar[Sizes]
+    STEPS: ClassVar[int] = 1100  # after which little is learned any more
     UNUSED: ClassVar[frozenset[str]] = ALWAYS_UNUSED
 
     def __init__(

@@ -18,6 +18,7 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
     """The decoder starts from the encoder's state and is fed every frame it continues."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=160, num_layers=1)
+    STEPS: ClassVar[int] = 1050
     UNUSED = ALWAYS_UNUSED | {"nhead", "dim_feedforward"}
 
     def __init__(

@@ -39,6 +39,7 @@ class TransformerModel(BlockwiseModel):
     """
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
+    STEPS: ClassVar[int] = 550
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
     """
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512)
+    STEPS: ClassVar[int] = 480
     UNUSED = ALWAYS_UNUSED | {"forecast_size"}
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from desc.training.wording import DETERMINISTIC, plan_line, realism_line, resump
 Array = npt.NDArray[np.float64]
 
 CHECKPOINTS = "checkpoints"
+LEAST_EPOCHS = 10  # however much music there is
 REALISM, SAMPLE = "realism", "sample"
 Action = Callable[[DescriptorModel], object]
 
@@ -114,6 +116,7 @@ def new_job(
     split = _split(recordings, training, tell)
     network = _new_network(model, split, training.seed)
     data = _data(split, network, training, tell)
+    training = _with_epochs(training, network, data)
     baseline = fit_baseline(split.training, split.validation, network)
     realism = _realism(split, network, baseline.arrays, training, tell)
     began = clock()
@@ -143,7 +146,7 @@ def new_job(
     record = replace(record, run_id=log.run_id, folder=log.folder, offline=log.offline)
     record.save()
     record.save_arrays(baseline.arrays)
-    tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.epochs))))
+    tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.known_epochs))))
     if realism is not None:
         tell(realism_line(realism, schedule.realism_s))
     return Job(
@@ -228,6 +231,16 @@ def _data(
     )
 
 
+def _with_epochs(
+    training: TrainConfig, network: DescriptorModel, data: RecordingsDataModule
+) -> TrainConfig:
+    """Fill in the number of epochs, where none is given, so that there are enough steps."""
+    if training.epochs is not None:
+        return training
+    enough = math.ceil(network.STEPS / data.steps_per_epoch(1)[0])
+    return replace(training, epochs=max(LEAST_EPOCHS, enough))
+
+
 def _free_running(
     network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
 ) -> FreeRunningLoss | None:
@@ -298,7 +311,7 @@ def _schedule(
     interludes = tuple(Interlude(between[name][0], seconds) for name, seconds in taken.items())
     left_s = None if training.max_time_s is None else training.max_time_s - (clock() - began)
     schedule = plan_schedule(
-        data.steps_per_epoch(training.epochs),
+        data.steps_per_epoch(training.known_epochs),
         training.learning_rate,
         training.save_interval,
         replace(speed, interludes=interludes),

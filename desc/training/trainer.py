@@ -233,7 +233,7 @@ def measure_speed(
     if training.max_time_s is not None:
         most = TIMED_STEPS
         limit_s = min(TIMED_S, max(TRIAL_S, TIMED_SHARE * training.max_time_s))
-    steps = min(most, training.epochs * data.steps_per_epoch(1)[0])
+    steps = min(most, training.known_epochs * data.steps_per_epoch(1)[0])
     schedule = Schedule(steps, training.learning_rate)
     copies = copy.deepcopy((model, free_running))
     module = DescriptorTraining(copies[0], schedule, training, copies[1])

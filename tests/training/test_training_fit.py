@@ -21,6 +21,7 @@ from desc.corpus import Corpus
 from desc.errors import ConfigurationError, DescError
 from desc.models import MODELS
 from desc.models.base import DescriptorModel
+from desc.models.lstm import LSTM
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics, resolve_run
 from desc.training.fit import train
@@ -47,6 +48,23 @@ class FakeClock:
 @pytest.fixture(scope="session")
 def corpus(make_corpus: MakeCorpus) -> Corpus:
     return make_corpus([120, 90, 150, 60])
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 10), (31, 11)])
+def test_epochs_that_are_not_given_follow_from_the_music(
+    steps: int,
+    epochs: int,
+    corpus: Corpus,
+    run_config: RunConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Little music is heard more often, and much of it ten times at the least."""
+    monkeypatch.setattr(LSTM, "STEPS", steps)
+    training = TrainConfig(batch_size=16, early_stopping=False, realism_every_epochs=0)
+    record = train(corpus, model=MODEL, training=training, run=run_config)
+    assert record.schedule["total_steps"] == 3 * epochs
+    assert record.metrics["epochs"] == epochs
+    assert record.train_config.epochs == epochs
 
 
 def test_a_run_leaves_all_that_is_needed(corpus: Corpus, run_config: RunConfig) -> None:
