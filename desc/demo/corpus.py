@@ -51,7 +51,7 @@ DATABASE = (
 
 
 def write_corpus(
-    folder: Path, seed: int, progress: Callable[[str, int, int], None] | None = None
+    folder: str | Path, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
 ) -> None:
     """Write `recordings/` and `database/` below a folder; what is already there stays.
 
@@ -59,7 +59,7 @@ def write_corpus(
     """
     pieces = RECORDINGS + DATABASE
     for index, piece in enumerate(pieces):
-        path = folder / piece.source
+        path = Path(folder) / piece.source
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             rng = np.random.default_rng([seed, index])
