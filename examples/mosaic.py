@@ -26,7 +26,7 @@ def main() -> None:
     )
     answer = answerer.answer(target.values, digest=target.digest)
     answerer.render(answer, output_path, store)
-    print(f"{output_path}: {len(answer.selection)} units of {len(database.files)} files")
+    print(f"{output_path}: {len(answer.playlist.events)} units of {len(database.files)} files")
 
 
 if __name__ == "__main__":
