@@ -1,4 +1,4 @@
-"""What a person sees: progress bars on a terminal, plain lines in a pipe."""
+"""What a person sees: progress bars on a terminal and in a notebook, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ class Console:
     ----------
     quiet : bool
         Show neither notes nor progress.
+    bars : bool, optional
+        Whether progress is drawn as bars; by default where standard error is a terminal.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, *, bars: bool | None = None) -> None:
         self.quiet = quiet
-        self._bars = sys.stderr.isatty() and not quiet
+        self._bars = sys.stderr.isatty() if bars is None else bars
         self._bar: Any = None
         self._stage = ""
         self._announced: set[tuple[str, int]] = set()
@@ -65,7 +67,7 @@ class Console:
             return
         if self._bar is None or stage != self._stage or self._bar.total != total:
             self._close()
-            from tqdm import tqdm
+            from tqdm.auto import tqdm
 
             label, unit = STAGES.get(stage, (stage, "steps"))
             self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr)

@@ -7,7 +7,6 @@ import argparse
 from desc.commands.console import Console
 from desc.commands.options import add_options, from_options
 from desc.configuration import RunConfig
-from desc.errors import ConfigurationError
 from desc.soundgen.generate_config import GenerateConfig
 
 
@@ -42,37 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files, and print where they are."""
     config = from_options(GenerateConfig, args)
-    if args.melgan_run_id is not None and args.hifigan_run_id is not None:
-        raise ConfigurationError("give melgan_run_id or hifigan_run_id, not both")
     with Console(args.quiet) as console:
-        from desc.soundgen.generation import generate
-        from desc.soundgen.mel_generator import MelGenerator
-        from desc.soundgen.vocoder import Vocoder
+        from desc.soundgen.run_generation import generate_from_runs
 
-        of_mels = from_options(RunConfig, args, project="unagan")
-        project = "melgan" if args.hifigan_run_id is None else "hifi-gan"
-        of_sound = from_options(RunConfig, args, project=project)
-        names = args.melgan_run_id or args.hifigan_run_id
-        result = generate(
-            [MelGenerator.from_run(n, of_mels, note=console.note)
-             for n in _listed("unagan_run_id", args.unagan_run_id)],
-            [Vocoder.from_run(n, of_sound, note=console.note)
-             for n in _listed("melgan_run_id", names)] if names else [None],
+        result = generate_from_runs(
+            args.unagan_run_id,
             args.output_dir,
-            config,
+            melgan_run_id=args.melgan_run_id,
+            hifigan_run_id=args.hifigan_run_id,
+            config=config,
+            run=from_options(RunConfig, args),
             overwrite=args.overwrite,
             progress=console.progress,
             note=console.note,
-        )  # fmt: skip
+        )
         console.result(
             f"{result.folder}: {len(result.written)} files written, {len(result.kept)} kept"
         )
     return 0
-
-
-def _listed(name: str, text: str) -> list[str]:
-    """Return the parts of a comma-separated option."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
-        raise ConfigurationError(f"{name}={text!r} must name a run")
-    return parts

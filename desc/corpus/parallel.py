@@ -12,6 +12,8 @@ from desc.audio import content_digest
 from desc.configuration import Progress
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract
+from desc.descriptors.families import FAMILIES, Family
+from desc.descriptors.features import FEATURES, Feature, register_descriptor
 from desc.errors import AudioError, DescError, StorageError
 from desc.storage import DescriptorStore
 
@@ -93,7 +95,8 @@ def extract_all(
     StorageError
         If the cache cannot be written.
     """
-    function = partial(extract_into, store.cache_dir, config)
+    families = [(FAMILIES[name], FEATURES[name]) for name in config.descriptors]
+    function = partial(extract_into, store.cache_dir, config, families)
     reasons: dict[str, str] = {}
     for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
         if outcome.reason:
@@ -105,8 +108,18 @@ def extract_all(
     return reasons
 
 
-def extract_into(cache_dir: Path, config: DescriptorConfig, task: Task) -> Outcome:
-    """Extract one file into the cache; runs in any process."""
+def extract_into(
+    cache_dir: Path,
+    config: DescriptorConfig,
+    families: Sequence[tuple[Family, Feature]],
+    task: Task,
+) -> Outcome:
+    """Extract one file into the cache; runs in any process.
+
+    `families` are those of the configuration: another process has only those of this package.
+    """
+    for family, feature in families:
+        register_descriptor(family, feature)
     try:
         sequence = extract(task.path, config, source=task.source, digest=task.digest)
         store = DescriptorStore(cache_dir)

@@ -51,21 +51,23 @@ DATABASE = (
 
 
 def write_corpus(
-    folder: Path, seed: int, progress: Callable[[str, int, int], None] | None = None
-) -> None:
-    """Write `recordings/` and `database/` below a folder; what is already there stays.
+    folder: str | Path, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+) -> tuple[Path, Path]:
+    """Write `recordings/` and `database/` below a folder, and return both.
 
-    Files are stereo, 44.1 kHz, 16 bit; the same seed gives the same bytes.
+    Files are stereo, 44.1 kHz, 16 bit; the same seed gives the same bytes. What is already there
+    stays.
     """
     pieces = RECORDINGS + DATABASE
     for index, piece in enumerate(pieces):
-        path = folder / piece.source
+        path = Path(folder) / piece.source
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             rng = np.random.default_rng([seed, index])
             write(path, perform(piece, rng).astype(np.float32), SAMPLE_RATE, "PCM_16")
         if progress:
             progress("compose", index + 1, len(pieces))
+    return Path(folder) / "recordings", Path(folder) / "database"
 
 
 def perform(piece: Piece, rng: np.random.Generator) -> Mix:

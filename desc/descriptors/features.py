@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from desc.configuration import check
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.families import FAMILIES, Family
 from desc.descriptors.filterbanks import (
     banded_mel_filters,
     chroma_filters,
@@ -246,3 +248,31 @@ FEATURES: dict[str, Feature] = {
     "f0": Feature(f0, finish_f0),
 }
 """Keyed like `desc.descriptors.families.FAMILIES`."""
+
+
+def register_descriptor(family: Family, feature: Feature) -> None:
+    """Add a family of descriptors: from then on a `DescriptorConfig` may name it.
+
+    Register it in each program that uses it or a run that was trained with it. The cache knows a
+    family by its name: a function that computes something else needs another.
+
+    Parameters
+    ----------
+    family : Family
+        Its name, its columns and the space in which they are unbounded.
+    feature : Feature
+        How its columns are computed.
+
+    Raises
+    ------
+    ConfigurationError
+        If another family has that name, or one of the columns.
+    """
+    known = FAMILIES.get(family.name, family)
+    check(known == family, "family", family.name, f"be a new name; there is {known}")
+    check(family.name in FAMILIES or bool(family.columns), "columns", (), "name a column")
+    for other in FAMILIES.values():
+        shared = sorted({*family.columns} & {*other.columns}) if other != family else []
+        check(not shared, "columns", shared, f"be new names; {other.name} has them")
+    FAMILIES[family.name] = family
+    FEATURES[family.name] = feature

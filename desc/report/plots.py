@@ -17,7 +17,7 @@ N_SHOWN = 4  # descriptors, and file names of a legend
 RECORDED, PREDICTED, MATCHED = "0.5", "tab:purple", "tab:orange"
 
 
-def plot_result(view: ResultView, output_dir: Path, suffix: str) -> list[Path]:
+def plot_result(view: ResultView, output_dir: Path, suffix: str = "png") -> list[Path]:
     """Draw a result: its sound and units, its descriptors, its path through the corpus.
 
     Parameters
@@ -44,7 +44,7 @@ def plot_result(view: ResultView, output_dir: Path, suffix: str) -> list[Path]:
     return paths
 
 
-def plot_run(view: RunView, output_dir: Path, suffix: str) -> list[Path]:
+def plot_run(view: RunView, output_dir: Path, suffix: str = "png") -> list[Path]:
     """Draw a run: its losses, and samples where there are some; see `plot_result`."""
     check_drawing()
     paths = [output_dir / f"losses.{suffix}"]

@@ -225,7 +225,18 @@ SMALL: dict[type, dict[str, Any]] = {
 losses, which show a few hundred steps' work where the published adversarial loss does not."""
 
 
-def preset(cls: type, name: str) -> Any:
-    """Return a configuration as the preset `small` or `published` has it."""
+def preset(cls: type, name: str, **changes: Any) -> Any:
+    """Return a configuration as the preset `small` or `published` has it.
+
+    Parameters
+    ----------
+    cls : type
+        A key of `SMALL`.
+    name : str
+        small or published.
+    **changes
+        Settings to have otherwise; None leaves one to the preset.
+    """
     check_choice("preset", name, PRESET_NAMES)
-    return cls(**(SMALL[cls] if name == "small" else {}))
+    given = {field: value for field, value in changes.items() if value is not None}
+    return cls(**((SMALL[cls] if name == "small" else {}) | given))

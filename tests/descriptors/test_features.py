@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from desc.corpus import open_corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract_signal
-from desc.descriptors.families import FAMILIES
-from desc.descriptors.features import FEATURES
+from desc.descriptors.families import FAMILIES, Family
+from desc.descriptors.features import FEATURES, Feature, register_descriptor
+from desc.errors import ConfigurationError
+from desc.storage import DescriptorStore
 
 CONFIG = DescriptorConfig(descriptors=tuple(FAMILIES))
 MakeSignal = Callable[..., np.ndarray]
@@ -93,3 +97,41 @@ def test_top_db_counts_from_the_loudest_band_of_the_file(make_signal: MakeSignal
     first, _ = extract_signal([quiet], config)
     second, _ = extract_signal([np.concatenate([quiet, loud])], config)
     np.testing.assert_array_equal(first[:20, :13], second[:20, :13])
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    before = dict(FAMILIES), dict(FEATURES)
+    yield
+    for registry, kept in zip((FAMILIES, FEATURES), before, strict=True):
+        registry.clear()
+        registry.update(kept)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_an_own_family_is_extracted_in_other_processes(
+    tmp_path: Path, make_wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desc.corpus.parallel.WORKERS_START_S", 0.0)
+    for seed in range(2):
+        make_wav(f"corpus/{seed}.wav", kind="notes", seed=seed)
+    feature = Feature(lambda frames: np.full((frames.n_frames, 1), 7, np.float32))
+    register_descriptor(Family("seven", ("seven",)), feature)
+    config = DescriptorConfig(descriptors=("rms", "seven"))
+    corpus = open_corpus(tmp_path / "corpus", config, DescriptorStore(tmp_path / "cache"), jobs=2)
+    assert corpus.n_extracted == 2
+    assert all((sequence.values[:, 1] == 7).all() for sequence in corpus.sequences)
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "family", [Family("rms", ("level",)), Family("level", ("rms",)), Family("empty", ())]
+)
+def test_a_family_that_is_not_new_is_refused(family: Family) -> None:
+    known = dict(FAMILIES)
+    with pytest.raises(
+        ConfigurationError, match=r"must (be new names|be a new name|name a column)"
+    ):
+        register_descriptor(family, FEATURES["rms"])
+    assert known == FAMILIES

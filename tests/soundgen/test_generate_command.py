@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from desc.commands.main import main
+from desc.soundgen.settings import VocoderTraining, preset
 
 Captured = pytest.CaptureFixture[str]
 MEL = ["--sample_rate", "8000", "--n_fft", "256", "--hop_length", "64", "--n_mels", "20"]
@@ -115,3 +116,9 @@ def test_the_names_of_the_earlier_notebooks_are_understood() -> None:
                        "--notes", "a"])  # fmt: skip
     parser.parse_args(["generate", "audio", "--unagan_run_id", "a", "--randomize_seed",
                        "--random_merge_audio", "--hifigan_run_id", "b"])  # fmt: skip
+
+
+def test_a_preset_with_changes_keeps_what_is_none() -> None:
+    chosen = preset(VocoderTraining, "small", steps=None, batch_size=3)
+    assert (chosen.steps, chosen.batch_size) == (4000, 3)
+    assert preset(VocoderTraining, "published", steps=None).steps is None

@@ -1,0 +1,38 @@
+"""Continue a recording: learn from a folder, go on from its first recording's end.
+
+python examples/continue_a_recording.py [RECORDINGS SOUNDS OUTPUT_DIR]
+"""
+
+import sys
+from dataclasses import replace
+
+import desc
+
+
+def main() -> None:
+    """Train for a few epochs, predict ten seconds, play them with the other folder's sounds."""
+    recordings_dir, sounds_dir, output_dir = sys.argv[1:] or (
+        *desc.write_corpus("desc-demo/seed-0"),
+        "desc-demo/continued",
+    )
+    console, store = desc.Console(), desc.DescriptorStore()
+    recordings = desc.open_corpus(recordings_dir, desc.DescriptorConfig(), store)
+    training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
+    run = desc.RunConfig(offline=True)
+    record = desc.train(recordings, training=training, run=run, progress=console.progress)
+    predictor = desc.Predictor.from_run(str(record.folder))
+    sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()
+    continuer = desc.Continuer(
+        predictor=predictor,
+        database=desc.DescriptorDatabase.from_corpus(sounds, store),
+        store=store,
+        prediction=desc.PredictConfig(duration_s=10.0),
+        rendering=desc.RenderConfig(with_recording_s=5.0),
+    )
+    first = replace(recordings, sequences=recordings.sequences[:1])
+    for outcome in continuer.run(first, output_dir, overwrite=True).outcomes:
+        print(outcome.folder / "prediction.wav")
+
+
+if __name__ == "__main__":
+    main()

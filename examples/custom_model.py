@@ -1,0 +1,39 @@
+"""A model of your own, which knows the last frame and how the recording sounds, nothing else.
+
+python examples/custom_model.py [RECORDINGS]
+"""
+
+import sys
+
+from torch import nn
+
+import desc
+from desc.models import MODELS
+from desc.models.base import DescriptorModel, Sizes
+
+
+class FrameByFrame(DescriptorModel):
+    """A small network; `desc.models.base` says what each part of a model returns."""
+
+    DEFAULTS = Sizes(hidden_size=64, num_layers=1)
+    lookback = property(lambda self: self.context_size + 1)
+    horizon = property(lambda self: self.model_config.window_size)
+    forward = lambda self, inputs, valid: self.network(inputs)
+    trace = lambda self, inputs, valid: self.network(inputs[:, :-1])
+    begin = lambda self, inputs, valid: (self.network(inputs[:, -1]), {})
+    advance = lambda self, inputs, memory, position: self.network(inputs)
+
+    def __init__(self, *settings: object) -> None:
+        super().__init__(*settings)
+        self.network = nn.Sequential(nn.Linear(self.n_inputs, self.sizes.hidden_size), nn.ELU())
+
+
+MODELS["FrameByFrame"] = f"{__name__}:FrameByFrame"  # in each program that uses it or its runs
+if __name__ == "__main__":
+    [folder] = sys.argv[1:] or desc.write_corpus("desc-demo/seed-0")[:1]
+    corpus = desc.open_corpus(folder, desc.DescriptorConfig(), desc.DescriptorStore())
+    model, run = desc.ModelConfig(selected_model="FrameByFrame"), desc.RunConfig(offline=True)
+    training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
+    record = desc.train(corpus, model=model, training=training, run=run, note=print)
+    prediction = desc.Predictor.from_run(str(record.folder)).predict(corpus.sequences[0], 100)
+    print(f"{prediction.model_name}: {len(prediction)} frames after {prediction.source}")

@@ -1,0 +1,33 @@
+"""Mosaic: play one recording with another folder's sounds, without any model.
+
+python examples/mosaic.py [RECORDING SOUNDS OUTPUT.wav]
+"""
+
+import sys
+
+import desc
+
+
+def main() -> None:
+    """Describe the recording, find the sounds nearest to each of its frames, join them."""
+    if sys.argv[1:]:
+        recording, sounds_dir, output_path = sys.argv[1:]
+    else:
+        recordings_dir, sounds_dir = desc.write_corpus("desc-demo/seed-0")
+        recording, output_path = f"{recordings_dir}/03 duet.wav", "desc-demo/mosaic.wav"
+    config, store = desc.DescriptorConfig(), desc.DescriptorStore()
+    target = desc.extract(recording, config)
+    sounds = desc.open_corpus(sounds_dir, config, store).with_sound()
+    database = desc.DescriptorDatabase.from_corpus(sounds, store)
+    scale = desc.Standardizer.fit([s.values for s in sounds.sequences], config)
+    settings = desc.SelectionConfig(continuity=1.0)
+    answerer = desc.Answerer(
+        database, scale, query=desc.QueryConfig(match_space=0.5), selection=settings
+    )
+    answer = answerer.answer(target.values, digest=target.digest)
+    answerer.render(answer, output_path, store)
+    print(f"{output_path}: {len(answer.playlist.events)} units of {len(database.files)} files")
+
+
+if __name__ == "__main__":
+    main()
