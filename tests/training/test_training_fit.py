@@ -21,8 +21,8 @@ from desc.corpus import Corpus
 from desc.errors import ConfigurationError, DescError
 from desc.models import MODELS
 from desc.models.base import DescriptorModel
-from desc.models.lstm import LSTM
 from desc.models.checkpoint import load_model
+from desc.models.lstm import LSTM
 from desc.runs import RunRecord, read_metrics, resolve_run
 from desc.training.fit import train
 from desc.training.resuming import Checkpoint
