@@ -24,6 +24,7 @@ from tests.documents import DOCUMENTS, ROOT, blocks, commands
 
 PICTURES = ROOT / "_static" / "img"
 CALLS = [(name, words) for name in DOCUMENTS for words in commands(name)]
+REACH = "tests/models/test_contract.py::test_reading_less_of_a_context_changes_no_position"
 MODEL_PAGE = "docs/adding_a_model.md"
 
 
@@ -94,7 +95,9 @@ def test_the_model_of_the_documents_keeps_the_contract(tmp_path: Path) -> None:
     (tmp_path / "register.py").write_text(register, encoding="utf-8")
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "register", "-k", "FadingModel",
-         "-p", "no:cacheprovider", "tests/models/test_contract.py"],
+         "-p", "no:cacheprovider", "tests/models/test_contract.py",
+         # Its reach is not bounded, like the LSTM's, which that test skips.
+         "--deselect", f"{REACH}[FadingModel]"],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
