@@ -208,6 +208,10 @@ class TrainConfig:
     rollout_every: int = option(
         4, "steps between two that also learn from free-running continuations; 0: never"
     )
+    adversarial_weight: float = option(
+        1.0,
+        "of a critic of free-running continuations, which learns what gives them away; 0: none",
+    )
     ema_decay: float = option(
         0.99,
         "share kept per step in the running average of the weights, which is the model; 0: none",
@@ -239,6 +243,7 @@ class TrainConfig:
         check_number("weight_decay", self.weight_decay, 0.0)
         check_number("gradient_clip", self.gradient_clip, 0.0)
         check_integer("rollout_every", self.rollout_every, 0)
+        check_number("adversarial_weight", self.adversarial_weight, 0.0)
         check_number("ema_decay", self.ema_decay, 0.0, 0.9999)
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check(self.validation_share > 0, "validation_share", self.validation_share, "be above 0")

@@ -22,7 +22,7 @@ from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import TrainingStatistics
 
-FORMAT_VERSION = 2  # 1: networks saw frames as such, not around their context's mean
+FORMAT_VERSION = 3  # 2: decoders began with the forecast; 1: frames were seen as such
 KEY = "desc"
 LIGHTNING_PREFIX = "model."
 EARLIER_SETTINGS = ("window_size", "forecast_size", "hidden_size", "num_layers", "nhead")

@@ -32,13 +32,15 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
         self.decoder = RecurrentStack(*sizes, model_config.dropout)
 
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Return the encoder's state after the window."""
+        """Return the encoder's state after its frames."""
         _, (h, c) = self.encoder(inputs, valid)
         return {"h": h, "c": c}
 
     def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
-        """Run the decoder over the given frames."""
-        outputs: Tensor = self.decoder(inputs, valid, (memory["h"], memory["c"]))[0]
+        """Run the decoder over the given frames, keeping its state."""
+        outputs: Tensor
+        outputs, state = self.decoder(inputs, valid, (memory["h"], memory["c"]))
+        memory["h"], memory["c"] = state
         return outputs
 
     def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:  # noqa: ARG002

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from torch import Tensor, nn
 
@@ -22,6 +22,13 @@ from desc.models.attention import (
 from desc.models.base import Sizes, written
 from desc.models.blockwise import BlockwiseModel
 from desc.models.statistics import TrainingStatistics
+
+
+class Encoded(TypedDict):
+    """What a decoder block attends to: keys and values (B, nhead, T, d), and which exist."""
+
+    memory: tuple[Tensor, Tensor]
+    memory_mask: Tensor
 
 
 class TransformerModel(BlockwiseModel):
@@ -58,15 +65,15 @@ class TransformerModel(BlockwiseModel):
         return rotation(start, n_frames, self.head_size, like)
 
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Return keys and values of the window for each decoder block, and empty ones of its own.
+        """Return keys and values of the encoded frames for each decoder block.
 
-        A window of which nothing exists is seen as one empty frame.
+        Frames of which nothing exists are seen as one empty frame.
         """
-        w = inputs.shape[1]
+        n = inputs.shape[1]
         seen = valid.clone()
         seen[:, -1] = True
         mask = seen[:, None, None]
-        turn = self.turns(0, w, inputs)
+        turn = self.turns(0, n, inputs)
         x = self.encoder_entry(inputs)
         for block in self.encoder:
             x = block(x, turn, mask)
@@ -77,40 +84,37 @@ class TransformerModel(BlockwiseModel):
         return memory
 
     def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
-        """Run the decoder over the given frames."""
+        """Run the decoder over the given frames, keeping keys and values."""
         n_frames = inputs.shape[1]
-        turn = self.turns(self.model_config.window_size - 1, n_frames, inputs)
+        turn = self.turns(self.encoded - 1, n_frames, inputs)
         mask = band_mask(valid, n_frames)
+        room = (0, 0, 0, self.horizon - n_frames)
         x = self.decoder_entry(inputs)
-        for i, block in enumerate(self.decoder):
-            cross = memory[f"keys{i}"], memory[f"values{i}"]
-            x = block.mix_memory(
-                x, block.project(x, turn), mask, memory=cross, memory_mask=memory["seen"], turn=turn
-            )
+        for layer, block in enumerate(self.decoder):
+            own = block.project(x, turn)
+            memory[f"own_keys{layer}"] = nn.functional.pad(own[1], room)
+            memory[f"own_values{layer}"] = nn.functional.pad(own[2], room)
+            x = block.mix_memory(x, own, mask, **self.attended(layer, memory), turn=turn)
+        memory["own_seen"] = nn.functional.pad(valid, room[2:], value=True)[:, None, None]
         h: Tensor = self.decoder_exit(x)
         return h
 
     def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:
         """Run the decoder over one frame, keeping its keys and values."""
-        turn = self.rotations.at(self.model_config.window_size - 1 + i, inputs)
+        turn = self.rotations.at(self.encoded - 1 + i, inputs)
+        mask = memory["own_seen"][..., : i + 1]
         x = self.decoder_entry(inputs)[:, None]
         for layer, block in enumerate(self.decoder):
             queries, key, value = block.project(x, turn)
-            if i == 0:
-                shape = (*key.shape[:2], self.horizon, self.head_size)
-                memory[f"own_keys{layer}"] = key.new_zeros(shape)
-                memory[f"own_values{layer}"] = key.new_zeros(shape)
             keys = written(memory[f"own_keys{layer}"], 2, i, key[:, :, 0])
             values = written(memory[f"own_values{layer}"], 2, i, value[:, :, 0])
             memory[f"own_keys{layer}"], memory[f"own_values{layer}"] = keys, values
             own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
-            x = block.mix_memory(
-                x,
-                own,
-                None,
-                memory=(memory[f"keys{layer}"], memory[f"values{layer}"]),
-                memory_mask=memory["seen"],
-                turn=turn,
-            )
+            x = block.mix_memory(x, own, mask, **self.attended(layer, memory), turn=turn)
         h: Tensor = self.decoder_exit(x[:, 0])
         return h
+
+    def attended(self, layer: int, memory: dict[str, Tensor]) -> Encoded:
+        """Return what a decoder block attends to of the encoded frames."""
+        keys_values = memory[f"keys{layer}"], memory[f"values{layer}"]
+        return {"memory": keys_values, "memory_mask": memory["seen"]}

@@ -5,7 +5,7 @@ continuations of a context, X and X', are compared with what followed, y, by the
 |X - y| - |X - X'| / 2 (Gneiting & Raftery 2007, eq. 22, beta 1), which is lowest on average where
 they are drawn from the distribution of y. It is taken of frames, at many distances, and of the
 features of one-second windows, which the realism of a continuation is judged by. Gradients go
-through the draws (as in DISCO nets, Bouchacourt et al. 2016): no second network is needed.
+through the draws (as in DISCO nets, Bouchacourt et al. 2016). A critic looks at the same windows.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from desc.metrics import FLOOR, WINDOW_LENGTH
 from desc.models.base import DescriptorModel
+from desc.models.inputs import Anchor
 from desc.models.rollout import free_run
+from desc.training.critic import Critic
 from desc.training.windows import Batch
 
 STEPS = 64  # frames of a continuation, 1.5 s: a window, and then some
@@ -45,20 +47,41 @@ def features(x: Tensor) -> Tensor:
     return torch.cat([x.mean(-2), *spreads], -1)
 
 
-class FreeRunningLoss:
-    """The energy score of continuations from within a batch's items.
+class FreeRunningLoss(nn.Module):
+    """The energy score of continuations from within a batch's items, and what a critic says.
 
     Parameters
     ----------
+    model : DescriptorModel
+        Whose continuations are judged: the critic's sizes follow from it.
     window_spread : ndarray, (3F,)
         Deviation of the window features of the training recordings.
+    adversarial_weight : float
+        Of the critic; 0: there is none.
+
+    Attributes
+    ----------
+    critic : Critic or None
+        Learns with the model, by the same loss.
     """
 
-    def __init__(self, window_spread: npt.NDArray[np.floating]) -> None:
-        spread = np.where(window_spread > 0, window_spread, 1.0)
-        self.spread = torch.as_tensor(spread, dtype=torch.float32)
+    spread: Tensor
 
-    def __call__(self, model: DescriptorModel, batch: Batch) -> Tensor:
+    def __init__(
+        self,
+        model: DescriptorModel,
+        window_spread: npt.NDArray[np.floating],
+        adversarial_weight: float,
+    ) -> None:
+        super().__init__()
+        spread = np.where(window_spread > 0, window_spread, 1.0)
+        spread_tensor = torch.as_tensor(spread, dtype=torch.float32)
+        self.register_buffer("spread", spread_tensor, persistent=False)
+        self.adversarial_weight = adversarial_weight
+        n = model.n_features
+        self.critic = Critic(n, model.n_inputs - 2 * n) if adversarial_weight else None
+
+    def forward(self, model: DescriptorModel, batch: Batch) -> Tensor:
         """Return the loss, 0 where no item lies within its recording.
 
         The last frames of an item are continued from those before, twice, without dropout.
@@ -77,15 +100,35 @@ class FreeRunningLoss:
         )
         model.train(training)
         every = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
-        y = model.space.standardise(frames, every)[:, -steps:]
-        return self.compare(drawn[: len(rows)], drawn[len(rows) :], y)
+        x = model.space.standardise(frames, every)
+        y, before = x[:, -steps:], slice(-steps - model.context_size, -steps)
+        loss = self.compare(drawn[: len(rows)], drawn[len(rows) :], y)
+        if self.critic is not None:
+            anchor = model.anchor(x[:, before], every[:, before])
+            loss = loss + self.judge(model, drawn, y, anchor)
+        return loss
 
     def compare(self, x: Tensor, other: Tensor, y: Tensor) -> Tensor:
         """Return the loss of two continuations of B contexts by y, each (B, T, F)."""
         loss = energy_score(x[:, ::EVERY], other[:, ::EVERY], y[:, ::EVERY])
-        length, spread = min(WINDOW_LENGTH, y.shape[1]), self.spread.to(y.device)
-        starts = sorted({0, y.shape[1] - length})
-        for start in starts:
-            a, b, c = (features(z[:, start : start + length]) / spread for z in (x, other, y))
-            loss = loss + energy_score(a, b, c) / len(starts)
+        windows = self.windows(y)
+        for window in windows:
+            a, b, c = (features(z[:, window]) / self.spread for z in (x, other, y))
+            loss = loss + energy_score(a, b, c) / len(windows)
         return loss
+
+    def judge(self, model: DescriptorModel, drawn: Tensor, y: Tensor, anchor: Anchor) -> Tensor:
+        """Return the critic's loss on continuations (2B, T, F) and what followed (B, T, F)."""
+        assert self.critic is not None
+        windows = self.windows(y)
+        loss = y.new_zeros(())
+        for window in windows:
+            loss = loss + self.critic.loss(
+                drawn[:, window], y[:, window], anchor, model.space, self.adversarial_weight
+            )
+        return loss / len(windows)
+
+    def windows(self, y: Tensor) -> list[slice]:
+        """Return the first and the last second of y (B, T, F)."""
+        length = min(WINDOW_LENGTH, y.shape[1])
+        return [slice(start, start + length) for start in sorted({0, y.shape[1] - length})]

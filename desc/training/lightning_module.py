@@ -20,6 +20,7 @@ from desc.training.state import TrainingState
 from desc.training.windows import Batch
 
 STATE_KEY = "desc_training"
+CRITIC_BETAS = (0.5, 0.9)  # it follows a moving target
 
 
 class DescriptorTraining(pl.LightningModule):
@@ -122,10 +123,13 @@ class DescriptorTraining(pl.LightningModule):
         """Return AdamW (Loshchilov & Hutter 2019); the schedule sets its learning rate."""
         matrices = [p for p in self.learner.parameters() if p.ndim >= 2]
         vectors = [p for p in self.learner.parameters() if p.ndim < 2]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": matrices, "weight_decay": self.train_config.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
+        if self.free_running is not None and self.free_running.critic is not None:
+            critic = list(self.free_running.critic.parameters())
+            groups.append({"params": critic, "weight_decay": 0.0, "betas": CRITIC_BETAS})
         return torch.optim.AdamW(groups, lr=self.schedule.rate(self.state.step))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002

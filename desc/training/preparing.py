@@ -234,7 +234,7 @@ def _free_running(
     """Return what is learned from continuations; a point forecast has none to compare."""
     if not training.rollout_every or network.model_config.head == DETERMINISTIC:
         return None
-    return FreeRunningLoss(arrays["window_spread"])
+    return FreeRunningLoss(network, arrays["window_spread"], training.adversarial_weight)
 
 
 def _realism(

@@ -51,7 +51,7 @@ def model(name: str, make_model: Make) -> DescriptorModel:
 def test_item_layout(name: str, model: DescriptorModel) -> None:
     is_sequence_model = name in ("LSTMEncoderDecoderModel", "TransformerModel")
     assert isinstance(model, BlockwiseModel) == is_sequence_model
-    assert (model.lookback, model.horizon) == ((32, 5) if is_sequence_model else (21, 12))
+    assert (model.lookback, model.horizon) == ((28, 9) if is_sequence_model else (21, 12))
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -154,12 +154,12 @@ def test_rollout_equals_full_pass(model: DescriptorModel, make_sequence: MakeSeq
 def full_pass(model: DescriptorModel, inputs: torch.Tensor, n_context: int, t: int) -> torch.Tensor:
     """h after t frames of a rollout, from nothing but the inputs up to there."""
     if isinstance(model, BlockwiseModel):
-        w, i = model.model_config.window_size, t % model.horizon
+        w, i = model.model_config.window_size, t % model.model_config.forecast_size
         begin = n_context + t - i - w
-        item = inputs[:, begin : begin + w + model.horizon - 1]
-        missing = w + model.horizon - 1 - item.shape[1]
+        item = inputs[:, begin : begin + model.encoded + model.horizon - 1]
+        missing = model.encoded + model.horizon - 1 - item.shape[1]
         item = torch.nn.functional.pad(item, (0, 0, 0, missing))
-        return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, i]
+        return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, model.overlap + i]
     item = inputs[:, : n_context + t]
     return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, -1]
 

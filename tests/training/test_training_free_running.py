@@ -74,7 +74,7 @@ def test_a_frozen_window_has_a_finite_slope() -> None:
 def test_the_loss_falls_along_its_gradient(
     model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
-    batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(np.ones(9))
+    batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(model, np.ones(9), 0.0)
 
     def value() -> torch.Tensor:
         torch.manual_seed(7)
@@ -94,13 +94,14 @@ def test_the_loss_falls_along_its_gradient(
 def test_items_that_reach_beyond_their_recording_are_not_continued(
     model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
-    batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(np.ones(9))
+    batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(model, np.ones(9), 0.0)
+    whole = torch.nonzero(batch.valid.all(1))[:, 0]
     some = batch.valid.clone()
-    some[3:, 0] = False
+    some[whole[3:], 0] = False
     torch.manual_seed(7)
     of_three = loss(model, batch._replace(valid=some))
     torch.manual_seed(7)
-    part = batch._replace(frames=batch.frames[:3], valid=torch.ones_like(some[:3]))
+    part = batch._replace(frames=batch.frames[whole[:3]], valid=some[whole[:3]])
     torch.testing.assert_close(of_three, loss(model, part))
     assert float(loss(model, batch._replace(valid=torch.zeros_like(some)))) == 0
 
@@ -133,13 +134,13 @@ def test_continuations_are_learned_from_every_few_steps(make_sequence: MakeSeque
     asked: list[int] = []
 
     class Counting(FreeRunningLoss):
-        def __call__(self, model: DescriptorModel, batch: Batch) -> torch.Tensor:
+        def forward(self, model: DescriptorModel, batch: Batch) -> torch.Tensor:
             asked.append(module.state.step)
-            return super().__call__(model, batch)
+            return super().forward(model, batch)
 
     training = TrainConfig(rollout_every=3)
     module = DescriptorTraining(
-        copy.deepcopy(model), Schedule(20, 1e-3), training, Counting(np.ones(9))
+        copy.deepcopy(model), Schedule(20, 1e-3), training, Counting(model, np.ones(9), 0.0)
     )
     for step in range(7):
         module.training_step(batch, step)
