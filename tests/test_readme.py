@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,41 +12,24 @@ import pytest
 import soundfile
 
 from desc.commands.main import COMMANDS, build_parser
+from tests.documents import ROOT, blocks, commands
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALL = "python3 -m venv .venv && .venv/bin/python -m pip install -r requirements.txt && "
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.M | re.S)
-
-
-def commands() -> list[list[str]]:
-    """Return the README's calls of `desc` or its scripts, as words after `desc`."""
-    found = []
-    for line in "\n".join(blocks("")).splitlines():
-        words = shlex.split(line, comments=True)
-        if words[:1] == ["desc"]:
-            found.append(words[1:])
-        elif words[:1] == ["python"] and words[1].startswith("desc/"):
-            found.append([Path(words[1]).stem.removesuffix("_function"), *words[2:]])
-    return found
-
-
 def test_the_two_commands_stand_alone() -> None:
-    assert INSTALL + ".venv/bin/desc demo\n" in blocks("")
-    assert INSTALL + ".venv/bin/pytest\n" in blocks("")
+    assert INSTALL + ".venv/bin/desc demo\n" in blocks("README.md", "")
+    assert INSTALL + ".venv/bin/pytest\n" in blocks("README.md", "")
 
 
 def test_the_examples_are_found() -> None:
-    assert {words[0] for words in commands()} >= {"train", "predict", "render", "extract"}
-
-
-@pytest.mark.parametrize("words", commands(), ids=lambda words: words[0])
-def test_every_example_parses(words: list[str]) -> None:
-    assert build_parser(words[0]).parse_args(words).command == words[0]
+    assert {words[0] for words in commands("README.md")} >= {
+        "train",
+        "predict",
+        "render",
+        "extract",
+    }
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
@@ -82,7 +64,7 @@ def test_the_library_example_runs(
         for seed, name in enumerate(names):
             path = tmp_path / folder / f"{name}.wav"
             soundfile.write(path, make_signal("notes", 5.0, seed=seed), 44100)
-    (example,) = blocks("python")
+    (example,) = blocks("README.md", "python")
     assert len(example.strip().splitlines()) <= 20
     exec(compile(example, "README.md", "exec"), {})
     assert soundfile.info(tmp_path / "continued.wav").frames == 430 * 1024
