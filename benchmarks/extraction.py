@@ -54,7 +54,8 @@ def peak_mib() -> float:
     """Return the largest memory of this process so far, in MiB."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of Linux begins at that of the parent process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        lines = status.read_text("utf-8").splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     import psutil
 

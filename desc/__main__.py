@@ -2,4 +2,5 @@
 
 from desc.commands.main import run
 
-run()
+if __name__ == "__main__":  # other processes may import it
+    run()

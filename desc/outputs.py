@@ -133,7 +133,7 @@ def write_matches(
     if candidates.rows.shape[1] > 1:
         value["_candidates"] = _places(candidates, database)
     value["_meta"] = {
-        "corpus": str(database.root),
+        "corpus": database.root.as_posix(),
         "corpus_digest": database.digest,
         "sample_rate": database.config.sample_rate,
         "hop_length": database.config.hop_length,

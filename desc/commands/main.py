@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -29,6 +30,7 @@ COMMANDS = {
     "plot": "draw a result or a run as png, svg or pdf",
     "export": "write a folder's descriptors as npz, json, csv or parquet",
     "cache": "show, limit or prune the cache",
+    "completion": "print the script by which bash, zsh or fish completes `desc`",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 
@@ -58,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads of torch that wait for each other sleep instead of spinning: beside other programs a
     # step of training took 0.2 instead of 0.9 s. Read when torch is loaded, so it comes first.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _print_anything()
     try:
         args = build_parser(command or "").parse_args(arguments)
         if debug:
@@ -91,9 +94,20 @@ def _complain(message: str, debug: bool) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def _print_anything() -> None:
+    """Let what the encoding of a pipe lacks appear as an escape instead of ending the program.
+
+    On Windows a pipe has the system's code page: no arrow, and not every file name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _log_to_file() -> None:
     logging.basicConfig(
         filename="desc-debug.log",
+        encoding="utf-8",
         level=logging.DEBUG,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )

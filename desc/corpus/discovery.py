@@ -156,7 +156,7 @@ def _patterns(patterns: Patterns) -> Sequence[str]:
 
 def _matches(source: str, pattern: str) -> bool:
     path = PurePosixPath(source)
-    pattern = pattern.removeprefix("./").rstrip("/")
+    pattern = pattern.replace(os.sep, "/").removeprefix("./").rstrip("/")
     names = [source, *(str(folder) for folder in path.parents[:-1])]
     if "/" not in pattern:
         names.append(path.name)

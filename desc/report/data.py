@@ -115,7 +115,7 @@ class ReportData:
             "columns": list(config.static_names),
             "files": [database.files[number].source for number in numbers],
             "n_rows": len(database),
-            "recording_path": str(recording_path),
+            "recording_path": recording_path.as_posix(),
             "nearest_distance": float(np.mean(candidates.distances[:, 0])),
             "random_distance": float(np.mean(by_chance)),
         }

@@ -1,0 +1,60 @@
+"""`desc completion`: a script by which a shell completes commands, options and their values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Iterator
+
+SHELLS = ("bash", "zsh", "fish")
+FOLDERS = ("DIR", "FOLDER")
+FILES = ("FILE", "PATH", "RUN_OR_FOLDER")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of `desc completion`."""
+    parser.add_argument("shell", choices=SHELLS, help="the shell to write for")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the script.
+
+    It is the parser, written out: completing starts no Python.
+    """
+    import shtab
+
+    from desc.commands.main import build_parser
+
+    parser = build_parser()
+    for action in _actions(parser):
+        _describe(action, {"file": shtab.FILE, "folder": shtab.DIRECTORY})
+    print(shtab.complete(parser, args.shell))
+    return 0
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the actions that take a value, of a parser and of those below it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _actions(below)
+        elif action.nargs != 0:
+            yield action
+
+
+def _describe(action: argparse.Action, kinds: dict[str, dict[str, str]]) -> None:
+    """Tell shtab what an action's value may be, and hide the older names of its option."""
+    from desc.descriptors.families import FAMILIES
+    from desc.models import MODELS
+
+    registries: dict[str, Collection[str]] = {"selected_model": MODELS, "descriptors": FAMILIES}
+    if not isinstance(action, argparse.BooleanOptionalAction):
+        action.option_strings = action.option_strings[:1]
+    shown = str(action.metavar)
+    if action.dest in registries:
+        action.choices = tuple(registries[action.dest])
+    elif "|" in shown:
+        action.choices = tuple(shown.split("|"))
+    elif shown in FOLDERS or action.dest.endswith("_dir"):
+        action.complete = kinds["folder"]  # type: ignore[attr-defined]
+    elif shown in FILES or "." in shown:
+        action.complete = kinds["file"]  # type: ignore[attr-defined]

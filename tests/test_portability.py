@@ -1,0 +1,159 @@
+"""What must hold where this project is not developed: Windows, macOS, other encodings, clusters."""
+
+from __future__ import annotations
+
+import ast
+import json
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from desc.audio import content_digest
+from desc.corpus import discovery, find_files, parallel
+from desc.corpus.parallel import Outcome, Task, extract_into
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.families import FAMILIES
+from desc.descriptors.features import FEATURES
+from desc.outputs import MATCHES, write_matches
+from desc.query import Matches
+from desc.storage import DescriptorStore, manifest
+
+ROOT = Path(__file__).parents[1]
+CODE = [
+    p for part in ("desc", "docs", "examples", "benchmarks") for p in (ROOT / part).rglob("*.py")
+]
+OF_ONE_SYSTEM = {"fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "winreg"}
+CONFIG = DescriptorConfig()
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_text_files_name_their_encoding(path: Path) -> None:
+    """Without one Windows takes the code page of its country."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = {keyword.arg for keyword in node.keywords} | {
+            "encoding" for value in node.args if getattr(value, "value", "") == "utf-8"
+        }
+        as_text = called in ("read_text", "basicConfig") or (
+            called == "write_text" and isinstance(node.func, ast.Attribute)
+        )
+        modes = [getattr(value, "value", "") for value in node.args]
+        if called == "open" and (modes[-1:] in (["r"], ["w"], ["a"]) or not modes):
+            as_text = as_text or _of_a_path(node)
+        assert not as_text or "encoding" in given, f"{path}:{node.lineno} {called}"
+
+
+def _of_a_path(node: ast.Call) -> bool:
+    """Whether a call of `open` without a mode is a file's: some classes have their own."""
+    owner = ast.unparse(node.func)
+    return owner == "open" or "path" in owner.lower()
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in CODE if p.is_relative_to(ROOT / "desc")], ids=lambda path: path.stem
+)
+def test_no_module_of_one_system_is_imported(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not OF_ONE_SYSTEM & set(names), f"{path}:{getattr(node, 'lineno', 0)}"
+
+
+def test_what_a_pipe_cannot_spell_is_an_escape(tmp_path: Path) -> None:
+    """Printing `→` or a name to a pipe of Windows, whose encoding is a code page."""
+    done = subprocess.run(
+        [sys.executable, "-m", "desc", "runs", "--experiment_dir", "Klänge ♪"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
+        capture_output=True, encoding="cp1252", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no runs in Klänge \\u266a/" in done.stdout
+
+
+def test_patterns_may_be_typed_with_the_systems_separator(
+    make_wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_wav("sounds/strings/a.wav").parents[1]
+    make_wav("sounds/bells/b.wav")
+    windows = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"sep": "\\"})
+    monkeypatch.setattr(discovery, "os", windows)
+    files, _ = find_files(folder, include="strings\\*.wav")
+    assert [source for _, source in files] == ["strings/a.wav"]
+
+
+def test_paths_in_files_have_forward_slashes(tmp_path: Path) -> None:
+    database = SimpleNamespace(
+        root=PureWindowsPath("C:\\Sounds\\large"), files=[SimpleNamespace(source="a/b.wav")],
+        file_index=np.array([0, 0]), centre_samples=np.array([0, 1024]), digest="0", config=CONFIG,
+    )  # fmt: skip
+    matches = Matches(np.array([[1]]), np.array([[0.5]], np.float32))
+    write_matches(tmp_path, matches, matches, database)  # type: ignore[arg-type]
+    written = json.loads((tmp_path / MATCHES).read_text("utf-8"))
+    assert written["_meta"]["corpus"] == "C:/Sounds/large"
+    assert written["_id"] == ["a/b.wav"]
+
+
+def test_a_manifest_that_stays_locked_costs_time_not_results(
+    make_wav: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert manifest.TIMEOUT_S >= 10  # of another process, which needs milliseconds
+    monkeypatch.setattr(manifest, "TIMEOUT_S", 0.05)
+    path, store = make_wav(), DescriptorStore(tmp_path / "cache")
+    digest = store.digest(path)
+    (database,) = (tmp_path / "cache").rglob("*.sqlite*")
+    with sqlite3.connect(database) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        assert DescriptorStore(tmp_path / "cache").digest(path) == digest == content_digest(path)
+    holder.close()
+
+
+def test_extraction_in_a_process_that_was_started_anew(
+    make_wav: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As on Windows and macOS: nothing of this process's memory is there."""
+    path, cache = make_wav(duration_s=1.0), tmp_path / "cache"
+    families = [(FAMILIES[name], FEATURES[name]) for name in CONFIG.descriptors]
+    task = Task(path, "sound.wav", content_digest(path))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        outcome = pool.apply(extract_into, (cache, CONFIG, families, task))
+    assert outcome == Outcome(task)
+    stored = DescriptorStore(cache).load(task.digest, CONFIG, "sound.wav")
+    assert stored is not None
+    assert len(stored) == 1 + 44100 // 1024
+
+
+def own_process(task: Task) -> Outcome:
+    """Say which process a task ran in."""
+    return Outcome(task, str(os.getpid()))
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_does_the_tasks(
+    monkeypatch: pytest.MonkeyPatch, make_wav: Callable[..., Path]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    import joblib
+
+    monkeypatch.setattr(parallel, "WORKERS_START_S", -1.0)
+    tasks = [Task(make_wav(f"{i}.wav"), f"{i}.wav", str(i)) for i in range(4)]
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as nodes,
+        distributed.Client(nodes) as client,
+    ):
+        workers = {str(number) for number in client.run(os.getpid).values()}
+        with joblib.parallel_config("dask"):
+            outcomes = list(parallel.run_tasks(own_process, tasks, jobs=-1))
+    assert sorted(outcome.task.digest for outcome in outcomes) == ["0", "1", "2", "3"]
+    assert {outcome.reason for outcome in outcomes} <= workers
