@@ -28,6 +28,8 @@ def commands(document: str) -> list[list[str]]:
             words = shlex.split(line.replace("[", "").replace("]", ""), comments=True)
         except ValueError:  # a playlist, a diagram
             continue
+        if ">" in words:
+            words = words[: words.index(">")]
         if words[:1] == ["desc"] and not words[1].startswith("--"):
             found.append(words[1:])
         elif words[:1] == ["python"] and words[1].startswith("desc/"):
