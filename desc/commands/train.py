@@ -53,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     run_config = from_options(RunConfig, args)
     from desc.models import model_class  # an unknown name is refused before any work is done
     from desc.storage import DescriptorStore
+    from desc.training.trainer import check_machine
 
     model_class(model.selected_model)
+    check_machine(training)
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
         resume = args.resume_run_id

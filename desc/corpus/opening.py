@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from desc.configuration import Progress, check
+from desc.configuration import Progress, check_jobs
 from desc.corpus.discovery import Patterns, SkippedFile, find_files
 from desc.corpus.parallel import Task, extract_all
 from desc.descriptors.config import DescriptorConfig
@@ -140,7 +140,7 @@ def open_corpus(
     StorageError
         If the cache cannot be written.
     """
-    check(jobs == -1 or jobs >= 1, "jobs", jobs, "be -1 (all cores) or at least 1")
+    check_jobs(jobs)
     path = Path(os.path.abspath(path))
     is_json = path.is_file() and path.suffix.lower() in JSON
     files, passed = ([], []) if is_json else find_files(path, include, exclude)

@@ -13,10 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from filelock import BaseFileLock
+
 from desc.configuration import Note, RunConfig
 from desc.errors import RunNotFoundError, StorageError, TrackingError
 from desc.files import write_text
 from desc.runs.access import disabled, offline_reason
+from desc.runs.lock import lock_run
 from desc.runs.metrics_file import MetricsFile
 from desc.runs.record import CONFIG_FILE, METRICS_FILE, RUN_FILE, Record, run_files
 from desc.runs.resolve import resolve_record
@@ -67,6 +70,7 @@ class RunLog:
         run_config: RunConfig,
         metrics: MetricsFile,
         config: Mapping[str, Any],
+        lock: BaseFileLock | None,
         note: Note | None,
     ) -> None:
         self.run_id = run_id
@@ -75,6 +79,7 @@ class RunLog:
         self._run_config = run_config
         self._config = config
         self._metrics = metrics
+        self._lock = lock
         self._note = note
         self._worker: Worker | None = None
         self._started: dict[str, Any] = {}
@@ -112,18 +117,25 @@ class RunLog:
         RunNotFoundError
             If the run to go on with is nowhere.
         StorageError
-            If the run's folder cannot be written.
+            If the run's folder cannot be written, or another process is making this run.
         """
         if resume_run_id is None:
             folder = _new_folder(run_config)
         else:
             folder = _existing_folder(resume_run_id, run_config, note)
             run_config = replace(run_config, project=folder.parent.name)
+        lock = lock_run(folder)
         plain = json.loads(json.dumps(dict(config), default=str))
         write_text(folder / CONFIG_FILE, json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
         metrics = MetricsFile(folder / METRICS_FILE, last_step=resume_step)
         log = cls(
-            folder.name, folder, run_config=run_config, metrics=metrics, config=plain, note=note
+            folder.name,
+            folder,
+            run_config=run_config,
+            metrics=metrics,
+            config=plain,
+            lock=lock,
+            note=note,
         )
         log._connect(resume=resume_run_id is not None, notes=notes)
         return log
@@ -216,6 +228,7 @@ class RunLog:
         self._metrics.close()
         if record is not None:
             record.save()
+        self._release()
         worker, self._worker = self._worker, None
         if worker is None:
             return False
@@ -264,6 +277,11 @@ class RunLog:
             return False
         return True
 
+    def _release(self) -> None:
+        """Let other processes go on with the run."""
+        if self._lock is not None:
+            self._lock.release()
+
     def __enter__(self) -> RunLog:
         return self
 
@@ -275,6 +293,7 @@ class RunLog:
     ) -> None:
         """End a run that was not finished: it is kept as far as it got."""
         self._metrics.close()
+        self._release()
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
