@@ -23,8 +23,9 @@ from desc.corpus import open_corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.evaluation.baselines import VAR_NOISE, VAR_REPLAY
 from desc.evaluation.candidates import Candidate
-from desc.evaluation.evaluate import MEAN, Evaluation, Row, evaluate
+from desc.evaluation.evaluate import evaluate
 from desc.evaluation.settings import EvaluateConfig
+from desc.evaluation.tables import MEAN, Evaluation, Row
 from desc.evaluation.wording import lines
 from desc.models import MODELS
 from desc.scoring.scorer import REAL

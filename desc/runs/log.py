@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
-import shutil
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +13,12 @@ from typing import Any
 from filelock import BaseFileLock
 
 from desc.configuration import Note, RunConfig
-from desc.errors import RunNotFoundError, StorageError, TrackingError
+from desc.errors import TrackingError
 from desc.files import write_text
 from desc.runs.access import disabled, offline_reason
-from desc.runs.lock import lock_run
+from desc.runs.folders import existing_folder, lock_run, new_folder
 from desc.runs.metrics_file import MetricsFile
-from desc.runs.record import CONFIG_FILE, METRICS_FILE, RUN_FILE, Record, run_files
-from desc.runs.resolve import resolve_record
+from desc.runs.record import CONFIG_FILE, METRICS_FILE, Record, run_files
 from desc.runs.sending import (
     INIT_LIMIT_S,
     FilesDifferError,
@@ -35,13 +31,6 @@ from desc.runs.sending import (
 from desc.runs.worker import START_LIMIT_S, Worker
 
 OFFLINE_FINISH_S = 20.0
-RUN_ID_LENGTH = 8
-
-
-def new_run_id() -> str:
-    """Return 8 random characters of a-z0-9, the form of W&B's run ids."""
-    characters = string.ascii_lowercase + string.digits
-    return "".join(secrets.choice(characters) for _ in range(RUN_ID_LENGTH))
 
 
 class RunLog:
@@ -120,9 +109,9 @@ class RunLog:
             If the run's folder cannot be written, or another process is making this run.
         """
         if resume_run_id is None:
-            folder = _new_folder(run_config)
+            folder = new_folder(run_config)
         else:
-            folder = _existing_folder(resume_run_id, run_config, note)
+            folder = existing_folder(resume_run_id, run_config, note)
             run_config = replace(run_config, project=folder.parent.name)
         lock = lock_run(folder)
         plain = json.loads(json.dumps(dict(config), default=str))
@@ -297,34 +286,3 @@ class RunLog:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
-
-
-def _new_folder(run_config: RunConfig) -> Path:
-    """Make the folder of a run whose id is not taken yet."""
-    root = Path(run_config.experiment_dir) / run_config.project
-    while True:
-        folder = root / new_run_id()
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            if folder.exists():
-                continue
-            raise StorageError(f"{root}: a file is in the way of the folder of runs") from None
-        except OSError as error:
-            raise StorageError(f"{folder}: cannot be made: {error.strerror}") from error
-        return folder
-
-
-def _existing_folder(run_id: str, run_config: RunConfig, note: Note | None) -> Path:
-    """Return the folder of a run to go on with; one from elsewhere is copied here first."""
-    record = resolve_record(Record, run_id, run_config, note=note)
-    root = Path(run_config.experiment_dir)
-    if record.folder.absolute().parent.parent == root.absolute():
-        return record.folder
-    if not (record.folder / RUN_FILE).is_file():
-        raise RunNotFoundError(
-            f"{record.folder}: holds no {RUN_FILE}; a run is gone on with from its whole folder"
-        )
-    folder = root / record.project / record.run_id
-    shutil.copytree(record.folder, folder, dirs_exist_ok=True)
-    return folder
