@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -175,7 +177,29 @@ def _in_workers(
     options: dict[str, Any] = {"idle_worker_timeout": IDLE_WORKER_S} if is_default else {}
     n_jobs = min(joblib.effective_n_jobs(jobs), len(tasks))
     parallel = joblib.Parallel(n_jobs, return_as="generator_unordered", **options)
-    yield from parallel(joblib.delayed(function)(task) for task in tasks)
+    with _deaf_children():
+        outcomes = parallel(joblib.delayed(function)(task) for task in tasks)
+    yield from outcomes
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started here not hear Ctrl-C, which reaches all of a terminal.
+
+    Those that are just being started would print a traceback each. This process hears it once
+    it has started them, and ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # joblib starts it, and its start undoes the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _alone(function: Callable[[Task], Outcome], task: Task) -> Outcome:
