@@ -42,6 +42,8 @@ class Corpus:
         Contents that were extracted now; those of the others were in the cache.
     ignored : tuple of SkippedFile
         Files nobody expects to be used: no audio, hidden, left out by patterns.
+    variants : tuple of DescriptorSequence
+        Recordings played at other speeds: see `with_variants`.
     """
 
     root: Path
@@ -50,6 +52,7 @@ class Corpus:
     skipped: tuple[SkippedFile, ...]
     n_extracted: int
     ignored: tuple[SkippedFile, ...] = ()
+    variants: tuple[DescriptorSequence, ...] = ()
 
     def path(self, source: str) -> Path:
         """Return the file of a source."""
