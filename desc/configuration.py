@@ -66,6 +66,11 @@ def check_integer(name: str, value: object, minimum: int) -> None:
     check(is_integer and value >= minimum, name, value, rule)  # type: ignore[operator]
 
 
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes that means nothing."""
+    check(jobs == -1 or jobs >= 1, "jobs", jobs, "be -1 (all cores) or at least 1")
+
+
 def check_number(
     name: str,
     value: object,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -455,42 +453,6 @@ class TestParallel:
         reasons = {o.task.digest: o.reason for o in outcomes if o.reason}
         assert list(reasons) == ["2"]
         assert "died" in reasons["2"]
-
-    @posix
-    def test_interrupted_extraction_goes_on_where_it_was(
-        self, tmp_path: Path, make_wav: Callable[..., Path]
-    ) -> None:
-        for i in range(6):
-            make_wav(f"rec/{i}.wav", kind="noise", duration_s=2.0, seed=i)
-        script = tmp_path / "script.py"
-        script.write_text(
-            "import sys, time\n"
-            "from desc.corpus import open_corpus, parallel\n"
-            "from desc.descriptors.config import DescriptorConfig\n"
-            "from desc.storage import DescriptorStore\n"
-            "def extract(*args, **kwargs):\n"
-            "    time.sleep(0.3)\n"
-            "    return original(*args, **kwargs)\n"
-            "original, parallel.extract = parallel.extract, extract\n"
-            "show = lambda *call: print(*call, flush=True)\n"
-            "store = DescriptorStore(sys.argv[2])\n"
-            "open_corpus(sys.argv[1], DescriptorConfig(), store, jobs=1, progress=show)\n"
-        )
-        command = [sys.executable, str(script), str(tmp_path / "rec"), str(tmp_path / "cache")]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-        assert process.stdout is not None
-        assert any(line.startswith("extract 2") for line in process.stdout)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-        assert "KeyboardInterrupt" in errors
-        assert not list((tmp_path / "cache").rglob(".*"))
-        store = DescriptorStore(tmp_path / "cache")
-        n_done = store.summary().descriptors.n_files
-        assert 2 <= n_done < 6
-        assert open_corpus(tmp_path / "rec", CONFIG, store, jobs=1).n_extracted == 6 - n_done
 
 
 def test_recordings_of_the_shared_folder(shared_audio: Path, store: DescriptorStore) -> None:

@@ -28,7 +28,11 @@ _SNDFILE_CHUNK = 1 << 16
 
 
 def read_mono_blocks(
-    path: str | Path, sample_rate: int | None = None, block_length: int = 1 << 16
+    path: str | Path,
+    sample_rate: int | None = None,
+    block_length: int = 1 << 16,
+    *,
+    speed: float = 1.0,
 ) -> Iterator[Audio]:
     """Decode a file from front to back: channels averaged, resampled, in blocks.
 
@@ -44,6 +48,8 @@ def read_mono_blocks(
         Rate of the result in Hz; by default the file's own.
     block_length : int
         Samples per block; the last one is shorter.
+    speed : float
+        How fast the file is played, as a tape is: 2 is an octave higher and half as long.
 
     Yields
     ------
@@ -59,8 +65,10 @@ def read_mono_blocks(
     with errors_named(path), open_forward(path) as file:
         info = read_info(path, file)
         blocks = _decoded_blocks(info, file, mono=True)
-        if sample_rate is not None and sample_rate != info.sample_rate:
-            blocks = _resampled_blocks(blocks, info.sample_rate, sample_rate, 1)
+        played_rate = speed * info.sample_rate
+        rate = info.sample_rate if sample_rate is None else sample_rate
+        if rate != played_rate:
+            blocks = _resampled_blocks(blocks, played_rate, rate, 1)
         for block in _blocks_of_length(blocks, block_length):
             yield block[:, 0]
 
@@ -95,7 +103,7 @@ def read(path: str | Path, sample_rate: int | None = None) -> Audio:
     return np.concatenate(list(read_blocks(path, sample_rate)), axis=1)
 
 
-def resampled_length(n_samples: int, source_rate: int, target_rate: int) -> int:
+def resampled_length(n_samples: int, source_rate: float, target_rate: float) -> int:
     """Return the number of samples after resampling, librosa's ceil(n · ratio).
 
     The product is taken in floating point, as librosa does, so that the number is the same also
@@ -153,7 +161,7 @@ def _decoded_blocks(info: AudioInfo, file: soundfile.SoundFile, *, mono: bool) -
 
 
 def _resampled_blocks(
-    blocks: Iterator[Audio], source_rate: int, target_rate: int, n_channels: int
+    blocks: Iterator[Audio], source_rate: float, target_rate: float, n_channels: int
 ) -> Iterator[Audio]:
     """Resample consecutive (n, C) blocks, to exactly the length of `resampled_length`."""
     import soxr

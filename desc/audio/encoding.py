@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from desc.audio.files import Audio, errors_named, open_forward, read_info
+from desc.audio.ogg import with_serial
 from desc.errors import AudioError
 
 _WRITE_CHUNK = 1 << 17
@@ -19,6 +20,8 @@ _QUALITIES = (0.5, 0.75, 1.0)
 
 def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
     """Return audio as Ogg Vorbis of at most `max_bytes`, as good as that allows.
+
+    Equal audio gives equal bytes.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
         encoded = _encode(samples, sample_rate, "OGG", "VORBIS", compression_level=quality)
         if len(encoded) <= max_bytes:
             break
-    return encoded
+    return with_serial(encoded, 0)
 
 
 def encode_wav(audio: Audio, sample_rate: int) -> bytes:

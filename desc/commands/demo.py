@@ -6,7 +6,7 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.options import add_cache_option, add_options, from_options
-from desc.configuration import RunConfig, check_integer
+from desc.configuration import RunConfig, check_integer, check_jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo, and print where its WAV is."""
     config = from_options(RunConfig, args)
     check_integer("seed", args.seed, 0)
+    check_jobs(args.jobs)
     with Console(args.quiet) as console:
         from desc.commands.results import report
         from desc.demo.job import run_demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
@@ -15,6 +16,12 @@ from desc.commands.options import (
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import TrainingInterruptedError
+
+if TYPE_CHECKING:
+    from desc.corpus import Corpus
+    from desc.runs import RunRecord
+    from desc.storage import DescriptorStore
+    from desc.training.samples import SampleRenderer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folders.add_argument(
         "--sample_audio_db_dir", metavar="DIR",
         help="folder whose sounds make the audio samples written while training [default: none]",
+    )  # fmt: skip
+    folders.add_argument(
+        "--speeds", nargs="+", type=float, default=[], metavar="X",
+        help="also learn from the recordings played at these speeds, as a tape is: 1.06 is a "
+        "semitone higher [default: none]",
     )  # fmt: skip
     add_corpus_options(folders)
     add_options(parser.add_argument_group("model"), ModelConfig)
@@ -51,40 +63,25 @@ def run(args: argparse.Namespace) -> int:
     training = from_options(TrainConfig, args)
     descriptors = from_options(DescriptorConfig, args)
     run_config = from_options(RunConfig, args)
-    from desc.models import model_class  # an unknown name is refused before any work is done
+    from desc.corpus import check_speeds
+    from desc.models import model_class
     from desc.storage import DescriptorStore
+    from desc.training.trainer import check_machine
 
+    # What cannot be is refused before any work is done.
+    check_speeds(args.speeds)
     model_class(model.selected_model)
+    check_machine(training)
     with Console(args.quiet) as console:
-        store = DescriptorStore(args.cache_dir)
-        resume = args.resume_run_id
-        if resume is not None:
+        record = None
+        if args.resume_run_id is not None:
             from desc.runs import resolve_run
 
-            record = resolve_run(resume, run_config, note=console.note)
-            resume = str(record.checkpoint_file or record.folder)
-            if not given_options(DescriptorConfig, args):
-                # The run's own, so that only --resume_run_id need be given.
-                descriptors = record.descriptor_config
-        adopt_hop = resume is None and "hop_length" not in args
-        corpus = open_folder(
-            args.audio_db_dir, descriptors, store, args, console, adopt_hop=adopt_hop
-        )
-        validation = None
-        if args.validation_db_dir is not None:
-            validation = open_folder(
-                args.validation_db_dir, corpus.config, store, args, console, filtered=False
-            )
-        sampler = None
-        if args.sample_audio_db_dir is not None:
-            from desc.database import DescriptorDatabase
-            from desc.pipeline import audio_sampler
-
-            sounds = open_folder(
-                args.sample_audio_db_dir, corpus.config, store, args, console, filtered=False
-            ).with_sound()
-            database = DescriptorDatabase.from_corpus(sounds, store)
-            sampler = audio_sampler(database, store, seed=training.seed)
+            record = resolve_run(args.resume_run_id, run_config, note=console.note)
+        store = DescriptorStore(args.cache_dir)
+        corpus = _open_corpus(args, descriptors, record, store, console)
+        validation = _open_other(args.validation_db_dir, corpus, store, args, console)
+        sounds = _open_other(args.sample_audio_db_dir, corpus, store, args, console)
         from desc.training.fit import train
 
         try:
@@ -94,14 +91,63 @@ def run(args: argparse.Namespace) -> int:
                 model=model,
                 training=training,
                 run=run_config,
-                resume_run_id=resume,
+                resume_run_id=None if record is None else _place(record),
                 given=[*given_options(ModelConfig, args), *given_options(TrainConfig, args)],
                 progress=console.progress,
                 note=console.note,
-                render_sample=sampler,
+                render_sample=None if sounds is None else _sampler(sounds, store, training.seed),
             )
         except TrainingInterruptedError as stopped:
             console.result(f"run id: {stopped.run_id}")
             raise
         console.result(f"run id: {record.run_id}")
     return 0
+
+
+def _place(record: RunRecord) -> str:
+    """Return where the run that is gone on with lies."""
+    return str(record.checkpoint_file or record.folder)
+
+
+def _open_corpus(
+    args: argparse.Namespace,
+    descriptors: DescriptorConfig,
+    record: RunRecord | None,
+    store: DescriptorStore,
+    console: Console,
+) -> Corpus:
+    """Open what is learned from; of a run that is gone on with by the run's own settings."""
+    from desc.corpus import with_variants
+    from desc.descriptors.extraction import variant_of
+
+    speeds = args.speeds
+    if record is not None:
+        if not given_options(DescriptorConfig, args):
+            descriptors = record.descriptor_config
+        speeds = speeds or sorted({variant_of(d)[1] for d in record.training_files} - {1.0})
+    adopt_hop = record is None and "hop_length" not in args
+    corpus = open_folder(args.audio_db_dir, descriptors, store, args, console, adopt_hop=adopt_hop)
+    return with_variants(corpus, speeds, store, jobs=args.jobs, progress=console.progress)
+
+
+def _open_other(
+    path: str | None,
+    corpus: Corpus,
+    store: DescriptorStore,
+    args: argparse.Namespace,
+    console: Console,
+) -> Corpus | None:
+    """Open another folder by the settings of the corpus, where one is named."""
+    if path is None:
+        return None
+    return open_folder(path, corpus.config, store, args, console, filtered=False)
+
+
+def _sampler(sounds: Corpus, store: DescriptorStore, seed: int) -> SampleRenderer:
+    """Return what writes audio samples with the sounds of a folder."""
+    from desc.database import DescriptorDatabase
+    from desc.pipeline import audio_sampler
+
+    return audio_sampler(
+        DescriptorDatabase.from_corpus(sounds.with_sound(), store), store, seed=seed
+    )

@@ -2,5 +2,6 @@
 
 from desc.corpus.discovery import SkippedFile, find_files
 from desc.corpus.opening import Corpus, open_corpus
+from desc.corpus.variants import check_speeds, with_variants
 
-__all__ = ["Corpus", "SkippedFile", "find_files", "open_corpus"]
+__all__ = ["Corpus", "SkippedFile", "check_speeds", "find_files", "open_corpus", "with_variants"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from desc.configuration import Progress, check
+from desc.configuration import Progress, check_jobs
 from desc.corpus.discovery import Patterns, SkippedFile, find_files
 from desc.corpus.parallel import Task, extract_all
 from desc.descriptors.config import DescriptorConfig
@@ -42,6 +42,8 @@ class Corpus:
         Contents that were extracted now; those of the others were in the cache.
     ignored : tuple of SkippedFile
         Files nobody expects to be used: no audio, hidden, left out by patterns.
+    variants : tuple of DescriptorSequence
+        Recordings played at other speeds: see `with_variants`.
     """
 
     root: Path
@@ -50,6 +52,7 @@ class Corpus:
     skipped: tuple[SkippedFile, ...]
     n_extracted: int
     ignored: tuple[SkippedFile, ...] = ()
+    variants: tuple[DescriptorSequence, ...] = ()
 
     def path(self, source: str) -> Path:
         """Return the file of a source."""
@@ -140,7 +143,7 @@ def open_corpus(
     StorageError
         If the cache cannot be written.
     """
-    check(jobs == -1 or jobs >= 1, "jobs", jobs, "be -1 (all cores) or at least 1")
+    check_jobs(jobs)
     path = Path(os.path.abspath(path))
     is_json = path.is_file() and path.suffix.lower() in JSON
     files, passed = ([], []) if is_json else find_files(path, include, exclude)

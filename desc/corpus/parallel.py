@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from desc.audio import content_digest
 from desc.configuration import Progress
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.extraction import extract
+from desc.descriptors.extraction import extract, variant_digest
 from desc.descriptors.families import FAMILIES, Family
 from desc.descriptors.features import FEATURES, Feature, register_descriptor
 from desc.errors import AudioError, DescError, StorageError
@@ -27,11 +29,17 @@ IDLE_WORKER_S = 5.0  # joblib keeps its processes for 300 s, with 150 MB each
 
 @dataclass(frozen=True)
 class Task:
-    """A file to extract; its source and digest are known."""
+    """A file to extract, played at a speed; its source and digest are known."""
 
     path: Path
     source: str
     digest: str
+    speed: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """The digest of what will be extracted."""
+        return self.digest if self.speed == 1 else variant_digest(self.digest, self.speed)
 
     @property
     def estimated_s(self) -> float:
@@ -75,7 +83,7 @@ def extract_all(
     Parameters
     ----------
     tasks : sequence of Task
-        The files, each content once.
+        The files, each content once at each speed.
     config : DescriptorConfig
         What to extract.
     store : DescriptorStore
@@ -88,7 +96,7 @@ def extract_all(
     Returns
     -------
     dict of str to str
-        The digests for which there are no descriptors, with the reason.
+        The keys of the tasks for which there are no descriptors, with the reason.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def extract_all(
     reasons: dict[str, str] = {}
     for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
         if outcome.reason:
-            reasons[outcome.task.digest] = outcome.reason
+            reasons[outcome.task.key] = outcome.reason
         if outcome.is_lasting:
             store.remember_failure(outcome.task.digest, outcome.reason)
         if progress is not None:
@@ -121,7 +129,9 @@ def extract_into(
     for family, feature in families:
         register_descriptor(family, feature)
     try:
-        sequence = extract(task.path, config, source=task.source, digest=task.digest)
+        sequence = extract(
+            task.path, config, source=task.source, digest=task.digest, speed=task.speed
+        )
         store = DescriptorStore(cache_dir)
         if store.digest(task.path) != task.digest:
             return Outcome(task, "changed while it was read; try again when it is complete")
@@ -152,12 +162,12 @@ def run_tasks(
         return
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    left = {task.digest: task for task in tasks}
+    left = {task.key: task for task in tasks}
     try:
         # The long ones first, or one of them begins when the other processes are done.
         ordered = sorted(tasks, key=lambda task: -task.estimated_s)
         for outcome in _in_workers(function, ordered, jobs):
-            del left[outcome.task.digest]
+            del left[outcome.task.key]
             yield outcome
     except BrokenProcessPool:
         for task in left.values():
@@ -175,7 +185,29 @@ def _in_workers(
     options: dict[str, Any] = {"idle_worker_timeout": IDLE_WORKER_S} if is_default else {}
     n_jobs = min(joblib.effective_n_jobs(jobs), len(tasks))
     parallel = joblib.Parallel(n_jobs, return_as="generator_unordered", **options)
-    yield from parallel(joblib.delayed(function)(task) for task in tasks)
+    with _deaf_children():
+        outcomes = parallel(joblib.delayed(function)(task) for task in tasks)
+    yield from outcomes
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started here not hear Ctrl-C, which reaches all of a terminal.
+
+    Those that are just being started would print a traceback each. This process hears it once
+    it has started them, and ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # joblib starts it, and its start undoes the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _alone(function: Callable[[Task], Outcome], task: Task) -> Outcome:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from desc.configuration import check, check_integer, check_number, option, to_dict
 from desc.descriptors.families import COLUMN_SPACES, FAMILIES, Space
+from desc.descriptors.filterbanks import mel_filters
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class DescriptorConfig:
     Raises
     ------
     ConfigurationError
-        If a number is out of range or a family of descriptors is unknown or named twice.
+        If a number is out of range, a family of descriptors is unknown or named twice, or the
+        window is too short for so many mel bands.
     """
 
     sample_rate: int = option(
@@ -55,6 +57,13 @@ class DescriptorConfig:
             check(name in FAMILIES, "descriptors", name, "be one of " + ", ".join(FAMILIES))
         unique = len(set(self.descriptors)) == len(self.descriptors)
         check(unique, "descriptors", self.descriptors, "name each family once")
+        if "mfcc" in self.descriptors:
+            bands = mel_filters(self.sample_rate, self.n_fft, self.n_mels).any(1)
+            rule = (
+                f"be longer, or n_mels={self.n_mels} smaller: "
+                f"{np.count_nonzero(~bands)} of the bands lie between two bins and hear nothing"
+            )
+            check(bool(bands.all()), "n_fft", self.n_fft, rule)
 
     @cached_property
     def groups(self) -> dict[str, tuple[int, ...]]:

@@ -35,6 +35,7 @@ def extract(
     *,
     source: str | None = None,
     digest: str | None = None,
+    speed: float = 1.0,
     block_length: int = 1 << 16,
 ) -> DescriptorSequence:
     """Compute the descriptors of a recording.
@@ -49,6 +50,9 @@ def extract(
         Name to keep, the path relative to its folder; by default the file's name.
     digest : str, optional
         Digest of the file's bytes where it is known; otherwise the file is read once more.
+    speed : float
+        How fast the file is played, as a tape is; at another speed than 1 the sequence has digest
+        and source of its own (see `variant_digest`).
     block_length : int
         Samples read at once; the result does not depend on it.
 
@@ -57,12 +61,25 @@ def extract(
     AudioError
         If the file cannot be read.
     """
-    blocks = audio.read_mono_blocks(path, config.sample_rate, block_length)
+    blocks = audio.read_mono_blocks(path, config.sample_rate, block_length, speed=speed)
     values, n_samples = extract_signal(blocks, config)
     if digest is None:
         digest = audio.content_digest(path)
     name = Path(path).name if source is None else source
+    if speed != 1:
+        digest, name = variant_digest(digest, speed), f"{name} at {speed:g}"
     return DescriptorSequence(values, config, name, digest, n_samples)
+
+
+def variant_digest(digest: str, speed: float) -> str:
+    """Return what stands for a content played at another speed: its digest, and the speed."""
+    return f"{digest}-{speed:g}"
+
+
+def variant_of(digest: str) -> tuple[str, float]:
+    """Return content and speed of a digest; of one that is no variant's, itself and 1."""
+    content, _, speed = digest.partition("-")
+    return content, float(speed or 1)
 
 
 def extract_signal(

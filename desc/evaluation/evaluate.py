@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from desc.configuration import Note, Progress, to_dict
+from desc.configuration import Note, Progress
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError
 from desc.evaluation.baselines import N_BASELINES, VAR_NOISE, VAR_REPLAY, baselines
@@ -23,117 +20,13 @@ from desc.evaluation.candidates import (
 )
 from desc.evaluation.rendered import Sounds, rendered_rows
 from desc.evaluation.settings import EvaluateConfig
+from desc.evaluation.tables import MEAN, Evaluation, Row, Table
 from desc.models.var import INNOVATION_BLOCK
 from desc.prediction import differences
-from desc.runs.record import now, versions
 from desc.scoring.continuations import Continuations, continue_excerpts
 from desc.scoring.excerpts import LONG_FACTOR, Excerpts, Protocol, cut_excerpts
 from desc.scoring.scorer import Figures, Scorer
 from desc.scoring.yardstick import Yardstick
-
-Array = npt.NDArray[np.float64]
-
-FORMAT, VERSION = "desc-evaluation", 1
-MEAN = "mean"
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One line of a table.
-
-    Attributes
-    ----------
-    name : str
-    kind : str
-        floor, peer, run or mean (of runs that differ in their seed).
-    figures : dict of str to float
-        Means over seeds; NaN where a metric means nothing.
-    seeds : tuple of dict
-        The figures of each seed of the draws; of a mean those of each run.
-    example : ndarray, (E, T, F)
-        The first sample, standardised.
-    """
-
-    name: str
-    kind: str
-    figures: Figures
-    example: Array
-    seeds: tuple[Figures, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """The rows of one protocol: floors, peers, runs."""
-
-    excerpts: Excerpts
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The result of `evaluate`.
-
-    Attributes
-    ----------
-    tables : tuple of Table
-        For continuations as long as their contexts; with `long` also for longer ones.
-    rendered : tuple of Row
-        Of continuations as long as their contexts, asked for and heard; empty unless rendered.
-    yardstick : Yardstick
-    config : EvaluateConfig
-    runs : tuple of Candidate
-    notes : tuple of str
-        What a reader of the figures must know.
-    """
-
-    tables: tuple[Table, ...]
-    yardstick: Yardstick
-    config: EvaluateConfig
-    runs: tuple[Candidate, ...]
-    notes: tuple[str, ...] = field(default=())
-    rendered: tuple[Row, ...] = field(default=())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but the arrays as JSON values; what is no number becomes null."""
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "created": now(),
-            "versions": versions(),
-            "settings": to_dict(self.config),
-            "runs": [
-                {"run_id": run.run_id, "name": run.name, "model": to_dict(run.model.model_config)}
-                for run in self.runs
-            ],
-            "notes": list(self.notes),
-            "tables": [_table(table) for table in self.tables],
-            "rendered": [_row(row) for row in self.rendered],
-        }
-
-
-def _table(table: Table) -> dict[str, Any]:
-    excerpts = table.excerpts
-    places = zip(excerpts.tracks, excerpts.positions, strict=True)
-    return {
-        "context_frames": excerpts.protocol.context,
-        "steps": excerpts.protocol.steps,
-        "excerpts": [{"source": excerpts.sources[t], "frame": int(p)} for t, p in places],
-        "left_out": excerpts.left_out,
-        "rows": [_row(row) for row in table.rows],
-    }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "kind": row.kind,
-        "figures": _finite(row.figures),
-        "seeds": [_finite(figures) for figures in row.seeds],
-    }
-
-
-def _finite(figures: Figures) -> dict[str, float | None]:
-    return {k: v if math.isfinite(v) else None for k, v in figures.items()}
 
 
 def check_comparable(runs: Sequence[Candidate]) -> None:
@@ -199,6 +92,34 @@ def evaluate(
         raise ConfigurationError("rendered needs sounds to render with (sample_audio_db_dir)")
     first = runs[0]
     yardstick = Yardstick.from_run(first.record, first.model.statistics)
+    tables, notes = _excerpts(recordings, config, yardstick)
+    notes += _notes(runs, training)
+    if note is not None:
+        for line in notes:
+            note(line)
+    used = [s for s in recordings if s.source in tables[0].sources]
+    heard = (
+        None if training is None else [yardstick.standardise(s.complete_static) for s in training]
+    )
+    one_step = _one_step(runs, used, yardstick, progress)
+    steps = _Steps(progress, len(tables) * (N_BASELINES + len(runs) * config.seeds))
+    results = []
+    for excerpts in tables:
+        scorer = Scorer(excerpts, yardstick, heard)
+        rows = _rows(runs, scorer, config, one_step, steps)
+        results.append(Table(excerpts, (*rows, *mean_rows(runs, rows))))
+    rendered: tuple[Row, ...] = ()
+    if config.rendered and sounds is not None:
+        scorer = Scorer(tables[0], yardstick, heard)
+        every = rendered_rows(runs, scorer, sounds, config, progress)
+        rendered = tuple(Row(*row) for row in every)
+    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes), rendered)
+
+
+def _excerpts(
+    recordings: Sequence[DescriptorSequence], config: EvaluateConfig, yardstick: Yardstick
+) -> tuple[list[Excerpts], list[str]]:
+    """Cut the excerpts of each table; return them, and notes on what is left out."""
     frames = config.excerpt_frames
     short = Protocol("short", frames, frames, config.excerpts)
     tables = [cut_excerpts(recordings, short, yardstick)]
@@ -210,37 +131,46 @@ def evaluate(
             tables.append(cut_excerpts(recordings, fewer, yardstick))
         except CorpusError as error:
             notes.append(f"long continuations are left out: {error}")
-    notes += _notes(runs, training)
-    if note is not None:
-        for line in notes:
-            note(line)
-    used = [s for s in recordings if s.source in tables[0].sources]
-    heard = (
-        None if training is None else [yardstick.standardise(s.complete_static) for s in training]
+    return tables, notes
+
+
+class _Steps:
+    """Counts what is done of an evaluation, and tells."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress = progress
+        self.total = total
+        self.done = 0
+
+    def add(self, n: int) -> None:
+        """Count n more continuations or peers."""
+        self.done += n
+        if self.progress is not None:
+            self.progress("evaluate", min(self.done, self.total), self.total)
+
+
+def _rows(
+    runs: Sequence[Candidate],
+    scorer: Scorer,
+    config: EvaluateConfig,
+    one_step: dict[str, Figures],
+    steps: _Steps,
+) -> list[Row]:
+    """Return the rows of one table: floors and peers, then the runs."""
+    rows: list[Row] = []
+    peers = baselines(
+        scorer.excerpts, scorer.yardstick, scorer.training or [], config.n_samples, config.seed
     )
-    one_step = _one_step(runs, used, yardstick, progress)
-    total = len(tables) * (N_BASELINES + len(runs) * config.seeds)
-    results, done = [], 0
-    for excerpts in tables:
-        scorer = Scorer(excerpts, yardstick, heard)
-        rows: list[Row] = []
-        for peer in baselines(excerpts, yardstick, heard or [], config.n_samples, config.seed):
-            figures = one_step.get(peer.name, {}) | scorer.score(peer)
-            rows.append(Row(peer.name, peer.kind, figures, peer.samples[0]))
-            _tell(progress, done + len(rows), total)
-        done += N_BASELINES
-        for run in runs:
-            row = _run_row(run, scorer, config, progress)
-            rows.append(replace(row, figures=one_step[run.name] | row.figures))
-            done += config.seeds
-            _tell(progress, done, total)
-        results.append(Table(excerpts, (*rows, *mean_rows(runs, rows))))
-    rendered: tuple[Row, ...] = ()
-    if config.rendered and sounds is not None:
-        scorer = Scorer(tables[0], yardstick, heard)
-        every = rendered_rows(runs, scorer, sounds, config, progress)
-        rendered = tuple(Row(*row) for row in every)
-    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes), rendered)
+    for peer in peers:
+        figures = one_step.get(peer.name, {}) | scorer.score(peer)
+        rows.append(Row(peer.name, peer.kind, figures, peer.samples[0]))
+        steps.add(1)
+    steps.add(N_BASELINES - len(rows))  # those that need what is not there
+    for run in runs:
+        row = _run_row(run, scorer, config, steps.progress)
+        rows.append(replace(row, figures=one_step[run.name] | row.figures))
+        steps.add(config.seeds)
+    return rows
 
 
 def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
@@ -340,8 +270,3 @@ def _notes(
 def _left_out(excerpts: Excerpts) -> str:
     listed = "; ".join(f"{source}: {reason}" for source, reason in excerpts.left_out.items())
     return f"left out: {listed}"
-
-
-def _tell(progress: Progress | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress("evaluate", min(done, total), total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from desc.corpus import Corpus
+from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.runs import RunRecord
@@ -44,7 +45,9 @@ def training_recordings(
     store: DescriptorStore,
     open_training: Callable[[], Corpus] | None = None,
 ) -> tuple[list[DescriptorSequence], list[str]]:
-    """Find the descriptors of everything that runs learned from, by digest.
+    """Find the descriptors of the recordings that runs learned from, by digest.
+
+    Those at other speeds (`with_variants`) are left out.
 
     Parameters
     ----------
@@ -61,7 +64,12 @@ def training_recordings(
     missing : list of str
         Recordings that are nowhere, as the runs call them.
     """
-    wanted = {d: source for record in records for d, source in record.training_files.items()}
+    wanted = {
+        digest: source
+        for record in records
+        for digest, source in record.training_files.items()
+        if variant_of(digest)[1] == 1
+    }
     config = records[0].descriptor_config
     found = {}
     for digest, source in wanted.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from desc.evaluation.baselines import VAR_REPLAY
-from desc.evaluation.evaluate import Evaluation, Row, Table
+from desc.evaluation.tables import Evaluation, Row, Table
 from desc.metrics import autocorrelation, modulation_spectrum
 from desc.report.drawing import figure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from desc.evaluation.evaluate import Evaluation, Row, Table
+from desc.evaluation.tables import Evaluation, Row, Table
 from desc.scoring.scorer import HORIZONS
 
 NAME_WIDTH = 37  # an id and the longest model

@@ -8,7 +8,8 @@ uses this package.
 
 from desc.runs.log import RunLog
 from desc.runs.metrics_file import MetricsFile, read_metrics
-from desc.runs.record import SAMPLES, Record, RunRecord, SoundRecord, versions
+from desc.runs.record import SAMPLES, Record, versions
+from desc.runs.record_types import RunRecord, SoundRecord
 from desc.runs.resolve import list_runs, resolve_record, resolve_run
 from desc.runs.sending import upload_run
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
-import shutil
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from filelock import BaseFileLock
+
 from desc.configuration import Note, RunConfig
-from desc.errors import RunNotFoundError, StorageError, TrackingError
+from desc.errors import TrackingError
 from desc.files import write_text
 from desc.runs.access import disabled, offline_reason
+from desc.runs.folders import existing_folder, lock_run, new_folder
 from desc.runs.metrics_file import MetricsFile
-from desc.runs.record import CONFIG_FILE, METRICS_FILE, RUN_FILE, Record, run_files
-from desc.runs.resolve import resolve_record
+from desc.runs.record import CONFIG_FILE, METRICS_FILE, Record, run_files
 from desc.runs.sending import (
     INIT_LIMIT_S,
     FilesDifferError,
@@ -32,13 +31,6 @@ from desc.runs.sending import (
 from desc.runs.worker import START_LIMIT_S, Worker
 
 OFFLINE_FINISH_S = 20.0
-RUN_ID_LENGTH = 8
-
-
-def new_run_id() -> str:
-    """Return 8 random characters of a-z0-9, the form of W&B's run ids."""
-    characters = string.ascii_lowercase + string.digits
-    return "".join(secrets.choice(characters) for _ in range(RUN_ID_LENGTH))
 
 
 class RunLog:
@@ -67,6 +59,7 @@ class RunLog:
         run_config: RunConfig,
         metrics: MetricsFile,
         config: Mapping[str, Any],
+        lock: BaseFileLock | None,
         note: Note | None,
     ) -> None:
         self.run_id = run_id
@@ -75,6 +68,7 @@ class RunLog:
         self._run_config = run_config
         self._config = config
         self._metrics = metrics
+        self._lock = lock
         self._note = note
         self._worker: Worker | None = None
         self._started: dict[str, Any] = {}
@@ -112,18 +106,25 @@ class RunLog:
         RunNotFoundError
             If the run to go on with is nowhere.
         StorageError
-            If the run's folder cannot be written.
+            If the run's folder cannot be written, or another process is making this run.
         """
         if resume_run_id is None:
-            folder = _new_folder(run_config)
+            folder = new_folder(run_config)
         else:
-            folder = _existing_folder(resume_run_id, run_config, note)
+            folder = existing_folder(resume_run_id, run_config, note)
             run_config = replace(run_config, project=folder.parent.name)
+        lock = lock_run(folder)
         plain = json.loads(json.dumps(dict(config), default=str))
         write_text(folder / CONFIG_FILE, json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
         metrics = MetricsFile(folder / METRICS_FILE, last_step=resume_step)
         log = cls(
-            folder.name, folder, run_config=run_config, metrics=metrics, config=plain, note=note
+            folder.name,
+            folder,
+            run_config=run_config,
+            metrics=metrics,
+            config=plain,
+            lock=lock,
+            note=note,
         )
         log._connect(resume=resume_run_id is not None, notes=notes)
         return log
@@ -216,6 +217,7 @@ class RunLog:
         self._metrics.close()
         if record is not None:
             record.save()
+        self._release()
         worker, self._worker = self._worker, None
         if worker is None:
             return False
@@ -264,6 +266,11 @@ class RunLog:
             return False
         return True
 
+    def _release(self) -> None:
+        """Let other processes go on with the run."""
+        if self._lock is not None:
+            self._lock.release()
+
     def __enter__(self) -> RunLog:
         return self
 
@@ -275,37 +282,7 @@ class RunLog:
     ) -> None:
         """End a run that was not finished: it is kept as far as it got."""
         self._metrics.close()
+        self._release()
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
-
-
-def _new_folder(run_config: RunConfig) -> Path:
-    """Make the folder of a run whose id is not taken yet."""
-    root = Path(run_config.experiment_dir) / run_config.project
-    while True:
-        folder = root / new_run_id()
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            if folder.exists():
-                continue
-            raise StorageError(f"{root}: a file is in the way of the folder of runs") from None
-        except OSError as error:
-            raise StorageError(f"{folder}: cannot be made: {error.strerror}") from error
-        return folder
-
-
-def _existing_folder(run_id: str, run_config: RunConfig, note: Note | None) -> Path:
-    """Return the folder of a run to go on with; one from elsewhere is copied here first."""
-    record = resolve_record(Record, run_id, run_config, note=note)
-    root = Path(run_config.experiment_dir)
-    if record.folder.absolute().parent.parent == root.absolute():
-        return record.folder
-    if not (record.folder / RUN_FILE).is_file():
-        raise RunNotFoundError(
-            f"{record.folder}: holds no {RUN_FILE}; a run is gone on with from its whole folder"
-        )
-    folder = root / record.project / record.run_id
-    shutil.copytree(record.folder, folder, dirs_exist_ok=True)
-    return folder

@@ -1,4 +1,4 @@
-"""`RunRecord`: what is known about a run, and its files."""
+"""`Record`: what is known about any run, and its files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import importlib.metadata
 import json
 import math
 import platform
-import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 import desc
-from desc.configuration import ModelConfig, TrainConfig, check_choice, from_dict, to_dict
-from desc.descriptors.config import DescriptorConfig
+from desc.configuration import check_choice
 from desc.errors import CheckpointError, ConfigurationError
-from desc.files import replacing, write_json
+from desc.files import write_json
 
 RUN_FILE = "run.json"
 STATISTICS_FILE = "statistics.npz"
@@ -29,6 +24,7 @@ UPLOAD_FILE = "upload.json"
 SAMPLES = "samples"  # folder of the audio samples
 CHECKPOINTS = tuple(f"checkpoints/{name}.ckpt" for name in ("last", "best", "planned_best"))
 FORMAT, VERSION = "desc-run", 1
+DESCRIPTORS = "descriptors"  # kind of a run whose record names none
 STATUSES = ("running", "finished", "stopped", "failed")
 
 _PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "pytorch-lightning", "wandb")
@@ -171,8 +167,8 @@ class Record:
             of another kind.
         """
         path = folder / RUN_FILE
-        content = _read_run_file(path)
-        kind = content.get("kind", RunRecord.kind)
+        content = read_run_file(path)
+        kind = content.get("kind", DESCRIPTORS)
         if kind != cls.kind:
             raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {cls.kind!r}")
         try:
@@ -231,127 +227,7 @@ class Record:
             return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunRecord(Record):
-    """A trained sequence model of descriptors.
-
-    Beside the files of every run, its folder holds `statistics.npz` (arrays, see `save_arrays`).
-    """
-
-    kind: ClassVar[str] = "descriptors"
-
-    descriptor_config: DescriptorConfig
-    model_config: ModelConfig
-    train_config: TrainConfig
-
-    @property
-    def model_name(self) -> str:
-        """Name of the sequence model."""
-        return self.model_config.selected_model
-
-    @property
-    def configs(self) -> dict[str, dict[str, Any]]:
-        """Settings of the descriptors, the model and the training."""
-        return {
-            "descriptor_config": to_dict(self.descriptor_config),
-            "model_config": to_dict(self.model_config),
-            "train_config": to_dict(self.train_config),
-        }
-
-    @classmethod
-    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """Undo `configs`."""
-        return {
-            "descriptor_config": from_dict(DescriptorConfig, content["descriptor_config"]),
-            "model_config": from_dict(ModelConfig, content["model_config"]),
-            "train_config": from_dict(TrainConfig, content["train_config"]),
-        }
-
-    def save_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Write arrays of any shape and plain type to `statistics.npz`, at once."""
-        path = self.folder / STATISTICS_FILE
-        for name, array in arrays.items():
-            if np.asarray(array).dtype.hasobject:
-                raise CheckpointError(f"{path}: array {name} must hold plain numbers")
-        with replacing(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-
-    def load_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays of `statistics.npz`, read-only; nothing is unpickled.
-
-        Raises
-        ------
-        CheckpointError
-            If the file is missing or damaged.
-        """
-        path = self.folder / STATISTICS_FILE
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as e:
-            raise CheckpointError(f"{path}: cannot be read: {e}") from e
-        for array in arrays.values():
-            array.flags.writeable = False
-        return arrays
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoundRecord(Record):
-    """A trained network of sound generation: a vocoder, or a generator of mel spectrograms.
-
-    Attributes
-    ----------
-    generator : str
-        What was trained: melgan, vocos or unagan.
-    mel_config, model_config, train_config : dict
-        Its settings as plain values; `desc.soundgen` knows their classes.
-    """
-
-    kind: ClassVar[str] = "sound"
-
-    generator: str
-    mel_config: dict[str, Any]
-    model_config: dict[str, Any]
-    train_config: dict[str, Any]
-
-    @property
-    def model_name(self) -> str:
-        """What was trained."""
-        return self.generator
-
-    @property
-    def configs(self) -> dict[str, dict[str, Any]]:
-        """Settings of the mel spectrogram, the network and the training."""
-        return {
-            "network": {"generator": self.generator},
-            "mel_config": self.mel_config,
-            "model_config": self.model_config,
-            "train_config": self.train_config,
-        }
-
-    @classmethod
-    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """Undo `configs`."""
-        groups = ("mel_config", "model_config", "train_config")
-        return {"generator": content["network"]["generator"]} | {g: content[g] for g in groups}
-
-
-RECORD_TYPES: dict[str, type[Record]] = {r.kind: r for r in (RunRecord, SoundRecord)}
-
-
-def load_record(folder: Path) -> Record:
-    """Read the record of a run of any kind.
-
-    Raises
-    ------
-    CheckpointError
-        As `Record.load`.
-    """
-    kind = _read_run_file(folder / RUN_FILE).get("kind", RunRecord.kind)
-    return RECORD_TYPES.get(kind, RunRecord).load(folder)
-
-
-def _read_run_file(path: Path) -> dict[str, Any]:
+def read_run_file(path: Path) -> dict[str, Any]:
     """Return the content of a `run.json` whose format and version are known."""
     try:
         content = json.loads(path.read_text("utf-8"))

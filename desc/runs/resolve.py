@@ -10,7 +10,8 @@ from desc.configuration import Note, RunConfig, TrainConfig
 from desc.errors import CheckpointError, RunNotFoundError, TrackingError
 from desc.runs.access import offline_reason
 from desc.runs.download import fetch_run
-from desc.runs.record import RUN_FILE, R, Record, RunRecord, load_record
+from desc.runs.record import RUN_FILE, R, Record
+from desc.runs.record_types import RunRecord, load_record
 
 _PART = re.compile(r"[\w\-][\w\-. ]*")
 

@@ -117,7 +117,7 @@ def new_job(
     network = _new_network(model, split, training.seed)
     data = _data(split, network, training, tell)
     training = _with_epochs(training, network, data)
-    baseline = fit_baseline(split.training, split.validation, network)
+    baseline = fit_baseline(split.learned, split.validation, network)
     realism = _realism(split, network, baseline.arrays, training, tell)
     began = clock()
     context = sample_context(split.validation)
@@ -212,7 +212,7 @@ def _split(recordings: Recordings, training: TrainConfig, tell: Note) -> Split:
 
 def _new_network(model: ModelConfig, split: Split, seed: int) -> DescriptorModel:
     """Return the untrained model; its parameters are a function of the seed."""
-    statistics = fit_statistics(split.training)
+    statistics = fit_statistics(split.learned)
     torch.manual_seed(seed)
     return create_model(model, statistics.standardizer.config, statistics)
 
@@ -221,7 +221,7 @@ def _data(
     split: Split, network: DescriptorModel, training: TrainConfig, tell: Note
 ) -> RecordingsDataModule:
     return RecordingsDataModule(
-        split.training,
+        split.learned,
         split.validation,
         network,
         batch_size=training.batch_size,

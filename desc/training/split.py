@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from desc.configuration import Note
 from desc.corpus import Corpus
+from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError
 
@@ -24,12 +25,18 @@ class Split:
 
     training: tuple[DescriptorSequence, ...]
     validation: tuple[DescriptorSequence, ...]
+    variants: tuple[DescriptorSequence, ...] = ()
+
+    @property
+    def learned(self) -> tuple[DescriptorSequence, ...]:
+        """All there is to learn from: the recordings, and these at other speeds."""
+        return (*self.training, *self.variants)
 
     @property
     def files(self) -> tuple[dict[str, str], dict[str, str]]:
         """Digest → source of the recordings of either side."""
         return (
-            {s.digest: s.source for s in self.training},
+            {s.digest: s.source for s in self.learned},
             {s.digest: s.source for s in self.validation},
         )
 
@@ -70,12 +77,10 @@ def split_recordings(
             f"{corpus.root}"
         )
     sequences = usable(corpus, note)
+    if validation is None and len(sequences) == 1:
+        return _with_variants(_by_time(sequences[0], share), corpus)
     if validation is None:
-        return (
-            _by_time(sequences[0], share)
-            if len(sequences) == 1
-            else _by_file(sequences, share, seed)
-        )
+        return _with_variants(_by_file(sequences, share, seed), corpus)
     held_out = usable(validation, note)
     digests = {s.digest for s in held_out}
     kept = tuple(s for s in sequences if s.digest not in digests)
@@ -86,7 +91,22 @@ def split_recordings(
             f"{corpus.root}: every recording is a validation recording too; nothing is left to "
             "learn from"
         )
-    return Split(kept, held_out)
+    return _with_variants(Split(kept, held_out), corpus)
+
+
+def _with_variants(split: Split, corpus: Corpus) -> Split:
+    """Add the training recordings at other speeds, each as far as it is learned from."""
+    learned = {s.digest: s for s in split.training}
+    variants = {}
+    for variant in corpus.variants:
+        content, speed = variant_of(variant.digest)
+        if content not in learned:
+            continue
+        frames = variant.config.complete_frames(int(learned[content].n_samples / speed))
+        stop = min(frames.stop, variant.complete.stop)
+        if stop - frames.start >= MIN_FRAMES:
+            variants[variant.digest] = excerpt(variant, frames.start, stop)
+    return replace(split, variants=tuple(variants[digest] for digest in sorted(variants)))
 
 
 def usable(corpus: Corpus, note: Note | None = None) -> tuple[DescriptorSequence, ...]:

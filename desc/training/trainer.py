@@ -92,7 +92,8 @@ def build_trainer(
     Raises
     ------
     ConfigurationError
-        If this machine lacks the accelerator, or it lacks the precision.
+        If a run cannot have these devices, this machine lacks the accelerator, or it lacks the
+        precision.
     """
     if training.devices not in ("1", "auto"):
         raise ConfigurationError(f"devices={training.devices!r} must be 1: a run has one device")
@@ -122,6 +123,18 @@ def build_trainer(
             f"{wanted} is not possible here; {trainer.precision} would be used instead"
         )
     return trainer
+
+
+def check_machine(training: TrainConfig) -> None:
+    """Refuse what this machine cannot do, before any work is done.
+
+    Raises
+    ------
+    ConfigurationError
+        As `build_trainer`.
+    """
+    with quiet_lightning():
+        build_trainer(training, Path(), ())
 
 
 def run_trainer(

@@ -51,6 +51,7 @@ def test_complete_frames_have_their_whole_window(n_samples: int, frames: slice) 
     [
         ({"hop_length": 0}, "hop_length=0 must be an integer of at least 1"),
         ({"n_fft": 2047}, "n_fft=2047 must be even"),
+        ({"n_fft": 512}, "n_fft=512 must be longer, or n_mels=128 smaller: 11 of the bands"),
         ({"n_mfcc": 200}, "n_mfcc=200 must be at most"),
         ({"top_db": -3.0}, "top_db=-3.0 must be a number above 0"),
         ({"descriptors": ("mfcc", "loudness")}, "'loudness' must be one of mfcc, centroid"),

@@ -372,6 +372,37 @@ def test_a_resumed_run_refuses_what_it_cannot_change(
     assert "nothing is left to do" in capsys.readouterr().err
 
 
+def test_a_run_learns_at_other_speeds_and_is_gone_on_with(
+    workplace: Workplace, capsys: Captured
+) -> None:
+    assert workplace.train("LSTM", "--speeds", "0.9", "1.1", "--epochs", "1") == 0
+    run_id = capsys.readouterr().out.strip().splitlines()[-1].removeprefix("run id: ")
+    folder = workplace.root / "experiments" / "descriptor_model" / run_id
+    record = json.loads((folder / "run.json").read_text())
+    learned = sorted(record["training_files"].values())
+    assert len(learned) % 3 == 0
+    assert learned[1::3] == [f"{source} at 0.9" for source in learned[::3]]
+    assert not any(" at " in source for source in record["validation_files"].values())
+    record["status"] = "stopped"
+    (folder / "run.json").write_text(json.dumps(record))
+    words = ["train", "--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
+    assert main([*words, *workplace.common(), "--resume_run_id", run_id]) == 0
+    assert capsys.readouterr().out.strip().endswith(run_id)
+
+
+def test_what_this_machine_lacks_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "--audio_db_dir", "nowhere", "--cache_dir", "cache"]
+    for option in (["--devices", "2"], ["--accelerator", "cpu", "--precision", "16-mixed"]):
+        assert main([*words, *option]) == 2
+        assert f"{option[-2][2:]}='{option[-1]}'" in capsys.readouterr().err
+    assert main(["demo", "--jobs", "0"]) == 2
+    assert "jobs=0 must be -1 (all cores) or at least 1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_training_writes_audio_samples(workplace: Workplace, capsys: Captured) -> None:
     sounds = ["--sample_audio_db_dir", str(workplace.sounds), "--save_interval", "2"]
     assert workplace.train("LSTM", *sounds, "--epochs", "5", "--sample_every_epochs", "2") == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +67,22 @@ def test_a_run_from_elsewhere_is_gone_on_with_here(
     assert len(read_metrics(away.folder / "metrics.csv")) == 3
     with RunLog.start({}, run_config, resume_run_id="1t212ycn") as log:
         assert log.folder == Path("experiments/quartet/1t212ycn")
+
+
+def test_two_processes_do_not_make_one_run(run_config: RunConfig, write_run: WriteRun) -> None:
+    going_on = (
+        "import sys; from desc.configuration import RunConfig; from desc.runs import RunLog\n"
+    )
+    going_on += "RunLog.start({}, RunConfig(offline=True), resume_run_id=sys.argv[1])"
+    with RunLog.start({}, run_config) as log:
+        write_run(log).save()
+
+        def other() -> subprocess.CompletedProcess[str]:
+            words = [sys.executable, "-c", going_on, log.run_id]
+            return subprocess.run(words, capture_output=True, text=True, check=False)
+
+        assert f"{log.folder}: another process is training this run" in other().stderr
+    assert other().returncode == 0
 
 
 def test_a_run_that_is_nowhere_cannot_be_gone_on_with(run_config: RunConfig) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.extraction import variant_digest, variant_of
 from desc.errors import ConfigurationError, CorpusError
 from desc.training.split import excerpt, split_recordings
 
 MakeCorpus = Callable[..., Corpus]
+CONFIG = DescriptorConfig()
 
 
 def sources(sequences: tuple) -> set[str]:
@@ -55,6 +57,37 @@ def test_one_file_is_divided_by_time(make_corpus: MakeCorpus) -> None:
     # Windows of two hops: two frames between the sides and no sample is in both.
     np.testing.assert_array_equal(training.complete_static, frames[:178])
     np.testing.assert_array_equal(validation.complete_static, frames[180:])
+
+
+def at_speed(corpus: Corpus, speed: float) -> Corpus:
+    """Add every recording at a speed: as many frames fewer, or more."""
+    variants = []
+    for s in corpus.sequences:
+        n_samples = int(s.n_samples / speed)
+        rows = np.linspace(0, len(s) - 1, s.config.n_frames(n_samples)).astype(int)
+        digest = variant_digest(s.digest, speed)
+        variants.append(replace(s, values=s.values[rows], digest=digest, n_samples=n_samples))
+    return replace(corpus, variants=tuple(variants))
+
+
+def test_only_training_recordings_are_learned_at_other_speeds(make_corpus: MakeCorpus) -> None:
+    corpus = at_speed(make_corpus([60] * 5), 0.8)
+    split = split_recordings(corpus, None, 0.2, 0)
+    assert len(split.variants) == len(split.training) == 4
+    assert {variant_of(v.digest)[0] for v in split.variants} == {s.digest for s in split.training}
+    assert len(split.learned) == len(split.files[0]) == 8
+    assert len(split.files[1]) == 1
+
+
+def test_of_one_file_only_the_beginning_is_learned_at_other_speeds(make_corpus: MakeCorpus) -> None:
+    corpus = at_speed(make_corpus([200]), 0.5)
+    split = split_recordings(corpus, None, 0.1, 0)
+    (training,), (variant,) = split.training, split.variants
+    # At half the speed twice as long, and not a sample longer.
+    hop, half = CONFIG.hop_length, CONFIG.n_fft // 2
+    last = (variant.complete.stop - 1) * hop + half
+    assert 2 * training.n_samples - hop < last <= 2 * training.n_samples
+    np.testing.assert_array_equal(variant.values, corpus.variants[0].values[: len(variant)])
 
 
 def test_one_file_must_be_long_enough(make_corpus: MakeCorpus) -> None:

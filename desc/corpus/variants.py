@@ -1,0 +1,77 @@
+"""Recordings played at other speeds: more to learn from, of the same music."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from desc.configuration import Progress, check, check_number
+from desc.corpus.opening import Corpus
+from desc.corpus.parallel import Task, extract_all
+from desc.errors import CorpusError
+from desc.storage import DescriptorStore
+
+SLOWEST, FASTEST = 0.25, 4.0  # two octaves: what is further off is other music
+
+
+def with_variants(
+    corpus: Corpus,
+    speeds: Sequence[float],
+    store: DescriptorStore,
+    *,
+    jobs: int = -1,
+    progress: Progress | None = None,
+) -> Corpus:
+    """Return a corpus with its recordings played at other speeds as well, as a tape is.
+
+    Half the speed is an octave lower and twice as long. Models learn from them beside the
+    recordings themselves; nothing else looks at them.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Of recordings that exist.
+    speeds : sequence of float
+        Each from .25 to 4, none of them 1.
+    store : DescriptorStore
+        The cache.
+    jobs : int
+        Processes at the most: -1 one per core, 1 this one.
+    progress : callable, optional
+        Called as progress("extract", done, total).
+
+    Raises
+    ------
+    ConfigurationError
+        If a speed is out of range, 1, or given twice.
+    CorpusError
+        If a recording is gone or cannot be read.
+    StorageError
+        If the cache cannot be written.
+    """
+    check_speeds(speeds)
+    gone = [s.source for s in corpus.sequences if not corpus.path(s.source).is_file()]
+    if gone and speeds:
+        raise CorpusError(f"{corpus.root}: cannot be played at other speeds: {gone[0]} is gone")
+    tasks = {
+        task.key: task
+        for s in corpus.sequences
+        for task in (Task(corpus.path(s.source), s.source, s.digest, v) for v in speeds)
+    }
+    missing = [tasks[key] for key in store.missing(list(tasks), corpus.config)]
+    for key, reason in extract_all(
+        missing, corpus.config, store, jobs=jobs, progress=progress
+    ).items():
+        raise CorpusError(f"{tasks[key].path}: cannot be played at other speeds: {reason}")
+    sources = [f"{task.source} at {task.speed:g}" for task in tasks.values()]
+    variants = store.load_all(list(tasks), corpus.config, sources) if tasks else []
+    return replace(corpus, variants=tuple(variants))
+
+
+def check_speeds(speeds: Sequence[float]) -> None:
+    """Refuse speeds that are out of range, 1, or given twice."""
+    for speed in speeds:
+        check_number("speeds", speed, SLOWEST, FASTEST)
+        check(speed != 1, "speeds", speed, "differ from 1, at which every recording is learned")
+    unique = len({f"{speed:g}" for speed in speeds}) == len(speeds)
+    check(unique, "speeds", list(speeds), "name each speed once")

@@ -1,0 +1,107 @@
+"""Recordings played at other speeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.audio import read, read_mono_blocks
+from desc.corpus import Corpus, open_corpus, with_variants
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.extraction import variant_digest, variant_of
+from desc.errors import ConfigurationError, CorpusError
+from desc.storage import DescriptorStore
+
+CONFIG = DescriptorConfig()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DescriptorStore:
+    return DescriptorStore(tmp_path / "cache")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, make_wav: Callable[..., Path], store: DescriptorStore) -> Corpus:
+    for i in range(2):
+        make_wav(f"rec/{i}.wav", kind="notes", duration_s=1.0, seed=i)
+    return open_corpus(tmp_path / "rec", CONFIG, store, jobs=1)
+
+
+def loudest_hz(path: Path, speed: float) -> float:
+    audio = np.concatenate(list(read_mono_blocks(path, 44100, speed=speed)))
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    return float(spectrum.argmax() * 44100 / len(audio))
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.944, 1.0, 1.122, 2.0])
+def test_pitch_and_length_follow_the_speed(tmp_path: Path, speed: float) -> None:
+    t = np.arange(48000) / 48000  # a rate of its own
+    soundfile.write(tmp_path / "tone.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 48000)
+    assert loudest_hz(tmp_path / "tone.wav", speed) == pytest.approx(440 * speed, abs=2)
+    n = sum(map(len, read_mono_blocks(tmp_path / "tone.wav", 44100, speed=speed)))
+    assert n == pytest.approx(44100 / speed, abs=1)
+
+
+def test_a_variant_is_what_the_played_file_is(
+    tmp_path: Path, corpus: Corpus, store: DescriptorStore
+) -> None:
+    """At double speed: the same samples, said to be of double the rate."""
+    varied = with_variants(corpus, [2.0], store, jobs=1)
+    assert varied.sequences == corpus.sequences
+    (tmp_path / "fast").mkdir()
+    for sequence, variant in zip(corpus.sequences, varied.variants, strict=True):
+        path = tmp_path / "fast" / sequence.source
+        audio = read(corpus.path(sequence.source))
+        soundfile.write(path, audio.T, 88200, subtype="FLOAT")
+        (expected,) = open_corpus(path, CONFIG, store, jobs=1).sequences
+        assert len(variant) == len(expected)
+        np.testing.assert_allclose(variant.values, expected.values, atol=0.02)
+        assert variant.source == f"{sequence.source} at 2"
+        assert variant_of(variant.digest) == (sequence.digest, 2.0)
+
+
+def test_variants_are_kept_in_the_cache(
+    corpus: Corpus, store: DescriptorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple] = []
+    with_variants(corpus, [0.9, 1.1], store, jobs=1, progress=lambda *c: calls.append(c))
+    assert calls[-1] == ("extract", 4, 4)
+    calls.clear()
+    again = with_variants(corpus, [0.9, 1.1], store, jobs=1, progress=lambda *c: calls.append(c))
+    assert not calls
+    assert len(again.variants) == 4
+    store.prune()
+    assert not store.missing([v.digest for v in again.variants], CONFIG)
+    corpus.path("0.wav").unlink()
+    store.prune()
+    assert len(store.missing([v.digest for v in again.variants], CONFIG)) == 2
+
+
+@pytest.mark.parametrize(
+    ("speeds", "message"),
+    [
+        ([1.0], "speeds=1.0 must differ from 1"),
+        ([8.0], "speeds=8.0 must be a number from 0.25 to 4"),
+        ([0.9, 0.9], "name each speed once"),
+    ],
+)
+def test_what_speeds_may_be(
+    corpus: Corpus, store: DescriptorStore, speeds: list[float], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        with_variants(corpus, speeds, store)
+
+
+def test_a_recording_that_is_gone_is_named(corpus: Corpus, store: DescriptorStore) -> None:
+    corpus.path("1.wav").unlink()
+    with pytest.raises(CorpusError, match=r"1\.wav is gone"):
+        with_variants(corpus, [0.9], store)
+
+
+def test_digests_of_variants_name_content_and_speed() -> None:
+    assert variant_of(variant_digest("0a1b", 1.06)) == ("0a1b", 1.06)
+    assert variant_of("0a1b") == ("0a1b", 1.0)
