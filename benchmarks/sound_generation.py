@@ -125,7 +125,7 @@ def vocoders(recordings: SoundRecordings, names: list[str], cpu_s: float, share:
     print(f"{'real even/odd seconds':24}{'':25}{real_fd:8.2f}{1:8.2f}")
     for name in names:
         model = replace(preset(VocoderConfig, "small"), vocoder=name)
-        training = replace(preset(VocoderTraining, "small"), validation_share=share)
+        training = replace(preset(VocoderTraining, "small", of=name), validation_share=share)
         recipe, steps, took = trained(
             VocoderRecipe, name, (MEL, model, training), recordings, cpu_s
         )
@@ -197,7 +197,7 @@ def speed() -> None:
         "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),
         "flow small": FlowSource(
             MelFlow(flow.n_components, flow.width, flow.num_layers),
-            torch.zeros(80, flow.n_components), torch.ones(()), flow.flow_steps,
+            torch.zeros(80, flow.n_components), torch.ones(1, 1), flow.flow_steps,
         ),
     }  # fmt: skip
     one = torch.ones(80, 1)

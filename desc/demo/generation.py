@@ -72,7 +72,7 @@ def run_generation_demo(
     recordings = open_recordings(folder / "recordings", MEL.sample_rate, progress=progress)
     model = replace(preset(VocoderConfig, "small"), vocoder="vocos")
     training = replace(
-        preset(VocoderTraining, "small"), steps=steps[0], seed=seed, seq_len=16384,
+        preset(VocoderTraining, "small", of="vocos"), steps=steps[0], seed=seed, seq_len=16384,
         validation_share=0.05, accelerator="cpu",
     )  # fmt: skip
     sizes = preset(UnaganConfig, "small")

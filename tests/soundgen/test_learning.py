@@ -60,7 +60,8 @@ def vocoder(piece: SoundRecordings, steps: int, **changes: object) -> tuple[Voco
         preset(VocoderConfig, "small"), **{k: v for k, v in changes.items() if k in names}
     )
     training = replace(
-        preset(VocoderTraining, "small"), steps=steps, validation_share=0.0, accelerator="cpu",
+        preset(VocoderTraining, "small", of=model.vocoder), steps=steps, validation_share=0.0,
+        accelerator="cpu",
         **{k: v for k, v in changes.items() if k not in names},
     )  # fmt: skip
     torch.manual_seed(0)
@@ -78,7 +79,7 @@ def test_a_small_vocoder_comes_near_the_recording(piece: SoundRecordings) -> Non
         by_hand = GriffinLim(MEL)(front_end(clips))
     assert mel_l1(front_end, made, clips) < 0.6 * before
     assert mel_l1(front_end, made, clips) < 0.42 * mel_l1_of_mean(front_end, clips)
-    assert mr_stft(made, clips) < 1.2 * mr_stft(by_hand, clips)
+    assert mr_stft(made, clips) < mr_stft(by_hand, clips)
 
 
 def test_melgan_learns_by_spectral_losses(piece: SoundRecordings) -> None:
