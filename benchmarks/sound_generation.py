@@ -167,14 +167,19 @@ def mel_generators(
             "real halves": (frames[half:], frames[:half]),
             "Gaussian frames": (noise, frames),
         }
-        made = recipe.make(64, 128, torch.Generator().manual_seed(1)).numpy()
-        crops = Crops(tested, 128, 64, seed=5).batch(0)
-        varied = diversity(made[:16]) / diversity(crops[:16])
+        random = torch.Generator().manual_seed(1)
+        made = {name: recipe.make(64, 128, random).numpy()}
+        if isinstance(recipe, FlowRecipe):
+            noise_alone = recipe.in_bands(recipe.flow.noise(64, 128, random))
+            made = {"noise of its spectrum": noise_alone.numpy()} | made
+        real = diversity(Crops(tested, 128, 64, seed=5).batch(0)[:16])
         rows = references if index == 0 else {}
-        for label, (x, y) in (rows | {name: (frames_of(made).astype(float), frames)}).items():
+        rows = rows | {label: (frames_of(m).astype(float), frames) for label, m in made.items()}
+        for label, (x, y) in rows.items():
             fd, (ndb, js) = frechet_distance(x, y), bins_apart(x, y)
             line = f"{label:24}{fd:8.1f}{fd / noise_fd:8.2f}{fd / real_fd:8.2f}{ndb:5}{js:7.3f}"
-            end = f"{varied:7.2f}  {steps:5}  {took:.0f}" if label == name else ""
+            end = f"{diversity(made[label][:16]) / real:7.2f}" if label in made else ""
+            end += f"  {steps:5}  {took:.0f}" if label == name else ""
             print(line + end, flush=True)
 
 

@@ -9,7 +9,7 @@ from torch.optim import AdamW
 
 from desc.soundgen.measures import Float32
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.mel_flow import MelFlow, flow_loss
+from desc.soundgen.mel_flow import MelFlow, colouring_filters, flow_loss
 from desc.soundgen.mel_recipe import SMALLEST_SCALE, MelRecipe
 from desc.soundgen.recordings import Crops, SoundRecordings
 from desc.soundgen.settings import FlowConfig, FlowTraining
@@ -19,9 +19,8 @@ from desc.soundgen.vocoder import Vocoder
 class FlowRecipe(MelRecipe):
     """One network, one loss, no adversary.
 
-    Each component is divided by its own level. Most of the variance of frames is their loudness,
-    the first component: where it stands out of the noise ten times further than the others, it is
-    decided in the first instants of the way, for which there are few examples and few steps.
+    Each component is divided by its own level: most of the variance of frames is their loudness,
+    and the first component would stand out of the noise long before the others.
 
     Parameters
     ----------
@@ -51,6 +50,7 @@ class FlowRecipe(MelRecipe):
         data = [(self.basis.T @ m) / self.level for m in self.learned]
         self.components = Crops(data, training.seq_frames, training.batch_size, seed=training.seed)
         self.flow = MelFlow(n, model.width, model.num_layers)
+        self.flow.colour.copy_(colouring_filters(data))
         self.networks = {"generator": self.flow}
         self.add_optimisers(AdamW)
         self.prepare(self.crops.steps_per_pass)
@@ -73,9 +73,12 @@ class FlowRecipe(MelRecipe):
     @torch.no_grad()
     def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
         """Return n new standardised spectrograms, (n, n_mels, n_frames)."""
-        noise = torch.randn(n, self.flow.n_components, n_frames, generator=random)
-        made = self.flow.transport(noise.to(self.device), self.model.flow_steps).cpu()
-        return self.arrays["basis"] @ (made * self.arrays["level"])
+        noise = self.flow.noise(n, n_frames, random)
+        return self.in_bands(self.flow.transport(noise, self.model.flow_steps).cpu())
+
+    def in_bands(self, components: Tensor) -> Tensor:
+        """Return the standardised spectrograms (n, n_mels, T) of components (n, K, T)."""
+        return self.arrays["basis"] @ (components * self.arrays["level"])
 
 
 def principal_components(frames: Float32, n: int) -> tuple[Float32, Float32]:

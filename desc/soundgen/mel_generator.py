@@ -72,7 +72,7 @@ class FlowSource(MelSource):
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
         """Return n noise vectors."""
-        return torch.randn(1, self.network.n_components, n, generator=random)
+        return self.network.noise(1, n, random)
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
         """Return a standardised spectrogram."""

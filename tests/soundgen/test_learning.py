@@ -88,14 +88,15 @@ def test_melgan_learns_by_spectral_losses(piece: SoundRecordings) -> None:
     assert recipe.validate()["val_loss"] < 0.4 * before
 
 
-def test_the_published_losses_of_melgan_stay_finite(piece: SoundRecordings) -> None:
-    """Sixty steps of them show nothing in the spectrogram; `learn` looks at every loss."""
-    recipe, _ = vocoder(
+def test_the_published_losses_of_melgan_bring_it_nearer(piece: SoundRecordings) -> None:
+    """They hardly show in so short a time; `learn` looks at every loss for numbers."""
+    recipe, before = vocoder(
         piece, 60, lambda_mel=0.0, lambda_stft=0.0, discriminator_from=0, schedule="constant",
-        learning_rate=1e-3,
+        learning_rate=1e-4,
     )  # fmt: skip
     assert {"discriminator", "adversarial", "features"} <= set(recipe.step(0, 0))
     learn(recipe, 60)
+    assert recipe.validate()["val_loss"] < 0.8 * before
 
 
 def test_unagan_comes_nearer_than_gaussian_frames_and_a_constant(piece: SoundRecordings) -> None:
