@@ -125,7 +125,7 @@ def vocoders(recordings: SoundRecordings, names: list[str], cpu_s: float, share:
     print(f"{'real even/odd seconds':24}{'':25}{real_fd:8.2f}{1:8.2f}")
     for name in names:
         model = replace(preset(VocoderConfig, "small"), vocoder=name)
-        training = replace(preset(VocoderTraining, "small"), validation_share=share)
+        training = replace(preset(VocoderTraining, "small", of=name), validation_share=share)
         recipe, steps, took = trained(
             VocoderRecipe, name, (MEL, model, training), recordings, cpu_s
         )
@@ -167,14 +167,19 @@ def mel_generators(
             "real halves": (frames[half:], frames[:half]),
             "Gaussian frames": (noise, frames),
         }
-        made = recipe.make(64, 128, torch.Generator().manual_seed(1)).numpy()
-        crops = Crops(tested, 128, 64, seed=5).batch(0)
-        varied = diversity(made[:16]) / diversity(crops[:16])
+        random = torch.Generator().manual_seed(1)
+        made = {name: recipe.make(64, 128, random).numpy()}
+        if isinstance(recipe, FlowRecipe):
+            noise_alone = recipe.in_bands(recipe.flow.noise(64, 128, random))
+            made = {"noise of its spectrum": noise_alone.numpy()} | made
+        real = diversity(Crops(tested, 128, 64, seed=5).batch(0)[:16])
         rows = references if index == 0 else {}
-        for label, (x, y) in (rows | {name: (frames_of(made).astype(float), frames)}).items():
+        rows = rows | {label: (frames_of(m).astype(float), frames) for label, m in made.items()}
+        for label, (x, y) in rows.items():
             fd, (ndb, js) = frechet_distance(x, y), bins_apart(x, y)
             line = f"{label:24}{fd:8.1f}{fd / noise_fd:8.2f}{fd / real_fd:8.2f}{ndb:5}{js:7.3f}"
-            end = f"{varied:7.2f}  {steps:5}  {took:.0f}" if label == name else ""
+            end = f"{diversity(made[label][:16]) / real:7.2f}" if label in made else ""
+            end += f"  {steps:5}  {took:.0f}" if label == name else ""
             print(line + end, flush=True)
 
 
@@ -197,7 +202,7 @@ def speed() -> None:
         "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),
         "flow small": FlowSource(
             MelFlow(flow.n_components, flow.width, flow.num_layers),
-            torch.zeros(80, flow.n_components), torch.ones(()), flow.flow_steps,
+            torch.zeros(80, flow.n_components), torch.ones(1, 1), flow.flow_steps,
         ),
     }  # fmt: skip
     one = torch.ones(80, 1)

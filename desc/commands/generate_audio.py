@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main = parser.add_argument_group("what")
     main.add_argument(
         "--unagan_run_id", required=True, metavar="ID",
-        help="runs of train-unagan or train-flow, separated by commas; each goes with each vocoder",
+        help="runs of train-unagan or train-flow, or published UnaGAN generators (.torch), "
+        "separated by commas; each goes with each vocoder",
     )  # fmt: skip
     main.add_argument(
         "--melgan_run_id", "--vocoder_run_id", metavar="ID",

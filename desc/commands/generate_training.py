@@ -12,7 +12,7 @@ from desc.commands.console import Console
 from desc.commands.options import add_options, from_options, given_options
 from desc.configuration import RunConfig
 from desc.errors import TrainingInterruptedError
-from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.mel_config import MEL_PRESETS, MelConfig
 from desc.soundgen.settings import PRESET_NAMES, preset
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def add_training_options(
-    parser: argparse.ArgumentParser, project: str, small: dict[type, dict[str, Any]]
+    parser: argparse.ArgumentParser,
+    project: str,
+    small: dict[type, dict[str, Any]],
+    also: str = "",
 ) -> None:
     """Add the folder, the preset, the run and the settings that a preset consists of.
 
@@ -33,6 +36,8 @@ def add_training_options(
         W&B project by default.
     small : dict
         Classes of settings → what the preset `small` changes of them.
+    also : str
+        What else the presets change, for the help.
     """
     main = parser.add_argument_group("what")
     main.add_argument(
@@ -44,15 +49,22 @@ def add_training_options(
             f"--{name}", nargs="+", default=[], metavar="PATTERN",
             help=f"{verb} files whose path below audio_db_dir matches, as 'strings/*.wav'",
         )  # fmt: skip
-    changed = ", ".join(f"{k} {v}" for values in small.values() for k, v in values.items())
+    changed = listed({k: v for values in small.values() for k, v in values.items()})
     main.add_argument(
         "--preset", choices=PRESET_NAMES, default="small",
         help="small: for two processor cores; published: the papers' sizes, for a GPU and days; "
-        f"the defaults below are those of published, small has {changed} [default small]",
+        f"the defaults below are those of published, small has {changed}{also} [default small]",
     )  # fmt: skip
     for cls in small:
         add_options(parser.add_argument_group(_title(cls)), cls)
-    add_options(parser.add_argument_group("mel spectrogram"), MelConfig)
+    spectrogram = parser.add_argument_group("mel spectrogram")
+    spectrogram.add_argument(
+        "--mel_preset", choices=MEL_PRESETS, default="compatible",
+        help="what the options below are unless given: compatible with published vocoders "
+        "(n_fft 1024, hop_length 256, n_mels 80), or recommended for new runs at 44.1 kHz (2048, "
+        "512, 128); both networks need the same [default compatible]",
+    )  # fmt: skip
+    add_options(spectrogram, MelConfig)
     runs = parser.add_argument_group("run")
     add_options(runs, RunConfig, exclude=("project",))
     runs.add_argument(
@@ -66,6 +78,11 @@ def add_training_options(
     runs.add_argument(
         "--load_from_run_id", metavar="ID", help="begin with the parameters of another run"
     )
+
+
+def listed(values: dict[str, Any]) -> str:
+    """Return settings as words of a help text."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def add_vocoder_option(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +110,14 @@ def chosen(cls: type, args: argparse.Namespace) -> Any:
     """Return the settings of the preset, with the options that were given."""
     given: Any = from_options(cls, args)
     values = {name: getattr(given, name) for name in given_options(cls, args)}
-    return replace(preset(cls, args.preset), **values)
+    of = getattr(args, "vocoder", None)
+    return replace(preset(cls, args.preset, of=of), **values)
+
+
+def chosen_mel(args: argparse.Namespace) -> MelConfig:
+    """Return the front end of the preset, with the options that were given."""
+    values = {name: getattr(args, name) for name in given_options(MelConfig, args)}
+    return MelConfig(**(MEL_PRESETS[args.mel_preset] | values))
 
 
 def train(
@@ -103,7 +127,7 @@ def train(
     **settings: Any,
 ) -> int:
     """Train, and print the run id in the last line."""
-    mel = from_options(MelConfig, args)
+    mel = chosen_mel(args)
     run = from_options(RunConfig, args)
     given: list[str] = []
     for cls in (MelConfig, *classes):

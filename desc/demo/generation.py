@@ -70,16 +70,7 @@ def run_generation_demo(
     folder = Path(output_dir)
     write_corpus(folder, seed, progress)
     recordings = open_recordings(folder / "recordings", MEL.sample_rate, progress=progress)
-    model = replace(preset(VocoderConfig, "small"), vocoder="vocos")
-    training = replace(
-        preset(VocoderTraining, "small"), steps=steps[0], seed=seed, seq_len=16384,
-        validation_share=0.05, accelerator="cpu",
-    )  # fmt: skip
-    sizes = preset(UnaganConfig, "small")
-    learning = replace(
-        preset(UnaganTraining, "small"), steps=steps[1], save_interval=60, seed=seed,
-        validation_share=0.0, accelerator="cpu",
-    )  # fmt: skip
+    (model, training), (sizes, learning) = _networks(seed, steps)
     settings = {
         "recordings": sorted(recordings.digests), "mel": to_dict(MEL), "vocoder": to_dict(model),
         "vocoder_training": to_dict(training), "unagan": to_dict(sizes),
@@ -115,6 +106,22 @@ def run_generation_demo(
         note=note,
     )
     return GenerationDemo(generated, of_vocoder.run_id, of_unagan.run_id)
+
+
+def _networks(
+    seed: int, steps: tuple[int, int]
+) -> tuple[tuple[VocoderConfig, VocoderTraining], tuple[UnaganConfig, UnaganTraining]]:
+    """Return sizes and training of the vocoder and of UnaGAN."""
+    training = replace(
+        preset(VocoderTraining, "small", of="vocos"), steps=steps[0], seed=seed, seq_len=16384,
+        validation_share=0.05, accelerator="cpu",
+    )  # fmt: skip
+    learning = replace(
+        preset(UnaganTraining, "small"), steps=steps[1], save_interval=60, seed=seed,
+        validation_share=0.0, accelerator="cpu",
+    )  # fmt: skip
+    of_sound = preset(VocoderConfig, "small", vocoder="vocos"), training
+    return of_sound, (preset(UnaganConfig, "small"), learning)
 
 
 def _kept(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 BLOCK = 1024  # frames that a block adds
 CONTEXT = 24  # frames on either side that are rendered and not used: more than MelGAN hears
+# Both are multiples of 8: networks that count frames (vocos) count each block alike.
 FADE = 8  # frames over which a block passes into the next
 END = 10  # frames rendered behind the end and cut off: networks click where a spectrogram ends
 

@@ -18,7 +18,7 @@ from desc.soundgen.settings import FlowConfig, MelModelConfig, UnaganConfig, Voc
 from desc.soundgen.state_dicts import read_checkpoint
 
 KEY = "desc.soundgen"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: phases of vocos and components of the flow were described otherwise
 MODEL_CONFIGS: dict[str, type[VocoderConfig] | type[UnaganConfig] | type[FlowConfig]] = {
     "unagan": UnaganConfig,
     "flow": FlowConfig,
@@ -43,7 +43,7 @@ class SoundCheckpoint:
         What the recordings were multiplied by; generated sound is divided by it.
     arrays : dict of str to Tensor
         Of generators of spectrograms `mean` and `scale`, (n_mels,): the standardisation of the
-        bands; of the flow also `basis` (n_mels, n_components) and `level`.
+        bands; of the flow also `basis` (n_mels, n_components) and `level` (n_components, 1).
     training : dict
         Where the training stands, and everything it needs to go on; empty in `best.ckpt`.
     """

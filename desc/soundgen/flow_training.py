@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from desc.soundgen.measures import Float32
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.mel_flow import MelFlow, flow_loss
-from desc.soundgen.mel_recipe import MelRecipe
+from desc.soundgen.mel_flow import MelFlow, colouring_filters, flow_loss
+from desc.soundgen.mel_recipe import SMALLEST_SCALE, MelRecipe
 from desc.soundgen.recordings import Crops, SoundRecordings
 from desc.soundgen.settings import FlowConfig, FlowTraining
 from desc.soundgen.vocoder import Vocoder
@@ -17,6 +18,9 @@ from desc.soundgen.vocoder import Vocoder
 
 class FlowRecipe(MelRecipe):
     """One network, one loss, no adversary.
+
+    Each component is divided by its own level: most of the variance of frames is their loudness,
+    and the first component would stand out of the noise long before the others.
 
     Parameters
     ----------
@@ -43,9 +47,10 @@ class FlowRecipe(MelRecipe):
         super().__init__("flow", mel, model, training, recordings, vocoder=vocoder)
         n = min(model.n_components, mel.n_mels)
         self.basis, self.level = principal_components(np.concatenate(self.learned, 1), n)
-        data = [(self.basis.T @ m / self.level).astype(np.float32) for m in self.learned]
+        data = [(self.basis.T @ m) / self.level for m in self.learned]
         self.components = Crops(data, training.seq_frames, training.batch_size, seed=training.seed)
         self.flow = MelFlow(n, model.width, model.num_layers)
+        self.flow.colour.copy_(colouring_filters(data))
         self.networks = {"generator": self.flow}
         self.add_optimisers(AdamW)
         self.prepare(self.crops.steps_per_pass)
@@ -55,7 +60,7 @@ class FlowRecipe(MelRecipe):
         """Mean and scale of the bands, the basis of the components and their level."""
         return super().arrays | {
             "basis": torch.from_numpy(self.basis),
-            "level": torch.tensor(self.level),
+            "level": torch.from_numpy(self.level),
         }
 
     def step(self, step: int, attempt: int) -> dict[str, float]:
@@ -68,21 +73,25 @@ class FlowRecipe(MelRecipe):
     @torch.no_grad()
     def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
         """Return n new standardised spectrograms, (n, n_mels, n_frames)."""
-        noise = torch.randn(n, self.flow.n_components, n_frames, generator=random)
-        made = self.flow.transport(noise.to(self.device), self.model.flow_steps).cpu()
-        return torch.from_numpy(self.basis) @ (made * self.level)
+        noise = self.flow.noise(n, n_frames, random)
+        return self.in_bands(self.flow.transport(noise, self.model.flow_steps).cpu())
+
+    def in_bands(self, components: Tensor) -> Tensor:
+        """Return the standardised spectrograms (n, n_mels, T) of components (n, K, T)."""
+        return self.arrays["basis"] @ (components * self.arrays["level"])
 
 
-def principal_components(frames: np.ndarray, n: int) -> tuple[np.ndarray, float]:
+def principal_components(frames: Float32, n: int) -> tuple[Float32, Float32]:
     """Return the n directions in which frames (n_mels, T) differ most.
 
     Returns
     -------
     basis : ndarray of float32, (n_mels, n)
         Orthonormal.
-    level : float
-        Root mean square of the components.
+    level : ndarray of float32, (n, 1)
+        Root mean square of each component.
     """
     values, vectors = np.linalg.eigh(frames.astype(np.float64) @ frames.T / frames.shape[1])
     basis = vectors[:, ::-1][:, :n].astype(np.float32)
-    return np.ascontiguousarray(basis), float(np.sqrt(values[::-1][:n].mean()))
+    level = np.sqrt(np.maximum(values[::-1][:n], SMALLEST_SCALE**2)).astype(np.float32)
+    return np.ascontiguousarray(basis), level[:, None]

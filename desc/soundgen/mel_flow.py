@@ -3,18 +3,27 @@
 (Lipman et al. 2023; Liu, Gong & Liu 2023.) Frames are described by their principal components; a
 network of dilated ConvNeXt blocks learns the velocity from noise to data by least squares, so there
 is no discriminator, no balance to keep and no mode to lose.
+
+The noise is Gaussian and has the spectrum over time of each component. What is slow in music, its
+loudness above all, is next to nothing in white noise, and would have to be decided in the first
+instants of the way; here noise and data have the same size at every rate of change, and what is
+left to the network is what is not Gaussian.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 TIME_FEATURES = 32
 KERNEL = 7
+COLOUR = 256  # frames of the filters that give noise its spectrum
 
 
 class FlowBlock(nn.Module):
@@ -50,7 +59,14 @@ class MelFlow(nn.Module):
         Numbers per frame.
     width, num_layers : int
         Channels and blocks; dilations are 1, 2, 4 … 32, over and over.
+
+    Attributes
+    ----------
+    colour : Tensor, (n_components, COLOUR)
+        Filters of the noise; at first they leave it white.
     """
+
+    colour: Tensor
 
     def __init__(self, n_components: int, width: int = 128, num_layers: int = 8) -> None:
         super().__init__()
@@ -61,6 +77,14 @@ class MelFlow(nn.Module):
         self.leave = nn.Linear(width, n_components)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
+        white = functional.one_hot(torch.tensor(COLOUR // 2), COLOUR).float()
+        self.register_buffer("colour", white.repeat(n_components, 1))
+
+    def noise(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Draw noise of the music's own spectrum, (n, n_components, n_frames), on the device."""
+        shape = (n, self.n_components, n_frames + COLOUR - 1)
+        white = torch.randn(shape, generator=random).to(self.colour.device)
+        return functional.conv1d(white, self.colour[:, None], groups=self.n_components)
 
     def forward(self, x: Tensor, when: Tensor) -> Tensor:
         """Return the velocity (B, n_components, T) at places x and times (B,) from 0 to 1."""
@@ -106,8 +130,26 @@ def flow_loss(network: MelFlow, data: Tensor, random: torch.Generator) -> Tensor
         Of the noise and of the times, which are drawn more often near the middle (logit-normal,
         Esser et al. 2024).
     """
-    noise = torch.randn(data.shape, generator=random).to(data.device)
+    noise = network.noise(len(data), data.shape[2], random)
     when = torch.randn(len(data), generator=random).sigmoid().to(data.device)
     place = when[:, None, None]
     velocity = network((1 - place) * noise + place * data, when)
     return functional.mse_loss(velocity, data - noise)
+
+
+def colouring_filters(components: Sequence[npt.NDArray[np.float32]]) -> Tensor:
+    """Return the filters (K, COLOUR) that give white noise the spectra of components (K, T) each.
+
+    Symmetric, with the square root of the mean periodogram of overlapping Hann windows (Welch
+    1967) as their response, and of energy 1, so that the noise has variance 1.
+    """
+    window = np.hanning(COLOUR + 1)[:COLOUR]
+    power: npt.NDArray[np.float64] = np.zeros((len(components[0]), COLOUR // 2 + 1))
+    for values in components:
+        padded = np.pad(values, ((0, 0), (0, max(0, COLOUR - values.shape[1]))))
+        for start in range(0, padded.shape[1] - COLOUR + 1, COLOUR // 4):
+            power += np.abs(np.fft.rfft(padded[:, start : start + COLOUR] * window)) ** 2
+    response = np.roll(np.fft.irfft(np.sqrt(power), axis=1), COLOUR // 2, axis=1)
+    filters = response * np.sqrt(window)
+    energy = np.sqrt((filters**2).sum(1, keepdims=True))
+    return torch.from_numpy((filters / np.maximum(energy, 1e-12)).astype(np.float32))

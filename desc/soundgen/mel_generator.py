@@ -13,11 +13,12 @@ from torch import Tensor
 from desc.configuration import Note, RunConfig
 from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.checkpoint import SoundCheckpoint
+from desc.soundgen.checkpoint import KEY, SoundCheckpoint
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.published import load_published_unagan
 from desc.soundgen.settings import FlowConfig, UnaganConfig, VocoderConfig
-from desc.soundgen.state_dicts import load_state
+from desc.soundgen.state_dicts import load_state, read_checkpoint
 from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
 
 BLOCK = 2048  # frames that a block adds
@@ -71,7 +72,7 @@ class FlowSource(MelSource):
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
         """Return n noise vectors."""
-        return torch.randn(1, self.network.n_components, n, generator=random)
+        return self.network.noise(1, n, random)
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
         """Return a standardised spectrogram."""
@@ -107,7 +108,7 @@ class MelGenerator:
     def from_run(
         cls, run_id: str, run_config: RunConfig | None = None, *, note: Note | None = None
     ) -> MelGenerator:
-        """Find a generator by its run id, the path of its run or of a checkpoint of this program.
+        """Find a generator by its run id, or by the path of its run or of a checkpoint.
 
         Raises
         ------
@@ -124,8 +125,15 @@ class MelGenerator:
 
     @classmethod
     def from_checkpoint(cls, path: Path, name: str) -> MelGenerator:
-        """Read a checkpoint of `desc generate train-unagan` or `train-flow`."""
-        stored = SoundCheckpoint.load(path)
+        """Read a checkpoint of `desc generate train-unagan` or `train-flow`, or a published UnaGAN.
+
+        Published ones were trained on clips at full level each; their sound keeps that level.
+        """
+        content = read_checkpoint(path)
+        if KEY not in content:
+            mel, unagan, mean, scale = load_published_unagan(content, path)
+            return cls(name, mel, UnaganSource(unagan), mean[:, None], scale[:, None], 1.0)
+        stored = SoundCheckpoint.from_content(content, path)
         if isinstance(stored.model, VocoderConfig):
             raise CheckpointError(f"{path}: a vocoder ({stored.generator}), no UnaGAN")
         mean, scale = (stored.arrays[n][:, None] for n in ("mean", "scale"))

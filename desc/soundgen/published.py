@@ -1,4 +1,4 @@
-"""Checkpoints of the published MelGAN and HiFi-GAN programs: sizes are read off the shapes."""
+"""Checkpoints of the published MelGAN, HiFi-GAN and UnaGAN programs: shapes tell the sizes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from desc.configuration import from_dict
@@ -16,9 +18,12 @@ from desc.soundgen.hifigan import HifiganGenerator
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.melgan import MelganGenerator
 from desc.soundgen.state_dicts import indices_of, load_state, plain_state
+from desc.soundgen.unagan import UnaganGenerator
 
+PUBLISHED_RATE = 22050  # Hz, of all three where nothing else is said
 MELGAN_SETTINGS = "args.yml"
 HIFIGAN_SETTINGS = "config.json"
+UNAGAN_STATISTICS = ("mean.mel.npy", "std.mel.npy")
 _HIFIGAN_NAMES = {
     "sampling_rate": "sample_rate",
     "n_fft": "n_fft",
@@ -51,6 +56,49 @@ def load_published(content: Mapping[str, Any], path: Path) -> tuple[str, MelConf
     raise CheckpointError(f"{path}: neither a MelGAN nor a HiFi-GAN generator")
 
 
+def load_published_unagan(
+    content: Mapping[str, Any], path: Path
+) -> tuple[MelConfig, UnaganGenerator, Tensor, Tensor]:
+    """Return front end, generator, and mean and scale (n_mels,) of a published UnaGAN.
+
+    The statistics are read from `mean.mel.npy` and `std.mel.npy` beside the file or one folder
+    above, the rate from an `args.yml` beside it; without that it is 22,050 Hz as published.
+
+    Raises
+    ------
+    CheckpointError
+        If it is no UnaGAN generator, or its statistics are missing or of other bands.
+    """
+    state = plain_state(content)
+    if "head0.weight" not in state or "block0.block.0.weight" not in state:
+        raise CheckpointError(f"{path}: no generator of UnaGAN")
+    n_mels, width, _ = state["head0.weight"].shape
+    network = UnaganGenerator(n_mels, state["block0.block.0.weight"].shape[1], width)
+    load_state(network, state, path)
+    mean, scale = (_statistic(path, name, n_mels) for name in UNAGAN_STATISTICS)
+    return MelConfig(sample_rate=_rate(path), n_mels=n_mels), network, mean, scale
+
+
+def _statistic(path: Path, name: str, n_mels: int) -> Tensor:
+    """Return a number per band that UnaGAN's program put into a file of its own."""
+    places = [folder / name for folder in (path.parent, path.parent.parent)]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise CheckpointError(f"{path}: needs {name} beside it, the statistics of its bands")
+    try:
+        values = np.load(found, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{found}: damaged: {error}") from error
+    if values.shape != (n_mels,):
+        raise CheckpointError(f"{found}: has shape {values.shape}, must be ({n_mels},)")
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def _rate(path: Path) -> int:
+    """Return the sample rate in the settings beside a checkpoint, or that of the publication."""
+    return int(_scalars(path.with_name(MELGAN_SETTINGS)).get("sampling_rate", PUBLISHED_RATE))
+
+
 def _weight(state: Mapping[str, Tensor], layer: str) -> Tensor:
     return state[f"{layer}.weight_v"] if f"{layer}.weight_v" in state else state[f"{layer}.weight"]
 
@@ -68,9 +116,7 @@ def _melgan(state: dict[str, Tensor], path: Path) -> tuple[MelConfig, nn.Module]
     hop = 1
     for ratio in ratios:
         hop *= ratio
-    known = _scalars(path.with_name(MELGAN_SETTINGS))
-    rate = int(known.get("sampling_rate", 22050))
-    return MelConfig(sample_rate=rate, n_mels=n_mels, hop_length=hop), network
+    return MelConfig(sample_rate=_rate(path), n_mels=n_mels, hop_length=hop), network
 
 
 def _scalars(path: Path) -> dict[str, str]:
@@ -88,7 +134,7 @@ def _hifigan(state: dict[str, Tensor], path: Path) -> tuple[MelConfig, nn.Module
         split[name.removesuffix("weight") + "weight_v"] = state[name]
     network = HifiganGenerator.from_shapes(split)
     load_state(network, state, path)
-    values: dict[str, Any] = {"sample_rate": 22050, "fmax": 8000.0}
+    values: dict[str, Any] = {"sample_rate": PUBLISHED_RATE, "fmax": 8000.0}
     settings = path.with_name(HIFIGAN_SETTINGS)
     if settings.is_file():
         try:

@@ -10,6 +10,8 @@ from desc.configuration import check, check_choice, check_integer, check_number,
 VOCODERS = ("melgan", "vocos")
 PRESET_NAMES = ("small", "published")
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+RATIOS = {256: (8, 8, 2, 2), 512: (8, 8, 4, 2)}
+"""Hop length → MelGAN's factors of upsampling where none are given."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class VocoderConfig:
     ngf: int = option(32, "melgan: channels of the last stage")
     n_residual_layers: int = option(3, "melgan: residual blocks per stage")
     ratios: tuple[int, ...] = option(
-        (8, 8, 2, 2), "melgan: factors of upsampling; their product is hop_length"
+        RATIOS[256], "melgan: factors of upsampling, their product is hop_length; for 512: 8 8 4 2"
     )
     pad_mode: str = option("reflect", "melgan: padding", choices=("reflect", "replicate"))
     gru: bool = option(False, "melgan: a GRU behind the first layer, as UnaGAN's own vocoder")
@@ -64,7 +66,7 @@ class UnaganConfig:
 class FlowConfig:
     """Sizes of the flow."""
 
-    n_components: int = option(32, "principal components that describe a frame")
+    n_components: int = option(48, "principal components that describe a frame")
     width: int = option(256, "channels")
     num_layers: int = option(12, "blocks")
     flow_steps: int = option(8, "steps from noise to a spectrogram")
@@ -225,7 +227,18 @@ SMALL: dict[type, dict[str, Any]] = {
 losses, which show a few hundred steps' work where the published adversarial loss does not."""
 
 
-def preset(cls: type, name: str, **changes: Any) -> Any:
+OF_VOCOS: dict[str, dict[str, Any]] = {
+    "small": {"lambda_mel": 15.0, "lambda_stft": 30.0},
+    "published": {
+        "learning_rate": 5e-4, "schedule": "cosine", "steps": 1_000_000, "seq_len": 16384,
+        "lambda_mel": 45.0, "discriminator_from": 20000, "level_jitter": 0.5,
+    },
+}  # fmt: skip
+"""What a preset of `VocoderTraining` has otherwise for vocos: published are its paper's step size,
+length and weight of the mel spectrogram; the discriminators wait until the spectrum is near."""
+
+
+def preset(cls: type, name: str, *, of: str | None = None, **changes: Any) -> Any:
     """Return a configuration as the preset `small` or `published` has it.
 
     Parameters
@@ -234,9 +247,14 @@ def preset(cls: type, name: str, **changes: Any) -> Any:
         A key of `SMALL`.
     name : str
         small or published.
+    of : str, optional
+        The vocoder that a `VocoderTraining` is for; melgan's where None.
     **changes
         Settings to have otherwise; None leaves one to the preset.
     """
     check_choice("preset", name, PRESET_NAMES)
     given = {field: value for field, value in changes.items() if value is not None}
-    return cls(**((SMALL[cls] if name == "small" else {}) | given))
+    values = SMALL[cls] if name == "small" else {}
+    if cls is VocoderTraining and of == "vocos":
+        values = values | OF_VOCOS[name]
+    return cls(**(values | given))

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from desc.descriptors.filterbanks import hann_window, mel_filters
+from desc.errors import CheckpointError
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.spectrogram import synthesise
 
-LARGEST_MAGNITUDE = 100.0
 KERNEL = 7
+HOPS_PER_WINDOW = (1, 2, 4, 8)
+"""A window may have: blocks begin at multiples of the largest, so that they count frames alike."""
 
 
 class ConvNextBlock(nn.Module):
@@ -52,19 +54,28 @@ class VocosGenerator(nn.Module):
     """Log mel spectrogram → magnitudes and phases → sound.
 
     The magnitudes begin as those that the bands tell: each bin has the level of the bands around
-    it, interpolated. What is learned is the difference, and the phases.
+    it, interpolated. The phases begin as those of tones in the middle of their bins, which turn by
+    2π k hop / n_fft from frame to frame in bin k: convolutions see a tone that lasts as the same
+    frame over and over, and could only repeat its phase, as a tone at a multiple of the frame
+    rate. What is learned is the difference of both.
 
     Parameters
     ----------
     mel : MelConfig
-        Of the spectrograms; `n_fft` should be four hops.
+        Of the spectrograms; `n_fft` should be four hops, and must be one of `HOPS_PER_WINDOW`.
     dim, intermediate_dim, num_layers : int
         Sizes of the blocks, and how many.
+
+    Raises
+    ------
+    CheckpointError
+        If a window has another number of hops.
     """
 
     window: Tensor
     spread: Tensor
     level: Tensor
+    turn: Tensor
 
     def __init__(
         self,
@@ -74,7 +85,12 @@ class VocosGenerator(nn.Module):
         num_layers: int = 8,
     ) -> None:
         super().__init__()
+        if mel.n_fft not in [n * mel.hop_length for n in HOPS_PER_WINDOW]:
+            raise CheckpointError(
+                f"vocos: n_fft={mel.n_fft} must be 1, 2, 4 or 8 times hop_length={mel.hop_length}"
+            )
         self.hop_length = mel.hop_length
+        self.largest = mel.n_fft / 2  # the sum of the window: no sound within ±1 has more
         self.embed = nn.Conv1d(mel.n_mels, dim, KERNEL, padding=KERNEL // 2)
         self.first_norm = nn.LayerNorm(dim, eps=1e-6)
         self.blocks = nn.ModuleList(
@@ -84,7 +100,11 @@ class VocosGenerator(nn.Module):
         self.head = nn.Linear(dim, mel.n_fft + 2)
         window = torch.from_numpy(hann_window(mel.n_fft))
         spread, level = bins_of_bands(mel)
-        for name, value in (("window", window), ("spread", spread), ("level", level)):
+        n_hops = mel.n_fft // mel.hop_length
+        turns = torch.outer(torch.arange(mel.n_fft // 2 + 1), torch.arange(n_hops)) % n_hops
+        turn = 2 * math.pi * turns / n_hops  # (1 + n_fft // 2, n_hops)
+        buffers = {"window": window, "spread": spread, "level": level, "turn": turn}
+        for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Linear):
@@ -99,7 +119,9 @@ class VocosGenerator(nn.Module):
         x = self.head(self.last_norm(x.transpose(1, 2))).transpose(1, 2)
         log_magnitude, phase = x.chunk(2, dim=1)
         log_magnitude = log_magnitude + self.spread @ mel + self.level
-        magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
+        magnitude = log_magnitude.exp().clamp_max(self.largest)
+        frames = torch.arange(phase.shape[2], device=phase.device)
+        phase = phase + self.turn[:, frames % self.turn.shape[1]]
         return synthesise(torch.polar(magnitude, phase), self.window, self.hop_length)
 
 

@@ -9,6 +9,9 @@ import pytest
 import soundfile
 
 from desc.commands.main import main
+from desc.configuration import RunConfig
+from desc.runs import SoundRecord, resolve_record
+from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.settings import VocoderTraining, preset
 
 Captured = pytest.CaptureFixture[str]
@@ -116,6 +119,33 @@ def test_the_names_of_the_earlier_notebooks_are_understood() -> None:
                        "--notes", "a"])  # fmt: skip
     parser.parse_args(["generate", "audio", "--unagan_run_id", "a", "--randomize_seed",
                        "--random_merge_audio", "--hifigan_run_id", "b"])  # fmt: skip
+
+
+def test_presets_of_the_spectrogram_and_of_vocos() -> None:
+    from desc.commands.generate_training import chosen, chosen_mel
+    from desc.commands.main import build_parser
+
+    parser = build_parser("generate")
+    words = ["generate", "train-vocoder", "--audio_db_dir", "x", "--vocoder", "vocos"]
+    args = parser.parse_args([*words, "--mel_preset", "recommended", "--n_mels", "100"])
+    assert chosen_mel(args) == MelConfig(44100, n_fft=2048, hop_length=512, n_mels=100)
+    assert chosen(VocoderTraining, args) == preset(VocoderTraining, "small", of="vocos")
+    args = parser.parse_args([*words, "--preset", "published", "--lambda_mel", "7"])
+    assert chosen_mel(args) == MelConfig()
+    training = chosen(VocoderTraining, args)
+    assert (training.lambda_mel, training.learning_rate, training.seq_len) == (7, 5e-4, 16384)
+    assert preset(VocoderTraining, "published") == VocoderTraining()
+
+
+def test_factors_follow_from_the_hop(folder: Path, tmp_path: Path, capsys: Captured) -> None:
+    words = ["generate", "train-vocoder", "--audio_db_dir", str(folder), *SMALL, "--quiet"]
+    words += ["--mel_preset", "recommended", "--sample_rate", "8000", "--n_mels", "20"]
+    words += ["--ngf", "2", "--n_residual_layers", "1", "--n_test_samples", "1", "--steps", "1"]
+    run = RunConfig(experiment_dir=str(tmp_path))
+    assert main([*words, "--experiment_dir", str(tmp_path)]) == 0
+    record = resolve_record(SoundRecord, run_id(capsys.readouterr().out), run)
+    assert record.model_config["ratios"] == [8, 8, 4, 2]
+    assert record.mel_config["hop_length"] == 512
 
 
 def test_a_preset_with_changes_keeps_what_is_none() -> None:

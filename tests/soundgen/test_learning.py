@@ -60,7 +60,8 @@ def vocoder(piece: SoundRecordings, steps: int, **changes: object) -> tuple[Voco
         preset(VocoderConfig, "small"), **{k: v for k, v in changes.items() if k in names}
     )
     training = replace(
-        preset(VocoderTraining, "small"), steps=steps, validation_share=0.0, accelerator="cpu",
+        preset(VocoderTraining, "small", of=model.vocoder), steps=steps, validation_share=0.0,
+        accelerator="cpu",
         **{k: v for k, v in changes.items() if k not in names},
     )  # fmt: skip
     torch.manual_seed(0)
@@ -78,7 +79,7 @@ def test_a_small_vocoder_comes_near_the_recording(piece: SoundRecordings) -> Non
         by_hand = GriffinLim(MEL)(front_end(clips))
     assert mel_l1(front_end, made, clips) < 0.6 * before
     assert mel_l1(front_end, made, clips) < 0.42 * mel_l1_of_mean(front_end, clips)
-    assert mr_stft(made, clips) < 1.2 * mr_stft(by_hand, clips)
+    assert mr_stft(made, clips) < mr_stft(by_hand, clips)
 
 
 def test_melgan_learns_by_spectral_losses(piece: SoundRecordings) -> None:
@@ -87,14 +88,15 @@ def test_melgan_learns_by_spectral_losses(piece: SoundRecordings) -> None:
     assert recipe.validate()["val_loss"] < 0.4 * before
 
 
-def test_the_published_losses_of_melgan_stay_finite(piece: SoundRecordings) -> None:
-    """Sixty steps of them show nothing in the spectrogram; `learn` looks at every loss."""
-    recipe, _ = vocoder(
+def test_the_published_losses_of_melgan_bring_it_nearer(piece: SoundRecordings) -> None:
+    """They hardly show in so short a time; `learn` looks at every loss for numbers."""
+    recipe, before = vocoder(
         piece, 60, lambda_mel=0.0, lambda_stft=0.0, discriminator_from=0, schedule="constant",
-        learning_rate=1e-3,
+        learning_rate=1e-4,
     )  # fmt: skip
     assert {"discriminator", "adversarial", "features"} <= set(recipe.step(0, 0))
     learn(recipe, 60)
+    assert recipe.validate()["val_loss"] < 0.8 * before
 
 
 def test_unagan_comes_nearer_than_gaussian_frames_and_a_constant(piece: SoundRecordings) -> None:

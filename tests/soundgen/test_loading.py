@@ -6,15 +6,18 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from desc.errors import CheckpointError
 from desc.soundgen.hifigan import HifiganGenerator
+from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.melgan import MelganGenerator
 from desc.soundgen.state_dicts import load_state, plain_state, read_checkpoint
-from desc.soundgen.unagan import UnaganDiscriminator
+from desc.soundgen.unagan import UnaganDiscriminator, UnaganGenerator
 from desc.soundgen.vocoder import Vocoder
 
 State = dict[str, Tensor]
@@ -88,6 +91,56 @@ def test_a_hifigan_loads_with_its_settings(version: str, tmp_path: Path) -> None
     assert (vocoder.kind, vocoder.mel.log_base, vocoder.mel.hop_length) == ("hifigan", "e", 8)
     mel = torch.randn(1, 20, 9)
     torch.testing.assert_close(vocoder.network(mel), network(mel), atol=1e-6, rtol=1e-5)
+
+
+@pytest.fixture
+def published_unagan(tmp_path: Path) -> tuple[Path, UnaganGenerator]:
+    """A checkpoint as UnaGAN's program writes it, and its network."""
+    torch.manual_seed(0)
+    network = UnaganGenerator(12, 5, 8)
+    state = {f"module.{k}": v for k, v in network.state_dict().items()}
+    path = tmp_path / "checkpoint" / "params.Generator.best_Convergence.torch"
+    path.parent.mkdir()
+    torch.save({"state_dict.model": state, "state_dict.optimizer": {}, "epoch": 3}, path)
+    np.save(tmp_path / "mean.mel.npy", np.linspace(-3, -1, 12))
+    np.save(tmp_path / "std.mel.npy", np.linspace(0.5, 1, 12))
+    return path, network
+
+
+def test_a_published_unagan_loads_with_its_statistics(
+    published_unagan: tuple[Path, UnaganGenerator],
+) -> None:
+    path, network = published_unagan
+    generator = MelGenerator.from_run(str(path))
+    assert generator.mel == MelConfig(sample_rate=22050, n_mels=12)
+    (mel,) = generator.blocks(40, seed=7)
+    random = torch.Generator().manual_seed(7)
+    z = torch.randn(1, 5, 3, generator=random)
+    with torch.no_grad():
+        made = network(z, network.draw_states(1, random))[0, :, :40]
+    scale, mean = (torch.linspace(a, b, 12)[:, None] for a, b in ((0.5, 1), (-3, -1)))
+    torch.testing.assert_close(mel, made * scale + mean)
+    (path.parent / "args.yml").write_text("sampling_rate: 44100\n")
+    assert MelGenerator.from_run(str(path)).mel.sample_rate == 44100
+
+
+def test_statistics_of_a_published_unagan_are_needed_and_must_fit(
+    published_unagan: tuple[Path, UnaganGenerator],
+) -> None:
+    path, _ = published_unagan
+    place = path.parent.parent / "std.mel.npy"
+    np.save(place, np.ones(80))
+    with pytest.raises(CheckpointError, match=r"std.mel.npy: has shape \(80,\), must be \(12,\)"):
+        MelGenerator.from_run(str(path))
+    place.write_bytes(b"no array")
+    with pytest.raises(CheckpointError, match=r"std\.mel\.npy: damaged"):
+        MelGenerator.from_run(str(path))
+    place.unlink()
+    with pytest.raises(CheckpointError, match=r"needs std\.mel\.npy beside it"):
+        MelGenerator.from_run(str(path))
+    torch.save(nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(CheckpointError, match="no generator of UnaGAN"):
+        MelGenerator.from_run(str(path))
 
 
 def test_a_newer_spectral_norm_gets_the_older_names() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from desc.errors import CheckpointError
 from desc.soundgen.blocks import BLOCK, END, render_blocks
 from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d, fold_weights
+from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.melgan import (
     MelganDiscriminator,
@@ -78,6 +80,24 @@ def test_unagan_takes_any_number_of_bands(n_mels: int) -> None:
     assert UnaganEncoder(n_mels, 5, 8)(mel[..., :50]).shape == (2, 5, 4)
     other = generator(z, generator.draw_states(2, torch.Generator().manual_seed(1)))
     assert not torch.equal(mel, other)  # the first states are noise, too
+
+
+@pytest.mark.parametrize("n_hops", [2, 4, 8])
+def test_untrained_phases_are_those_of_tones_in_the_middle_of_bins(n_hops: int) -> None:
+    """Whatever the frame rate: without `turn` only its multiples could sound."""
+    mel = MelConfig(8000, n_fft=256, hop_length=256 // n_hops, n_mels=20)
+    network = VocosGenerator(mel, dim=4, intermediate_dim=4, num_layers=1)
+    torch.nn.init.zeros_(network.head.weight)
+    tone = 0.5 * torch.sin(2 * torch.pi * 37 * torch.arange(8192) / 256)  # bin 37, for a second
+    with torch.no_grad():
+        audio = network(MelFrontEnd(mel)(tone[None]))[0]
+    spectrum = torch.fft.rfft(audio[2048:6144])  # 16 cycles of 256
+    assert spectrum.abs().argmax() == 37 * 16
+
+
+def test_vocos_refuses_windows_that_blocks_would_count_otherwise() -> None:
+    with pytest.raises(CheckpointError, match="n_fft=1000 must be 1, 2, 4 or 8 times"):
+        VocosGenerator(MelConfig(8000, n_fft=1000, hop_length=300, n_mels=20), dim=4)
 
 
 @pytest.mark.parametrize("name", ["melgan", "vocos"])

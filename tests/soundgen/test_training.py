@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 
 from desc.configuration import RunConfig
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
-from desc.runs import SoundRecord, list_runs, read_metrics, resolve_record, resolve_run
+from desc.runs import RunLog, SoundRecord, list_runs, read_metrics, resolve_record, resolve_run
 from desc.runs.resolve import RunNotFoundError
 from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.flow_training import FlowRecipe, principal_components
 from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
-from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.mel_flow import MelFlow, colouring_filters
 from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.pictures import draw_mels
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.unagan_training import UnaganRecipe
@@ -86,6 +88,32 @@ def test_a_run_holds_all_that_generation_needs(train: Train, recordings: SoundRe
         discriminated = {row["step"] for row in rows if "train_discriminator" in row}
         assert discriminated == {4, 6}  # they take part from step 3
     assert list((record.folder / "samples").glob("step-6*.wav"))
+
+
+def test_the_projected_time_is_told_after_eight_steps(train: Train) -> None:
+    notes: list[str] = []
+    train(steps=12, save_interval=20, note=notes.append, clock=iter(range(100)).__next__)
+    # the clock counts its readings: one second for six steps, four are left
+    assert "6 steps per second: about 1 s to go" in notes
+
+
+def test_samples_and_spectrograms_are_shown_at_each_validation(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("vocoder_training", "mel_recipe"):
+        monkeypatch.setattr(f"desc.soundgen.{module}.draw_mels", draw_mels)
+    shown: list[tuple[int, set[str]]] = []
+
+    def show(self: RunLog, files: dict[str, Path], step: int) -> None:
+        assert all(path.is_relative_to(self.folder) and path.is_file() for path in files.values())
+        shown.append((step, {path.name for path in files.values()}))
+
+    monkeypatch.setattr(RunLog, "show", show)
+    train()
+    assert [step for step, _ in shown] == [3, 6]
+    for step, names in shown:
+        assert f"step-{step}.png" in names
+        assert any(name.startswith(f"step-{step}") and name.endswith(".wav") for name in names)
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(train: Train) -> None:
@@ -311,8 +339,6 @@ def test_validation_measures_the_running_mean(recordings: SoundRecordings) -> No
 
 
 def test_spectrograms_are_drawn(tmp_path: Path) -> None:
-    from desc.soundgen.pictures import draw_mels
-
     mels = {"real": np.zeros((20, 30)), "generated": np.ones((20, 40))}
     (path,) = draw_mels(mels, tmp_path / "a.png").values()
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -323,7 +349,23 @@ def test_components_are_those_of_most_variance(rng: np.random.Generator) -> None
     turned, _ = np.linalg.qr(rng.standard_normal((6, 3)))
     basis, level = principal_components((turned @ hidden).astype(np.float32), 2)
     assert np.allclose(np.abs(basis.T @ turned[:, :2]), np.eye(2), atol=0.02)
-    assert level == pytest.approx(np.sqrt((25 + 4) / 2), rel=0.05)
+    assert level[:, 0] == pytest.approx([5, 2], rel=0.05)
+
+
+def test_noise_has_the_spectrum_of_the_components(rng: np.random.Generator) -> None:
+    white = rng.standard_normal((2, 20000)).astype(np.float32)
+    slow = lfilter([1], [1, -0.95], white[0]) * np.sqrt(1 - 0.95**2)
+    flow = MelFlow(2, 8, 1)
+    assert torch.equal(flow.noise(1, 9, torch.Generator().manual_seed(3))[0],
+                       torch.randn(1, 2, 9 + 255, generator=torch.Generator().manual_seed(3))
+                       [0, :, 128:137])  # fmt: skip
+    flow.colour.copy_(colouring_filters([np.stack([slow, white[1]]).astype(np.float32)]))
+    noise = flow.noise(16, 4000, torch.Generator().manual_seed(0)).numpy()
+    assert noise.shape == (16, 2, 4000)
+    assert noise.std((0, 2)) == pytest.approx([1, 1], rel=0.05)
+    for lag in (1, 5, 20):  # an autoregression of one step forgets by .95 a frame
+        alike = (noise[:, :, lag:] * noise[:, :, :-lag]).mean((0, 2))
+        assert alike == pytest.approx([0.95**lag, 0], abs=0.06)
 
 
 def test_transport_follows_the_velocity() -> None:
