@@ -28,7 +28,7 @@ from desc.errors import DescError
 from desc.files import replacing
 from desc.models.base import DescriptorModel
 from desc.prediction import Prediction, Predictor, progress_of_all, sample_seed
-from desc.query import matching_space
+from desc.query import check_selection, matching_space
 from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore
@@ -105,8 +105,9 @@ RenderConfig
     report: bool = True
 
     def __post_init__(self) -> None:
-        # Wrong weights are refused before anything is predicted.
+        # What cannot be done with these descriptors is refused before anything is predicted.
         matching_space(self.predictor.config, self.predictor.standardizer, self.query)
+        check_selection(self.selection, self.predictor.config)
         n_samples, chance = self.prediction.n_samples, self.selection.selection == "sample"
         if self.prediction.is_mean and not chance:
             rule = "be 1 where nothing is drawn (sampling mean, or temperature 0)"

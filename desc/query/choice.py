@@ -10,11 +10,11 @@ import numpy.typing as npt
 from desc.configuration import Note, QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.standardizer import Standardizer
-from desc.errors import ConfigurationError
 from desc.query.gains import muted, silent_frames, split_at, with_unit_gains
 from desc.query.layers import left_over, played_power, with_helping_gains
 from desc.query.neighbours import nearest
 from desc.query.path import select_path
+from desc.query.requirements import check_selection
 from desc.query.search import Matches
 from desc.query.selection import Selection, select_nearest
 from desc.query.transposing import with_transposition
@@ -52,15 +52,11 @@ def select(
         found = method(*given, query=query, exclude_digest=exclude_digest, seed=seed, note=note)
         return split_at(found, silent)
 
+    check_selection(config, database.config)
     silent = silent_frames(queries, database, config.silence_gate_db)
     limit_db = config.unit_gain_db
     selection = with_unit_gains(chosen(matches, queries), queries, database, limit_db=limit_db)
     selection = muted(selection, silent)
-    if config.layers > 1 and "mfcc" not in database.config.groups:
-        raise ConfigurationError(
-            f"layers={config.layers} must have mfcc among the descriptors, which are "
-            f"{' '.join(database.config.descriptors)}"
-        )
     for layer in range(1, config.layers):
         played = played_power(selection, len(queries), database)
         rest = left_over(queries, played, database)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.database import DescriptorDatabase
-from desc.errors import ConfigurationError
 from desc.query.selection import Selection, Unit
 
 LEVEL = "mfcc0"
@@ -66,20 +65,11 @@ def silent_frames(
     database : DescriptorDatabase
         Its loudest row is the reference.
     gate_db : float or None
-        Level relative to it, below which a frame is silent; None: none is.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is a gate, and no mfcc among the descriptors.
+        Level relative to it, below which a frame is silent; None: none is. It needs mfcc among
+        the descriptors.
     """
     if gate_db is None:
         return np.zeros(len(queries), bool)
-    if LEVEL not in database.config.names:
-        raise ConfigurationError(
-            f"silence_gate_db={gate_db:g} must have mfcc among the descriptors, which are "
-            f"{' '.join(database.config.descriptors)}"
-        )
     loudest = _levels_db(database.values, database).max()
     quiet: npt.NDArray[np.bool_] = _levels_db(queries, database) < loudest + gate_db
     return quiet

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.database import DescriptorDatabase
-from desc.errors import ConfigurationError
 from desc.query.envelope import envelope_db
+from desc.query.requirements import require
 from desc.query.space import BLOCK_ROWS
 
 RISE_DB, RISE_FACTOR = 1.0, 1.5
@@ -31,11 +31,7 @@ def onset_rows(database: DescriptorDatabase) -> npt.NDArray[np.bool_]:
     ConfigurationError
         If there are no MFCC among the descriptors.
     """
-    if "mfcc" not in database.config.groups:
-        raise ConfigurationError(
-            f"units='onset' must have mfcc among the descriptors, which are "
-            f"{' '.join(database.config.descriptors)}"
-        )
+    require("mfcc", "units='onset'", database.config)
     strength = _flux(database)
     first = np.diff(database.file_index, prepend=-1) != 0
     strength[first] = 0

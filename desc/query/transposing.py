@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.database import DescriptorDatabase
-from desc.errors import ConfigurationError
 from desc.query.selection import Selection
 
 VOICED = 0.5
@@ -37,22 +36,11 @@ def with_transposition(
     database : DescriptorDatabase
         What the units refer to.
     limit_semitones : float
-        Largest change up or down; 0: none.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is a limit, and no f0 among the descriptors.
+        Largest change up or down; 0: none. It needs f0 among the descriptors.
     """
     if not limit_semitones:
         return selection
-    config = database.config
-    if "f0" not in config.groups:
-        raise ConfigurationError(
-            f"transpose_semitones={limit_semitones:g} must have f0 among the descriptors, which "
-            f"are {' '.join(config.descriptors)}"
-        )
-    pitch, voicing = config.groups["f0"]
+    pitch, voicing = database.config.groups["f0"]
     units = []
     for unit in selection.units:
         own = database.values[unit.first_row : unit.first_row + unit.n_frames]
