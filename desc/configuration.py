@@ -232,7 +232,7 @@ class TrainConfig:
     )
     seed: int = option(0, "seed of the random generators")
     accelerator: str = option("auto", "auto, cpu, cuda or mps")
-    devices: str = option("1", "number of devices, or auto")
+    devices: str = option("1", "1, or auto: a run has one device")
     precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
     notes: str = option("", "free text kept with the run")
     process_on_the_fly: bool = option(

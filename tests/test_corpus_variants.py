@@ -96,6 +96,15 @@ def test_what_speeds_may_be(
         with_variants(corpus, speeds, store)
 
 
+def test_speeds_are_what_their_digests_say(corpus: Corpus, store: DescriptorStore) -> None:
+    (exact,) = with_variants(corpus, [2 ** (1 / 12)], store, jobs=1).variants[:1]
+    (rounded,) = with_variants(corpus, [1.05946], store, jobs=1).variants[:1]
+    assert exact.digest == rounded.digest
+    np.testing.assert_array_equal(exact.values, rounded.values)
+    with pytest.raises(ConfigurationError, match="differ from 1"):
+        with_variants(corpus, [1.0000001], store)
+
+
 def test_a_recording_that_is_gone_is_named(corpus: Corpus, store: DescriptorStore) -> None:
     corpus.path("1.wav").unlink()
     with pytest.raises(CorpusError, match=r"1\.wav is gone"):

@@ -73,12 +73,13 @@ def run(args: argparse.Namespace) -> int:
     model_class(model.selected_model)
     check_machine(training)
     with Console(args.quiet) as console:
+        store = DescriptorStore(args.cache_dir)
         record = None
         if args.resume_run_id is not None:
             from desc.runs import resolve_run
 
-            record = resolve_run(args.resume_run_id, run_config, note=console.note)
-        store = DescriptorStore(args.cache_dir)
+            downloads = store.cache_dir / "runs"
+            record = resolve_run(args.resume_run_id, run_config, downloads, note=console.note)
         corpus = _open_corpus(args, descriptors, record, store, console)
         validation = _open_other(args.validation_db_dir, corpus, store, args, console)
         sounds = _open_other(args.sample_audio_db_dir, corpus, store, args, console)

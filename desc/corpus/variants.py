@@ -49,7 +49,7 @@ def with_variants(
     StorageError
         If the cache cannot be written.
     """
-    check_speeds(speeds)
+    speeds = check_speeds(speeds)
     gone = [s.source for s in corpus.sequences if not corpus.path(s.source).is_file()]
     if gone and speeds:
         raise CorpusError(f"{corpus.root}: cannot be played at other speeds: {gone[0]} is gone")
@@ -68,10 +68,17 @@ def with_variants(
     return replace(corpus, variants=tuple(variants))
 
 
-def check_speeds(speeds: Sequence[float]) -> None:
-    """Refuse speeds that are out of range, 1, or given twice."""
+def check_speeds(speeds: Sequence[float]) -> list[float]:
+    """Return speeds to the six digits that a digest keeps.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is out of range, 1, or given twice.
+    """
+    speeds = [float(f"{speed:g}") for speed in speeds]
     for speed in speeds:
         check_number("speeds", speed, SLOWEST, FASTEST)
         check(speed != 1, "speeds", speed, "differ from 1, at which every recording is learned")
-    unique = len({f"{speed:g}" for speed in speeds}) == len(speeds)
-    check(unique, "speeds", list(speeds), "name each speed once")
+    check(len(set(speeds)) == len(speeds), "speeds", speeds, "name each speed once")
+    return speeds

@@ -163,7 +163,7 @@ def _rows(
     )
     for peer in peers:
         figures = one_step.get(peer.name, {}) | scorer.score(peer)
-        rows.append(Row(peer.name, peer.kind, figures, peer.samples[0]))
+        rows.append(Row(peer.name, peer.kind, figures, peer.samples[0].copy()))
         steps.add(1)
     steps.add(N_BASELINES - len(rows))  # those that need what is not there
     for run in runs:
@@ -211,7 +211,7 @@ def _run_row(
                 progress=progress,
             )
         )
-        example = drawn[0] if example is None else example
+        example = drawn[0].copy() if example is None else example
         forecast = "point" if point else "samples"
         each.append(scorer.score(Continuations(run.name, "run", drawn, forecast)))
     assert example is not None

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from desc.configuration import to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import ConfigurationError, StorageError
+from desc.errors import ConfigurationError, CorpusError, StorageError
 
 LARGEST = 1e30  # beyond any descriptor, within float32
 
@@ -274,4 +274,7 @@ def _common_folder(recordings: list[Path], root: Path) -> Path:
     root = Path(os.path.abspath(root))
     if all(recording.is_relative_to(root) for recording in recordings):
         return root
-    return Path(os.path.commonpath([recording.parent for recording in recordings]))
+    try:
+        return Path(os.path.commonpath([recording.parent for recording in recordings]))
+    except ValueError as error:  # two drives of Windows
+        raise CorpusError(f"{root}: its recordings have no folder in common: {error}") from error

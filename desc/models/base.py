@@ -321,9 +321,10 @@ class DescriptorModel(nn.Module, ABC):
 
         It stays within the range of the training recordings.
         """
-        expected = self.space.expected(state.last, state.anchor.mean)
-        frame = expected + self.head.unwhiten(u) * state.anchor.movement
-        return torch.clamp(frame, self.space.low, self.space.high)
+        with torch.autocast(u.device.type, enabled=False):
+            expected = self.space.expected(state.last, state.anchor.mean)
+            frame = expected + self.head.unwhiten(u.float()) * state.anchor.movement
+            return torch.clamp(frame, self.space.low, self.space.high)
 
     def innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Return what was surprising in a context, in units of what the model expected.

@@ -39,9 +39,15 @@ class RecurrentStack(nn.Module):
         self, inputs: Tensor, valid: Tensor, state: RecurrentState | None = None
     ) -> tuple[Tensor, RecurrentState]:
         """Read (B, T, I); return outputs (B, T, H) and the state after the last valid frame."""
-        # cuDNN has no gradient of a network that is not in training mode.
-        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
-            return self._read(inputs, valid, state)
+        if state is not None:
+            state = state[0].float(), state[1].float()
+        # Autocast would run cuDNN's networks in float16, whose gradients need scaling. And cuDNN
+        # has no gradient of a network that is not in training mode.
+        with (
+            torch.autocast(inputs.device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()),
+        ):
+            return self._read(inputs.float(), valid, state)
 
     def _read(
         self, inputs: Tensor, valid: Tensor, state: RecurrentState | None

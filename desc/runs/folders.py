@@ -41,17 +41,32 @@ def new_folder(run_config: RunConfig) -> Path:
 
 
 def existing_folder(run_id: str, run_config: RunConfig, note: Note | None) -> Path:
-    """Return the folder of a run to go on with; one from elsewhere is copied here first."""
+    """Return the folder of a run to go on with; one from elsewhere is copied here first.
+
+    Raises
+    ------
+    RunNotFoundError
+        If the run is nowhere, or no more of it than a checkpoint.
+    StorageError
+        If a run of its id is here already, which may have gone on since, or it cannot be copied.
+    """
     record = resolve_record(Record, run_id, run_config, note=note)
     root = Path(run_config.experiment_dir)
-    if record.folder.absolute().parent.parent == root.absolute():
+    if record.folder.resolve().parent.parent == root.resolve():
         return record.folder
     if not (record.folder / RUN_FILE).is_file():
         raise RunNotFoundError(
             f"{record.folder}: holds no {RUN_FILE}; a run is gone on with from its whole folder"
         )
     folder = root / record.project / record.run_id
-    shutil.copytree(record.folder, folder, dirs_exist_ok=True)
+    if folder.exists():
+        raise StorageError(
+            f"{folder}: the run in {record.folder} is gone on with here already; name it by its id"
+        )
+    try:
+        shutil.copytree(record.folder, folder, ignore=shutil.ignore_patterns(LOCK_FILE))
+    except OSError as error:
+        raise StorageError(f"{record.folder}: cannot be copied to {folder}: {error}") from error
     return folder
 
 

@@ -57,7 +57,12 @@ class Layout:
 
 def digest_of(path: Path) -> str:
     """Return the digest in the name of a file of descriptors or of decoded audio."""
-    return path.stem.partition("-")[0]
+    return content_of(path.stem)
+
+
+def content_of(key: str) -> str:
+    """Return the digest of a recording's content, of a key that may name more behind a hyphen."""
+    return key.partition("-")[0]
 
 
 def is_temporary(path: Path) -> bool:

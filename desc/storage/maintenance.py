@@ -21,6 +21,7 @@ from desc.storage.layout import (
     PACKED,
     PARTS,
     Layout,
+    content_of,
     digest_of,
     digests_of,
     is_temporary,
@@ -156,7 +157,7 @@ def _is_dead(path: Path, layout: Layout, dead_digests: set[str]) -> bool:
     if layout.folder(PACKED) not in path.parents:
         return digest_of(path) in dead_digests
     stored = read_array(path, verify=False)
-    return stored is None or not dead_digests.isdisjoint(digests_of(stored.about))
+    return stored is None or not dead_digests.isdisjoint(map(content_of, digests_of(stored.about)))
 
 
 def _is_abandoned(used: float) -> bool:

@@ -28,9 +28,9 @@ class Baseline:
     Attributes
     ----------
     arrays : dict of str to ndarray
-        For `statistics.npz`: `window_mean`, `window_spread` (3F,) and `window_covariance`
-        (3F, 3F) of `desc.metrics.window_features` over the training recordings; and `var_…`, the
-        arrays of the linear baseline.
+        For `statistics.npz`: `window_mean` and `window_spread` (3F,) of
+        `desc.metrics.window_features` over the training recordings; and `var_…`, the arrays of
+        the linear baseline.
     figures : dict of str to float
         For the run's metrics: `var_loss`, the mean score of the validation frames that count, in
         the unit of the model's own: nats per frame, or half a squared error for the head `mse`;
@@ -52,11 +52,7 @@ def fit_baseline(
     var = VectorAutoregression.fit(statics, statistics.low, statistics.high)
     arrays = {VAR_PREFIX + name: array for name, array in var.to_arrays().items()}
     features = _features(statics, model)
-    arrays |= {
-        "window_mean": features.mean(0),
-        "window_spread": features.std(0),
-        "window_covariance": np.atleast_2d(np.cov(features, rowvar=False, bias=True)),
-    }
+    arrays |= {"window_mean": features.mean(0), "window_spread": features.std(0)}
     scores = [
         _scores(var, standardised(s, model), model)[counted[var.order :]]
         for s, counted in zip(validation, comparable_frames(validation, model), strict=True)

@@ -234,7 +234,7 @@ class Checkpoints(pl.Callback):
                 hook(module.model, state.epoch, state.step)
             module.model.train()
         if self.patience is not None and state.waited >= self.patience:
-            self.ending.reason = self.ending.reason or EARLY
+            self.ending.reason = EARLY  # the run is over, whatever else asked it to end
 
     def _stopped(self, trainer: pl.Trainer, module: DescriptorTraining) -> None:
         """Validate and save without a trace in the state."""

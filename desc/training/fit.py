@@ -176,8 +176,11 @@ def _run(
     ordered += [c for c in callbacks if isinstance(c, pl.Callback)]
     ordered += [] if progress is None else [ProgressReport(progress)]
     try:
-        with ending.on_signals():
-            _fit(job, module, ending, ordered)
+        if training.early_stopping and job.state.waited >= training.patience:
+            ending.reason = EARLY  # the run was ended after it was decided, before it was written
+        else:
+            with ending.on_signals():
+                _fit(job, module, ending, ordered)
     except BaseException:
         record = _record(job, module, checkpoints, FAILED, clock() - began)
         tell(f"run {record.run_id} failed at step {module.state.step}; its checkpoints are kept")
@@ -193,7 +196,7 @@ def _run(
         head = record.model_config.head
         tell(verdict(record.metrics["val_loss"], record.metrics["var_loss"], head))
     job.log.finish(record)
-    if ending.reason == INTERRUPTED:
+    if ending.reason == INTERRUPTED or ending.signal is not None:
         _interrupt(ending, record.run_id)
     return record
 

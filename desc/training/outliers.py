@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.descriptors.config import DescriptorConfig
-from desc.models.statistics import silent_frames
+from desc.models.statistics import MAX_QUANTILE_FRAMES, silent_frames
 
 Statics = Sequence[npt.NDArray[np.floating]]
 
@@ -32,7 +32,9 @@ def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
     -------
     list of ndarray of bool, (C,)
     """
-    lower, middle, upper = np.quantile(np.concatenate(recordings), [0.25, 0.5, 0.75], axis=0)
+    stride = -(-sum(map(len, recordings)) // MAX_QUANTILE_FRAMES)
+    sample = np.concatenate([x[::stride] for x in recordings])
+    lower, middle, upper = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
     deviation = (upper - lower) / NORMAL_IQR
     deviation[deviation <= 0] = np.inf
     return [(np.abs(x - middle) > FAR_OUT * deviation).any(1) for x in recordings]

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from desc.configuration import Note
 from desc.corpus import Corpus
 from desc.descriptors.extraction import variant_of
@@ -104,7 +106,7 @@ def _with_variants(split: Split, corpus: Corpus) -> Split:
             continue
         frames = variant.config.complete_frames(int(learned[content].n_samples / speed))
         stop = min(frames.stop, variant.complete.stop)
-        if stop - frames.start >= MIN_FRAMES:
+        if stop - frames.start >= MIN_FRAMES and np.isfinite(variant.complete_static).all():
             variants[variant.digest] = excerpt(variant, frames.start, stop)
     return replace(split, variants=tuple(variants[digest] for digest in sorted(variants)))
 
@@ -118,20 +120,22 @@ def usable(corpus: Corpus, note: Note | None = None) -> tuple[DescriptorSequence
         If there is none; the message says what there is.
     """
     short = [s.source for s in corpus.sequences if n_complete(s) < MIN_FRAMES]
+    broken = [s.source for s in corpus.sequences if not np.isfinite(s.complete_static).all()]
     by_digest: dict[str, DescriptorSequence] = {}
     copies = []
     for sequence in corpus.sequences:
-        if sequence.source in short:
+        if sequence.source in short or sequence.source in broken:
             continue
         if sequence.digest in by_digest:
             copies.append(sequence.source)
         by_digest.setdefault(sequence.digest, sequence)
     _tell(note, short, f"left out: fewer than {MIN_FRAMES} complete frames")
+    _tell(note, broken, "left out: descriptors that are no numbers")
     _tell(note, copies, "left out: copies of other files")
     if not by_digest:
         raise CorpusError(
-            f"{corpus.root}: no recording has {MIN_FRAMES} complete frames to learn from; all "
-            f"{len(short)} are shorter"
+            f"{corpus.root}: no recording has {MIN_FRAMES} complete frames to learn from: "
+            f"{len(short)} are shorter, {len(broken)} have descriptors that are no numbers"
         )
     return tuple(by_digest[digest] for digest in sorted(by_digest))
 

@@ -125,3 +125,15 @@ def test_parts() -> None:
 def test_nothing_to_fit_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         VectorAutoregression.fit([], *BOUNDS)
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((300, 2)).cumsum(0)
+    whole = VectorAutoregression.fit([x], [-99, -99], [99, 99], order=3)
+    predicted, nll = whole.predict(x), whole.nll(x)
+    monkeypatch.setattr("desc.models.var.BLOCK_ROWS", 64)
+    parts = VectorAutoregression.fit([x], [-99, -99], [99, 99], order=3)
+    np.testing.assert_allclose(parts.coefficients, whole.coefficients, atol=1e-9)
+    np.testing.assert_allclose(parts.covariance, whole.covariance, atol=1e-9)
+    np.testing.assert_allclose(whole.predict(x), predicted, atol=1e-12)
+    np.testing.assert_allclose(whole.nll(x), nll, atol=1e-12)

@@ -67,6 +67,9 @@ def test_a_run_from_elsewhere_is_gone_on_with_here(
     assert len(read_metrics(away.folder / "metrics.csv")) == 3
     with RunLog.start({}, run_config, resume_run_id="1t212ycn") as log:
         assert log.folder == Path("experiments/quartet/1t212ycn")
+    with pytest.raises(StorageError, match="gone on with here already; name it by its id"):
+        RunLog.start({}, run_config, resume_run_id=str(away.folder))
+    assert len(read_metrics(log.folder / "metrics.csv")) == 3
 
 
 def test_two_processes_do_not_make_one_run(run_config: RunConfig, write_run: WriteRun) -> None:

@@ -17,8 +17,9 @@ import torch
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
-from desc.errors import CheckpointError, ConfigurationError
+from desc.errors import CheckpointError, ConfigurationError, TrainingInterruptedError
 from desc.runs import RunRecord, read_metrics
+from desc.training.ending import EARLY
 from desc.training.fit import train
 from desc.training.own_settings import own_settings
 
@@ -383,3 +384,28 @@ def test_a_run_in_a_thread_trains(corpus: Corpus, run_config: RunConfig) -> None
     thread.start()
     thread.join()
     assert records[0].status == "finished"
+
+
+def test_a_run_that_was_over_when_it_was_interrupted_is_not_gone_on_with(
+    make_corpus: Callable[..., Corpus], tmp_path: Path
+) -> None:
+    """Ctrl-C while the last validation's hooks are at work, and a kill before it is written."""
+    corpus = make_corpus([60, 60, 60])
+    settings = replace(TRAINING, epochs=30, patience=1, learning_rate=1.0)  # soon worse
+    run = RunConfig(experiment_dir=str(tmp_path / "straight"), offline=True)
+    straight = train(corpus, model=MODEL, training=settings, run=run)
+    assert straight.schedule["ended"] == EARLY
+    last = int(straight.metrics["steps"])
+
+    def interrupt(model: object, epoch: int, step: int) -> None:
+        if step == last:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = RunConfig(experiment_dir=str(tmp_path / "stopped"), offline=True)
+    with pytest.raises(TrainingInterruptedError):
+        train(corpus, model=MODEL, training=settings, run=run, callbacks=[interrupt])
+    stopped = only_run(run)
+    assert (stopped.status, stopped.schedule["ended"]) == ("finished", EARLY)
+    replace(stopped, status="running").save()
+    again = train(corpus, model=MODEL, training=settings, run=run, resume_run_id=stopped.run_id)
+    assert (again.status, again.metrics["steps"]) == ("finished", last)

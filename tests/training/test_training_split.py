@@ -59,6 +59,20 @@ def test_one_file_is_divided_by_time(make_corpus: MakeCorpus) -> None:
     np.testing.assert_array_equal(validation.complete_static, frames[180:])
 
 
+def test_recordings_whose_descriptors_are_no_numbers_are_left_out(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus([30] * 3)
+    values = corpus.sequences[1].values.copy()
+    values[7, 0] = np.nan
+    broken = replace(corpus.sequences[1], values=values)
+    notes: list[str] = []
+    mixed = replace(corpus, sequences=(corpus.sequences[0], broken, corpus.sequences[2]))
+    split = split_recordings(mixed, None, 0.5, 0, notes.append)
+    assert sources((*split.training, *split.validation)) == {"00.wav", "02.wav"}
+    assert notes == ["01.wav: left out: descriptors that are no numbers"]
+    with pytest.raises(CorpusError, match="0 are shorter, 1 have descriptors that are no numbers"):
+        split_recordings(replace(corpus, sequences=(broken,)), None, 0.5, 0)
+
+
 def at_speed(corpus: Corpus, speed: float) -> Corpus:
     """Add every recording at a speed: as many frames fewer, or more."""
     variants = []
