@@ -288,6 +288,9 @@ def main() -> None:
     parser.add_argument(
         "--targets", type=Path, help="recordings to be answered [default: the same]"
     )
+    parser.add_argument(
+        "--speeds", type=float, nargs="+", default=[], help="the folder at other speeds as well"
+    )
     parser.add_argument("--per_file", type=int, default=4, help="excerpts of each recording")
     parser.add_argument("--n_frames", type=int, default=512)
     parser.add_argument("--run_id", help="also answer continuations sampled from this run")
@@ -305,6 +308,7 @@ def main() -> None:
         targets = excerpts(
             desc.open_corpus(root, config, store, jobs=1), args.per_file, args.n_frames
         )
+        corpus = desc.with_variants(corpus, args.speeds, store, jobs=1)
         database = desc.DescriptorDatabase.from_corpus(corpus, store)
         judge = Judge(database, targets, root, store, work)
         print(

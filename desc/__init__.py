@@ -66,6 +66,7 @@ _PUBLIC = {
     "train_unagan": "soundgen.jobs",
     "train_vocoder": "soundgen.jobs",
     "versions": "runs",
+    "with_variants": "corpus",
     "write_corpus": "demo.corpus",
     "write_result_report": "report",
     "write_run_report": "report.run_page",

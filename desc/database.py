@@ -13,6 +13,7 @@ from desc.configuration import check
 from desc.corpus import Corpus
 from desc.corpus.opening import collection_digest
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import DescriptorSequence, read_only
 from desc.errors import ConfigurationError
 from desc.storage import DescriptorStore
@@ -42,12 +43,25 @@ class AudioReference:
 
 @dataclass(frozen=True)
 class DatabaseFile:
-    """A recording of the database: source, digest of its content, frames, samples."""
+    """A recording of the database, as it sounds when played at a speed.
+
+    Attributes
+    ----------
+    source : str
+        The recording, relative to the database's root.
+    digest : str
+        Of its content.
+    n_frames, n_samples : int
+        As they are at that speed.
+    speed : float
+        1: as it is; 2: an octave higher, in half the time.
+    """
 
     source: str
     digest: str
     n_frames: int
     n_samples: int
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +75,10 @@ class DescriptorDatabase:
     file_index : ndarray of int32, (N,)
         Position in `files` of each row's recording.
     centre_samples : ndarray of int64, (N,)
-        Sample at the centre of each row's frame, in its recording.
+        Sample at the centre of each row's frame, in its recording; of a recording that is played
+        at another speed, the sample of the recording that is heard then.
     files : tuple of DatabaseFile
-        The recordings in the order of their rows.
+        The recordings in the order of their rows, each once for each speed.
     config : DescriptorConfig
         What the columns mean.
     root : Path
@@ -84,12 +99,15 @@ class DescriptorDatabase:
     def from_corpus(cls, corpus: Corpus, store: DescriptorStore) -> DescriptorDatabase:
         """Open the database of a corpus; its packed view is written where it does not exist.
 
+        Recordings at other speeds (`desc.with_variants`) follow the recordings themselves.
+
         Raises
         ------
         StorageError
             If the cache cannot be written.
         """
-        return cls._of(store.packed(corpus.sequences), corpus.sequences, corpus.root)
+        sequences = (*corpus.sequences, *corpus.variants)
+        return cls._of(store.packed(sequences), sequences, corpus.root)
 
     @classmethod
     def from_sequences(
@@ -121,11 +139,12 @@ class DescriptorDatabase:
         file_index = np.repeat(np.arange(len(sequences), dtype=np.int32), n_frames)
         starts = np.cumsum(n_frames) - n_frames
         frames = np.arange(len(values), dtype=np.int64) - np.repeat(starts, n_frames)
-        centre_samples = frames * config.hop_length
+        files = _files(sequences)
+        speeds = np.repeat([file.speed for file in files], n_frames)
+        centre_samples = np.rint(frames * config.hop_length * speeds).astype(np.int64)
         for array in (file_index, centre_samples):
             array.flags.writeable = False
-        files = tuple(DatabaseFile(s.source, s.digest, len(s), s.n_samples) for s in sequences)
-        digest = collection_digest((file.digest, file.source) for file in files)
+        digest = collection_digest((s.digest, s.source) for s in sequences)
         return cls(read_only(values), file_index, centre_samples, files, config, root, digest)
 
     def __len__(self) -> int:
@@ -139,6 +158,11 @@ class DescriptorDatabase:
             return self.values[:, columns[0] : columns[-1] + 1]
         return self.values[:, columns]
 
+    @property
+    def speeds(self) -> list[float]:
+        """The speeds at which recordings are played, ascending."""
+        return sorted({file.speed for file in self.files})
+
     def reference(self, row: int) -> AudioReference:
         """Return the sound of a row."""
         hop = self.config.hop_length
@@ -149,3 +173,14 @@ class DescriptorDatabase:
         """(N,) whether each row is of a recording with this content."""
         has_content = np.array([file.digest == digest for file in self.files])
         return np.repeat(has_content, [file.n_frames for file in self.files])
+
+
+def _files(sequences: Sequence[DescriptorSequence]) -> tuple[DatabaseFile, ...]:
+    """Return the file of each sequence; those at other speeds are called by their recordings."""
+    recordings = {s.digest: s.source for s in reversed(sequences)}
+    files = []
+    for s in sequences:
+        content, speed = variant_of(s.digest)
+        source = s.source if speed == 1 else recordings[content]
+        files.append(DatabaseFile(source, content, len(s), s.n_samples, speed))
+    return tuple(files)

@@ -124,8 +124,8 @@ def write_matches(
 ) -> None:
     """Write `matches.json`: for every frame file, centre sample and distance of the row it plays.
 
-    Where there is more than one candidate, `_candidates` holds the same three per frame as lists,
-    nearest first.
+    Where recordings are played at other speeds, `_speed` says at which. Where there is more than
+    one candidate, `_candidates` holds the same per frame as lists, nearest first.
     """
     value: dict[str, Any] = {
         key: [row[0] for row in rows] for key, rows in _places(chosen, database).items()
@@ -142,14 +142,17 @@ def write_matches(
 
 
 def _places(matches: Matches, database: DescriptorDatabase) -> dict[str, Any]:
-    """Return files, centre samples and distances as lists of lists."""
-    sources = [file.source for file in database.files]
+    """Return files, centre samples, distances and, if need be, speeds as lists of lists."""
     rows = np.asarray(matches.rows)
-    return {
-        "_id": [[sources[index] for index in frame] for frame in database.file_index[rows]],
+    files = [[database.files[index] for index in frame] for frame in database.file_index[rows]]
+    places: dict[str, Any] = {
+        "_id": [[file.source for file in frame] for frame in files],
         "_sample": database.centre_samples[rows].tolist(),
         "_distance": np.asarray(matches.distances).tolist(),
     }
+    if database.speeds != [1.0]:
+        places["_speed"] = [[file.speed for file in frame] for frame in files]
+    return places
 
 
 def write_credits(folder: Path, playlist: Playlist) -> None:
@@ -186,7 +189,7 @@ def match_figures(
         "mean_match_distance": float(np.mean(chosen.distances[:, 0])),
         "distinct_rows": len(np.unique(rows)),
         "corpus_coverage": len(np.unique(rows)) / len(database),
-        "files_used": len(np.unique(database.file_index[rows])),
+        "files_used": len({database.files[i].source for i in database.file_index[rows]}),
         "n_units": n_units,
         "mean_unit_frames": sum(unit.n_frames for unit in selection.units) / n_units,
         "repeat_share": repeat_share(selection, database),

@@ -127,12 +127,14 @@ RenderConfig
             replace(self.prediction, prediction_length=self.n_steps, duration_s=None)
         )
         del settings["n_samples"]
+        speeds = [speed for speed in self.database.speeds if speed != 1]
         return {
             "run_id": self.predictor.run_id,
             "checkpoint_digest": self.predictor.checkpoint_digest,
             "recording": sequence.source,
             "recording_digest": sequence.digest,
             "corpus_digest": self.database.digest,
+            **({"speeds": speeds} if speeds else {}),
             "descriptors": to_dict(self.predictor.config),
             **settings,
             "sample": sample,

@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", action=argparse.BooleanOptionalAction, default=True,
         help="write report.html, a page that shows and plays the result [default on]",
     )  # fmt: skip
+    main.add_argument(
+        "--speeds", nargs="+", type=float, default=[], metavar="X",
+        help="also play the sounds of audio_db_dir at these speeds, as a tape is: 1.06 is a "
+        "semitone higher [default: none]",
+    )  # fmt: skip
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
@@ -77,12 +82,14 @@ def run(args: argparse.Namespace) -> int:
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:
         from desc.commands.results import report
+        from desc.corpus import check_speeds, with_variants
         from desc.database import DescriptorDatabase
         from desc.outputs import REPORT
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
         from desc.storage import DescriptorStore
 
+        check_speeds(args.speeds)
         store = DescriptorStore(args.cache_dir)
         predictor = Predictor.from_run(
             args.run_id,
@@ -96,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
             args.prediction_db_dir, config, store, args, console, filtered=False
         )
         corpus = open_folder(args.audio_db_dir, config, store, args, console).with_sound()
+        corpus = with_variants(
+            corpus, args.speeds, store, jobs=args.jobs, progress=console.progress
+        )
         continuer = Continuer(
             predictor=predictor,
             database=DescriptorDatabase.from_corpus(corpus, store),

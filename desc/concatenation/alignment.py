@@ -19,7 +19,8 @@ from desc.concatenation.timeline import Span, spans
 
 Audio = npt.NDArray[np.float32]
 Read = Callable[[PlaylistEvent, int, int], Audio]
-"""read(event, start_sample, n_samples) -> samples (n, C) of the event's file."""
+"""read(event, start_sample, n_samples) -> samples (n, C) of the event's file as it is heard, with
+positions that count about the event's centre as they are heard."""
 
 WINDOW_SAMPLES = 1024
 """Samples about the join that are compared, 23 ms: two periods of a tone of 86 Hz."""
@@ -36,8 +37,8 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
 
     At a join with a fade the incoming event is read up to `align_ms` earlier or later, where its
     normalised cross-correlation with the outgoing one is largest, and the fade is adapted to that
-    correlation. Events that continue each other share their shift. Transposed events, free ends
-    and hard cuts are left alone.
+    correlation. Events that continue each other share their shift. Free ends and hard cuts are left
+    alone.
 
     Parameters
     ----------
@@ -119,8 +120,7 @@ def _by_size(largest: int) -> npt.NDArray[np.intp]:
 
 
 def _is_overlap(first: Span, second: Span) -> bool:
-    transposed = first.event.transpose_semitones or second.event.transpose_semitones
-    return not transposed and first.fade_out.n_samples == second.fade_in.n_samples > 0
+    return first.fade_out.n_samples == second.fade_in.n_samples > 0
 
 
 def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int, float]:

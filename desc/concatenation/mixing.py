@@ -79,8 +79,7 @@ class Mixer:
         """Return what an event adds to samples [first, last) of the result, (n, C)."""
         event = span.event
         if event.transpose_semitones:
-            whole = self._whole_transposed(span)[first - span.first : last - span.first].copy()
-            samples = self._as_wanted(event, whole)
+            samples = self._whole_transposed(span)[first - span.first : last - span.first].copy()
         else:
             start = event.start_sample + span.shift + first - event.onset_sample
             samples = self._read(event, start, last - first)
@@ -99,32 +98,37 @@ class Mixer:
         return samples
 
     def _read(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
-        """Return samples of an event's file in the channels of the result, (n, C)."""
-        samples = self._sources.reader(event).read(start_sample, n_samples).T
-        return self._as_wanted(event, samples)
-
-    def _as_wanted(self, event: PlaylistEvent, samples: Audio) -> Audio:
+        """Return samples of an event's file in the channels of the result, (n, C), transposed."""
+        if event.transpose_semitones:
+            samples = self._resampled(event, start_sample, n_samples)
+        else:
+            samples = self._sources.reader(event).read(start_sample, n_samples).T
         if event.channels is not None:
             samples = samples[:, list(event.channels)]
         return to_channels(samples, self.n_channels)
 
     def _whole_transposed(self, span: Span) -> Audio:
-        """Return an event resampled, fades included, (n, channels of the file)."""
-        if span.index in self._transposed:
-            return self._transposed[span.index]
-        event = span.event
+        """Return an event resampled at once, fades included, (n, C)."""
+        if span.index not in self._transposed:
+            start = span.event.start_sample + span.shift - span.fade_in.overhang
+            self._transposed[span.index] = self._read(span.event, start, span.stop - span.first)
+        return self._transposed[span.index]
+
+    def _resampled(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
+        """Return samples of an event as it plays its file, (n, channels of the file).
+
+        What is heard p samples after the event's centre lies p·2^(semitones/12) after it in the
+        file; `start_sample` counts as it is heard.
+        """
         ratio = 2 ** (event.transpose_semitones / 12)
         centre = event.start_sample + event.n_samples / 2
-        n_before = event.n_samples / 2 + span.fade_in.overhang
-        n_samples = span.stop - span.first
-        begin = centre - n_before * ratio
+        begin = centre + (start_sample - centre) * ratio
         first = math.floor(begin) - MARGIN_SAMPLES
         last = math.ceil(begin + n_samples * ratio) + MARGIN_SAMPLES
         read = self._sources.reader(event).read(first, last - first)
         resampled = resample(read, round(ratio * RATE_STEPS), RATE_STEPS).T
         offset = round((begin - first) / ratio)
-        self._transposed[span.index] = resampled[offset : offset + n_samples]
-        return self._transposed[span.index]
+        return resampled[offset : offset + n_samples]
 
 
 def to_channels(samples: Audio, n_channels: int) -> Audio:

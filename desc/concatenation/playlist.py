@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -76,7 +77,8 @@ class Playlist:
         """Turn selected units into events.
 
         A unit of n frames becomes n·hop samples of its file, from half a hop before the centre of
-        its first frame; so the lengths of a layer of N frames add up to N·hop.
+        its first frame; so the lengths of a layer of N frames add up to N·hop. One of a recording
+        at another speed is transposed by it, about the centre of what it plays.
 
         Parameters
         ----------
@@ -228,14 +230,18 @@ class Playlist:
 
 def _unit_event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
     hop = database.config.hop_length
+    file = database.files[int(database.file_index[unit.first_row])]
+    # Played at speed v, the recording moves v samples on for each sample that is heard.
+    heard_before_centre = (unit.n_frames * hop - hop) / 2
+    centre = int(database.centre_samples[unit.first_row]) + file.speed * heard_before_centre
     return PlaylistEvent(
-        source=database.reference(unit.first_row).source,
-        start_sample=database.reference(unit.first_row).start_sample,
+        source=file.source,
+        start_sample=round(centre - unit.n_frames * hop / 2),
         n_samples=unit.n_frames * hop,
         onset_sample=unit.onset_frame * hop,
-        digest=database.files[int(database.file_index[unit.first_row])].digest,
+        digest=file.digest,
         gain_db=unit.gain_db,
-        transpose_semitones=unit.transpose_semitones,
+        transpose_semitones=unit.transpose_semitones + round(12 * math.log2(file.speed), 6),
         layer=unit.layer,
     )
 

@@ -49,7 +49,7 @@ def project(arrangement: Arrangement) -> bytes:
 def _item(span: Span, arrangement: Arrangement) -> list[str]:
     event, seconds = span.event, arrangement.seconds
     ratio = 2 ** (event.transpose_semitones / 12)
-    centre = event.start_sample + event.n_samples / 2 + span.shift
+    centre = event.start_sample + event.n_samples / 2 + ratio * span.shift
     offset = centre - ratio * (event.onset_sample + event.n_samples / 2 - span.first)
     before = max(-offset / ratio, -span.first, 0)  # before the file or the project begins
     position, length = span.first + before, span.stop - span.first - before

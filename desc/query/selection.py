@@ -137,9 +137,10 @@ def repeat_share(
 def _continues(rows: npt.NDArray[np.int64], database: DescriptorDatabase) -> npt.NDArray[np.bool_]:
     """Return whether each row (T − 1,) but the first follows the one before it in its file."""
     files, centres = database.file_index[rows], database.centre_samples[rows]
+    hops = database.config.hop_length * np.array([file.speed for file in database.files])
     result: npt.NDArray[np.bool_] = (
         (np.diff(rows) == 1)
         & (np.diff(files) == 0)
-        & (np.diff(centres) == database.config.hop_length)
+        & (np.abs(np.diff(centres) - hops[files[1:]]) < 1)  # centres are rounded
     )
     return result

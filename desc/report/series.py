@@ -78,7 +78,7 @@ def map_points(view: ResultView, names: list[str]) -> dict[str, Any]:
     every = np.concatenate([points, played, predicted])
     low, high = every.min(0), every.max(0)
     number = {name: index for index, name in enumerate(names)}
-    others = [name for name in data.about["files"] if name not in number]
+    others = [name for name in dict.fromkeys(data.about["files"]) if name not in number]
     number |= {name: len(names) + index for index, name in enumerate(others)}
     of_file = np.array([number[name] for name in data.about["files"]])
     rate = view.playlist.sample_rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from desc.commands.main import main
 from tests.integration.conftest import Workplace
 
 FRAMES, HOP = 20, 1024
@@ -224,6 +226,25 @@ def test_transposing_needs_f0_and_is_usage(
 ) -> None:
     assert workplace.predict(run_ids["LSTM"], tmp_path, "--transpose_semitones", "3") == 2
     assert "transpose_semitones=3 must have f0 among the descriptors" in capsys.readouterr().err
+
+
+def test_sounds_are_also_played_at_other_speeds(
+    predict: Predict, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
+) -> None:
+    result = predict("--speeds", "0.8", "1.25", "--prediction_length", "60", "--max_use", "1")
+    played = {event["transpose_semitones"] for event in events(result)}
+    assert len(played) > 1
+    speeds = set(matches(result)["_speed"])
+    assert speeds <= {0.8, 1.0, 1.25}
+    assert {round(12 * math.log2(speed), 6) for speed in speeds} == played
+    assert len(sound(result)) == 60 * HOP
+    request = json.loads((result / "prediction.json").read_text())["_meta"]["request"]
+    assert request["speeds"] == [0.8, 1.25]
+    out = tmp_path / "again.wav"
+    words = ["render", str(result / "playlist.json"), "--output_path", str(out)]
+    assert main([*words, "--cache_dir", str(workplace.root / "cache")]) == 0
+    np.testing.assert_array_equal(soundfile.read(out, always_2d=True)[0], sound(result))
+    assert workplace.predict(run_ids["LSTM"], tmp_path / "wrong", "--speeds", "9") == 2
 
 
 @pytest.mark.slow
