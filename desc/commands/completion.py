@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterator
+from typing import Any
 
 SHELLS = ("bash", "zsh", "fish")
 FOLDERS = ("DIR", "FOLDER")
@@ -41,7 +42,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
             yield action
 
 
-def _describe(action: argparse.Action, kinds: dict[str, dict[str, str]]) -> None:
+def _describe(action: argparse.Action, kinds: dict[str, Any]) -> None:
     """Tell shtab what an action's value may be, and hide the older names of its option."""
     from desc.descriptors.families import FAMILIES
     from desc.models import MODELS
