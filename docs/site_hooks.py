@@ -1,4 +1,4 @@
-"""What mkdocs does beside its own: pictures of `_static/`, and the help of every command."""
+"""What mkdocs does beside its own: files from outside `docs/`, and the help of every command."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ from mkdocs.structure.files import File, Files
 from desc.commands.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).parents[1]
+CONTRIBUTING = "CONTRIBUTING.md"
+REPOSITORY = "https://github.com/buganart/descriptor-transformer/blob/main/"
 PLACE = "<!-- the help of every command, written when the site is built -->"
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pictures, which lie beside `docs/`."""
-    for picture in sorted((ROOT / "_static").rglob("*.*")):
-        name = picture.relative_to(ROOT).as_posix()
-        files.append(File.generated(config, name, abs_src_path=str(picture)))
+    """Add the pictures and the page of contributors, which lie beside `docs/`."""
+    for path in (*sorted((ROOT / "_static").rglob("*.*")), ROOT / CONTRIBUTING):
+        name = path.relative_to(ROOT).as_posix()
+        files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Point to the pictures, and write the commands' help where a page asks for it."""
-    text = markdown.replace("(../_static/", "(_static/")
+    text = markdown.replace("(../_static/", "(_static/").replace(
+        f"(../{CONTRIBUTING}", f"({CONTRIBUTING}"
+    )
+    if page.file.src_uri == CONTRIBUTING:  # the only one whose links begin at the repository
+        text = text.replace("](docs/", "](").replace("](README.md", f"]({REPOSITORY}README.md")
+        text = text.replace("](CHANGELOG.md", f"]({REPOSITORY}CHANGELOG.md")
     return text.replace(PLACE, "\n".join(command_sections())) if PLACE in text else text
 
 

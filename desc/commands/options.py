@@ -113,18 +113,19 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
         kwargs["type"] = _converter(kind, field.name)
         metavar = {int: "N", float: "X"}.get(kind, "NAME")
         kwargs["metavar"] = "|".join(metadata["choices"] or [metavar])
-    help_text = _help(metadata["help"], metadata["unit"], field.default)
-    parser.add_argument(*names, **kwargs, help=help_text)
+    parser.add_argument(*names, **kwargs, help=option_help(field).replace("%", "%%"))
 
 
-def _help(text: str, unit: str, default: Any) -> str:
+def option_help(field: dataclasses.Field[Any]) -> str:
+    """Return what a field made by `desc.configuration.option` is, with its unit and default."""
+    text, unit, default = field.metadata["help"], field.metadata["unit"], field.default
     if isinstance(default, tuple):
         default = " ".join(map(str, default))
     if isinstance(default, bool):
         default = "on" if default else "off"
     shown = "" if default is None or default == "" else f"default {default}"
     notes = ", ".join(part for part in (unit, shown) if part)
-    return (f"{text} [{notes}]" if notes else text).replace("%", "%%")
+    return f"{text} [{notes}]" if notes else str(text)
 
 
 def _converter(kind: type, name: str) -> Any:
