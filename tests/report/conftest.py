@@ -71,6 +71,7 @@ def write_result(
         "run_id": prediction.run_id,
         "recording": sequence.source,
         "seed": 3,
+        "speeds": [0.9, 1.1],
         "descriptors": {"hop_length": config.hop_length, "sample_rate": config.sample_rate},
     }
     meta = {"request": request, "versions": {"desc": "0"}, "results": figures}

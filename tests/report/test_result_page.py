@@ -155,6 +155,7 @@ def test_the_data_are_those_of_the_result(page: Path, result: Path) -> None:
     assert audio.shape[1] / rate == pytest.approx(10 + SECONDS_OF_FRAMES, abs=0.01)
     assert sum(data["shares"]) == pytest.approx(1)
     assert "--seed 3" in data["command"]
+    assert "--speeds 0.9 1.1" in data["command"]
     assert ["seed", "3"] in data["settings"]
 
 
