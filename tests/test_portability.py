@@ -95,6 +95,7 @@ def test_paths_in_files_have_forward_slashes(tmp_path: Path) -> None:
     database = SimpleNamespace(
         root=PureWindowsPath("C:\\Sounds\\large"), files=[SimpleNamespace(source="a/b.wav")],
         file_index=np.array([0, 0]), centre_samples=np.array([0, 1024]), digest="0", config=CONFIG,
+        speeds=[1.0],
     )  # fmt: skip
     matches = Matches(np.array([[1]]), np.array([[0.5]], np.float32))
     write_matches(tmp_path, matches, matches, database)  # type: ignore[arg-type]
