@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from desc.descriptors.extraction import variant_of
 from desc.runs import RunRecord
 from desc.training.ending import EARLY, INTERRUPTED, TIME
 from desc.training.realism import Realism
@@ -33,13 +34,15 @@ def plan_line(record: RunRecord, duration_s: float, n_steps: int) -> str:
         Steps of all its epochs.
     """
     training, schedule = record.train_config, Schedule.from_dict(record.schedule)
-    n = len(record.training_files)
+    played = [variant_of(digest) for digest in record.training_files]
+    n, speeds = (len({each[i] for each in played}) for i in (0, 1))
+    learned = f"{n} recording{'s' * (n != 1)}" + f" at {speeds} speeds" * (speeds > 1)
     steps = f"{schedule.total_steps} steps"
     if schedule.total_steps == n_steps:
         steps = f"{training.epochs} epochs, {steps}"
     early = ", or less if it stops early" if training.early_stopping else ""
     return (
-        f"training {record.model_config.selected_model} on {n} recording{'s' * (n != 1)} "
+        f"training {record.model_config.selected_model} on {learned} "
         f"({duration(duration_s)}), validating on {len(record.validation_files)}: {steps}, "
         f"about {duration(schedule.duration_s())}{early}"
     )

@@ -376,7 +376,9 @@ def test_a_run_learns_at_other_speeds_and_is_gone_on_with(
     workplace: Workplace, capsys: Captured
 ) -> None:
     assert workplace.train("LSTM", "--speeds", "0.9", "1.1", "--epochs", "1") == 0
-    run_id = capsys.readouterr().out.strip().splitlines()[-1].removeprefix("run id: ")
+    told = capsys.readouterr()
+    assert "recordings at 3 speeds" in told.err
+    run_id = told.out.strip().splitlines()[-1].removeprefix("run id: ")
     folder = workplace.root / "experiments" / "descriptor_model" / run_id
     record = json.loads((folder / "run.json").read_text())
     learned = sorted(record["training_files"].values())
