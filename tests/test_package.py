@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "desc"
@@ -49,6 +52,16 @@ def test_the_tested_set_pins_what_the_package_asks_for() -> None:
         asked += extra
     names = {re.match(r"[\w-]+", entry)[0].lower() for entry in asked}  # type: ignore[index]
     assert names - {"descriptor-transformer"} <= pinned
+
+
+def test_the_tested_set_installs_on_the_oldest_python_of_distributions() -> None:
+    """Debian 12 has 3.11.2, where a pin that asks for 3.11.5 cannot be installed."""
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()[:-1]:
+        name, version = line.split("==")
+        with suppress(PackageNotFoundError):
+            about = metadata(name)
+            if about["Version"].split("+")[0] == version:
+                assert SpecifierSet(about["Requires-Python"] or "").contains("3.11.2"), line
 
 
 def test_the_workflow_runs_what_ci_runs() -> None:

@@ -6,6 +6,7 @@ import argparse
 import copy
 import dataclasses
 import difflib
+import re
 import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
@@ -44,8 +45,8 @@ class Parser(argparse.ArgumentParser):
         return self
 
     def error(self, message: str) -> NoReturn:
-        """Raise what `main` prints with exit status 2."""
-        raise UsageError(message, self.prog)
+        """Raise what `main` prints with exit status 2, options under their present names."""
+        raise UsageError(re.sub(r"(--\w+)(/--\w+)+", r"\1", message), self.prog)
 
 
 class UsageError(ConfigurationError):

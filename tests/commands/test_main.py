@@ -66,6 +66,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "required: COMMAND"),
         (["trian"], "invalid choice: 'trian'"),
         (["train"], "--audio_db_dir"),
+        (["predict", "--run_id", "x"], "required: --prediction_db_dir, --audio_db_dir"),
         (["train", "--audio_db_dir", "x", "--window_size", "0"], "window_size=0 must"),
         (["train", "--audio_db_dir", "x", "--bath_size", "1"], "did you mean --batch_size?"),
         (["train", "--audio_db_dir", "x", "--selected_model", "GRU"], "TransformerModel"),
