@@ -91,7 +91,9 @@ class Playlist:
         """
         events = tuple(_unit_event(unit, database) for unit in selection.units)
         playlist = cls(
-            events, database.config.sample_rate, {CORPUS: os.path.abspath(database.root)}
+            events,
+            database.config.sample_rate,
+            {CORPUS: Path(os.path.abspath(database.root)).as_posix()},
         )
         return playlist.with_crossfade(config.crossfade_ms)
 
@@ -159,7 +161,7 @@ class Playlist:
             )
             for event in self.events
         )
-        roots = {**self.roots, RECORDING: os.path.abspath(root)}
+        roots = {**self.roots, RECORDING: Path(os.path.abspath(root)).as_posix()}
         return replace(self, events=(first, *later), roots=roots)
 
     def to_dict(self) -> dict[str, Any]:
