@@ -2,11 +2,13 @@
 
     python benchmarks/selection.py                                 # the demo corpus
     python benchmarks/selection.py --folder large_folder/ --targets held_out/
-    python benchmarks/selection.py --folder large_folder/ --targets held_out/ --run_id 1t212ycn
+    python benchmarks/selection.py --folder large_folder/ --targets held_out/ --run_id 1t212ycn \\
+        --sampling plain replay
+    python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest path
 
-Targets are excerpts of real recordings, answered with other files; with a run id continuations
-sampled from it come next. One thread, CPU seconds. Columns (z: static MFCC standardised by the
-folder's mean and deviation):
+Targets are excerpts of real recordings, answered with other files; with a run id (or a run's
+folder) continuations sampled from it come next. One thread, CPU seconds. Columns (z: static MFCC
+standardised by the folder's mean and deviation):
 run      mean length of a unit in frames
 nrep     share of frames within two rows of one that an earlier unit played in the last .5 s
 again    share of frames whose very row was played in the last .5 s
@@ -17,8 +19,8 @@ mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame c
 line     loudness movement at the frame rate over that around it, dB
 flux     spectral flux at joins over flux elsewhere; dips: joins at which the power falls by 3 dB
 s/1000   CPU seconds of selection per 1,000 frames besides the search for neighbours
-The lines `real` hold the excerpts' own sound: re-extracted, and beside other excerpts of the same
-tracks, the floor of FD; joins are random points there.
+The lines `real` hold the excerpts' own sound: re-extracted, where joins are random points, and
+other excerpts of the same tracks beside them, which is as near as different music comes.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ import rendered
 from scipy.spatial.distance import cdist
 
 import desc
-from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
+from desc.configuration import SAMPLINGS, QueryConfig, RenderConfig, SelectionConfig
 from desc.corpus import Corpus
 from desc.demo.corpus import write_corpus
 from desc.descriptors.sequence import DescriptorSequence
@@ -104,15 +106,14 @@ def excerpts(corpus: Corpus, per_file: int, n_frames: int) -> list[Target]:
     return found
 
 
-def sampled(targets: list[Target], run_id: str, experiment_dir: str) -> list[Target]:
+def sampled(targets: list[Target], predictor: desc.Predictor, sampling: str) -> list[Target]:
     """Return a model's continuations of what comes before each excerpt."""
-    run_config = desc.RunConfig(experiment_dir=experiment_dir)
-    predictor = desc.Predictor.from_run(run_id, run_config=run_config, accelerator="cpu")
     hop, found = predictor.config.hop_length, []
     for index, target in enumerate(targets):
         before = target.sequence.values[: target.start]
         context = dataclasses.replace(target.sequence, values=before, n_samples=len(before) * hop)
-        prediction = predictor.predict(context, len(target.values), seed=index)
+        n_frames = len(target.values)
+        prediction = predictor.predict(context, n_frames, seed=index, sampling=sampling)
         found.append(dataclasses.replace(target, values=prediction.values))
     return found
 
@@ -164,8 +165,19 @@ class Judge:
         for target in self.real:
             shifted = target.sequence.values[target.start - len(target.values) : target.start]
             others.append(self.z(shifted))
-        floor = frechet_distance(self.features(others), self.features(self._wanted))
-        print(f"{'real, elsewhere':20}{'':30}{floor:7.2f}")
+        self._print("real, elsewhere", self._likeness(np.stack(others)))
+
+    def asked_line(self, targets: list[Target]) -> None:
+        """Print how far what is asked for is from the real excerpts itself."""
+        self._print("asked for", self._likeness(np.stack([self.z(t.values) for t in targets])))
+
+    def _likeness(self, values: Array) -> dict[str, float]:
+        """Return figures of descriptors (n, T, F) in z beside the real excerpts."""
+        return {
+            "FD": frechet_distance(self.features(values), self.features(self._wanted)),
+            "mod": modspec_db(values, self._wanted, self.config.frame_rate),
+            "diff": diff_ratio(values, self._wanted),
+        }
 
     def judge(
         self, name: str, targets: list[Target], selections: list[Selection], spent: float
@@ -218,9 +230,7 @@ class Judge:
         )
         return {
             "e_t": float(np.sqrt(np.mean((again - asked) ** 2))),
-            "FD": frechet_distance(self.features(again), self.features(self._wanted)),
-            "mod": modspec_db(again, self._wanted, self.config.frame_rate),
-            "diff": diff_ratio(again, self._wanted),
+            **self._likeness(again),
             "line": rendered.frame_line_db(signals, self.config),
             "flux": at / elsewhere,
             "dips": float(falls.mean()),
@@ -244,6 +254,7 @@ def repeats(rows: npt.NDArray[np.int64], frame_rate: float, within_s: float = 0.
     return float(again.mean())
 
 
+FIXED = "fixed 255 ms"
 METHODS: dict[str, SelectionConfig] = {
     "nearest": SelectionConfig(selection="nearest"),
     "grains of 255 ms": SelectionConfig(units="grain", grain_ms=255),
@@ -254,8 +265,8 @@ METHODS: dict[str, SelectionConfig] = {
 }
 
 
-def compare(judge: Judge, targets: list[Target]) -> None:
-    """Print the lines of all methods."""
+def compare(judge: Judge, targets: list[Target], names: list[str]) -> None:
+    """Print the lines of methods."""
     database = judge.database
     n_frames = sum(len(target.values) for target in targets)
     start = time.process_time()
@@ -273,10 +284,9 @@ def compare(judge: Judge, targets: list[Target]) -> None:
         )  # fmt: skip
 
     methods = {name: by(config) for name, config in METHODS.items()}
-    methods["fixed 255 ms"] = lambda i: select_fixed(
-        targets[i].values, database, targets[i].sequence.digest
-    )
-    for name, select in methods.items():
+    methods[FIXED] = lambda i: select_fixed(targets[i].values, database, targets[i].sequence.digest)
+    for name in names:
+        select = methods[name]
         start = time.process_time()
         selections = [select(i) for i in range(len(targets))]
         judge.judge(name, targets, selections, time.process_time() - start)
@@ -294,7 +304,10 @@ def main() -> None:
     parser.add_argument("--per_file", type=int, default=4, help="excerpts of each recording")
     parser.add_argument("--n_frames", type=int, default=512)
     parser.add_argument("--run_id", help="also answer continuations sampled from this run")
+    parser.add_argument("--sampling", nargs="+", choices=SAMPLINGS, default=["plain"])
     parser.add_argument("--experiment_dir", default="experiments")
+    every = [*METHODS, FIXED]
+    parser.add_argument("--methods", nargs="+", choices=every, default=every, metavar="NAME")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -317,10 +330,17 @@ def main() -> None:
         print(f"{'':20}" + "".join(f"{name:>{width.split('.')[0]}}" for name, width in COLUMNS))
         judge.real_lines()
         print("\nthe excerpts")
-        compare(judge, targets)
+        compare(judge, targets, args.methods)
         if args.run_id:
-            print("\ncontinuations")
-            compare(judge, sampled(targets, args.run_id, args.experiment_dir))
+            run_config = desc.RunConfig(experiment_dir=args.experiment_dir)
+            predictor = desc.Predictor.from_run(
+                args.run_id, run_config=run_config, accelerator="cpu"
+            )
+            for sampling in args.sampling:
+                print(f"\ncontinuations, sampling {sampling}")
+                drawn = sampled(targets, predictor, sampling)
+                judge.asked_line(drawn)
+                compare(judge, drawn, args.methods)
 
 
 if __name__ == "__main__":
