@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overwrite", action=argparse.BooleanOptionalAction, default=False,
         help="replace an existing output_path [default off]",
     )  # fmt: skip
+    parser.add_argument(
+        "--map", choices=("pca", "umap"), default="pca",
+        help="of the corpus in a result's page; umap keeps neighbours together, takes some "
+        "minutes and needs umap-learn [default pca]",
+    )  # fmt: skip
     add_cache_option(parser)
     add_options(parser.add_argument_group("run"), RunConfig)
 
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.run_or_folder} holds {len(folders)} results"
             )
         for folder in folders:
-            console.result(str(write_result_report(folder, args.output_path)))
+            console.result(str(write_result_report(folder, args.output_path, args.map)))
         if not folders:
             from desc.report.run_page import write_run_report
             from desc.runs import resolve_run

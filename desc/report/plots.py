@@ -152,6 +152,6 @@ def _map(view: ResultView, colours: dict[str, Any], path: Path) -> None:
             chosen: npt.NDArray[np.float64] = points[of_point == colour]
             ax.scatter(*chosen.T, s=2, color=colour, lw=0, rasterized=True)
         ax.plot(*played.T, color="k", lw=0.7, alpha=0.7, label="path of the result")
-        share = f"{100 * view.plane.share:.0f} % of the variance"
-        ax.set(title=f"{len(points)} frames of the corpus, {share}", xticks=[], yticks=[])
+        ax.set_title(f"{len(points)} frames of the corpus by {view.plane.caption}", fontsize=8)
+        ax.set(xticks=[], yticks=[])
         ax.legend()

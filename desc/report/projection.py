@@ -49,3 +49,9 @@ class Plane:
         """Return points (n, d) as (n, 2)."""
         projected: Array = (np.asarray(points, np.float64) - self.centre) @ self.axes.T
         return projected
+
+    @property
+    def caption(self) -> str:
+        """What the map shows, in words."""
+        percent = f"{100 * self.share:.0f} % of the variance"
+        return f"the two directions in which their descriptors differ most ({percent})"

@@ -14,12 +14,16 @@ import numpy.typing as npt
 from desc import outputs
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.event import RECORDING
+from desc.configuration import check_choice
 from desc.errors import ConfigurationError, OutputError
 from desc.report.clip import Clip, cut_clip
 from desc.report.data import ReportData
+from desc.report.neighbour_map import NeighbourMap
 from desc.report.projection import Plane
 
 Array = npt.NDArray[np.float32]
+
+MAPS: dict[str, type[Plane] | type[NeighbourMap]] = {"pca": Plane, "umap": NeighbourMap}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class ResultView:
     playlist : Playlist
     data : ReportData
     clip : Clip
-    plane : Plane
+    plane : Plane or NeighbourMap
         Of the map.
     """
 
@@ -55,25 +59,36 @@ class ResultView:
     playlist: Playlist
     data: ReportData
     clip: Clip
-    plane: Plane
+    plane: Plane | NeighbourMap
 
     @classmethod
-    def load(cls, folder: str | Path) -> ResultView:
+    def load(cls, folder: str | Path, map_kind: str = "pca") -> ResultView:
         """Read a result's folder.
+
+        Parameters
+        ----------
+        folder : path
+            The folder.
+        map_kind : str
+            A key of `MAPS`.
 
         Raises
         ------
+        ConfigurationError
+            If there is no such map, or what it needs is not installed.
         OutputError
             If it holds no whole result.
         AudioError
             If its WAV cannot be read.
         """
+        check_choice("map", map_kind, tuple(MAPS))
         folder = Path(folder)
         data = ReportData.load(folder / outputs.REPORT_DATA)
         prediction = _read(folder / outputs.PREDICTION)
         matches = _read(folder / outputs.MATCHES)
+        playlist = _playlist(folder / outputs.PLAYLIST)
+        plane = MAPS[map_kind].fit(data.points)
         try:
-            playlist = Playlist.load(folder / outputs.PLAYLIST)
             return cls(
                 folder=folder,
                 meta=prediction["_meta"],
@@ -85,10 +100,8 @@ class ResultView:
                 playlist=playlist,
                 data=data,
                 clip=cut_clip(folder / outputs.WAV, playlist, data.recording),
-                plane=Plane.fit(data.points),
+                plane=plane,
             )
-        except ConfigurationError as error:
-            raise OutputError(str(error)) from error
         except (KeyError, TypeError, ValueError) as error:
             raise OutputError(f"{folder}: not a whole result: {error!r}") from error
 
@@ -134,6 +147,13 @@ class ResultView:
         first = (event.onset_sample - self.first_onset) // hop
         own = self.distances[first : first + max(1, event.n_samples // hop)]
         return float(own.mean()) if len(own) else 0.0
+
+
+def _playlist(path: Path) -> Playlist:
+    try:
+        return Playlist.load(path)
+    except ConfigurationError as error:
+        raise OutputError(str(error)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -24,7 +24,9 @@ N_COLUMNS, N_ROWS = 1400, 128  # of the spectrogram: some 60 KB
 _AUDIO_BYTES = 1_000_000
 
 
-def write_result_report(folder: str | Path, output_path: str | Path | None = None) -> Path:
+def write_result_report(
+    folder: str | Path, output_path: str | Path | None = None, map_kind: str = "pca"
+) -> Path:
     """Write the page of a result, from nothing but the files in its folder.
 
     Parameters
@@ -33,6 +35,8 @@ def write_result_report(folder: str | Path, output_path: str | Path | None = Non
         A result's folder.
     output_path : path, optional
         The page; by default `report.html` in the folder.
+    map_kind : str
+        `pca`, or `umap`, which takes some minutes, and umap-learn.
 
     Returns
     -------
@@ -41,6 +45,8 @@ def write_result_report(folder: str | Path, output_path: str | Path | None = Non
 
     Raises
     ------
+    ConfigurationError
+        If there is no such map, or umap-learn is needed and not installed.
     OutputError
         If the folder holds no whole result.
     AudioError
@@ -48,7 +54,7 @@ def write_result_report(folder: str | Path, output_path: str | Path | None = Non
     StorageError
         If the page cannot be written.
     """
-    view = ResultView.load(folder)
+    view = ResultView.load(folder, map_kind)
     path = Path(folder) / outputs.REPORT if output_path is None else Path(output_path)
     scripts = [template(name) for name in SCRIPTS]
     title = f"{view.request['recording']} continued"

@@ -93,6 +93,6 @@ def map_points(view: ResultView, names: list[str]) -> dict[str, Any]:
         "aspect": float((high[0] - low[0]) / max(high[1] - low[1], 1e-12)),
         "first": view.step_s / 2,
         "step": view.step_s * frames.step,
-        "share": view.plane.share,
+        "caption": view.plane.caption,
         "nRows": data.about["n_rows"],
     }  # fmt: skip

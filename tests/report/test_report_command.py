@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib.machinery
+import importlib.util
 import shutil
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +20,10 @@ from desc.commands.main import main
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import open_corpus
 from desc.descriptors.config import DescriptorConfig
+from desc.errors import OutputError
+from desc.report import ReportData
+from desc.report.neighbour_map import NeighbourMap
+from desc.report.result import MAPS
 from desc.report.run import SAMPLE_FRAMES, RunView
 from desc.runs import RunRecord
 from desc.storage import DescriptorStore
@@ -62,6 +70,50 @@ def test_a_result_and_a_folder_of_results(
     assert main(words) == 0
     assert main(words) == 1
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_map_by_umap_is_drawn_on_request(
+    result: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for umap-learn, which knows what it is asked: its map is the first two columns."""
+
+    class Reducer:
+        def __init__(self, **settings: int) -> None:
+            assert settings == {"n_neighbors": 15, "random_state": 0, "n_jobs": 1}
+
+        def fit(self, points: np.ndarray) -> Reducer:
+            assert points.dtype == np.float32
+            return self
+
+        def transform(self, points: np.ndarray) -> np.ndarray:
+            return points[:, :2]
+
+    umap = types.ModuleType("umap")
+    umap.UMAP = Reducer
+    umap.__spec__ = importlib.machinery.ModuleSpec("umap", None)
+    monkeypatch.setitem(sys.modules, "umap", umap)
+    pages = [tmp_path / f"{kind}.html" for kind in MAPS]
+    for page in pages:
+        assert main(["report", str(result), "--map", page.stem, "--output_path", str(page)]) == 0
+    by_variance, by_neighbours = (page.read_text(encoding="utf-8") for page in pages)
+    assert "% of the variance" in by_variance
+    assert "(UMAP; only near distances mean something)" in by_neighbours
+    points = ReportData.load(result / outputs.REPORT_DATA).points
+    np.testing.assert_array_equal(
+        NeighbourMap.fit(points).project(points), points[:, :2].astype(np.float32)
+    )
+    with pytest.raises(OutputError, match="of 15 points: there must be 16"):
+        NeighbourMap.fit(points[:15])
+
+
+def test_without_umap_learn_it_says_what_to_install(
+    result: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    words = ["report", str(result), "--map", "umap", "--output_path", str(tmp_path / "page.html")]
+    assert main(words) == 2
+    assert "pip install umap-learn" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_run_and_no_result(tmp_path: Path, capsys: Captured) -> None:

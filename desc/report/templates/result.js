@@ -126,9 +126,8 @@ $("show-predicted").addEventListener("change", () => {
 });
 const nPoints = map.points.length / 2;
 $("map-text").textContent =
-  `${nPoints} of the corpus' ${data.map.nRows} frames, by the two directions in which their descriptors ` +
-  `differ most (${(100 * data.map.share).toFixed(0)} % of the variance); files that are played in ` +
-  "their colour. The thin line is the path of the result; the dot moves with the sound. Click near " +
+  `${nPoints} of the corpus' ${data.map.nRows} frames, by ${data.map.caption}; ` +
+  "files that are played in their colour. The thin line is the path of the result; the dot moves with the sound. Click near " +
   "the path to go there.";
 $("map").setAttribute("aria-label", `map of ${nPoints} corpus frames with the path of the result`);
 
