@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.timeline import Fade, rising_gains, spans
-from desc.configuration import RenderConfig
+from desc.configuration import RenderConfig, SelectionConfig
+from desc.corpus.variants import FASTEST
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
@@ -114,7 +116,7 @@ def test_defaults_may_be_left_out_and_events_follow_each_other() -> None:
         ("onset_sample", -1, "at least 0"),
         ("gain_db", "loud", "number"),
         ("gain_db", float("nan"), "number"),
-        ("transpose_semitones", 99, "from -48 to 48"),
+        ("transpose_semitones", 99, "from -72 to 72"),
         ("fade_in_ms", -1, "from 0 to 10000"),
         ("fade_out_ms", True, "from 0 to 10000"),
         ("layer", "0", "integer"),
@@ -138,6 +140,12 @@ def test_errors_of_hand_edits_name_event_field_value_and_rule(
     message = str(caught.value)
     assert message.startswith(f"{path}: event 1: {field}=")
     assert rule in message
+
+
+def test_the_widest_transposition_of_the_fastest_recording_is_an_event() -> None:
+    semitones = SelectionConfig(transpose_semitones=48.0).transpose_semitones + 12 * log2(FASTEST)
+    event = PlaylistEvent("a", 0, 100, 0, transpose_semitones=semitones)
+    assert event.transpose_semitones == 72
 
 
 def test_unknown_keys_are_named(playlist: Playlist) -> None:

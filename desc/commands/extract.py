@@ -36,8 +36,9 @@ def run(args: argparse.Namespace) -> int:
         )
         for skipped in corpus.skipped:
             console.result(f"skipped {skipped.source}: {skipped.reason}")
+        n_files = len(corpus.sequences)
         console.result(
-            f"{len(corpus.sequences)} files, {corpus.n_frames} frames of "
+            f"{n_files} {'file' if n_files == 1 else 'files'}, {corpus.n_frames} frames of "
             f"{config.n_columns} descriptors; {corpus.n_extracted} files extracted, "
             f"{len(corpus.skipped)} skipped"
         )

@@ -34,7 +34,8 @@ class PlaylistEvent:
     gain_db : float
         Factor on the amplitude in dB.
     transpose_semitones : float
-        Change of pitch by playing faster or slower.
+        Change of pitch by playing faster or slower, −72 to 72: a transposed unit of a recording
+        that is two octaves away itself.
     layer : int
         Events of a layer do not overlap; layers are added.
     channels : tuple of int or None
@@ -68,7 +69,7 @@ class PlaylistEvent:
         for name in ("fade_in_ms", "fade_out_ms"):
             check_number(name, getattr(self, name), 0.0, MAX_FADE_MS)
         check_number("gain_db", self.gain_db, -200.0, 60.0)
-        check_number("transpose_semitones", self.transpose_semitones, -48.0, 48.0)
+        check_number("transpose_semitones", self.transpose_semitones, -72.0, 72.0)
         if self.channels is not None:
             numbers = isinstance(self.channels, tuple) and len(self.channels) > 0
             check(numbers, "channels", self.channels, "be null or a list of channel numbers")

@@ -24,8 +24,8 @@ def with_variants(
 ) -> Corpus:
     """Return a corpus with its recordings played at other speeds as well, as a tape is.
 
-    Half the speed is an octave lower and twice as long. Models learn from them beside the
-    recordings themselves; nothing else looks at them.
+    Half the speed is an octave lower and twice as long. Models learn from them, and units are
+    chosen from them, beside the recordings themselves.
 
     Parameters
     ----------
@@ -52,7 +52,10 @@ def with_variants(
     speeds = check_speeds(speeds)
     gone = [s.source for s in corpus.sequences if not corpus.path(s.source).is_file()]
     if gone and speeds:
-        raise CorpusError(f"{corpus.root}: cannot be played at other speeds: {gone[0]} is gone")
+        raise CorpusError(
+            f"speeds={speeds} needs recordings to play: {corpus.root / gone[0]} is not there, "
+            "and descriptors alone cannot be played at another speed"
+        )
     tasks = {
         task.key: task
         for s in corpus.sequences
@@ -79,6 +82,8 @@ def check_speeds(speeds: Sequence[float]) -> list[float]:
     speeds = [float(f"{speed:g}") for speed in speeds]
     for speed in speeds:
         check_number("speeds", speed, SLOWEST, FASTEST)
-        check(speed != 1, "speeds", speed, "differ from 1, at which every recording is learned")
+        check(
+            speed != 1, "speeds", speed, "differ from 1, at which every recording is there already"
+        )
     check(len(set(speeds)) == len(speeds), "speeds", speeds, "name each speed once")
     return speeds

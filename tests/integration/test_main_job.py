@@ -299,7 +299,7 @@ def test_extract_export_and_cache(
     cache = ["--cache_dir", str(workplace.root / "cache")]
     folder = ["--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
     assert main(["extract", *folder, *cache]) == 0
-    assert "3 files" in (text := capsys.readouterr().out)
+    assert "3 files," in (text := capsys.readouterr().out)
     assert "0 files extracted" in text
     words = ["export", *folder, *cache, "--output_dir", str(tmp_path), "--format", "npz"]
     assert main(words) == 0
@@ -307,6 +307,8 @@ def test_extract_export_and_cache(
         assert exported["values"].shape == (216, 39)
     assert main(["cache", *cache]) == 0
     assert "3" in capsys.readouterr().out
+    assert main(["extract", "--audio_db_dir", str(workplace.recordings / "more"), *cache]) == 0
+    assert "1 file," in capsys.readouterr().out
 
 
 def test_a_failing_result_leaves_the_earlier_one(
