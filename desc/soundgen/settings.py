@@ -175,13 +175,16 @@ class UnaganTraining(MelTraining):
 
     max_grad_norm: float = option(3.0, "largest norm of a gradient; 0: no limit")
     lambda_cycle: float = option(1.0, "weight of both reconstructions of the cycle")
+    lambda_moments: float = option(
+        0.0, "weight of the differences in mean, spread and movement of generated and real crops"
+    )
     gamma: float = option(1.0, "BEGAN's ratio of the generated to the real reconstruction error")
     lambda_k: float = option(0.01, "BEGAN's step size of k")
     init_k: float = option(0.0, "BEGAN's first k", unit="0 to 1")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lambda_cycle", "gamma", "lambda_k"):
+        for name in ("lambda_cycle", "lambda_moments", "gamma", "lambda_k"):
             check_number(name, getattr(self, name), 0.0)
         check_number("init_k", self.init_k, 0.0, 1.0)
 
@@ -218,7 +221,10 @@ SMALL: dict[type, dict[str, Any]] = {
         "level_jitter": 1.0, "max_grad_norm": 100.0,
     },
     UnaganTraining: _SMALL_TRAINING
-    | {"learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16},
+    | {
+        "learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16,
+        "lambda_moments": 1.0,
+    },
     FlowConfig: {"width": 128, "num_layers": 8},
     FlowTraining: _SMALL_TRAINING
     | {"batch_size": 8, "ema_decay": 0.995, "seq_frames": 128, "num_va": 16},

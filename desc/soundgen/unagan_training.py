@@ -16,6 +16,33 @@ from desc.soundgen.settings import UnaganConfig, UnaganTraining
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
 from desc.soundgen.vocoder import Vocoder
 
+_LEAST_VARIANCE = 1e-6  # below it the gradient of a spread is kept finite
+
+
+def moments_apart(generated: Tensor, real: Tensor) -> Tensor:
+    """Return how far spectrograms (B, n_mels, T) are from real ones in their moments, a scalar.
+
+    The sum of five mean absolute differences over the bands: of the mean and the spread of all
+    frames, of the spread of the crops' means, of the mean spread within a crop, and of the change
+    from frame to frame. BEGAN alone begins with crops that all are much the same.
+    """
+    pairs = zip(_moments(generated), _moments(real), strict=True)
+    return torch.stack([(a - b).abs().mean() for a, b in pairs]).sum()
+
+
+def _moments(mels: Tensor) -> list[Tensor]:
+    return [
+        mels.mean((0, 2)),
+        _spread(mels, (0, 2)),
+        _spread(mels.mean(2), (0,)),
+        _spread(mels, (2,)).mean(0),
+        mels.diff(dim=2).abs().mean((0, 2)),
+    ]
+
+
+def _spread(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return (x.var(dims, correction=0) + _LEAST_VARIANCE).sqrt()
+
 
 class UnaganRecipe(MelRecipe):
     """One update of generator and encoder, one of the discriminator, one of k, per step.
@@ -93,6 +120,10 @@ class UnaganRecipe(MelRecipe):
         total = (discriminator(fake) - fake).abs().mean()
         discriminator.requires_grad_(True)
         losses = {"adversarial": total.item()}
+        if self.training.lambda_moments:
+            apart = moments_apart(fake, real)
+            total = total + self.training.lambda_moments * apart
+            losses["moments"] = apart.item()
         if self.model.cycle:
             encoder = self.networks["encoder"]
             again = self.unagan.draw_states(len(real), random).to(self.device)

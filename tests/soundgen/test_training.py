@@ -27,7 +27,7 @@ from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.pictures import draw_mels
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.unagan_training import UnaganRecipe
+from desc.soundgen.unagan_training import UnaganRecipe, moments_apart
 from desc.soundgen.vocoder import Vocoder
 from desc.soundgen.vocoder_training import VocoderRecipe
 from tests.soundgen.conftest import (
@@ -379,3 +379,20 @@ def test_transport_follows_the_velocity() -> None:
     moved = Straight(3, 8, 1).transport(noise, 10)
     last = 0.1 * 0.1  # Euler's error over the last tenth
     torch.testing.assert_close(moved, noise + 2 - last)
+
+
+def test_moments_are_apart_by_what_differs() -> None:
+    real = torch.randn(4, 80, 32, generator=torch.Generator().manual_seed(0))
+    assert moments_apart(real, real.flip(2)[[2, 0, 3, 1]]).item() == pytest.approx(0, abs=1e-5)
+    assert moments_apart(real + 3, real).item() == pytest.approx(3, abs=1e-4)
+    alike = real[:1].expand(4, -1, -1)
+    spread_of_means = real.mean(2).std(0, correction=0).mean().item()
+    assert moments_apart(alike, real).item() > spread_of_means
+
+
+def test_the_moments_of_one_still_crop_have_a_gradient() -> None:
+    still = torch.zeros(1, 80, 16, requires_grad=True)
+    moments_apart(still, torch.ones(1, 80, 16)).backward()
+    assert still.grad is not None
+    assert torch.isfinite(still.grad).all()
+    assert still.grad.abs().sum() > 0
