@@ -386,7 +386,9 @@ class SelectionConfig:
         0.5, "time within which a moment of a file does not come back", unit="seconds"
     )
     max_use: int | None = option(
-        None, "times that a row may be used in a result (default: any number)", kind=int
+        None,
+        "times that a moment of a file may be used in a result (default: any number)",
+        kind=int,
     )
     beam_width: int = option(32, "paths that are followed at once")
     candidates: int = option(50, "nearest rows per frame that a path may jump to")

@@ -27,9 +27,11 @@ from desc.query import (
     with_unit_gains,
 )
 from desc.query.limits import LAG_FRAMES, History, Limits, feasible_limits
+from desc.query.moments import Moments
 from desc.query.neighbours import projected
 from desc.query.path import distances_to
 from desc.query.selection import row_places
+from tests.hearing import comes_back
 
 CONFIG = DescriptorConfig()
 FREE = SelectionConfig(hold_s=0.0)
@@ -133,17 +135,6 @@ def test_an_excerpt_of_the_corpus_comes_back_as_one_unit(rng: np.random.Generato
     assert choose(database.values[400:650], database).units[0].first_row == 400
 
 
-def held(rows: npt.NDArray[np.int64], database: DescriptorDatabase, hold: int) -> bool:
-    """Say whether no other unit comes near a row within `hold` frames, frame by frame."""
-    places = row_places(database)[rows]
-    unit = np.cumsum(np.concatenate([[0], np.diff(places) != 1]))
-    return not any(
-        abs(places[t] - places[u]) <= 2 and unit[t] != unit[u]
-        for t in range(len(rows))
-        for u in range(max(0, t - hold), t)
-    )
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     n_rows=st.integers(2, 150),
@@ -176,13 +167,13 @@ def test_limits_always_hold(
         selection, hold_s=hold_s, max_use=max_use, beam_width=width, candidates=candidates
     )
     if max_use is not None and n_rows * max_use < n_frames:
-        with pytest.raises(ConfigurationError, match=f"{n_rows} rows .* {n_frames} frames"):
+        with pytest.raises(ConfigurationError, match=f"{n_rows} moments .* {n_frames} frames"):
             choose(queries, database, config)
         return
     limits = feasible_limits(config, n_rows, n_frames, CONFIG.frame_rate)
     chosen = choose(queries, database, config)
     assert len(chosen.rows) == chosen.n_frames == n_frames
-    assert held(chosen.rows, database, limits.hold)
+    assert not comes_back(chosen, database, limits.hold)
     if max_use is not None:
         assert np.bincount(chosen.rows).max() <= max_use
 
@@ -195,7 +186,7 @@ def test_a_row_may_be_used_up_over_a_long_time(rng: np.random.Generator) -> None
     notes: list[str] = []
     chosen = choose(queries, database, SelectionConfig(max_use=3), note=notes.append)
     assert np.bincount(chosen.rows).max() <= 3
-    assert held(chosen.rows, database, 20)
+    assert not comes_back(chosen, database, 20)
     assert [note for note in notes if "shortened" in note]
     assert [note for note in notes if "further away" in note]
 
@@ -204,13 +195,13 @@ def test_what_a_corpus_cannot_satisfy_is_said_before(rng: np.random.Generator) -
     database = make_database(make_values(rng, 30))
     queries = make_values(rng, 100)
     with pytest.raises(
-        ConfigurationError, match="at least 4: 30 rows used 3 times are 90, and 100"
+        ConfigurationError, match="at least 4: 30 moments used 3 times are 90, and 100"
     ):
         choose(queries, database, SelectionConfig(max_use=3))
     notes: list[str] = []
     selection = choose(queries, database, SelectionConfig(hold_s=1.0), note=notes.append)
     assert "hold_s=1 is shortened to 0.12 s" in notes[0]
-    assert held(selection.rows, database, 5)
+    assert not comes_back(selection, database, 5)
     notes.clear()
     choose(queries, database, SelectionConfig(hold_s=0.1), note=notes.append)
     assert not any("shortened" in note for note in notes)
@@ -290,29 +281,28 @@ def test_only_the_own_unit_may_be_near() -> None:
     alone = np.zeros(1, np.intp)
     for before, barred in ((12, True), (8, False), (7, False), (13, False)):
         history = History(Limits(5, None), 100)
-        history.start(places(before), np.array([before]))
-        history.follow(alone, places(9), np.array([9]))
+        history.start(places(before))
+        history.follow(alone, places(9), np.array([before == 8]))
         # 10 is within two rows of 12, which another unit played; 8 and 9 are its own.
-        assert history.bars_going_on(places(10), np.array([10])) == [barred]
-        assert history.bars_jumps(places(11, 12, 30), np.array([11, 12, 30])).tolist() == [
-            [True, before > 9, False]
-        ]
+        assert history.bars_going_on(places(10)) == [barred]
+        assert history.bars_jumps(places(11, 12, 30)).tolist() == [[True, before > 9, False]]
 
 
 def test_what_is_settled_counts_once() -> None:
     history = History(Limits(0, 2), 100)
     alone = np.zeros(1, np.intp)
-    history.start(places(0), np.array([0]))
+    history.start(places(0))
     for row in range(1, LAG_FRAMES):
         assert history.settle() is None
-        history.follow(alone, places(row), np.array([row]))
+        history.follow(alone, places(row), np.array([True]))
     assert history.settle() == [True]
     history.forget()
-    assert history.bars_jumps(places(0), np.array([0])).tolist() == [[False]]
-    history.follow(alone, places(0), np.array([0]))
-    assert history.bars_jumps(places(0), np.array([0])).tolist() == [[True]]
+    assert history.bars_jumps(places(0)).tolist() == [[False]]
+    history.follow(alone, places(0), np.array([False]))
+    assert history.bars_jumps(places(0)).tolist() == [[True]]
 
 
 def test_the_end_of_a_file_is_not_near_the_next() -> None:
     database = make_database(*(np.zeros((n, CONFIG.n_columns), np.float32) for n in (3, 2)))
-    assert row_places(database).tolist() == [0, 1, 2, 5, 6]
+    assert row_places(database).tolist() == [0, 1, 2, 4, 5]
+    assert Moments.of(database).of_row.tolist() == [0, 1, 2, 5, 6]

@@ -24,7 +24,7 @@ from desc.query import Selection, nearest, select
 from desc.query.limits import feasible_limits
 from desc.query.neighbours import projected
 from desc.query.onsets import onset_rows
-from desc.query.selection import row_places
+from tests.hearing import comes_back
 
 CONFIG = DescriptorConfig()
 FRAME_MS = 1000 / CONFIG.frame_rate
@@ -157,16 +157,6 @@ def test_onsets_are_where_sounds_begin(tmp_path: Path) -> None:
     assert len(found) <= inside.sum() + 1
 
 
-def held(rows: npt.NDArray[np.int64], database: DescriptorDatabase, hold: int) -> bool:
-    places = row_places(database)[rows]
-    unit = np.cumsum(np.concatenate([[0], np.diff(places) != 1]))
-    return not any(
-        abs(places[t] - places[u]) <= 2 and unit[t] != unit[u]
-        for t in range(len(rows))
-        for u in range(max(0, t - hold), t)
-    )
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     n_rows=st.integers(2, 150),
@@ -198,13 +188,13 @@ def test_limits_always_hold(
     if isinstance(units, int):
         config = grains(units, **common)
     if max_use is not None and n_rows * max_use < n_frames:
-        with pytest.raises(ConfigurationError, match=f"{n_rows} rows .* {n_frames} frames"):
+        with pytest.raises(ConfigurationError, match=f"{n_rows} moments .* {n_frames} frames"):
             choose(queries, database, config)
         return
     limits = feasible_limits(config, n_rows, n_frames, CONFIG.frame_rate)
     chosen = choose(queries, database, config)
     assert len(chosen.rows) == chosen.n_frames == n_frames
-    assert held(chosen.rows, database, limits.hold)
+    assert not comes_back(chosen, database, limits.hold)
     if max_use is not None:
         assert np.bincount(chosen.rows).max() <= max_use
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from desc.configuration import QueryConfig
 from desc.database import DescriptorDatabase
-from desc.query.limits import Bools, Places
+from desc.query.limits import Bools
+from desc.query.moments import Moments
 from desc.query.scores import Float32, Float64, make_scores
 from desc.query.search import Rows, search
 from desc.query.selection import row_places
@@ -29,8 +30,10 @@ class CorpusRows:
         In the space of matching.
     usable : ndarray of bool, (N,)
         Which may be played.
-    places : ndarray of int32, (N,)
+    places : ndarray of int64, (N,)
         See `row_places`.
+    moments : Moments
+        By which a sound is known again.
     query : QueryConfig
         Chooses the distance.
     step : float
@@ -40,7 +43,8 @@ class CorpusRows:
 
     points: Float32
     usable: Bools
-    places: Places
+    places: Rows
+    moments: Moments
     query: QueryConfig
     step: float
 
@@ -53,12 +57,17 @@ class CorpusRows:
         query: QueryConfig,
     ) -> CorpusRows:
         """Return the rows of a database."""
-        places = row_places(database).astype(np.int32)
+        places = row_places(database)
         rows = np.flatnonzero(np.diff(places) == 1)
         rows = rows[:: max(1, len(rows) // STEP_ROWS)]
         steps = paired(points[rows], points[rows + 1], query)
         step = float(np.median(steps)) if len(steps) else 0.0
-        return cls(points, usable, places, query, step or 1.0)
+        return cls(points, usable, places, Moments.of(database), query, step or 1.0)
+
+    @property
+    def n_moments(self) -> int:
+        """Moments that may be heard."""
+        return len(np.unique(self.moments.of_row[self.usable]))
 
     def joins(self, ahead: Rows, rows: Rows, change: float) -> Float64:
         """Return what it costs to go to rows (m,) where others (n,) would have come next, (n, m).
@@ -101,8 +110,13 @@ class CorpusRows:
     def successors(self, rows: Rows) -> tuple[Rows, Bools]:
         """Return the rows that go on from these, and whether there are any; else the rows."""
         later = np.minimum(rows + 1, len(self.places) - 1)
-        follow = self.places[later] == self.places[rows] + 1
+        follow = self.goes_on(rows, later)
         return np.where(follow, later, rows), follow
+
+    def goes_on(self, rows: Rows, later: Rows) -> Bools:
+        """Return whether each later row (n,) follows the row (n,) in its file."""
+        result: Bools = self.places[later] == self.places[rows] + 1
+        return result
 
 
 def paired(a: Float32, b: Float32, config: QueryConfig) -> Float64:

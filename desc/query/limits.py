@@ -1,4 +1,4 @@
-"""How often and how soon a row may be used: what a corpus allows, and who has used what."""
+"""How often and how soon a moment may come back: what a corpus allows, and who has used what."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from desc.configuration import Note, SelectionConfig
 from desc.errors import ConfigurationError
-from desc.query.selection import NEAR_ROWS
+from desc.query.moments import NEAR_MOMENTS
 
-Places = npt.NDArray[np.int32]
+Ints32 = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NOWHERE = -(1 << 30)
-"""A place that is near no other."""
+"""A moment that is near no other."""
 LAG_FRAMES = 64
 """Frames after which a decision is final where uses are counted (1.5 s): paths that differ in
 earlier ones are given up, so that one count serves all."""
@@ -29,9 +30,10 @@ class Limits:
     Attributes
     ----------
     hold : int
-        Frames within which a row, or one near it, does not come back in another unit.
+        Frames within which a moment, or one near it, does not come back in another unit.
     max_use : int or None
-        Times that a row is used at the most.
+        Times that a moment is heard at the most; what lasts several frames of a unit, as it does
+        where it is played slowly, counts once.
     """
 
     hold: int
@@ -44,19 +46,23 @@ class Limits:
 
 
 def feasible_limits(
-    config: SelectionConfig, n_rows: int, n_frames: int, frame_rate: float, note: Note | None = None
+    config: SelectionConfig,
+    n_moments: int,
+    n_frames: int,
+    frame_rate: float,
+    note: Note | None = None,
 ) -> Limits:
     """Return the limits of the settings, the hold shortened to what can always be kept.
 
-    A held frame bars 2·`NEAR_ROWS` + 1 rows; of n_frames − 1 frames, every `max_use` can use up a
-    row. One row more than all of these leaves every path a way to go on.
+    A held frame bars 2·`NEAR_MOMENTS` + 1 moments; of n_frames − 1 frames, every `max_use` can use
+    one up. One moment more than all of these leaves every path a way to go on.
 
     Parameters
     ----------
     config : SelectionConfig
         What is wanted.
-    n_rows : int
-        Rows that may be used.
+    n_moments : int
+        Moments that may be heard: see `Moments`.
     n_frames : int
         Frames to be answered.
     frame_rate : float
@@ -67,67 +73,73 @@ def feasible_limits(
     Raises
     ------
     ConfigurationError
-        If the rows, each used `max_use` times, are fewer than the frames.
+        If the moments, each used `max_use` times, are fewer than the frames.
     """
     used_up = 0
     if config.max_use is not None:
-        if n_rows * config.max_use < n_frames:
+        if n_moments * config.max_use < n_frames:
             raise ConfigurationError(
-                f"max_use={config.max_use} must be at least {math.ceil(n_frames / n_rows)}: "
-                f"{n_rows} rows used {config.max_use} times are {n_rows * config.max_use}, and "
-                f"{n_frames} frames are to be answered"
+                f"max_use={config.max_use} must be at least {math.ceil(n_frames / n_moments)}: "
+                f"{n_moments} moments used {config.max_use} times are "
+                f"{n_moments * config.max_use}, and {n_frames} frames are to be answered"
             )
         used_up = (n_frames - 1) // config.max_use
     wanted = math.ceil(config.hold_s * frame_rate - 1e-9)
-    longest = max(0, (n_rows - used_up - 1) // (2 * NEAR_ROWS + 1))
+    longest = max(0, (n_moments - used_up - 1) // (2 * NEAR_MOMENTS + 1))
     if min(wanted, n_frames - 1) > longest and note is not None:
         note(
             f"hold_s={config.hold_s:g} is shortened to {longest / frame_rate:.2f} s: the corpus "
-            f"has {n_rows} rows for {n_frames} frames"
+            f"has {n_moments} moments for {n_frames} frames"
         )
     return Limits(min(wanted, longest), config.max_use)
 
 
 class History:
-    """What the paths of a beam played lately, as rings of places.
+    """What the paths of a beam played lately, as rings of moments.
 
     Parameters
     ----------
     limits : Limits
         What is to be kept.
-    n_rows : int
-        Rows of the database.
+    n_moments : int
+        More than any moment.
     """
 
-    def __init__(self, limits: Limits, n_rows: int) -> None:
+    def __init__(self, limits: Limits, n_moments: int) -> None:
         self._limits = limits
         self._size = limits.memory
-        self._places: Places = np.empty((0, self._size), np.int32)  # (B, frames)
-        self._rows = np.empty((0, self._size if limits.max_use else 0), np.int64)
-        self._used = np.zeros(n_rows if limits.max_use else 0, np.int64)
+        self._moments: Ints32 = np.empty((0, self._size), np.int32)  # (B, frames)
+        self._ages = np.empty(0, np.int64)  # frames of the unit that sounds, (B,)
+        self._uses: Ints32 = np.empty((0, self._size if limits.max_use else 0), np.int32)
+        self._used = np.zeros(n_moments if limits.max_use else 0, np.int64)
         self._frame = 0
 
-    def start(self, places: Places, rows: npt.NDArray[np.int64]) -> None:
-        """Begin paths with these first rows (B,)."""
-        self._places = np.full((len(rows), self._size), NOWHERE, np.int32)
-        self._rows = np.full((len(rows), self._rows.shape[1]), -1, np.int64)
-        self._write(places, rows)
+    def start(self, moments: Ints32) -> None:
+        """Begin paths with these moments (B,)."""
+        self._moments = np.full((len(moments), self._size), NOWHERE, np.int32)
+        self._uses = np.full((len(moments), self._uses.shape[1]), NOWHERE, np.int32)
+        self._ages = np.ones(len(moments), np.int64)
+        self._write(moments, moments)
 
-    def follow(
-        self, parents: npt.NDArray[np.intp], places: Places, rows: npt.NDArray[np.int64]
-    ) -> None:
-        """Let path i go on from path parents[i] with a row."""
+    def follow(self, parents: npt.NDArray[np.intp], moments: Ints32, goes_on: Bools) -> None:
+        """Let path i go on from path parents[i] with a moment, in the same unit or another."""
         if self._size:
-            self._places = self._places[parents]
-            self._rows = self._rows[parents]
-            self._write(places, rows)
+            self._moments, self._uses = self._moments[parents], self._uses[parents]
+            self._ages = np.where(goes_on, self._ages[parents] + 1, 1)
+            lasts = goes_on & (moments == self._last)
+            self._write(moments, np.where(lasts, np.int32(NOWHERE), moments))
 
-    def _write(self, places: Places, rows: npt.NDArray[np.int64]) -> None:
+    def _write(self, moments: Ints32, uses: Ints32) -> None:
         if self._size:
-            self._places[:, self._frame % self._size] = places
+            self._moments[:, self._frame % self._size] = moments
             if self._limits.max_use is not None:
-                self._rows[:, self._frame % self._size] = rows
+                self._uses[:, self._frame % self._size] = uses
         self._frame += 1
+
+    @property
+    def _last(self) -> Ints32:
+        """The moment that each path is at, (B,)."""
+        return self._moments[:, (self._frame - 1) % self._size]
 
     def settle(self) -> Bools | None:
         """Make the oldest remembered frame final, by the first path; return who agrees (B,).
@@ -136,56 +148,57 @@ class History:
         """
         if self._limits.max_use is None or self._frame < self._size:
             return None
-        oldest = self._rows[:, self._frame % self._size]
-        self._used[oldest[0]] += 1
+        oldest = self._uses[:, self._frame % self._size]
+        if oldest[0] != NOWHERE:
+            self._used[oldest[0]] += 1
         agree: Bools = oldest == oldest[0]
         return agree
 
     def keep(self, paths: Bools) -> None:
         """Forget the other paths."""
-        self._places, self._rows = self._places[paths], self._rows[paths]
+        self._moments, self._uses = self._moments[paths], self._uses[paths]
+        self._ages = self._ages[paths]
 
     def forget(self) -> None:
         """Forget the frame that was settled: it is counted."""
-        self._rows[:, self._frame % self._size] = -1
+        self._uses[:, self._frame % self._size] = NOWHERE
 
-    def bars_jumps(self, places: Places, rows: npt.NDArray[np.int64]) -> Bools | None:
-        """Return whether each path may not jump to each row, (B, K); None: all may."""
+    def bars_jumps(self, moments: Ints32) -> Bools | None:
+        """Return whether each path may not jump to each moment, (B, K); None: all may."""
         barred: Bools | None = None
         if self._limits.hold:
-            barred = np.any(self._near(self._held()[:, :, None], places), axis=1)
+            barred = np.any(self._near(self._held()[:, :, None], moments), axis=1)
         if self._limits.max_use is not None:
-            uses = (self._rows[:, :, None] == rows).sum(1) + self._used[rows]
+            uses = (self._uses[:, :, None] == moments).sum(1) + self._used[moments]
             spent: Bools = uses >= self._limits.max_use
             barred = spent if barred is None else barred | spent
         return barred
 
-    def bars_going_on(self, places: Places, rows: npt.NDArray[np.int64]) -> Bools | None:
-        """Return whether each path may not go on with its next row, (B,); None: all may.
+    def bars_going_on(self, moments: Ints32) -> Bools | None:
+        """Return whether each path may not go on in its unit with a moment, (B,); None: all may.
 
-        What the path's own unit played just before is no repetition.
+        What the unit itself played is no repetition, and a moment that lasts is used once.
         """
         barred: Bools | None = None
-        if self._limits.hold:
-            held = self._held()
-            near = self._near(held, places[:, None])
-            for lag in range(1, min(NEAR_ROWS, self._limits.hold) + 1):
-                near[:, -lag] &= held[:, -lag] != places - lag
+        hold = self._limits.hold
+        if hold:
+            near = self._near(self._held(), moments[:, None])
+            near &= np.arange(hold) < hold - self._ages[:, None]
             barred = np.any(near, axis=1)
         if self._limits.max_use is not None:
-            uses = (self._rows == rows[:, None]).sum(1) + self._used[rows]
-            spent: Bools = uses >= self._limits.max_use
+            uses = (self._uses == moments[:, None]).sum(1) + self._used[moments]
+            spent: Bools = (uses >= self._limits.max_use) & (moments != self._last)
             barred = spent if barred is None else barred | spent
         return barred
 
-    def _held(self) -> Places:
-        """Return the places of the last `hold` frames (B, hold), oldest first."""
+    def _held(self) -> Ints32:
+        """Return the moments of the last `hold` frames (B, hold), oldest first."""
         order = (self._frame - self._limits.hold + np.arange(self._limits.hold)) % self._size
-        return self._places[:, order]
+        return self._moments[:, order]
 
     @staticmethod
-    def _near(held: Places, places: Places) -> Bools:
-        # One comparison instead of two: what is below −NEAR_ROWS becomes huge without a sign.
-        shifted = (places - held + np.int32(NEAR_ROWS)).view(np.uint32)
-        result: Bools = shifted <= 2 * NEAR_ROWS
+    def _near(held: Ints32, moments: Ints32) -> Bools:
+        # One comparison instead of two: what is below −NEAR_MOMENTS becomes huge without a sign.
+        shifted = (moments - held + np.int32(NEAR_MOMENTS)).view(np.uint32)
+        result: Bools = shifted <= 2 * NEAR_MOMENTS
         return result

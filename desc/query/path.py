@@ -86,14 +86,15 @@ def select_path(
         return Selection(())
     usable = usable_rows(database, query, exclude_digest)
     n_usable = int(usable.sum())
-    limits = feasible_limits(config, n_usable, len(points), database.config.frame_rate, note)
+    corpus = CorpusRows.of(coordinates, usable, database, query)
+    rate = database.config.frame_rate
+    limits = feasible_limits(config, corpus.n_moments, len(points), rate, note)
     if matches.rows.shape[1] < min(config.candidates, n_usable):
         wide = replace(query, neighbours=config.candidates)
         matches = search(points, coordinates, usable, wide)
     target = float(np.median(matches.distances[:, 0]))
     chance = config.unit_temperature * target if config.selection == "sample" else 0.0
     rng = np.random.default_rng(seed) if chance else None
-    corpus = CorpusRows.of(coordinates, usable, database, query)
     jump = config.continuity * target + TIE
     beam = _Beam(corpus, limits, width=config.beam_width, jump=jump, chance=chance, rng=rng)
     rows, costs = beam.run(points, matches)
@@ -151,24 +152,25 @@ class _Beam:
         self._jump = jump
         self._chance = chance
         self._rng = rng
-        self._history = History(limits, len(corpus.places))
+        self._history = History(limits, corpus.moments.count)
 
     def run(self, points: Float32, matches: Matches) -> tuple[Rows, Float64]:
         """Return the rows (T,) of the cheapest path, and what each cost."""
-        places = self._corpus.places
+        moments = self._corpus.moments.of_row
         first = _Step(
             np.zeros(matches.rows.shape[1], np.intp),
             matches.rows[0],
             matches.distances[0] + self._random(matches.rows.shape[1]),
         ).best(self._width)
-        self._history.start(places[first.rows], first.rows)
+        self._history.start(moments[first.rows])
         steps = [first]
         changes = self._corpus.paired(points[1:], points[:-1])
         for t in range(1, len(points)):
             current = steps[-1] = self._settled(steps[-1])
             target = points[t], float(changes[t - 1])
             step = self._step(current, target, matches.rows[t], matches.distances[t])
-            self._history.follow(step.parents, places[step.rows], step.rows)
+            goes_on = self._corpus.goes_on(current.rows[step.parents], step.rows)
+            self._history.follow(step.parents, moments[step.rows], goes_on)
             steps.append(step)
         return _traced(steps)
 
@@ -200,7 +202,7 @@ class _Beam:
         rows, follow = self._corpus.successors(current.rows)
         distances = self._corpus.distances(point[None], self._corpus.points[rows])[0]
         costs = np.where(follow, current.costs + distances, np.inf)
-        barred = self._history.bars_going_on(self._corpus.places[rows], rows)
+        barred = self._history.bars_going_on(self._corpus.moments.of_row[rows])
         if barred is not None:
             costs[barred] = np.inf
         return _Step(np.arange(len(rows)), rows, costs)
@@ -211,7 +213,7 @@ class _Beam:
         """Return the best ways on, by going on in the file or by a jump to one of the rows."""
         joins = self._corpus.joins(going_on.rows, rows, change)  # (B, K)
         joins += current.costs[:, None] + self._jump
-        barred = self._history.bars_jumps(self._corpus.places[rows], rows)
+        barred = self._history.bars_jumps(self._corpus.moments.of_row[rows])
         if barred is not None:
             joins[barred] = np.inf
         parents = joins.argmin(0)

@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.database import DescriptorDatabase
+from desc.query.moments import NEAR_MOMENTS, Moments
 from desc.query.search import Matches
-
-NEAR_ROWS = 2
-"""Rows so near sound alike: their windows of two hops overlap."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +105,10 @@ def units_of_rows(
 def row_places(database: DescriptorDatabase) -> npt.NDArray[np.int64]:
     """Return a number (N,) for each row: one more where a row goes on from the one before.
 
-    Elsewhere it is more than `NEAR_ROWS` higher, so the end of a file is never near the next one.
+    Elsewhere it is two more.
     """
     rows = np.arange(len(database))
-    steps = np.where(_continues(rows, database), 1, NEAR_ROWS + 1)
+    steps = np.where(_continues(rows, database), 1, 2)
     return np.concatenate([[0], np.cumsum(steps)])[: len(database)]
 
 
@@ -119,17 +117,17 @@ def repeat_share(
 ) -> float:
     """Return the share (0 to 1) of the frames that come back too soon.
 
-    They are those within two rows of one that an earlier unit of layer 0 played in the last
-    `within_s` seconds.
+    They are those within two moments of one that an earlier unit of layer 0 played in the last
+    `within_s` seconds, at whatever speed.
     """
     rows = selection.rows
     if not len(rows):
         return 0.0
-    places = row_places(database)[rows]
+    moments = Moments.of(database).of_row[rows]
     units = np.cumsum(np.concatenate([[0], ~_continues(rows, database)]))
     repeated = np.zeros(len(rows), bool)
     for lag in range(1, min(int(within_s * database.config.frame_rate) + 1, len(rows))):
-        near = np.abs(places[lag:] - places[:-lag]) <= NEAR_ROWS
+        near = np.abs(moments[lag:] - moments[:-lag]) <= NEAR_MOMENTS
         repeated[lag:] |= near & (units[lag:] != units[:-lag])
     return float(repeated.mean())
 

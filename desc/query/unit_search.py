@@ -66,13 +66,13 @@ def select_units(
         return Selection(())
     usable = usable_rows(database, query, exclude_digest)
     target = float(np.median(matches.distances[:, 0]))
+    rows = CorpusRows.of(coordinates, usable, database, query)
     limits, width, jump, chance = Limits(0, None), 1, 0.0, 0.0
     if config.selection != "nearest":
         rate = database.config.frame_rate
-        limits = feasible_limits(config, int(usable.sum()), len(points), rate, note)
+        limits = feasible_limits(config, rows.n_moments, len(points), rate, note)
         width, jump = config.beam_width, config.continuity * target + TIE
         chance = config.unit_temperature * target if config.selection == "sample" else 0.0
-    rows = CorpusRows.of(coordinates, usable, database, query)
     beam = _UnitBeam(rows, UnitTable.of(database, config), limits, width, config.candidates)
     joins = config.selection != "nearest"
     found, costs = beam.run(points, jump, joins, chance, np.random.default_rng(seed))
@@ -182,7 +182,7 @@ class _UnitBeam:
         nodes = _Nodes()
         none = np.full(1, -1)
         waiting: dict[int, list[tuple[_Paths, Paths]]] = defaultdict(list)
-        start = _Paths(none, none, np.zeros(1), UnitHistory.none())
+        start = _Paths(none, none, np.zeros(1), UnitHistory.none(self._corpus, self._limits))
         waiting[0].append((start, np.zeros(1, np.intp)))
         for frame in range(n_frames):
             if frame not in waiting:
@@ -191,18 +191,13 @@ class _UnitBeam:
             near = found.rows[frame // step] if frame % step == 0 else None
             ways = self._ways(frame, paths, near)
             numbers = nodes.add(paths.nodes[ways.parents], ways.rows, ways.lengths, ways.costs)
-            history = paths.history.extended(
-                ways.parents, self._places(ways.rows), ways.lengths, frame, self._limits
-            )
+            history = paths.history.extended(ways.parents, ways.rows, ways.lengths, frame)
             longer = _Paths(numbers, ways.rows + ways.lengths - 1, ways.costs, history)
             for length in set(ways.lengths.tolist()):
                 those = np.flatnonzero(ways.lengths == length)
                 waiting[frame + length].append((longer, those))
         best = _Paths.together(waiting[n_frames], 1)
         return nodes.traced(int(best.nodes[0]))
-
-    def _places(self, rows: Rows) -> Rows:
-        return self._corpus.places[rows].astype(np.int64)
 
     def _nearest(self, sketches: Float32, count: int) -> Matches:
         """Return the nearest unit starts of sketches, as positions in `_starts`."""
@@ -245,8 +240,7 @@ class _UnitBeam:
         follow &= lengths > 0
         lengths = np.maximum(lengths, 1)
         costs = np.where(follow, paths.costs + self._targets(frame, rows, lengths), np.inf)
-        places = self._places(rows)[:, None]
-        costs[paths.history.bars(places, lengths[:, None], frame, self._limits)[:, 0]] = np.inf
+        costs[paths.history.bars(rows[:, None], lengths[:, None], frame)[:, 0]] = np.inf
         return _Ways(everyone, rows, lengths, costs)
 
     def _merged(self, frame: int, paths: _Paths, on: _Ways, rows: Rows, lengths: Rows) -> _Ways:
@@ -256,8 +250,7 @@ class _UnitBeam:
         if self._joins and paths.rows[0] >= 0:
             change = self._corpus.paired(self._points[[frame]], self._points[[frame - 1]])[0]
             totals += self._corpus.joins(on.rows, rows, float(change)) + self._jump
-        places = self._places(rows)[None]
-        totals[paths.history.bars(places, lengths[None], frame, self._limits)] = np.inf
+        totals[paths.history.bars(rows[None], lengths[None], frame)] = np.inf
         parents = totals.argmin(0)
         costs = totals[parents, np.arange(len(rows))] + self._targets(frame, rows, lengths)
         if self._chance:

@@ -1,0 +1,141 @@
+"""Selection where recordings are also played slower and faster: a moment is one at any speed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from desc.configuration import SelectionConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.extraction import variant_digest
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError
+from desc.query import Selection, Unit, nearest, repeat_share, select
+from desc.query.limits import feasible_limits
+from desc.query.moments import Moments
+from tests.hearing import comes_back, most_heard
+
+CONFIG = DescriptorConfig()
+FRAME_MS = 1000 / CONFIG.frame_rate
+Values = npt.NDArray[np.float32]
+
+
+def make_database(files: Sequence[Values], speeds: Sequence[float]) -> DescriptorDatabase:
+    """Return recordings of these frames, and each of them at speeds: every frame at its moment."""
+    found = []
+    for speed in (1.0, *speeds):
+        for i, values in enumerate(files):
+            digest = f"digest{i}" if speed == 1 else variant_digest(f"digest{i}", speed)
+            n_frames = math.ceil(len(values) / speed)
+            at = np.minimum(np.rint(np.arange(n_frames) * speed), len(values) - 1).astype(int)
+            sequence = DescriptorSequence(
+                values[at], CONFIG, f"file{i}.wav", digest, n_frames * CONFIG.hop_length
+            )
+            found.append(sequence)
+    return DescriptorDatabase.from_sequences(found, Path("/corpus"))
+
+
+def choose(queries: Values, database: DescriptorDatabase, config: SelectionConfig) -> Selection:
+    return select(nearest(queries, database), queries, database, None, config)
+
+
+def test_a_moment_is_the_same_at_any_speed() -> None:
+    files = [np.zeros((n, CONFIG.n_columns), np.float32) for n in (5, 3)]
+    moments = Moments.of(make_database(files, [0.5, 2.0]))
+    assert moments.of_row.tolist() == [
+        *(0, 1, 2, 3, 4), *(8, 9, 10),  # 4 and 8 are no neighbours
+        *(0, 1, 1, 2, 2, 3, 3, 4, 4, 5), *(8, 9, 9, 10, 10, 11),
+        *(0, 2, 4), *(8, 10),
+    ]  # fmt: skip
+    first, end = moments.rows_within(np.array([0, 2, 4, 5]), np.array([4, 2, 3, 9]), 1)
+    assert list(zip(first.tolist(), end.tolist(), strict=True)) == [
+        (3, 5), (9, 15), (25, 27), (27, 29),
+    ]  # fmt: skip
+
+
+def test_repeats_at_other_speeds_are_counted() -> None:
+    files = [np.zeros((40, CONFIG.n_columns), np.float32)]
+    database = make_database(files, [0.5])
+    again = Selection((Unit(10, 4, 0), Unit(40 + 20, 4, 4), Unit(40 + 60, 2, 8)))
+    assert repeat_share(again, database) == pytest.approx(4 / 10)  # moments 10, 11, 11, 12
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.89, 1.06, 2.0])
+def test_one_unit_may_be_slow_or_fast(speed: float, rng: np.random.Generator) -> None:
+    """Own moments that last are no repetition, at whatever limits."""
+    values = np.cumsum(rng.standard_normal((200, CONFIG.n_columns)), 0).astype(np.float32)
+    database = make_database([values], [speed])
+    wanted = database.values[200:250]
+    for units in ("frame", "grain", "onset"):
+        config = SelectionConfig(units=units, max_use=1, hold_s=0.5)
+        assert [u.first_row for u in choose(wanted, database, config).units] == [200]
+
+
+def test_a_sound_does_not_come_back_at_another_speed(rng: np.random.Generator) -> None:
+    values = np.cumsum(rng.standard_normal((300, CONFIG.n_columns)), 0).astype(np.float32)
+    database = make_database([values], [0.94])
+    wanted = np.tile(values[100:110], (2, 1))
+    for units in ("frame", "grain"):
+        grain = 10 * FRAME_MS
+        free = choose(wanted, database, SelectionConfig(units=units, grain_ms=grain, hold_s=0.0))
+        assert comes_back(free, database, 20)
+        held = choose(wanted, database, SelectionConfig(units=units, grain_ms=grain, hold_s=0.5))
+        assert not comes_back(held, database, 21)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 80), min_size=1, max_size=2),
+    n_frames=st.integers(1, 120),
+    speeds=st.sampled_from([[], [0.89], [1.12], [0.5, 2.0], [0.89, 0.944, 1.06, 1.122]]),
+    hold_s=st.sampled_from([0.0, 0.1, 0.5, 2.0]),
+    max_use=st.sampled_from([None, 1, 2, 5]),
+    units=st.sampled_from(["frame", "onset", 1, 2, 5, 30]),
+    selection=st.sampled_from(["path", "sample"]),
+    layers=st.integers(1, 2),
+    width=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+)
+def test_limits_hold_across_speeds(
+    *,
+    sizes: list[int],
+    n_frames: int,
+    speeds: list[float],
+    hold_s: float,
+    max_use: int | None,
+    units: str | int,
+    selection: str,
+    layers: int,
+    width: int,
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    # Few different values, so that all paths want the same rows.
+    files = [random.integers(0, 3, (n, CONFIG.n_columns)).astype(np.float32) for n in sizes]
+    database = make_database(files, speeds)
+    queries = random.integers(0, 2, (n_frames, 1)) * np.ones((1, CONFIG.n_columns), np.float32)
+    of_units = {"units": "grain", "grain_ms": units * FRAME_MS} if isinstance(units, int) else {}
+    config = SelectionConfig(
+        selection, hold_s=hold_s, max_use=max_use, beam_width=width, candidates=7, layers=layers,
+        **of_units or {"units": units},  # type: ignore[arg-type]
+    )  # fmt: skip
+    n_moments = len(np.unique(Moments.of(database).of_row))
+    if max_use is not None and n_moments * max_use < n_frames:
+        with pytest.raises(ConfigurationError, match=f"{n_moments} moments .* {n_frames} frames"):
+            choose(queries, database, config)
+        return
+    limits = feasible_limits(config, n_moments, n_frames, CONFIG.frame_rate)
+    chosen = choose(queries, database, config)
+    for layer in range(layers):
+        assert sum(u.n_frames for u in chosen.units if u.layer == layer) == n_frames
+        assert not comes_back(chosen, database, limits.hold, layer)
+        if max_use is not None:
+            assert most_heard(chosen, database, layer) <= max_use
