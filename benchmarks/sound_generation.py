@@ -46,7 +46,7 @@ from desc.soundgen.measures import (
 )
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.mel_generator import FlowSource, MelGenerator, UnaganSource
 from desc.soundgen.mel_recipe import MelRecipe
 from desc.soundgen.recipe import Recipe
@@ -170,8 +170,8 @@ def mel_generators(
         random = torch.Generator().manual_seed(1)
         made = {name: recipe.make(64, 128, random).numpy()}
         if isinstance(recipe, FlowRecipe):
-            noise_alone = recipe.in_bands(recipe.flow.noise(64, 128, random))
-            made = {"noise of its spectrum": noise_alone.numpy()} | made
+            numbers = recipe.flow.noise(64, 128, random).numpy() * recipe.level
+            made = {"noise of its spectrum": recipe.basis @ numbers} | made
         real = diversity(Crops(tested, 128, 64, seed=5).batch(0)[:16])
         rows = references if index == 0 else {}
         rows = rows | {label: (frames_of(m).astype(float), frames) for label, m in made.items()}
@@ -202,7 +202,8 @@ def speed() -> None:
         "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),
         "flow small": FlowSource(
             MelFlow(flow.n_components, flow.width, flow.num_layers),
-            torch.zeros(80, flow.n_components), torch.ones(1, 1), flow.flow_steps,
+            Components(torch.zeros(80, flow.n_components), torch.zeros(1, 1), torch.ones(1, 1)),
+            flow.flow_steps,
         ),
     }  # fmt: skip
     one = torch.ones(80, 1)

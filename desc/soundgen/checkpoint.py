@@ -43,7 +43,8 @@ class SoundCheckpoint:
         What the recordings were multiplied by; generated sound is divided by it.
     arrays : dict of str to Tensor
         Of generators of spectrograms `mean` and `scale`, (n_mels,): the standardisation of the
-        bands; of the flow also `basis` (n_mels, n_components) and `level` (n_components, 1).
+        bands; of the flow also `basis` (n_mels, n_components), `offset` and `level`
+        (n_components, 1).
     training : dict
         Where the training stands, and everything it needs to go on; empty in `best.ckpt`.
     """

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,27 @@ from torch.nn import functional
 TIME_FEATURES = 32
 KERNEL = 7
 COLOUR = 256  # frames of the filters that give noise its spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """What the numbers of a flow stand for.
+
+    Attributes
+    ----------
+    basis : Tensor, (n_mels, K)
+        Orthonormal directions in which frames differ.
+    offset, level : Tensor, (K, 1)
+        What is taken from the numbers, and what they are multiplied by.
+    """
+
+    basis: Tensor
+    offset: Tensor
+    level: Tensor
+
+    def in_bands(self, numbers: Tensor) -> Tensor:
+        """Return the standardised spectrograms (…, n_mels, T) of numbers (…, K, T)."""
+        return self.basis @ ((numbers - self.offset) * self.level)
 
 
 class FlowBlock(nn.Module):

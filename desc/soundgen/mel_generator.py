@@ -15,7 +15,7 @@ from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
 from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.mel_flow import MelFlow
+from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.published import load_published_unagan
 from desc.soundgen.settings import FlowConfig, UnaganConfig, VocoderConfig
 from desc.soundgen.state_dicts import load_state, read_checkpoint
@@ -64,11 +64,10 @@ class UnaganSource(MelSource):
 
 
 class FlowSource(MelSource):
-    """The flow, with the basis of its components."""
+    """The flow, with what its components mean."""
 
-    def __init__(self, network: MelFlow, basis: Tensor, level: Tensor, n_steps: int) -> None:
-        self.network, self.basis, self.level = network.eval(), basis, level
-        self.n_steps = n_steps
+    def __init__(self, network: MelFlow, meaning: Components, n_steps: int) -> None:
+        self.network, self.meaning, self.n_steps = network.eval(), meaning, n_steps
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
         """Return n noise vectors."""
@@ -76,7 +75,7 @@ class FlowSource(MelSource):
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
         """Return a standardised spectrogram."""
-        return self.basis @ (self.network.transport(noise, self.n_steps)[0] * self.level)
+        return self.meaning.in_bands(self.network.transport(noise, self.n_steps)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,10 +180,10 @@ def _source(stored: SoundCheckpoint, path: Path) -> MelSource:
     """Return the network of a checkpoint, ready to generate."""
     model = stored.model
     if isinstance(model, FlowConfig):
-        basis, level = stored.arrays["basis"], stored.arrays["level"]
-        flow = MelFlow(basis.shape[1], model.width, model.num_layers)
+        meaning = Components(*(stored.arrays[name] for name in ("basis", "offset", "level")))
+        flow = MelFlow(meaning.basis.shape[1], model.width, model.num_layers)
         load_state(flow, stored.state, path)
-        return FlowSource(flow, basis, level, model.flow_steps)
+        return FlowSource(flow, meaning, model.flow_steps)
     assert isinstance(model, UnaganConfig)  # the caller has refused vocoders
     unagan = UnaganGenerator(stored.mel.n_mels, model.z_dim, model.width)
     load_state(unagan, stored.state, path)

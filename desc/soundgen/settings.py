@@ -227,7 +227,10 @@ SMALL: dict[type, dict[str, Any]] = {
     },
     FlowConfig: {"width": 128, "num_layers": 8},
     FlowTraining: _SMALL_TRAINING
-    | {"batch_size": 8, "ema_decay": 0.995, "seq_frames": 128, "num_va": 16},
+    | {
+        "learning_rate": 1e-3, "batch_size": 8, "ema_decay": 0.995, "seq_frames": 128,
+        "num_va": 16,
+    },
 }  # fmt: skip
 """What the preset `small` changes: sizes that two processor cores train in minutes, on spectral
 losses, which show a few hundred steps' work where the published adversarial loss does not."""

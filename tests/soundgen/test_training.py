@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.signal import lfilter
 
 from desc.configuration import RunConfig
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
@@ -20,9 +19,8 @@ from desc.runs import RunLog, SoundRecord, list_runs, read_metrics, resolve_reco
 from desc.runs.resolve import RunNotFoundError
 from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.flow_training import FlowRecipe, principal_components
+from desc.soundgen.flow_training import FlowRecipe
 from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
-from desc.soundgen.mel_flow import MelFlow, colouring_filters
 from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.pictures import draw_mels
 from desc.soundgen.recipe import Recipe
@@ -342,43 +340,6 @@ def test_spectrograms_are_drawn(tmp_path: Path) -> None:
     mels = {"real": np.zeros((20, 30)), "generated": np.ones((20, 40))}
     (path,) = draw_mels(mels, tmp_path / "a.png").values()
     assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_components_are_those_of_most_variance(rng: np.random.Generator) -> None:
-    hidden = np.array([[5.0], [2.0], [0.1]]) * rng.standard_normal((3, 4000))
-    turned, _ = np.linalg.qr(rng.standard_normal((6, 3)))
-    basis, level = principal_components((turned @ hidden).astype(np.float32), 2)
-    assert np.allclose(np.abs(basis.T @ turned[:, :2]), np.eye(2), atol=0.02)
-    assert level[:, 0] == pytest.approx([5, 2], rel=0.05)
-
-
-def test_noise_has_the_spectrum_of_the_components(rng: np.random.Generator) -> None:
-    white = rng.standard_normal((2, 20000)).astype(np.float32)
-    slow = lfilter([1], [1, -0.95], white[0]) * np.sqrt(1 - 0.95**2)
-    flow = MelFlow(2, 8, 1)
-    assert torch.equal(flow.noise(1, 9, torch.Generator().manual_seed(3))[0],
-                       torch.randn(1, 2, 9 + 255, generator=torch.Generator().manual_seed(3))
-                       [0, :, 128:137])  # fmt: skip
-    flow.colour.copy_(colouring_filters([np.stack([slow, white[1]]).astype(np.float32)]))
-    noise = flow.noise(16, 4000, torch.Generator().manual_seed(0)).numpy()
-    assert noise.shape == (16, 2, 4000)
-    assert noise.std((0, 2)) == pytest.approx([1, 1], rel=0.05)
-    for lag in (1, 5, 20):  # an autoregression of one step forgets by .95 a frame
-        alike = (noise[:, :, lag:] * noise[:, :, :-lag]).mean((0, 2))
-        assert alike == pytest.approx([0.95**lag, 0], abs=0.06)
-
-
-def test_transport_follows_the_velocity() -> None:
-    class Straight(MelFlow):
-        """dx/dt = 2 t + 1: noise is moved by 2, which Heun's method meets but for the last step."""
-
-        def forward(self, x: torch.Tensor, when: torch.Tensor) -> torch.Tensor:
-            return (2 * when + 1)[:, None, None].expand_as(x)
-
-    noise = torch.randn(2, 3, 4)
-    moved = Straight(3, 8, 1).transport(noise, 10)
-    last = 0.1 * 0.1  # Euler's error over the last tenth
-    torch.testing.assert_close(moved, noise + 2 - last)
 
 
 def test_moments_are_apart_by_what_differs() -> None:
