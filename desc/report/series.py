@@ -12,6 +12,8 @@ from desc.report.result import ResultView
 
 MAX_VALUES = 60_000
 """Descriptor values of a kind in a page, 160 KB: of more of them every n-th frame is shown."""
+OUTSIDE = 0.002
+"""Share of the corpus that may lie beyond an edge of the map."""
 _NAME_LENGTH = 40  # characters of the name of a file that only the map shows
 
 
@@ -69,14 +71,16 @@ def unit_series(view: ResultView, names: list[str]) -> dict[str, Any]:
 def map_points(view: ResultView, names: list[str]) -> dict[str, Any]:
     """Return the map: points of the corpus, and the path through it, on 16-bit coordinates.
 
+    A few points of the corpus that lie far off are put on the edge, so that the rest has room.
     `point_file` counts `names`, then `others`: names of files that are not played, cut short.
     """
     data, frames = view.data, shown_frames(view)
     points, played, predicted = (
         view.plane.project(x) for x in (data.points, data.played[frames], data.predicted[frames])
     )
-    every = np.concatenate([points, played, predicted])
-    low, high = every.min(0), every.max(0)
+    middle = np.quantile(points, (OUTSIDE, 1 - OUTSIDE), axis=0)
+    shown = np.concatenate([middle, played, predicted])
+    low, high = shown.min(0), shown.max(0)
     number = {name: index for index, name in enumerate(names)}
     others = [name for name in dict.fromkeys(data.about["files"]) if name not in number]
     number |= {name: len(names) + index for index, name in enumerate(others)}

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from desc.report import ResultView
 from desc.report.page import fill, quantised
 from desc.report.pictures import envelope, grey_png, row_frequencies, spectrogram
 from desc.report.projection import Plane
+from desc.report.series import map_points
 from tests.report.conftest import HOSTILE, write_result
 
 Signal = Callable[..., np.ndarray]
@@ -51,6 +53,42 @@ def test_the_end_of_the_recording_is_its_end(sound_root: Path, result: Path) -> 
     got = heard[0, : 10 * own]
     similarity = np.corrcoef(expected[1000:-1000], got[1000:-1000])[0, 1]
     assert similarity > 0.98
+
+
+def test_a_point_far_off_does_not_shrink_the_map(result: Path, rng: np.random.Generator) -> None:
+    view = ResultView.load(result)
+    corpus = np.zeros((2000, view.data.points.shape[1]), np.float16)
+    corpus[:, :2] = rng.standard_normal((2000, 2))
+    corpus[7, :2] = 1000, -1000
+    path = np.zeros((len(view.predicted), corpus.shape[1]))
+    path[3, 1] = -20  # the path is shown where ever it goes
+    data = replace(
+        view.data,
+        points=corpus,
+        point_file=np.zeros(2000, np.int32),
+        point_sample=np.zeros(2000, np.int64),
+        played=path,
+        predicted=0 * path,
+    )
+
+    class First:
+        """The first two coordinates."""
+
+        caption = ""
+
+        @staticmethod
+        def project(points: np.ndarray) -> np.ndarray:
+            return np.asarray(points, np.float64)[:, :2]
+
+    drawn = map_points(replace(view, data=data, plane=First), data.about["files"])
+    points, played = (
+        np.frombuffer(base64.b64decode(drawn[name]), "<u2").reshape(-1, 2) / 65535
+        for name in ("points", "played")
+    )
+    assert points[7].tolist() == [1, 0]
+    assert played[3, 1] == 0
+    assert points[:, 0].std() > 0.1
+    assert drawn["aspect"] == pytest.approx(6 / 23, rel=0.3)
 
 
 def test_the_plane_holds_points_that_lie_in_one(rng: np.random.Generator) -> None:
