@@ -57,6 +57,24 @@ def test_it_asks_its_server_only(opened: Browser, server: ExploreServer) -> None
     assert sorted(listed) == sorted(NAMES)
 
 
+def test_names_have_the_colours_of_their_points(opened: Browser, atlas: Atlas) -> None:
+    swatches = "[...document.querySelectorAll('#names .swatch')]"
+    names = opened.value(f"{swatches}.map((e) => e.parentElement.textContent)")
+    colours = opened.value(f"{swatches}.map((e) => e.style.background)")
+    assert len(set(colours)) == len(NAMES)
+    for name, colour in zip(names, colours, strict=True):
+        x, y = place_of(opened, atlas, middle_of(atlas, name))
+        around = opened.value(
+            "((c) => [...c.getContext('2d').getImageData("
+            f"{x} * c.width - 3, {y} * c.height - 3, 7, 7).data])({CLOUD})"
+        )
+        seen = {tuple(around[i : i + 3]) for i in range(0, len(around), 4) if around[i + 3]}
+        assert colour in {f"rgb({r}, {g}, {b})" for r, g, b in seen}
+    choose = "document.querySelector('#colour')"
+    opened.value(f"({choose}.value = 'time', {choose}.dispatchEvent(new Event('change')), 0)")
+    opened.wait(f"{swatches}.every((e) => e.hidden)")
+
+
 def test_pointing_names_a_sound_and_a_click_plays_it(opened: Browser, atlas: Atlas) -> None:
     place = place_of(opened, atlas, middle_of(atlas, "plain/tone.wav"))
     opened.hover("#cloud", *place)

@@ -7,6 +7,7 @@ let cloud = null, fileOf = null, centreOf = null, counts = null;
 let column = null; // Uint8Array of the descriptor that colours
 let inside = null; // Uint8Array of the lasso
 let polygon = [];
+let fileColours = [];
 
 $("title").textContent = data.root.split(/[\\/]/).pop() || data.root;
 $("lede").textContent =
@@ -26,13 +27,12 @@ async function load(path) {
 function colourPoints() {
   const kind = $("colour").value;
   const light = isDark() ? 0.66 : 0.45;
-  let table;
+  // The golden angle keeps neighbours in the list apart.
+  fileColours = data.files.map((_, i) => hueColour(i * 137.508 % 360, light + (i % 3 - 1) * 0.07));
   if (kind === "file") {
-    // The golden angle keeps neighbours in the list apart.
-    table = data.files.map((_, i) => hueColour(i * 137.508 % 360, light + (i % 3 - 1) * 0.07));
-    for (let i = 0; i < cloud.n; i++) cloud.colours[i] = table[fileOf[i]];
+    for (let i = 0; i < cloud.n; i++) cloud.colours[i] = fileColours[fileOf[i]];
   } else {
-    table = Uint32Array.from({ length: 256 }, (_, level) => pixel(...levelColour(level / 255)));
+    const table = Uint32Array.from({ length: 256 }, (_, level) => pixel(...levelColour(level / 255)));
     for (let i = 0; i < cloud.n; i++) {
       cloud.colours[i] = table[column ? column[i] : 0];
     }
@@ -40,6 +40,17 @@ function colourPoints() {
   if (inside) {
     const lit = isDark() ? pixel(1, 1, 1) : pixel(0, 0, 0);
     for (let i = 0; i < cloud.n; i++) if (inside[i]) cloud.colours[i] = lit;
+  }
+  colourNames();
+}
+
+// The squares before the names of files, where points have the colour of their file.
+function colourNames() {
+  const byFile = $("colour").value === "file";
+  for (const swatch of document.querySelectorAll(".list .swatch")) {
+    const rgb = fileColours[swatch.dataset.file];
+    swatch.hidden = !byFile;
+    swatch.style.background = `rgb(${rgb & 255} ${rgb >> 8 & 255} ${rgb >> 16 & 255})`;
   }
 }
 
@@ -238,12 +249,18 @@ function search() {
   $("found").textContent = words
     ? `${found.length} of ${data.files.length} files; the others are grey`
     : `${data.files.length} files`;
-  list($("names"), found.map((i) => data.files[i]));
+  list($("names"), found, (i) => data.files[i]);
   redrawAll();
 }
-function list(place, names) {
-  place.replaceChildren(...names.slice(0, LISTED).map((name) => element("li", name)));
-  if (names.length > LISTED) place.append(element("li", `… and ${names.length - LISTED} more`));
+function list(place, files, wording) {
+  place.replaceChildren(...files.slice(0, LISTED).map((i) => {
+    const item = element("li", wording(i)), swatch = element("span", "", "swatch");
+    swatch.dataset.file = i;
+    item.prepend(swatch);
+    return item;
+  }));
+  if (files.length > LISTED) place.append(element("li", `… and ${files.length - LISTED} more`));
+  colourNames();
 }
 $("search").addEventListener("input", search);
 
@@ -267,7 +284,7 @@ function showChosen() {
   $("chosen").textContent = n
     ? `${n} points of ${touched} files; ${files.length} of these files are taken`
     : "Nothing yet: press Lasso, then draw around points.";
-  list($("chosen-files"), files.map((i) => `${share(i).toFixed(0)} % ${data.files[i]}`));
+  list($("chosen-files"), files, (i) => `${share(i).toFixed(0)} % ${data.files[i]}`);
   $("include").value = files.length
     ? `--include ${files.map((i) => quoted(pattern(data.files[i]))).join(" ")}` : "";
   $("copy").disabled = !files.length;
