@@ -5,6 +5,7 @@
     python benchmarks/selection.py --folder large_folder/ --targets held_out/ --run_id 1t212ycn \\
         --sampling plain replay
     python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest path
+    python benchmarks/selection.py --folder larger/ --targets held_out/ --f0
 
 Targets are excerpts of real recordings, answered with other files; with a run id (or a run's
 folder) continuations sampled from it come next. One thread, CPU seconds. Columns (z: static MFCC
@@ -13,6 +14,8 @@ run      mean length of a unit in frames
 nrep     share of frames within two rows of one that an earlier unit played in the last .5 s
 again    share of frames whose very row was played in the last .5 s
 jump     median rms distance in z between a unit's true successor and the row jumped to
+leap     median interval in semitones at these jumps, where both have a pitch (with --f0, which
+         adds f0 to the descriptors)
 e_t      rms error in z of the descriptors of the rendered sound
 FD       Fréchet distance of window features of the rendered sound to those of the real excerpts
 mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame change
@@ -51,14 +54,15 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.metrics import diff_ratio, frechet_distance, modspec_db, window_features
 from desc.query import Selection, repeat_share, units_of_rows, with_unit_gains
 from desc.query.neighbours import projected, usable_rows
+from desc.query.transposing import VOICED
 
 FIXED_FRAMES = 11
 """255 ms at 1,024 samples of 44.1 kHz."""
 CANDIDATES = QueryConfig(neighbours=SelectionConfig().candidates)
 COLUMNS = (
-    ("run", "7.1f"), ("nrep", "7.3f"), ("again", "7.3f"), ("jump", "6.2f"), ("e_t", "6.3f"),
-    ("FD", "7.2f"), ("mod", "6.2f"), ("diff", "6.2f"), ("line", "6.1f"), ("flux", "6.2f"),
-    ("dips", "7.3f"), ("s/1000", "8.3f"),
+    ("run", "7.1f"), ("nrep", "7.3f"), ("again", "7.3f"), ("jump", "6.2f"), ("leap", "6.2f"),
+    ("e_t", "6.3f"), ("FD", "7.2f"), ("mod", "6.2f"), ("diff", "6.2f"), ("line", "6.1f"),
+    ("flux", "6.2f"), ("dips", "7.3f"), ("s/1000", "8.3f"),
 )  # fmt: skip
 Values = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -127,8 +131,8 @@ class Judge:
     ) -> None:  # fmt: skip
         self.database, self.real, self._store, self._work = database, real, store, work
         self.config = database.config
-        self._columns = self.config.static_columns
-        static = database.static.astype(np.float64)
+        self._columns = list(self.config.groups["mfcc"])
+        static = database.values[:, self._columns].astype(np.float64)
         self._mean, self._scale = static.mean(0), static.std(0)
         parts = [window_features(self.z(database.values[i : i + 4096]))
                  for i in range(0, len(database), 4096)]  # fmt: skip
@@ -143,7 +147,7 @@ class Judge:
         self._wanted = np.stack([self.z(target.values) for target in real])
 
     def z(self, values: npt.NDArray) -> Array:
-        """Return static columns (T, F) standardised; values hold all columns or these alone."""
+        """Return the MFCC (T, F) standardised; values hold all columns or these alone."""
         if values.shape[1] != len(self._columns):
             values = values[:, self._columns]
         return (values - self._mean) / self._scale
@@ -200,18 +204,30 @@ class Judge:
         figures["nrep"] = np.mean([repeat_share(s, self.database) for s in selections])
         figures["again"] = np.mean([repeats(s.rows, self.config.frame_rate) for s in selections])
         figures["jump"] = np.median(np.concatenate([self._jumps(s) for s in selections]))
+        if "f0" in self.config.groups:
+            figures["leap"] = np.median(np.concatenate([self._leaps(s) for s in selections]))
         figures["s/1000"] = 1000 * spent / n_frames
         self._print(name, figures)
 
-    def _jumps(self, selection: Selection) -> Array:
+    def _joined(self, selection: Selection) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the rows that would have come next at jumps, and those jumped to, layer 0."""
         rows = selection.rows
         starts = np.array(
             [unit.onset_frame for unit in selection.units if not unit.layer][1:], np.int64
         )
         ahead = np.minimum(rows[starts - 1] + 1, len(self.database) - 1)
         same = self.database.file_index[ahead] == self.database.file_index[rows[starts - 1]]
-        a, b = (self.z(self.database.values[r[same]]) for r in (ahead, rows[starts]))
+        return ahead[same], rows[starts][same]
+
+    def _jumps(self, selection: Selection) -> Array:
+        a, b = (self.z(self.database.values[rows]) for rows in self._joined(selection))
         return np.sqrt(((a - b) ** 2).mean(1))
+
+    def _leaps(self, selection: Selection) -> Array:
+        pitch, voicing = self.config.groups["f0"]
+        a, b = (self.database.values[rows] for rows in self._joined(selection))
+        voiced = (a[:, voicing] > VOICED) & (b[:, voicing] > VOICED)
+        return 12 * np.abs(a[voiced, pitch] - b[voiced, pitch]).astype(np.float64)
 
     def _of_sound(
         self, signals: list[rendered.Audio], joins: list[npt.NDArray[np.int64]], asked: Array
@@ -255,11 +271,13 @@ def repeats(rows: npt.NDArray[np.int64], frame_rate: float, within_s: float = 0.
 
 
 FIXED = "fixed 255 ms"
+ANY_PITCH = "path, any pitch"
 METHODS: dict[str, SelectionConfig] = {
     "nearest": SelectionConfig(selection="nearest"),
     "grains of 255 ms": SelectionConfig(units="grain", grain_ms=255),
     "onsets": SelectionConfig(units="onset"),
     "path": SelectionConfig(),
+    ANY_PITCH: SelectionConfig(pitch_continuity=0.0),
     "path, 2 layers": SelectionConfig(layers=2),
     "sample": SelectionConfig(selection="sample"),
 }
@@ -307,14 +325,16 @@ def main() -> None:
     parser.add_argument("--sampling", nargs="+", choices=SAMPLINGS, default=["plain"])
     parser.add_argument("--experiment_dir", default="experiments")
     every = [*METHODS, FIXED]
-    parser.add_argument("--methods", nargs="+", choices=every, default=every, metavar="NAME")
+    parser.add_argument("--methods", nargs="+", choices=every, metavar="NAME")
+    parser.add_argument("--f0", action="store_true", help="f0 is among the descriptors")
     args = parser.parse_args()
+    methods = args.methods or [name for name in every if args.f0 or name != ANY_PITCH]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if args.folder is None:
             write_corpus(work, 0)
         store = desc.DescriptorStore(work / "cache" if args.folder is None else None)
-        config = desc.DescriptorConfig()
+        config = desc.DescriptorConfig(descriptors=("mfcc", "f0") if args.f0 else ("mfcc",))
         corpus = desc.open_corpus(args.folder or work / "database", config, store, jobs=1)
         own = work / "recordings" if args.folder is None else args.folder
         root = args.targets or own
@@ -330,7 +350,7 @@ def main() -> None:
         print(f"{'':20}" + "".join(f"{name:>{width.split('.')[0]}}" for name, width in COLUMNS))
         judge.real_lines()
         print("\nthe excerpts")
-        compare(judge, targets, args.methods)
+        compare(judge, targets, methods)
         if args.run_id:
             run_config = desc.RunConfig(experiment_dir=args.experiment_dir)
             predictor = desc.Predictor.from_run(
@@ -340,7 +360,7 @@ def main() -> None:
                 print(f"\ncontinuations, sampling {sampling}")
                 drawn = sampled(targets, predictor, sampling)
                 judge.asked_line(drawn)
-                compare(judge, drawn, args.methods)
+                compare(judge, drawn, methods)
 
 
 if __name__ == "__main__":

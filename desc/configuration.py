@@ -382,6 +382,11 @@ class SelectionConfig:
     continuity: float = option(
         0.5, "cost of a jump, in median distances of a frame to the nearest sound; longer units"
     )
+    pitch_continuity: float = option(
+        1.5,
+        "cost of a leap of an octave at a jump, in the same distances, and less for less; where f0 "
+        "is among the descriptors",
+    )
     hold_s: float = option(
         0.5, "time within which a moment of a file does not come back", unit="seconds"
     )
@@ -420,6 +425,7 @@ class SelectionConfig:
         check_choice("units", self.units, UNITS)
         check_number("grain_ms", self.grain_ms, 1.0, 60000.0)
         check_number("continuity", self.continuity, 0.0)
+        check_number("pitch_continuity", self.pitch_continuity, 0.0)
         check_number("hold_s", self.hold_s, 0.0, MAX_HOLD_S)
         if self.max_use is not None:
             check_integer("max_use", self.max_use, 1)

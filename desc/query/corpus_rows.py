@@ -14,10 +14,13 @@ from desc.query.moments import Moments
 from desc.query.scores import Float32, Float64, make_scores
 from desc.query.search import Rows, search
 from desc.query.selection import row_places
+from desc.query.transposing import VOICED
 
 STEP_ROWS = 20000
 """Rows by which `step` is measured."""
 FREE_STEPS = 1.5
+OCTAVE = 12.0
+"""Semitones of the dearest leap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,10 @@ class CorpusRows:
     step : float
         Median distance between a row and the next one of its file, by some rows; 1 where the
         rows do not change.
+    semitones : ndarray of float32, (N,)
+        Pitch of each row, NaN where it has none.
+    leap : float
+        What the leap of an octave costs.
     """
 
     points: Float32
@@ -47,6 +54,8 @@ class CorpusRows:
     moments: Moments
     query: QueryConfig
     step: float
+    semitones: Float32
+    leap: float
 
     @classmethod
     def of(
@@ -55,14 +64,18 @@ class CorpusRows:
         usable: npt.NDArray[np.bool_],
         database: DescriptorDatabase,
         query: QueryConfig,
+        *,
+        leap: float = 0.0,
     ) -> CorpusRows:
-        """Return the rows of a database."""
+        """Return the rows of a database; leaps cost nothing where f0 is no descriptor."""
         places = row_places(database)
         rows = np.flatnonzero(np.diff(places) == 1)
         rows = rows[:: max(1, len(rows) // STEP_ROWS)]
         steps = paired(points[rows], points[rows + 1], query)
         step = float(np.median(steps)) if len(steps) else 0.0
-        return cls(points, usable, places, Moments.of(database), query, step or 1.0)
+        moments, semitones = Moments.of(database), _semitones(database)
+        leap = leap if "f0" in database.config.groups else 0.0
+        return cls(points, usable, places, moments, query, step or 1.0, semitones, leap)
 
     @property
     def n_moments(self) -> int:
@@ -74,7 +87,8 @@ class CorpusRows:
 
         The square of their distance, scaled so that the cost is the distance at 1.5 times `step`,
         or 1.5 times what is asked for changes there, whichever is more: what changes no more than
-        music does is nearly free, a leap is dear, and an attack is no leap.
+        music does is nearly free, a leap is dear, and an attack is no leap. Where both have a
+        pitch, their interval, of an octave at the most, is added as a share of `leap`.
 
         Parameters
         ----------
@@ -84,6 +98,9 @@ class CorpusRows:
         """
         distances = self.distances(self.points[ahead], self.points[rows])
         distances *= distances / (FREE_STEPS * max(self.step, change))
+        if self.leap:
+            interval = np.abs(self.semitones[ahead][:, None] - self.semitones[rows])
+            distances += self.leap / OCTAVE * np.nan_to_num(np.minimum(interval, OCTAVE))
         return distances
 
     def distances(self, a: Float32, b: Float32) -> Float64:
@@ -117,6 +134,16 @@ class CorpusRows:
         """Return whether each later row (n,) follows the row (n,) in its file."""
         result: Bools = self.places[later] == self.places[rows] + 1
         return result
+
+
+def _semitones(database: DescriptorDatabase) -> Float32:
+    """Return the pitch (N,) of rows, NaN for those that are not voiced, or all without f0."""
+    if "f0" not in database.config.groups:
+        return np.full(len(database), np.nan, np.float32)
+    pitch, voicing = database.config.groups["f0"]
+    voiced = database.values[:, voicing] > VOICED
+    found: Float32 = np.where(voiced, OCTAVE * database.values[:, pitch], np.float32(np.nan))
+    return found
 
 
 def paired(a: Float32, b: Float32, config: QueryConfig) -> Float64:

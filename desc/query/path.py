@@ -86,13 +86,14 @@ def select_path(
         return Selection(())
     usable = usable_rows(database, query, exclude_digest)
     n_usable = int(usable.sum())
-    corpus = CorpusRows.of(coordinates, usable, database, query)
+    target = float(np.median(matches.distances[:, 0]))
+    leap = config.pitch_continuity * target
+    corpus = CorpusRows.of(coordinates, usable, database, query, leap=leap)
     rate = database.config.frame_rate
     limits = feasible_limits(config, corpus.n_moments, len(points), rate, note)
     if matches.rows.shape[1] < min(config.candidates, n_usable):
         wide = replace(query, neighbours=config.candidates)
         matches = search(points, coordinates, usable, wide)
-    target = float(np.median(matches.distances[:, 0]))
     chance = config.unit_temperature * target if config.selection == "sample" else 0.0
     rng = np.random.default_rng(seed) if chance else None
     jump = config.continuity * target + TIE

@@ -66,7 +66,8 @@ def select_units(
         return Selection(())
     usable = usable_rows(database, query, exclude_digest)
     target = float(np.median(matches.distances[:, 0]))
-    rows = CorpusRows.of(coordinates, usable, database, query)
+    leap = config.pitch_continuity * target
+    rows = CorpusRows.of(coordinates, usable, database, query, leap=leap)
     limits, width, jump, chance = Limits(0, None), 1, 0.0, 0.0
     if config.selection != "nearest":
         rate = database.config.frame_rate
