@@ -19,7 +19,8 @@ from desc.training.wording import duration, stopped_line
 LAST, BEST = "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 LARGEST_LOSS = 1e8  # beyond it a loss counts as exploded
 MOST_ATTEMPTS = 5
-TIMED_STEPS = (2, 8)  # the steps after the first ones tell how long a run takes
+UNTIMED_STEPS, TIMED_STEPS, TIMED_S = 2, 6, 5.0
+"""First steps, which take longer; steps and seconds after them that tell how long a run takes."""
 
 
 @dataclass
@@ -136,8 +137,7 @@ class Training:
         training, standing = self.recipe.training, self.standing
         if standing.step == 0:
             self._save()  # what the guard goes back to
-        timed = standing.step
-        began = self._clock()
+        pace = _Pace(self._clock, standing.step + UNTIMED_STEPS)
         while standing.step < self.recipe.total_steps and not ending.poll():
             losses = self.recipe.step(standing.step, standing.attempt)
             if not _good(losses):
@@ -146,10 +146,9 @@ class Training:
             standing.step += 1
             self.recipe.mean.update(standing.step)
             self._count(losses)
-            if standing.step - timed == TIMED_STEPS[0]:
-                began = self._clock()
-            if standing.step - timed == TIMED_STEPS[1]:
-                self._project((self._clock() - began) / (TIMED_STEPS[1] - TIMED_STEPS[0]))
+            step_s = pace.after(standing.step)
+            if step_s is not None:
+                self._project(step_s)
             if standing.step % training.log_interval == 0:
                 self._write_row()
             if standing.step % training.save_interval == 0:
@@ -224,6 +223,25 @@ class Training:
         self.standing.__dict__.update(vars(stored) | {"attempt": attempt})
         self._sums, self._n_summed = {}, 0
         self._tell(f"step {at}: {bad}; going on from step {stored.step} with other crops")
+
+
+class _Pace:
+    """Tells once how long a step takes."""
+
+    def __init__(self, clock: Clock, first: int) -> None:
+        self._clock, self._first = clock, first
+        self._began = math.nan
+        self._told = False
+
+    def after(self, step: int) -> float | None:
+        """Return seconds per step if it is known now, and was not before."""
+        if step == self._first:
+            self._began = self._clock()
+        if self._told or step < self._first + TIMED_STEPS:
+            return None
+        spent = self._clock() - self._began
+        self._told = spent >= TIMED_S
+        return spent / (step - self._first) if self._told else None
 
 
 def _good(figures: dict[str, float]) -> bool:
