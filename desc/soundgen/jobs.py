@@ -194,8 +194,9 @@ def train_sound(
         recipe.start_from(SoundCheckpoint.load(source.checkpoint()), source.run_id)
     record, log = _open_log(recipe, recordings, former, run, note)
     if note is not None:
+        n = len(recordings.sources)
         note(
-            f"training {recipe.generator_name} on {len(recordings.sources)} recordings "
+            f"training {recipe.generator_name} on {n} recording{'s' * (n != 1)} "
             f"({recordings.duration_s:.0f} s at {recordings.sample_rate} Hz): "
             f"{recipe.total_steps} steps of {training.batch_size} crops"
         )
