@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from desc import audio
+from desc.audio import scaled
 from desc.concatenation import Playlist, PlaylistEvent, mixing, render, rendering, sources
 from desc.concatenation.mixing import to_channels
 from desc.configuration import QueryConfig, RenderConfig
@@ -417,7 +418,7 @@ def test_peaks_turn_the_whole_file_down(
     held: bool,
 ) -> None:
     if not held:
-        monkeypatch.setattr(rendering, "MAX_HELD_VALUES", 0)
+        monkeypatch.setattr(scaled, "MAX_HELD_VALUES", 0)
     make_wav("a.wav", 0.8 * np.ones(4000, np.float32), subtype="FLOAT")
     make_wav("b.wav", 0.2 * np.ones(4000, np.float32), subtype="FLOAT")
     playlist = playlist_of(

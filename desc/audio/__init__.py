@@ -27,6 +27,7 @@ from desc.audio.files import (
     probe,
 )
 from desc.audio.reader import AudioReader
+from desc.audio.scaled import write_scaled
 from desc.audio.writer import AudioWriter, format_of, write
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "resample",
     "resampled_length",
     "write",
+    "write_scaled",
 ]

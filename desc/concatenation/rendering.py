@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import AudioWriter, format_of, read_blocks, resampled_length
+from desc.audio import AudioWriter, format_of, read_blocks, resampled_length, write_scaled
 from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import Playlist
 from desc.concatenation.sources import Sources
@@ -21,13 +21,6 @@ from desc.configuration import Note, Progress, RenderConfig
 from desc.storage import DescriptorStore
 
 Audio = npt.NDArray[np.float32]
-Blocks = Callable[[], Iterator[Audio]]
-
-MAX_HELD_VALUES = 1 << 24
-"""Samples times channels kept in memory between finding the peak and writing, 64 MB.
-
-A longer result is mixed twice.
-"""
 
 
 @dataclass(frozen=True)
@@ -109,9 +102,9 @@ def render(
         n_channels = _n_channels(playlist, sources, config.channels)
         mixer = Mixer(playlist, sources, n_channels, config.align_ms)
         rate = config.output_sample_rate or playlist.sample_rate
-        mix = _reported(mixer.blocks, progress, mixer.n_samples)
+        mix = _reported(mixer.blocks(), progress, mixer.n_samples)
         with _at_rate(mix, playlist.sample_rate, rate, mixer.n_channels, output_path) as blocks:
-            peak, gain = _write(blocks, output_path, rate, mixer, config.subtype)
+            peak, gain = write_scaled(blocks, output_path, rate, mixer.n_channels, config.subtype)
     n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
     gain_db = 20 * math.log10(gain)
     return RenderResult(output_path, n_samples, rate, mixer.n_channels, peak, gain_db)
@@ -151,24 +144,22 @@ def _n_channels(playlist: Playlist, sources: Sources, channels: str) -> int:
     return fixed.get(channels) or max(sources.n_channels(event) for event in playlist.events)
 
 
-def _reported(blocks: Blocks, progress: Progress | None, n_samples: int) -> Blocks:
-    """Return the blocks with a report of progress after each."""
-
-    def reported() -> Iterator[Audio]:
-        done = 0
-        for block in blocks():
-            yield block
-            done += len(block)
-            if progress is not None:
-                progress("rendering", done, n_samples)
-
-    return reported
+def _reported(
+    blocks: Iterator[Audio], progress: Progress | None, n_samples: int
+) -> Iterator[Audio]:
+    """Yield blocks (n, C) as (C, n), with a report of progress after each."""
+    done = 0
+    for block in blocks:
+        yield block.T
+        done += len(block)
+        if progress is not None:
+            progress("rendering", done, n_samples)
 
 
 @contextmanager
 def _at_rate(
-    blocks: Blocks, rate: int, output_rate: int, n_channels: int, output_path: Path
-) -> Iterator[Blocks]:
+    blocks: Iterator[Audio], rate: int, output_rate: int, n_channels: int, output_path: Path
+) -> Iterator[Iterator[Audio]]:
     """Yield the blocks at the output's rate, by way of a temporary file beside the output."""
     if rate == output_rate:
         yield blocks
@@ -176,32 +167,8 @@ def _at_rate(
     temporary = output_path.with_name(f".{output_path.stem}.{uuid.uuid4().hex[:8]}.mix.w64")
     try:
         with AudioWriter(temporary, rate, n_channels, "FLOAT") as writer:
-            for block in blocks():
-                writer.write(block.T)
-        yield lambda: (block.T for block in read_blocks(temporary, output_rate))
+            for block in blocks:
+                writer.write(block)
+        yield read_blocks(temporary, output_rate)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _write(
-    blocks: Blocks, path: Path, rate: int, mixer: Mixer, subtype: str
-) -> tuple[float, float]:
-    """Write the blocks; return their peak and the gain that was put on them."""
-    held: list[Audio] = []
-    gain = 1.0
-    if subtype != "FLOAT":
-        small = mixer.n_samples * mixer.n_channels <= MAX_HELD_VALUES
-        for block in blocks():
-            gain = min(gain, 1 / max(_peak(block), 1.0))
-            if small:
-                held.append(block)
-    peak = 0.0
-    with AudioWriter(path, rate, mixer.n_channels, subtype) as writer:
-        for block in held or blocks():
-            peak = max(peak, _peak(block))
-            writer.write((block if gain == 1 else block * np.float32(gain)).T)
-    return peak, gain
-
-
-def _peak(block: Audio) -> float:
-    return max(float(block.max()), -float(block.min()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from desc.audio import AudioWriter, probe, read
+from desc.audio import AudioWriter, probe, read, write_scaled
 from desc.configuration import Note, Progress
 from desc.errors import AudioError, OutputError
 from desc.files import write_text
@@ -25,7 +26,7 @@ from desc.soundgen.vocoder import Vocoder
 MANIFEST = "manifest.csv"
 COLUMNS = (
     "file", "unagan_run_id", "vocoder_run_id", "vocoder", "seed", "duration_s", "sample_rate",
-    "channels", "sources",
+    "channels", "gain_db", "sources",
 )  # fmt: skip
 EXTRA_FRAMES = 10  # made behind the end and cut off: networks click where a spectrogram ends
 FADE_S = 0.005  # at both ends of a file
@@ -82,7 +83,8 @@ def generate(
     """Write `num_samples` files for each generator and each vocoder.
 
     A file that is there is kept, so an interrupted job goes on where it was. The same settings
-    give the same bytes.
+    give the same bytes. A file that would go beyond full scale is turned down as a whole; the
+    manifest tells by how much.
 
     Parameters
     ----------
@@ -119,11 +121,15 @@ def generate(
             n_samples = round(config.duration_s * job.generator.mel.sample_rate)
             path = folder / job.name
             if _is_there(path, n_samples, overwrite):
+                entry = manifest.gain_of(job.name)
                 kept.append(job.name)
             else:
-                _write(job, path, n_samples, config.subtype)
+                rate = job.generator.mel.sample_rate
+                blocks = (piece.numpy() for piece in render(job, n_samples))
+                _, gain = write_scaled(blocks, path, rate, 1, config.subtype)
+                entry = {"gain_db": round(20 * math.log10(gain), 2)}
                 written.append(job.name)
-            manifest.add(_row(job, config))
+            manifest.add(_row(job, config) | entry)
             if len(written) % MANIFEST_INTERVAL == MANIFEST_INTERVAL - 1:
                 manifest.save()
             if progress is not None:
@@ -156,23 +162,17 @@ def plan(
 
 
 def render(job: Planned, n_samples: int) -> Iterator[Tensor]:
-    """Yield the sound of a file in pieces, in all `n_samples` samples, within full scale."""
+    """Yield the sound of a file in pieces, in all `n_samples` samples; full scale is 1."""
     mel = job.generator.mel
     n_frames = -(-n_samples // mel.hop_length) + EXTRA_FRAMES
     pieces = job.vocoder.render_blocks(job.generator.blocks(n_frames, job.seed), mel)
     fade = round(FADE_S * mel.sample_rate)
     done = 0
     for piece in pieces:
-        audio = (piece[: n_samples - done] / job.generator.gain).clamp(-1, 1)
+        audio = piece[: n_samples - done] / job.generator.gain
         place = torch.arange(done, done + len(audio))
         yield audio * ((place + 1) / fade).clamp(max=1) * ((n_samples - place) / fade).clamp(max=1)
         done += len(audio)
-
-
-def _write(job: Planned, path: Path, n_samples: int, subtype: str) -> None:
-    with AudioWriter(path, job.generator.mel.sample_rate, 1, subtype) as writer:
-        for piece in render(job, n_samples):
-            writer.write(piece.numpy())
 
 
 def _is_there(path: Path, n_samples: int, overwrite: bool) -> bool:
@@ -248,6 +248,10 @@ class _Manifest:
 
     def add(self, row: dict[str, object]) -> None:
         self._rows[str(row["file"])] = row
+
+    def gain_of(self, name: str) -> dict[str, object]:
+        """Return the entry of the gain with which a file was written, if it is known."""
+        return {k: v for k, v in self._rows.get(name, {}).items() if k == "gain_db"}
 
     def save(self) -> None:
         if not self._rows:

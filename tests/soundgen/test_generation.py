@@ -56,6 +56,25 @@ def test_every_generator_goes_with_every_vocoder(
     assert len(contents) == 6
 
 
+def test_what_would_be_clipped_is_turned_down_as_a_whole(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    for name, factor in (("quiet", 0.01), ("loud", 100)):
+        changed = replace(generator, gain=generator.gain / factor)
+        written = generate([changed], [vocoder], tmp_path / name, SHORT).written
+    quiet, loud = rows(tmp_path / "quiet"), rows(tmp_path / "loud")
+    for name in written:
+        own, audio = (soundfile.read(tmp_path / f / name)[0] for f in ("quiet", "loud"))
+        assert np.abs(audio).max() == pytest.approx(1, abs=1e-6)
+        assert float(quiet[name]["gain_db"]) == 0
+        gain = 10 ** (float(loud[name]["gain_db"]) / 20)
+        np.testing.assert_allclose(audio, own * 1e4 * gain, atol=5e-3)  # the gain is rounded
+    again = generate([changed], [vocoder], tmp_path / "loud", SHORT)
+    assert again.kept == written
+    assert rows(tmp_path / "loud") == loud
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     pair: tuple[MelGenerator, Vocoder], tmp_path: Path
 ) -> None:
