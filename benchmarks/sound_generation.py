@@ -47,7 +47,7 @@ from desc.soundgen.measures import (
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import Components, MelFlow
-from desc.soundgen.mel_generator import FlowSource, MelGenerator, UnaganSource
+from desc.soundgen.mel_generator import Bands, FlowSource, MelGenerator, UnaganSource
 from desc.soundgen.mel_recipe import MelRecipe
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips, open_recordings
@@ -208,7 +208,7 @@ def speed() -> None:
     }  # fmt: skip
     one = torch.ones(80, 1)
     for name, source in sources.items():
-        generator = MelGenerator("", MelConfig(), source, one, one, 1.0)
+        generator = MelGenerator("", MelConfig(), source, Bands(one, one, -one, one), 1.0)
         took[name] = seconds(lambda g=generator: list(g.blocks(n_frames, 0)))
     for pair in ("unagan small", "flow small"):
         took[f"{pair} + vocos small"] = took[pair] + took["vocos small"]

@@ -42,9 +42,9 @@ class SoundCheckpoint:
     gain : float
         What the recordings were multiplied by; generated sound is divided by it.
     arrays : dict of str to Tensor
-        Of generators of spectrograms `mean` and `scale`, (n_mels,): the standardisation of the
-        bands; of the flow also `basis` (n_mels, n_components), `offset` and `level`
-        (n_components, 1).
+        Of generators of spectrograms, (n_mels,): `mean` and `scale`, which turn what they make into
+        bands, and `lowest` and `highest`, between which bands stay; of the flow also `basis`
+        (n_mels, n_components), `offset` and `level` (n_components, 1).
     training : dict
         Where the training stands, and everything it needs to go on; empty in `best.ckpt`.
     """

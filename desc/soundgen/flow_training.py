@@ -10,23 +10,18 @@ from torch.optim import AdamW
 from desc.soundgen.measures import Float32
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import Components, MelFlow, colouring_filters, flow_loss
-from desc.soundgen.mel_recipe import SMALLEST_SCALE, VALIDATION_SEED, MelRecipe
+from desc.soundgen.mel_recipe import CALIBRATION_CROPS, SMALLEST_SCALE, VALIDATION_SEED, MelRecipe
 from desc.soundgen.recordings import Crops, SoundRecordings
 from desc.soundgen.settings import FlowConfig, FlowTraining
 from desc.soundgen.vocoder import Vocoder
-
-CALIBRATION_CROPS = 64
 
 
 class FlowRecipe(MelRecipe):
     """One network, one loss, no adversary.
 
     Each component is divided by its own level: most of the variance of frames is their loudness,
-    and the first component would stand out of the noise long before the others.
-
-    What is generated is brought to the mean and the spread of the recordings, component by
-    component. The longer a flow learns from little music, the less its results vary: where it
-    hesitates between the crops it knows, it goes between them.
+    and the first component would stand out of the noise long before the others. Where a flow
+    hesitates between crops that it knows by heart, it goes between them; calibration undoes that.
 
     Parameters
     ----------
@@ -54,8 +49,6 @@ class FlowRecipe(MelRecipe):
         n = min(model.n_components, mel.n_mels)
         self.basis, self.level = principal_components(np.concatenate(self.learned, 1), n)
         data = [(self.basis.T @ m) / self.level for m in self.learned]
-        self.offset: Float32 = np.zeros_like(self.level)
-        self.spread: Float32 = np.ones_like(self.level)
         self.components = Crops(data, training.seq_frames, training.batch_size, seed=training.seed)
         self.flow = MelFlow(n, model.width, model.num_layers)
         self.flow.colour.copy_(colouring_filters(data))
@@ -82,30 +75,23 @@ class FlowRecipe(MelRecipe):
         self.update("generator", loss, step)
         return {"generator": loss.item()}
 
-    @torch.no_grad()
-    def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
-        """Return n new standardised spectrograms, (n, n_mels, n_frames)."""
-        return self.meaning.in_bands(self._transport(self.flow.noise(n, n_frames, random)))
+    def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return new components, (n, K, n_frames), on the CPU."""
+        return self._transport(self.flow.noise(n, n_frames, random))
 
-    def validate(self) -> dict[str, float]:
-        """Measure how the network's results are off, and compare them once that is undone."""
-        self.calibrate()
-        return super().validate()
+    def numbers_of_calibration(self) -> Tensor:
+        """Return the components of noise and of its mirror image.
 
-    @torch.no_grad()
-    def calibrate(self) -> None:
-        """Measure the mean and the spread of generated components, which should be 0 and 1.
-
-        Each noise is taken with its mirror image, so that a chance mean of the noise is not
-        mistaken for one of the network's.
+        So a chance mean of the noise is not mistaken for one of the network's.
         """
         random = torch.Generator().manual_seed(VALIDATION_SEED + 1)
         noise = self.flow.noise(CALIBRATION_CROPS // 2, self.training.seq_frames, random)
         parts = torch.split(torch.cat([noise, -noise]), self.training.batch_size)
-        made = torch.cat([self._transport(part) for part in parts]).numpy()
-        self.offset = made.mean((0, 2), dtype=np.float64).astype(np.float32)[:, None]
-        spread = made.std((0, 2), dtype=np.float64).astype(np.float32)[:, None]
-        self.spread = np.maximum(spread, np.float32(SMALLEST_SCALE))
+        return torch.cat([self._transport(part) for part in parts])
+
+    def in_bands(self, numbers: Tensor) -> Tensor:
+        """Return standardised spectrograms of components."""
+        return self.meaning.in_bands(numbers)
 
     def _transport(self, noise: Tensor) -> Tensor:
         return self.flow.transport(noise, self.model.flow_steps).cpu()

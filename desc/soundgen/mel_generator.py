@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +80,28 @@ class FlowSource(MelSource):
 
 
 @dataclass(frozen=True, eq=False)
+class Bands:
+    """What the numbers of a source stand for.
+
+    Attributes
+    ----------
+    mean, scale : Tensor, (n_mels, 1)
+        Of each band, in the logarithms of the front end.
+    lowest, highest : Tensor, (n_mels, 1)
+        What bands of the recordings range between, and generated ones with them.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    lowest: Tensor
+    highest: Tensor
+
+    def of(self, made: Tensor) -> Tensor:
+        """Return the log mel spectrogram (n_mels, T) of what a source makes."""
+        return (made * self.scale + self.mean).clamp(self.lowest, self.highest)
+
+
+@dataclass(frozen=True, eq=False)
 class MelGenerator:
     """Noise → log mel spectrogram.
 
@@ -90,8 +113,8 @@ class MelGenerator:
         What its spectrograms mean.
     source : MelSource
         Makes standardised spectrograms.
-    mean, scale : Tensor, (n_mels, 1)
-        Undo the standardisation.
+    bands : Bands
+        What these mean.
     gain : float
         What the recordings were multiplied by; sound made of the spectrograms is divided by it.
     """
@@ -99,8 +122,7 @@ class MelGenerator:
     name: str
     mel: MelConfig
     source: MelSource
-    mean: Tensor
-    scale: Tensor
+    bands: Bands
     gain: float
 
     @classmethod
@@ -131,12 +153,15 @@ class MelGenerator:
         content = read_checkpoint(path)
         if KEY not in content:
             mel, unagan, mean, scale = load_published_unagan(content, path)
-            return cls(name, mel, UnaganSource(unagan), mean[:, None], scale[:, None], 1.0)
+            least, most = (torch.full_like(mean, x) for x in (-math.inf, math.inf))
+            bands = Bands(*(values[:, None] for values in (mean, scale, least, most)))
+            return cls(name, mel, UnaganSource(unagan), bands, 1.0)
         stored = SoundCheckpoint.from_content(content, path)
         if isinstance(stored.model, VocoderConfig):
             raise CheckpointError(f"{path}: a vocoder ({stored.generator}), no UnaGAN")
-        mean, scale = (stored.arrays[n][:, None] for n in ("mean", "scale"))
-        return cls(name, stored.mel, _source(stored, path), mean, scale, stored.gain)
+        names = ("mean", "scale", "lowest", "highest")
+        bands = Bands(*(stored.arrays[name][:, None] for name in names))
+        return cls(name, stored.mel, _source(stored, path), bands, stored.gain)
 
     @torch.no_grad()
     def blocks(self, n_frames: int, seed: int) -> Iterator[Tensor]:
@@ -165,7 +190,7 @@ class MelGenerator:
         left = n_frames
         for first in range(0, max(1, n - overlap), step):
             last = n if first + step + overlap >= n else first + step + overlap
-            made = self.source.make(noise[..., first:last], random) * self.scale + self.mean
+            made = self.bands.of(self.source.make(noise[..., first:last], random))
             if held is not None:
                 joined = held * (1 - fade) + made[:, :OVERLAP] * fade
                 made = torch.cat([joined, made[:, OVERLAP:]], 1)

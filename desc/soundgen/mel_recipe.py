@@ -21,12 +21,18 @@ from desc.soundgen.settings import MelModelConfig, MelTraining
 from desc.soundgen.vocoder import Vocoder
 
 VALIDATION_SEED = 123
+CALIBRATION_CROPS = 64
 SHOWN_S = 5.0
 SMALLEST_SCALE = 1e-3  # of a band: one that never moves is not blown up
 
 
 class MelRecipe(Recipe):
     """A training on spectrograms that are standardised per band.
+
+    A network makes numbers, (n, K, T), of which spectrograms follow. With `calibrate` they are
+    brought to the mean and the spread that those of the recordings have: the longer a network
+    learns from little music, and the shorter it learns from much, the less its results vary. No
+    band gets louder than it ever is in the recordings, or less loud.
 
     Parameters
     ----------
@@ -61,6 +67,7 @@ class MelRecipe(Recipe):
         self.crops = Crops(self.learned, frames, training.batch_size, seed=training.seed)
         validation = Crops(self.held_out, frames, training.num_va, seed=VALIDATION_SEED)
         self.real = torch.from_numpy(validation.batch(0))
+        self.offset, self.spread = (np.full((1, 1), x, np.float32) for x in (0, 1))
 
     def _spectrograms(self, recordings: SoundRecordings) -> tuple[list[Float32], list[Float32]]:
         """Return what is learned from and what is held out, standardised."""
@@ -74,27 +81,59 @@ class MelRecipe(Recipe):
         learned, held_out = (
             [(m - self.mean_frame) / self.scale for m in part] for part in (learned, held_out)
         )
+        self.lowest, self.highest = frames.min(1)[:, None], frames.max(1)[:, None]
         return learned, held_out
 
     @property
     def arrays(self) -> dict[str, Tensor]:
-        """Mean and scale of the bands, (n_mels,)."""
-        return {
-            "mean": torch.from_numpy(self.mean_frame[:, 0]),
-            "scale": torch.from_numpy(self.scale[:, 0]),
-        }
+        """Mean, scale, least and largest value of the bands, (n_mels,)."""
+        bands = {
+            "mean": self.mean_frame, "scale": self.scale, "lowest": self.lowest,
+            "highest": self.highest,
+        }  # fmt: skip
+        return {name: torch.from_numpy(values[:, 0]) for name, values in bands.items()}
 
     @abstractmethod
+    def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return what the network makes, (n, K, n_frames), on the CPU."""
+
+    @abstractmethod
+    def in_bands(self, numbers: Tensor) -> Tensor:
+        """Return the standardised spectrograms (n, n_mels, T) of numbers, calibrated."""
+
+    @torch.no_grad()
     def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
         """Return n new standardised spectrograms, (n, n_mels, n_frames), on the CPU."""
+        least, most = (
+            torch.from_numpy((x - self.mean_frame) / self.scale)
+            for x in (self.lowest, self.highest)
+        )
+        return self.in_bands(self.numbers(n, n_frames, random)).clamp(least, most)
+
+    def numbers_of_calibration(self) -> Tensor:
+        """Return numbers, (n, K, T), of which mean and spread are taken."""
+        random = torch.Generator().manual_seed(VALIDATION_SEED + 1)
+        size, n_frames = self.training.batch_size, self.training.seq_frames
+        counts = [min(size, CALIBRATION_CROPS - i) for i in range(0, CALIBRATION_CROPS, size)]
+        return torch.cat([self.numbers(n, n_frames, random) for n in counts])
+
+    @torch.no_grad()
+    def calibrate(self) -> None:
+        """Measure the mean and the spread of what the network makes, which should be 0 and 1."""
+        made = self.numbers_of_calibration().numpy()
+        self.offset = made.mean((0, 2), dtype=np.float64).astype(np.float32)[:, None]
+        spread = made.std((0, 2), dtype=np.float64).astype(np.float32)[:, None]
+        self.spread = np.maximum(spread, np.float32(SMALLEST_SCALE))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Compare new spectrograms with crops that were held out.
+        """Calibrate, and compare new spectrograms with crops that were held out.
 
         `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean
         difference of generated crops over that of real ones.
         """
+        if self.training.calibrate:
+            self.calibrate()
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         size = self.training.batch_size
         parts = torch.split(self.real, size)

@@ -161,6 +161,9 @@ class MelTraining(SoundTraining):
     batch_size: int = option(5, "crops per step")
     seq_frames: int = option(864, "length of a crop", unit="frames")
     num_va: int = option(200, "crops of validation")
+    calibrate: bool = option(
+        False, "bring what is generated to the mean and the spread of the recordings"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -204,6 +207,9 @@ class FlowTraining(MelTraining):
     ema_decay: float = option(
         0.999, "decay of the running mean of the generator that is kept; 0: none", unit="0 to 1"
     )
+    calibrate: bool = option(
+        True, "bring what is generated to the mean and the spread of the recordings"
+    )
 
 
 _SMALL_TRAINING: dict[str, Any] = {
@@ -223,7 +229,7 @@ SMALL: dict[type, dict[str, Any]] = {
     UnaganTraining: _SMALL_TRAINING
     | {
         "learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16,
-        "lambda_moments": 1.0,
+        "lambda_moments": 1.0, "calibrate": True,
     },
     FlowConfig: {"width": 128, "num_layers": 8},
     FlowTraining: _SMALL_TRAINING

@@ -136,12 +136,23 @@ class UnaganRecipe(MelRecipe):
         self.update_together(("generator", "encoder")[: 1 + self.model.cycle], total, step)
         return fake.detach(), losses
 
-    @torch.no_grad()
-    def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
-        """Return n new standardised spectrograms, (n, n_mels, n_frames)."""
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """What turns the generator's numbers into bands, calibration included."""
+        offset, spread = (torch.from_numpy(x[:, 0]) for x in (self.offset, self.spread))
+        arrays = super().arrays
+        scale = arrays["scale"] / spread
+        return arrays | {"mean": arrays["mean"] - offset * scale, "scale": scale}
+
+    def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return new spectrograms as the network makes them, (n, n_mels, n_frames)."""
         noise = self.unagan.draw(n, n_vectors(n_frames), random)
         made: Tensor = self.unagan(*(x.to(self.device) for x in noise))
         return made[..., :n_frames].cpu()
+
+    def in_bands(self, numbers: Tensor) -> Tensor:
+        """Return standardised spectrograms."""
+        return (numbers - torch.from_numpy(self.offset)) / torch.from_numpy(self.spread)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -150,7 +161,7 @@ class UnaganRecipe(MelRecipe):
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         errors = []
         for real in torch.split(self.real, self.training.batch_size):
-            pair = (real, self.make(len(real), real.shape[-1], random))
+            pair = (real, self.numbers(len(real), real.shape[-1], random))
             on_device = [x.to(self.device) for x in pair]
             errors.append([(discriminator(x) - x).abs().mean().item() for x in on_device])
         discriminator.train()

@@ -58,7 +58,7 @@ def test_what_is_generated_has_the_mean_and_spread_of_the_recordings(
     monkeypatch.setattr(recipe.flow, "transport", lambda noise, _: noise * (1 + off / 5) + off)
     recipe.validate()
     torch.testing.assert_close(recipe.meaning.offset, off)  # the noise and its mirror image
-    made = recipe.make(256, 128, torch.Generator().manual_seed(5))
+    made = recipe.in_bands(recipe.numbers(256, 128, torch.Generator().manual_seed(5)))
     components = (torch.from_numpy(recipe.basis).T @ made / torch.from_numpy(recipe.level)).numpy()
     assert components.mean((0, 2)) == pytest.approx(np.zeros(6), abs=0.1)
     assert components.std((0, 2)) == pytest.approx(np.ones(6), abs=0.1)

@@ -322,7 +322,38 @@ def test_bands_are_standardised_by_what_is_learned_from(recordings: SoundRecordi
     frames = np.concatenate(recipe.crops.sounds, 1)
     assert np.abs(frames.mean(1)).max() < 1e-3
     assert np.abs(frames.std(1) - 1).max() < 1e-3
-    assert set(recipe.arrays) == {"mean", "scale"}
+    assert set(recipe.arrays) == {"mean", "scale", "lowest", "highest"}
+
+
+@pytest.mark.parametrize("name", ["unagan", "flow"])
+@pytest.mark.parametrize("calibrate", [True, False])
+@torch.no_grad()
+def test_a_checkpoint_generates_what_the_training_does(
+    recordings: SoundRecordings, tmp_path: Path, name: str, calibrate: bool
+) -> None:
+    model, training = {"unagan": (UNAGAN, FAST_UNAGAN), "flow": (FLOW, FAST_FLOW)}[name]
+    training = replace(training, calibrate=calibrate)
+    recipe = RECIPES[name](MEL, model, training, recordings)  # type: ignore[arg-type]
+    for parameter in recipe.networks["generator"].parameters():  # results that are far off
+        parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.manual_seed(0)))
+    recipe.mean.update(10**6)
+    recipe.validate()
+    numbers = recipe.numbers(1, 64, torch.Generator().manual_seed(1))
+    own = recipe.in_bands(numbers).numpy()
+    if calibrate:
+        many = recipe.in_bands(recipe.numbers_of_calibration()).numpy()
+        if name == "unagan":
+            assert np.abs(many.mean((0, 2))).max() < 1e-3
+            assert np.abs(many.std((0, 2)) - 1).max() < 1e-2
+    recipe.checkpoint().save(tmp_path / "a.ckpt")
+    generator = MelGenerator.from_checkpoint(tmp_path / "a.ckpt", "a")
+    made = numbers[0] if name == "unagan" else generator.source.meaning.in_bands(numbers[0])
+    log_mel = own[0] * recipe.scale + recipe.mean_frame
+    expected = np.clip(log_mel, recipe.lowest, recipe.highest)
+    np.testing.assert_allclose(generator.bands.of(made), expected, atol=2e-3)
+    kept = recipe.make(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
+    np.testing.assert_allclose(kept * recipe.scale + recipe.mean_frame, expected, atol=2e-3)
+    assert (np.concatenate(list(generator.blocks(64, 3)), 1) <= recipe.highest + 1e-5).all()
 
 
 def test_validation_measures_the_running_mean(recordings: SoundRecordings) -> None:
