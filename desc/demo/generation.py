@@ -28,7 +28,7 @@ from desc.soundgen.settings import (
 from desc.soundgen.vocoder import Vocoder
 
 MEL = MelConfig(n_fft=2048, hop_length=512, n_mels=128)
-VOCODER_STEPS, UNAGAN_STEPS = 1000, 240
+VOCODER_STEPS, UNAGAN_STEPS = 700, 120
 N_FILES, DURATION_S = 10, 10.0
 SETTINGS = "generate.json"
 
