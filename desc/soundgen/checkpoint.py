@@ -18,7 +18,9 @@ from desc.soundgen.settings import FlowConfig, MelModelConfig, UnaganConfig, Voc
 from desc.soundgen.state_dicts import read_checkpoint
 
 KEY = "desc.soundgen"
-FORMAT_VERSION = 2  # 1: phases of vocos and components of the flow were described otherwise
+FORMAT_VERSION = 3
+"""1: phases of vocos and components of the flow were described otherwise; 2: bands had no range,
+and components no offset."""
 MODEL_CONFIGS: dict[str, type[VocoderConfig] | type[UnaganConfig] | type[FlowConfig]] = {
     "unagan": UnaganConfig,
     "flow": FlowConfig,
