@@ -27,7 +27,7 @@ from desc.audio.files import (
     probe,
 )
 from desc.audio.reader import AudioReader
-from desc.audio.scaled import write_scaled
+from desc.audio.scaled import spooled, write_scaled
 from desc.audio.writer import AudioWriter, format_of, write
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "read_mono_blocks",
     "resample",
     "resampled_length",
+    "spooled",
     "write",
     "write_scaled",
 ]

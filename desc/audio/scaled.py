@@ -82,12 +82,21 @@ def _kept(
     else:
         yield held
         return
+    with spooled(chain(held, blocks), path, sample_rate, n_channels) as temporary:
+        held.clear()
+        yield read_blocks(temporary)
+
+
+@contextmanager
+def spooled(
+    blocks: Iterable[Audio], path: Path, sample_rate: int, n_channels: int
+) -> Iterator[Path]:
+    """Put blocks (C, n) into a hidden float file beside `path`, which goes with the context."""
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mix.w64")
     try:
         with AudioWriter(temporary, sample_rate, n_channels, "FLOAT") as writer:
-            for block in chain(held, blocks):
+            for block in blocks:
                 writer.write(block)
-        held.clear()
-        yield read_blocks(temporary)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import AudioWriter, format_of, read_blocks, resampled_length, write_scaled
+from desc.audio import format_of, read_blocks, resampled_length, spooled, write_scaled
 from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import Playlist
 from desc.concatenation.sources import Sources
@@ -164,11 +163,5 @@ def _at_rate(
     if rate == output_rate:
         yield blocks
         return
-    temporary = output_path.with_name(f".{output_path.stem}.{uuid.uuid4().hex[:8]}.mix.w64")
-    try:
-        with AudioWriter(temporary, rate, n_channels, "FLOAT") as writer:
-            for block in blocks:
-                writer.write(block)
+    with spooled(blocks, output_path, rate, n_channels) as temporary:
         yield read_blocks(temporary, output_rate)
-    finally:
-        temporary.unlink(missing_ok=True)

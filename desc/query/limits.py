@@ -13,7 +13,6 @@ from desc.errors import ConfigurationError
 from desc.query.moments import NEAR_MOMENTS
 
 Ints32 = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NOWHERE = -(1 << 30)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from desc.query.corpus_rows import CorpusRows
-from desc.query.limits import Bools, Ints, Limits
-from desc.query.moments import NEAR_MOMENTS
+from desc.query.limits import Bools, Limits
+from desc.query.moments import NEAR_MOMENTS, Ints
 
 NO_UNIT = (0, 0, 0)
 

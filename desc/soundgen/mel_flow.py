@@ -36,7 +36,8 @@ class Components:
     basis : Tensor, (n_mels, K)
         Orthonormal directions in which frames differ.
     offset, level : Tensor, (K, 1)
-        What is taken from the numbers, and what they are multiplied by.
+        What is taken from the numbers, and what they are multiplied by; not calibrated, one offset
+        (1, 1) serves all.
     """
 
     basis: Tensor
