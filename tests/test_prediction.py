@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import librosa
 import numpy as np
@@ -42,14 +42,6 @@ def predictor(request: pytest.FixtureRequest) -> Predictor:
     with torch.no_grad():
         model.head.linear.weight *= 10
     return Predictor.from_model(model, "1t212ycn")
-
-
-@pytest.fixture
-def threads() -> Iterator[Callable[[int], None]]:
-    """Sets torch's number of threads for the length of a test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("sampling", ["plain", "replay"])

@@ -11,6 +11,7 @@ from desc.configuration import Note, Progress, RunConfig, to_dict
 from desc.demo.corpus import write_corpus
 from desc.errors import DescError
 from desc.files import write_json
+from desc.prediction import one_thread
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.generate_config import GenerateConfig
 from desc.soundgen.generation import Generated, generate
@@ -42,6 +43,7 @@ class GenerationDemo:
     unagan_run_id: str
 
 
+@one_thread()
 def run_generation_demo(
     output_dir: str | Path,
     *,
@@ -53,8 +55,9 @@ def run_generation_demo(
 ) -> GenerationDemo:
     """Make the corpus, train a vocoder and UnaGAN on it, write ten files of new sound.
 
-    Both trainings have a fixed number of steps and are never stopped by the clock: the same seed
-    gives the same bytes. Runs of a former call with the same settings are used again.
+    Both trainings have a fixed number of steps and are never stopped by the clock, and torch
+    computes with one thread: the same seed gives the same bytes, however many cores there are.
+    Runs of a former call with the same settings are used again.
 
     Parameters
     ----------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from desc.configuration import RunConfig
 from desc.demo.generation import run_generation_demo
@@ -21,10 +23,15 @@ def demo(root: Path, seed: int = 0) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in done.generated.folder.glob("*.wav")}
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_by_any_number_of_threads(
+    tmp_path: Path, threads: Callable[[int], None]
+) -> None:
+    threads(1)
     one = demo(tmp_path / "a")
     assert len(one) == len(set(one.values())) == 10
+    threads(2)
     assert demo(tmp_path / "b") == one
+    assert torch.get_num_threads() == 2
     assert not set(demo(tmp_path / "c", seed=1).values()) & set(one.values())
     for name in one:
         audio, rate = soundfile.read(tmp_path / "a" / "demo" / "generated" / name)
