@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc generate demo`."""
     parser.add_argument(
         "--output_dir", default="desc-generate-demo", metavar="DIR",
-        help="gets the corpus and generated/ [default desc-generate-demo]",
+        help="gets recordings/ and generated/ [default desc-generate-demo]",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N",

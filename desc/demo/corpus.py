@@ -51,14 +51,18 @@ DATABASE = (
 
 
 def write_corpus(
-    folder: str | Path, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+    folder: str | Path,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    *,
+    with_database: bool = True,
 ) -> tuple[Path, Path]:
     """Write `recordings/` and `database/` below a folder, and return both.
 
     Files are stereo, 44.1 kHz, 16 bit; the same seed gives the same bytes. What is already there
-    stays.
+    stays. Without `with_database` only `recordings/` is written.
     """
-    pieces = RECORDINGS + DATABASE
+    pieces = RECORDINGS + (DATABASE if with_database else ())
     for index, piece in enumerate(pieces):
         path = Path(folder) / piece.source
         if not path.exists():

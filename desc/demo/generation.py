@@ -53,7 +53,7 @@ def run_generation_demo(
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> GenerationDemo:
-    """Make the corpus, train a vocoder and UnaGAN on it, write ten files of new sound.
+    """Make the recordings, train a vocoder and UnaGAN on them, write ten files of new sound.
 
     Both trainings have a fixed number of steps and are never stopped by the clock, and torch
     computes with one thread: the same seed gives the same bytes, however many cores there are.
@@ -62,7 +62,7 @@ def run_generation_demo(
     Parameters
     ----------
     output_dir : path
-        Gets `recordings/`, `database/`, `generated/` and `generate.json`.
+        Gets `recordings/`, `generated/` and `generate.json`.
     run : RunConfig
         Where the runs are kept; the projects are melgan and unagan.
     seed : int
@@ -71,7 +71,7 @@ def run_generation_demo(
         Of the vocoder and of UnaGAN.
     """
     folder = Path(output_dir)
-    write_corpus(folder, seed, progress)
+    write_corpus(folder, seed, progress, with_database=False)
     recordings = open_recordings(folder / "recordings", MEL.sample_rate, progress=progress)
     (model, training), (sizes, learning) = _networks(seed, steps)
     settings = {

@@ -63,6 +63,9 @@ def test_the_folders_are_written_once(tmp_path: Path, monkeypatch: pytest.Monkey
     first.unlink()
     write_corpus(tmp_path, 3)
     assert first.read_bytes() == content
+    write_corpus(tmp_path / "alone", 3, with_database=False)
+    assert (tmp_path / "alone" / SHORT[0].source).read_bytes() == content
+    assert not (tmp_path / "alone" / "database").exists()
 
 
 def test_the_embedded_corpus_is_a_few_minutes_in_several_files() -> None:
