@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
+
+from desc.progress import reporting
 
 STAGES = {  # what progress reports call a stage: what a person reads, and what is counted
     "compose": ("making the demo corpus", "files"),
@@ -26,6 +30,9 @@ STAGES = {  # what progress reports call a stage: what a person reads, and what 
 class Console:
     """Prints results to standard output, notes and progress to standard error.
 
+    While it is entered (`with Console() as console:`), what the library logs under `desc` from
+    level INFO on is printed as a note, and the library's progress is shown.
+
     Parameters
     ----------
     quiet : bool
@@ -40,6 +47,7 @@ class Console:
         self._bar: Any = None
         self._stage = ""
         self._announced: set[tuple[str, int]] = set()
+        self._entered = ExitStack()
 
     def result(self, line: str) -> None:
         """Print a line that belongs to the result."""
@@ -89,6 +97,14 @@ class Console:
             self._stage = ""
 
     def __enter__(self) -> Console:
+        logger, handler = logging.getLogger("desc"), _Notes(self)
+        level = logger.level
+        logger.addHandler(handler)
+        self._entered.callback(logger.removeHandler, handler)
+        if logger.getEffectiveLevel() > logging.INFO:
+            logger.setLevel(logging.INFO)
+            self._entered.callback(logger.setLevel, level)
+        self._entered.enter_context(reporting(self.progress))
         return self
 
     def __exit__(
@@ -97,4 +113,17 @@ class Console:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._entered.close()
         self._close()
+
+
+class _Notes(logging.Handler):
+    """Prints log records as notes of a console."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message alone."""
+        self._console.note(record.getMessage())

@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 
 import desc
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = (
     "train_notebook/descriptor_model_train.ipynb",
     "train_notebook/melgan.ipynb",

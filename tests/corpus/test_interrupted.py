@@ -17,7 +17,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.storage import DescriptorStore
 
 CONFIG = DescriptorConfig()
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 

@@ -19,7 +19,7 @@ from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
-from tests.training.test_training_resume import At, assert_same_run, raise_
+from tests.training.test_resume import At, assert_same_run, raise_
 
 MODEL = ModelConfig(
     window_size=8, forecast_size=4, context_size=8, hidden_size=8, num_layers=1, n_components=2,

@@ -26,7 +26,7 @@ from desc.outputs import MATCHES, write_matches
 from desc.query import Matches
 from desc.storage import DescriptorStore, manifest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CODE = [
     p for part in ("desc", "docs", "examples", "benchmarks") for p in (ROOT / part).rglob("*.py")
 ]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "desc"
+PACKAGE = Path(__file__).parents[2] / "desc"
 
 LAYERS = (
     "errors",
     "configuration",
     "files",
+    "progress",
     "audio",
     "metrics",
     "descriptors",
