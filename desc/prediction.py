@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from desc.configuration import (
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence, read_only
+from desc.devices import choose_device, one_thread
 from desc.errors import ConfigurationError, DescError
 from desc.models.checkpoint import load_model
 
@@ -313,17 +313,6 @@ def with_deltas(
     return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: a step is too small to share, and sums have one order."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
 def sample_seed(seed: int, sample: int) -> int:
     """Return the seed of one of several draws, from 1 on; the first one's is `seed` itself."""
     if sample == 1:
@@ -366,22 +355,3 @@ def differences(one: DescriptorConfig, other: DescriptorConfig) -> str:
         for name, value in vars(one).items()
         if name in DescriptorConfig.__dataclass_fields__ and value != getattr(other, name)
     )
-
-
-def choose_device(accelerator: str) -> torch.device:
-    """Return the device that an accelerator's name stands for.
-
-    Raises
-    ------
-    ConfigurationError
-        If the name is unknown or this machine has no such device.
-    """
-    check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "gpu", "mps"))
-    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if accelerator == "cpu" or (accelerator == "auto" and not (has_cuda or has_mps)):
-        return torch.device("cpu")
-    if has_cuda and accelerator in ("auto", "cuda", "gpu"):
-        return torch.device("cuda")
-    if has_mps and accelerator in ("auto", "gpu", "mps"):
-        return torch.device("mps")
-    raise ConfigurationError(f"accelerator={accelerator!r}: this machine has no such device")

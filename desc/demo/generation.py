@@ -9,9 +9,9 @@ from typing import Any
 
 from desc.configuration import Note, Progress, RunConfig, to_dict
 from desc.demo.corpus import write_corpus
+from desc.devices import one_thread
 from desc.errors import DescError
 from desc.files import write_json
-from desc.prediction import one_thread
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.generate_config import GenerateConfig
 from desc.soundgen.generation import Generated, generate

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 
 from desc.descriptors.sequence import DescriptorSequence
+from desc.devices import choose_device, one_thread
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
-from desc.prediction import choose_device, one_thread
 from desc.runs import RunRecord
 from desc.scoring.yardstick import Yardstick
 from desc.training.datamodule import VALIDATION_ITEMS, comparable_frames, frame_table

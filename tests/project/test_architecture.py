@@ -15,6 +15,7 @@ LAYERS = (
     "configuration",
     "files",
     "progress",
+    "devices",
     "audio",
     "metrics",
     "descriptors",
