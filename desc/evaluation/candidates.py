@@ -16,13 +16,13 @@ from desc.devices import choose_device, one_thread
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
+from desc.models.heads import DETERMINISTIC
 from desc.models.rollout import continuation
 from desc.progress import reporting
 from desc.runs import RunRecord
 from desc.scoring.yardstick import Yardstick
-from desc.training.datamodule import VALIDATION_ITEMS, comparable_frames, frame_table
+from desc.training.data import comparable_frames, frame_table
 from desc.training.windows import ValidationBatches
-from desc.training.wording import DETERMINISTIC
 
 Array = npt.NDArray[np.float64]
 
@@ -136,7 +136,7 @@ def model_nll(
     table = frame_table(sequences, model)
     total, n = 0.0, 0
     with torch.inference_mode(), one_thread():
-        for batch in ValidationBatches(table, counted, VALIDATION_ITEMS):
+        for batch in ValidationBatches(table, counted):
             nll = model.nll(batch.frames.to(device), batch.valid.to(device)).cpu()
             total += float(nll[batch.scored].double().sum())
             n += int(batch.scored.sum())

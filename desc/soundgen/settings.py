@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from desc.configuration import check, check_choice, check_integer, check_number, option
+from desc.configuration import (
+    HardwareConfig,
+    check,
+    check_choice,
+    check_integer,
+    check_number,
+    option,
+)
 
+PRECISIONS = ("32-true", "bf16-mixed")  # several optimizers and one loss scale do not go together
 VOCODERS = ("melgan", "vocos")
 PRESET_NAMES = ("small", "published")
-ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 RATIOS = {256: (8, 8, 2, 2), 512: (8, 8, 4, 2)}
 """Hop length → MelGAN's factors of upsampling where none are given."""
 
@@ -80,8 +87,10 @@ MelModelConfig = UnaganConfig | FlowConfig
 
 
 @dataclass(frozen=True)
-class SoundTraining:
-    """What the training of vocoders and of UnaGAN has in common."""
+class SoundTraining(HardwareConfig):
+    """Settings of every training of sound generation."""
+
+    precision: str = option("32-true", "32-true or bf16-mixed", choices=PRECISIONS)
 
     learning_rate: float = option(1e-4, "step size", aliases=("init_lr",))
     schedule: str = option(
@@ -111,10 +120,11 @@ class SoundTraining:
         unit="0 to 1",
     )  # fmt: skip
     seed: int = option(0, "seed of the random generators")
-    accelerator: str = option("auto", "where to train", choices=ACCELERATORS)
     notes: str = option("", "free text kept with the run")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("precision", self.precision, PRECISIONS)
         check_number("learning_rate", self.learning_rate, above=0.0)
         check_choice("schedule", self.schedule, ("constant", "cosine"))
         for name in ("batch_size", "epochs", "log_interval", "save_interval"):
@@ -127,12 +137,11 @@ class SoundTraining:
         check_number("max_grad_norm", self.max_grad_norm, 0.0)
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check_integer("seed", self.seed, 0)
-        check_choice("accelerator", self.accelerator, ACCELERATORS)
 
 
 @dataclass(frozen=True)
 class VocoderTraining(SoundTraining):
-    """How a vocoder is trained."""
+    """Settings of the training of a vocoder."""
 
     seq_len: int = option(8192, "length of a crop", unit="samples")
     lambda_feat: float = option(10.0, "weight of feature matching")
@@ -156,7 +165,7 @@ class VocoderTraining(SoundTraining):
 
 @dataclass(frozen=True)
 class MelTraining(SoundTraining):
-    """What the training of all generators of spectrograms has in common."""
+    """Settings of the training of every generator of spectrograms."""
 
     batch_size: int = option(5, "crops per step")
     seq_frames: int = option(864, "length of a crop", unit="frames")
@@ -174,7 +183,7 @@ class MelTraining(SoundTraining):
 
 @dataclass(frozen=True)
 class UnaganTraining(MelTraining):
-    """How UnaGAN is trained."""
+    """Settings of the training of UnaGAN."""
 
     max_grad_norm: float = option(3.0, "largest norm of a gradient; 0: no limit")
     lambda_cycle: float = option(1.0, "weight of both reconstructions of the cycle")
@@ -194,7 +203,7 @@ class UnaganTraining(MelTraining):
 
 @dataclass(frozen=True)
 class FlowTraining(MelTraining):
-    """How the flow is trained."""
+    """Settings of the training of the flow."""
 
     learning_rate: float = option(1e-3, "step size")
     schedule: str = option(

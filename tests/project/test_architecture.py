@@ -31,6 +31,7 @@ LAYERS = (
     "concatenation",
     "playlist_formats",
     "answering",
+    "engine",
     "training",
     "soundgen",
     "outputs",

@@ -1,4 +1,4 @@
-"""What the trainings of all generators of spectrograms have in common."""
+"""`MelTask`: the training of a generator of spectrograms."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from desc.audio import write
@@ -15,9 +16,9 @@ from desc.soundgen.measures import Float32, diversity, frames_of
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.pictures import draw_mels
-from desc.soundgen.recipe import Recipe, pick_device
 from desc.soundgen.recordings import Crops, SoundRecordings
 from desc.soundgen.settings import MelModelConfig, MelTraining
+from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import Vocoder
 
 VALIDATION_SEED = 123
@@ -26,7 +27,7 @@ SHOWN_S = 5.0
 SMALLEST_SCALE = 1e-3  # of a band: one that never moves is not blown up
 
 
-class MelRecipe(Recipe):
+class MelTask(SoundTask):
     """A training on spectrograms that are standardised per band.
 
     A network makes numbers, (n, K, T), of which spectrograms follow. With `calibrate` they are
@@ -57,14 +58,13 @@ class MelRecipe(Recipe):
         recordings: SoundRecordings,
         *,
         vocoder: Vocoder | None,
+        fabric: Fabric | None,
     ) -> None:
-        self.generator_name, self.mel, self.model, self.training = name, mel, model, training
-        self.gain = recordings.gain
-        self.device = pick_device(training.accelerator)
+        super().__init__(name, mel, model, training, recordings.gain, fabric)
         self.vocoder = vocoder
         self.learned, self.held_out = self._spectrograms(recordings)
         frames = training.seq_frames
-        self.crops = Crops(self.learned, frames, training.batch_size, seed=training.seed)
+        self.crops = self.crops_of(self.learned, frames)
         validation = Crops(self.held_out, frames, training.num_va, seed=VALIDATION_SEED)
         self.real = torch.from_numpy(validation.batch(0))
         self.offset, self.spread = (np.full((1, 1), x, np.float32) for x in (0, 1))
@@ -126,7 +126,7 @@ class MelRecipe(Recipe):
         self.spread = np.maximum(spread, np.float32(SMALLEST_SCALE))
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
+    def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
         """Calibrate, and compare new spectrograms with crops that were held out.
 
         `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean

@@ -1,4 +1,4 @@
-"""How real a model's continuations of the validation recordings are, while it learns."""
+"""Realism of a model's continuations of the validation recordings, measured during training."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from desc.scoring.continuations import Continuations, continue_excerpts
 from desc.scoring.excerpts import Protocol, cut_excerpts
 from desc.scoring.scorer import REAL, Scorer
 from desc.scoring.yardstick import Yardstick
-from desc.training.split import n_complete
+from desc.training.recordings import n_complete
 
 # Few and short, so that measuring takes about as long as a few dozen steps.
 EXCERPTS, SAMPLES, STEPS = 12, 4, 256
 LEAST_STEPS = 64  # a window of 43, and then some
-METRICS = (
-    "fd", "acf", "modspec_db", "crps_43", "track_distance", "tail_std", "diff_ratio", "spread",
-)  # fmt: skip
+METRICS = [
+    "fd",
+    "acf",
+    "modspec_db",
+    "crps_43",
+    "track_distance",
+    "tail_std",
+    "diff_ratio",
+    "spread",
+]
 
 
 @dataclass(frozen=True, eq=False)
