@@ -1,4 +1,4 @@
-"""`EvaluateConfig`: how runs are compared."""
+"""`EvaluateConfig`: settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from desc.configuration import SAMPLINGS, check_choice, check_integer, check_num
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How many excerpts are continued, how often and in which way."""
+    """Which excerpts are continued, how often, and how the continuations are drawn."""
 
-    n_samples: int = option(8, "continuations of each excerpt")
-    seeds: int = option(1, "times everything is drawn anew; the table shows means")
+    n_draws: int = option(8, "continuations drawn for each excerpt", aliases=("n_samples",))
+    seeds: int = option(1, "repetitions with other seeds; the tables show the means")
     sampling: str = option(
         "plain",
-        "plain: draw from the model; replay: the excerpt's own surprises; mean: no draw",
+        "plain: draw from the model; replay: reuse the excerpt's own innovations; mean: no draw",
         choices=SAMPLINGS,
     )
-    temperature: float = option(1.0, "spread of the draws: 1 as learned")
-    replay_block: int = option(20, "mean length of a block of replayed surprises", unit="frames")
+    temperature: float = option(1.0, "spread of the draws; 1: as trained")
+    replay_block: int = option(20, "mean length of a block of replayed innovations", unit="frames")
     seed: int = option(0, "first seed")
-    excerpts: int = option(6, "evenly spaced excerpts of a recording at the most")
-    excerpt_frames: int = option(512, "length of a context, and of its continuation", unit="frames")
-    long: bool = option(False, "also continue for four times as long, and judge the end")
-
-    rendered: bool = option(
-        False,
-        "also render a continuation of each excerpt with the sounds of sample_audio_db_dir, and "
-        "judge what is heard",
+    excerpts: int = option(6, "largest number of excerpts per recording, evenly spaced")
+    excerpt_frames: int = option(512, "length of a context and of its continuation", unit="frames")
+    long: bool = option(False, "also evaluate continuations four times as long as their context")
+    allow_training_files: bool = option(
+        False, "also evaluate on recordings from a run's training or validation set"
     )
 
     def __post_init__(self) -> None:
-        for name in ("n_samples", "seeds", "replay_block", "excerpts"):
+        for name in ("n_draws", "seeds", "replay_block", "excerpts"):
             check_integer(name, getattr(self, name), 1)
         check_choice("sampling", self.sampling, SAMPLINGS)
         check_number("temperature", self.temperature, 0.0, 10.0)
         check_integer("seed", self.seed, 0)
-        check_integer("excerpt_frames", self.excerpt_frames, 64)  # a window of 43, and then some
+        check_integer("excerpt_frames", self.excerpt_frames, 64)  # a window has 43 frames
+
+    @property
+    def is_point_forecast(self) -> bool:
+        """Whether nothing is drawn, so that all continuations of an excerpt are equal."""
+        return self.sampling == "mean" or self.temperature == 0
