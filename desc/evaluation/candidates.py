@@ -11,12 +11,14 @@ import numpy.typing as npt
 import torch
 
 from desc import progress
+from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
 from desc.evaluation.baselines import VAR_NOISE, VAR_REPLAY
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
+from desc.models.rollout import continuation
 from desc.prediction import choose_device, differences, one_thread
 from desc.runs import RunRecord
 from desc.scoring.reference_scales import ReferenceScales
@@ -128,13 +130,14 @@ def _next_frames(
         part = frames[max(0, end - length) : end]
         context[row, length - len(part) :] = part
         valid[row, length - len(part) :] = True
-    with one_thread():
-        values = model.continuation(
+    with one_thread(), progress.reporting(None):
+        values = continuation(
+            model,
             torch.from_numpy(context),
             torch.from_numpy(valid),
             1,
+            Sampling(sampling="mean"),
             generators=[torch.Generator() for _ in ends],
-            sampling="mean",
         )
     return values[:, 0].cpu().numpy()
 

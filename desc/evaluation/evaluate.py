@@ -185,21 +185,17 @@ def _rows(runs: Sequence[Candidate], scorer: Scorer, settings: EvaluateConfig) -
 
 def _run_row(run: Candidate, scorer: Scorer, settings: EvaluateConfig) -> Row:
     """Draw and score a run's continuations, once per seed."""
-    point = settings.is_point_forecast
     examples, each = [], []
     for seed in range(settings.seed, settings.seed + settings.seeds):
         values = continue_excerpts(
             run.model,
             scorer.excerpts,
-            n_draws=1 if point else settings.n_draws,
-            seed=seed,
-            sampling=settings.sampling,
-            temperature=settings.temperature,
-            replay_block=settings.replay_block,
+            replace(settings, seed=seed).one_draw(),
+            n_draws=1 if settings.is_mean else settings.n_draws,
         )
         draws = scorer.scales.standardise(values)
         examples.append(draws[0].copy())
-        forecast = "point" if point else "draws"
+        forecast = "point" if settings.is_mean else "draws"
         each.append(scorer.score(Continuations(run.name, "run", draws, forecast)))
     return Row(run.name, "run", mean_figures(each), examples[0], tuple(each))
 

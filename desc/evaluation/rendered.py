@@ -74,15 +74,7 @@ def rendered_rows(
         analysis.after(REAL_RENDERED, "baseline", excerpts.raw_targets, standardizer),
     ]
     for run in runs:
-        [drawn] = continue_excerpts(
-            run.model,
-            excerpts,
-            n_draws=1,
-            seed=settings.seed,
-            sampling=settings.sampling,
-            temperature=settings.temperature,
-            replay_block=settings.replay_block,
-        )
+        [drawn] = continue_excerpts(run.model, excerpts, settings.one_draw(), n_draws=1)
         rows.append(analysis.before(run.name, "run", drawn))
         standardizer = run.model.statistics.standardizer
         rows.append(analysis.after(f"{run.run_id} rendered", "run", drawn, standardizer))

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 
 from desc import progress
+from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.models.base import DescriptorModel
+from desc.models.rollout import continuation
 from desc.prediction import one_thread, recording_generator
 from desc.scoring.reference_scales import ReferenceScales
 
@@ -199,12 +201,9 @@ def _reason_against(frames: Values, protocol: Protocol) -> str | None:
 def continue_excerpts(
     model: DescriptorModel,
     excerpts: Excerpts,
+    sampling: Sampling,
     *,
     n_draws: int,
-    seed: int,
-    sampling: str = "plain",
-    temperature: float = 1.0,
-    replay_block: int = 20,
 ) -> Values:
     """Continue excerpts in batches, with a random generator for each continuation.
 
@@ -212,12 +211,10 @@ def continue_excerpts(
     ----------
     model : DescriptorModel
     excerpts : Excerpts
+    sampling : Sampling
+        Its seed, with an excerpt's recording and position, determines that excerpt's draws.
     n_draws : int
         Continuations of each excerpt.
-    seed : int
-        Combined with an excerpt's recording and position, it determines that excerpt's draws.
-    sampling, temperature, replay_block
-        As in `DescriptorModel.continuation`.
 
     Returns
     -------
@@ -231,15 +228,14 @@ def continue_excerpts(
         batch = rows[first : first + MAX_BATCH]
         context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in batch]])
         keys = [excerpts.seed_key(e, m) for m, e in batch]
-        with one_thread():
-            values = model.continuation(
+        with one_thread(), progress.reporting(None):
+            values = continuation(
+                model,
                 context,
                 torch.ones(context.shape[:2], dtype=torch.bool),
                 steps,
-                generators=[recording_generator(seed, key) for key in keys],
-                temperature=temperature,
-                sampling=sampling,
-                replay_block=replay_block,
+                sampling,
+                generators=[recording_generator(sampling.seed, key) for key in keys],
             )
         parts.append(values.cpu().numpy())
         progress.report("continue", first + len(batch), len(rows))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.models.base import CONTEXT_FRAMES, DescriptorModel
@@ -89,7 +90,9 @@ class Realism:
         See `docs/evaluation.md`; NaN where one means nothing for these recordings.
         """
         with reporting(None):  # the progress shown is that of training
-            values = continue_excerpts(model, self.scorer.excerpts, n_draws=SAMPLES, seed=self.seed)
+            values = continue_excerpts(
+                model, self.scorer.excerpts, Sampling(seed=self.seed), n_draws=SAMPLES
+            )
         draws = self.scorer.scales.standardise(values)
         figures = self.scorer.score_quickly(Continuations("model", "run", draws))
         return {f"val_{name}": figures[name] for name in METRICS}
