@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from desc.configuration import to_dict
-from desc.errors import ConfigurationError
+from desc.errors import DescError
 from desc.evaluation.candidates import Candidate
 from desc.evaluation.settings import EvaluateConfig
 from desc.runs.record import now, versions
 from desc.scoring.excerpts import Excerpts
 from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import HORIZONS, Figures
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = npt.NDArray[np.float64]
 
@@ -157,22 +160,21 @@ class Evaluation:
             "rendered": [row.to_dict() for row in self.rendered],
         }
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> pd.DataFrame:
         """Return all rows as a pandas DataFrame: table, name, kind, and a column per metric.
 
         Raises
         ------
-        ConfigurationError
+        DescError
             If pandas is not installed.
         """
         try:
-            import pandas  # type: ignore[import-untyped]
+            import pandas as pd
         except ImportError as error:
-            raise ConfigurationError(
-                "to_dataframe needs pandas, which is not installed: pip install pandas"
-            ) from error
+            message = "to_dataframe needs pandas, which is not installed: pip install pandas"
+            raise DescError(message) from error
         named = [(table.excerpts.protocol.name, table.rows) for table in self.tables]
-        return pandas.DataFrame(
+        return pd.DataFrame(
             [
                 {"table": table, "name": row.name, "kind": row.kind, **row.figures}
                 for table, rows in (*named, ("rendered", self.rendered))

@@ -8,7 +8,7 @@ import types
 import pytest
 
 import desc
-from desc.errors import ConfigurationError
+from desc.errors import DescError
 from desc.evaluation.tables import Evaluation
 from tests.small_run import SmallRun
 
@@ -54,7 +54,7 @@ def test_without_pandas_it_says_what_to_install(
     result: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ConfigurationError, match="pip install pandas"):
+    with pytest.raises(DescError, match="pip install pandas"):
         result.to_dataframe()
 
 
