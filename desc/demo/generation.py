@@ -13,18 +13,18 @@ from desc.devices import one_thread
 from desc.errors import DescError
 from desc.files import write_json
 from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.generate_config import GenerateConfig
 from desc.soundgen.generation import Generated, generate
 from desc.soundgen.jobs import train_unagan, train_vocoder
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.presets import preset
 from desc.soundgen.recordings import SoundRecordings, open_recordings
 from desc.soundgen.settings import (
+    GenerateConfig,
+    MelConfig,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
-    preset,
 )
 from desc.soundgen.vocoder import Vocoder
 
@@ -87,11 +87,9 @@ def run_generation_demo(
     if records is None:
         of_vocoder = train_vocoder(
             opened, mel=MEL, model=model, training=training, run=replace(run, project="melgan"),
-            progress=progress, note=note,
         )  # fmt: skip
         of_unagan = train_unagan(
             opened, mel=MEL, model=sizes, training=learning, run=replace(run, project="unagan"),
-            progress=progress, note=note,
         )  # fmt: skip
         records = (of_vocoder, of_unagan)
         ids = {"vocoder_run_id": of_vocoder.run_id, "unagan_run_id": of_unagan.run_id}

@@ -6,12 +6,12 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
+from lightning_fabric import Fabric as Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from torch import nn
+from torch import Tensor, nn
 
 from desc.configuration import HardwareConfig
 from desc.devices import choose_device
@@ -78,6 +78,14 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
     return result
 
 
+def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:
+    """Return the mean, sum or max of a tensor over all processes, without gradient."""
+    value = value.detach()
+    if fabric.world_size == 1:
+        return value
+    return cast(Tensor, fabric.all_reduce(value.clone(), reduce_op=operation))
+
+
 def average_gradients(fabric: Fabric, parameters: Sequence[nn.Parameter]) -> None:
     """Replace gradients by their mean over all processes.
 
@@ -87,10 +95,10 @@ def average_gradients(fabric: Fabric, parameters: Sequence[nn.Parameter]) -> Non
     if fabric.world_size == 1:
         return
     present = torch.tensor([float(p.grad is not None) for p in parameters], device=fabric.device)
-    used = fabric.all_reduce(present, reduce_op="sum").tolist()
+    used = reduced(fabric, present, "sum").tolist()
     learned = [p for p, n in zip(parameters, used, strict=True) if n]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learned]
-    flat = fabric.all_reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
+    flat = reduced(fabric, torch.cat([g.flatten() for g in gradients]), "mean")
     parts = flat.split([g.numel() for g in gradients])
     for parameter, gradient, part in zip(learned, gradients, parts, strict=True):
         parameter.grad = gradient.copy_(part.view_as(gradient))

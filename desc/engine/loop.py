@@ -22,6 +22,7 @@ from desc.engine.checkpoint import (
     read_state,
     save_checkpoint,
 )
+from desc.engine.fabric import reduced
 from desc.engine.randomness import (
     derived_seed,
     preserved_randomness,
@@ -181,7 +182,7 @@ class Engine(Generic[R]):
         if self.fabric.world_size > 1:
             reasons = (None, stopping.TIME, EARLY, INTERRUPTED)
             here = torch.tensor(float(reasons.index(self.stop.reason)), device=self.fabric.device)
-            self.stop.reason = reasons[int(self.fabric.all_reduce(here, reduce_op="max"))]  # type: ignore[arg-type]
+            self.stop.reason = reasons[int(reduced(self.fabric, here, "max"))]
 
     def _check_patience(self) -> None:
         patience = self.task.patience

@@ -47,9 +47,9 @@ class StopCondition:
 
     def check_time(self) -> None:
         """Stop where the time limit is reached."""
-        if self.reason is None and self.deadline is not None:
-            if now() + self.reserve_s >= self.deadline:
-                self.reason = TIME
+        limited = self.reason is None and self.deadline is not None
+        if limited and now() + self.reserve_s >= (self.deadline or 0.0):
+            self.reason = TIME
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from desc.configuration import HardwareConfig
 from desc.engine.averaging import RunningAverage
-from desc.engine.fabric import average_gradients, create_fabric
+from desc.engine.fabric import Fabric, average_gradients, create_fabric, reduced
 from desc.engine.randomness import step_generator
 from desc.engine.schedule import LearningRate
 from desc.errors import CheckpointError
@@ -131,11 +130,7 @@ class Task(ABC):
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean over all processes, without gradient."""
-        value = value.detach()
-        if self.fabric.world_size == 1:
-            return value
-        reduced: Tensor = self.fabric.all_reduce(value.clone(), reduce_op="mean")  # type: ignore[assignment]
-        return reduced
+        return reduced(self.fabric, value, "mean")
 
     def update(self, name: str, loss: Tensor, step: int, *others: str) -> None:
         """Take a step of one or several optimizers along the gradient of a loss."""

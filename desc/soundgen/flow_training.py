@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import AdamW
 
+from desc.engine.fabric import Fabric
 from desc.soundgen.measures import Float32
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import Components, MelFlow, colouring_filters, flow_loss
 from desc.soundgen.mel_training import (
     CALIBRATION_CROPS,
@@ -18,7 +17,7 @@ from desc.soundgen.mel_training import (
     MelTask,
 )
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.settings import FlowConfig, FlowTraining
+from desc.soundgen.settings import FlowConfig, FlowTraining, MelConfig
 from desc.soundgen.vocoder import Vocoder
 
 

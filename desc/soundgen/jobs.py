@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from desc.configuration import RunConfig, from_dict, to_dict
 from desc.engine import stopping
 from desc.engine.checkpoint import LAST, read_state
-from desc.engine.fabric import launch
+from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
 from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import resumed_settings
@@ -23,11 +22,12 @@ from desc.engine.stopping import StopCondition
 from desc.errors import ConfigurationError
 from desc.runs import RunLog, SoundRecord, resolve_record
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.mel_config import MelConfig, check_same_mel
+from desc.soundgen.mel import check_same_mel
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import (
     FlowConfig,
     FlowTraining,
+    MelConfig,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
@@ -267,20 +267,17 @@ def _open_log(task: SoundTask, job: SoundJob) -> tuple[RunLog, SoundRecord]:
     """Begin a run, or continue one on the same recordings."""
     former, files, notes = job.former, job.recordings.files, task.training.notes
     if former is None:
-        configs = {
-            "mel_config": to_dict(task.mel),
-            "model_config": to_dict(task.model),
-            "train_config": to_dict(task.training),
-        }
-        settings = {"generator": task.generator_name}
-        settings |= {name: value for config in configs.values() for name, value in config.items()}
+        mel, model, training = (to_dict(c) for c in (task.mel, task.model, task.training))
+        settings = {"generator": task.generator_name} | mel | model | training
         log = RunLog.start(settings, job.run, notes=notes)
         record = SoundRecord(
             run_id=log.run_id,
             folder=log.folder,
             offline=log.offline,
             generator=task.generator_name,
-            **configs,
+            mel_config=mel,
+            model_config=model,
+            train_config=training,
             training_files=files,
             status="running",
             project=job.run.project,

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from desc.audio import write
+from desc.engine.fabric import Fabric
 from desc.metrics import frechet_distance
+from desc.report.drawing import draw_mels
 from desc.soundgen.measures import Float32, diversity, frames_of
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.pictures import draw_mels
 from desc.soundgen.recordings import Crops, SoundRecordings
-from desc.soundgen.settings import MelModelConfig, MelTraining
+from desc.soundgen.settings import MelConfig, MelModelConfig, MelTraining
 from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import Vocoder
 
@@ -60,7 +59,9 @@ class MelTask(SoundTask):
         vocoder: Vocoder | None,
         fabric: Fabric | None,
     ) -> None:
-        super().__init__(name, mel, model, training, recordings.gain, fabric)
+        super().__init__(
+            name, mel=mel, model=model, training=training, gain=recordings.gain, fabric=fabric
+        )
         self.vocoder = vocoder
         self.learned, self.held_out = self._spectrograms(recordings)
         frames = training.seq_frames

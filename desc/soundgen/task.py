@@ -6,18 +6,17 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from desc.engine.averaging import RunningAverage
+from desc.engine.fabric import Fabric
 from desc.engine.schedule import LearningRate
 from desc.engine.task import Task
 from desc.errors import CheckpointError
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.recordings import Crops
-from desc.soundgen.settings import MelModelConfig, SoundTraining, VocoderConfig
+from desc.soundgen.settings import MelConfig, MelModelConfig, SoundTraining, VocoderConfig
 
 LAST_SHARE = 0.05  # of the learning rate at the end of the cosine schedule
 
@@ -43,6 +42,7 @@ class SoundTask(Task):
     def __init__(
         self,
         name: str,
+        *,
         mel: MelConfig,
         model: VocoderConfig | MelModelConfig,
         training: SoundTraining,

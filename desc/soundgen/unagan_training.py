@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from desc.soundgen.mel_config import MelConfig
+from desc.engine.fabric import Fabric
 from desc.soundgen.mel_training import VALIDATION_SEED, MelTask
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.settings import UnaganConfig, UnaganTraining
+from desc.soundgen.settings import MelConfig, UnaganConfig, UnaganTraining
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
 from desc.soundgen.vocoder import Vocoder
 

@@ -7,23 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from desc.audio import write
-from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.melgan import (
-    MelganDiscriminator,
+from desc.engine.fabric import Fabric
+from desc.report.drawing import draw_mels
+from desc.soundgen.losses import (
+    SpectralDistance,
     adversarial_loss,
     discriminator_loss,
     feature_loss,
 )
-from desc.soundgen.pictures import draw_mels
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.melgan import MelganDiscriminator
 from desc.soundgen.recordings import SoundRecordings, even_clips
-from desc.soundgen.settings import VocoderConfig, VocoderTraining
-from desc.soundgen.spectral_losses import SpectralDistance
+from desc.soundgen.settings import MelConfig, VocoderConfig, VocoderTraining
 from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import create_generator
 
@@ -57,7 +56,14 @@ class VocoderTask(SoundTask):
         recordings: SoundRecordings,
         fabric: Fabric | None = None,
     ) -> None:
-        super().__init__(model.vocoder, mel, model, training, recordings.gain, fabric)
+        super().__init__(
+            model.vocoder,
+            mel=mel,
+            model=model,
+            training=training,
+            gain=recordings.gain,
+            fabric=fabric,
+        )
         discriminator = MelganDiscriminator(
             model.num_D, model.ndf, model.n_layers_D, model.downsamp_factor
         )
@@ -143,7 +149,7 @@ class VocoderTask(SoundTask):
 
     @torch.no_grad()
     def sample(self, folder: Path, step: int) -> dict[str, Path]:
-        """Write a few clips as the vocoder renders them, and their spectrograms beside real ones."""
+        """Write a few rendered clips, and their spectrograms beside real ones."""
         clips = self.clips[:SHOWN]
         fake = self._rendered(clips)
         paths: dict[str, Path] = {}

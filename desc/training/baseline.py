@@ -15,7 +15,7 @@ from desc.models.base import DescriptorModel
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import silent_frames
 from desc.models.var import VectorAutoregression
-from desc.scoring.yardstick import VAR_PREFIX
+from desc.scoring.reference_scales import VAR_PREFIX
 from desc.training.data import comparable_frames, standardised
 
 Array = npt.NDArray[np.float64]

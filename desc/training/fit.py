@@ -8,13 +8,11 @@ from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import replace
 
-from lightning_fabric import Fabric
-
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
 from desc.devices import one_thread
 from desc.engine import stopping
-from desc.engine.fabric import launch
+from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
 from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import resumed_settings
@@ -113,7 +111,7 @@ def _train(
 ) -> RunRecord:
     """Train a new run, in each process."""
     with preserved_randomness(), one_thread():
-        return _run(new_job(fabric, recordings, *settings, given), on_validation)
+        return _run(new_job(fabric, recordings, settings, given), on_validation)
 
 
 def _resume(

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig, to_dict
 from desc.corpus import Corpus
@@ -20,6 +19,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
 from desc.engine import stopping
 from desc.engine.checkpoint import LAST, read_state
+from desc.engine.fabric import Fabric
 from desc.engine.stopping import duration
 from desc.errors import ConfigurationError, CorpusError
 from desc.models import create_model, unused_options
@@ -27,7 +27,7 @@ from desc.models.base import DescriptorModel
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import fit_statistics
 from desc.runs import RunLog, RunRecord
-from desc.scoring.yardstick import Yardstick
+from desc.scoring.reference_scales import ReferenceScales
 from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
@@ -82,9 +82,7 @@ class Job:
 def new_job(
     fabric: Fabric,
     recordings: Recordings,
-    model: ModelConfig,
-    training: TrainConfig,
-    run: RunConfig,
+    settings: tuple[ModelConfig, TrainConfig, RunConfig],
     given: Collection[str] | None = None,
 ) -> Job:
     """Prepare a new run; its folder is made once nothing of the settings can be wrong.
@@ -96,6 +94,7 @@ def new_job(
     CorpusError
         If too few frames are left to learn from.
     """
+    model, training, run = settings
     _log_unused(model, training, given)
     split = _split(recordings, training)
     network = _new_network(model, split, training.seed)
@@ -104,7 +103,8 @@ def new_job(
     baseline = fit_baseline(split.learned, split.validation, network)
     realism = _realism(split, network, baseline.arrays, training)
     began = stopping.now()
-    task = _task(fabric, recordings, split, network, data, training, baseline.arrays, realism)
+    parts = _Parts(recordings, split, network, data, realism)
+    task = _task(fabric, parts, training, baseline.arrays)
     schedule = fabric.broadcast(_schedule(task, began))
     task.learning_rate = schedule.rates
     configs = (recordings.corpus.config, model, training)
@@ -159,7 +159,8 @@ def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: 
     data = _data(split, network, training)
     arrays = record.load_arrays()
     realism = _realism(split, network, arrays, training)
-    task = _task(fabric, recordings, split, network, data, training, arrays, realism)
+    parts = _Parts(recordings, split, network, data, realism)
+    task = _task(fabric, parts, training, arrays)
     task.learning_rate = schedule.rates
     log = None
     if fabric.is_global_zero:
@@ -213,30 +214,34 @@ def _with_epochs(
     return replace(training, epochs=max(LEAST_EPOCHS, enough))
 
 
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """The recordings of a training, the network, its data and how its realism is measured."""
+
+    recordings: Recordings
+    split: Split
+    network: DescriptorModel
+    data: TrainingData
+    realism: Realism | None
+
+
 def _task(
-    fabric: Fabric,
-    recordings: Recordings,
-    split: Split,
-    network: DescriptorModel,
-    data: TrainingData,
-    training: TrainConfig,
-    arrays: Mapping[str, Array],
-    realism: Realism | None,
+    fabric: Fabric, parts: _Parts, training: TrainConfig, arrays: Mapping[str, Array]
 ) -> DescriptorTask:
     """Return the task; a point forecast has no continuations to compare."""
-    free_running = None
+    network, free_running, samples = parts.network, None, None
     if training.rollout_every and network.model_config.head != DETERMINISTIC:
         spread = arrays["window_spread"]
         free_running = FreeRunningLoss(network, spread, training.adversarial_weight)
-    samples = None
-    if recordings.render_sample is not None:
-        samples = AudioSamples(recordings.render_sample, sample_context(split.validation))
+    render = parts.recordings.render_sample
+    if render is not None:
+        samples = AudioSamples(render, sample_context(parts.split.validation))
     return DescriptorTask(
         network,
-        data,
+        parts.data,
         training,
         free_running=free_running,
-        realism=realism,
+        realism=parts.realism,
         samples=samples,
         fabric=fabric,
     )
@@ -249,9 +254,9 @@ def _realism(
     every_epochs = training.realism_every_epochs
     if every_epochs == 0:
         return None
-    yardstick = Yardstick.from_arrays(arrays, network.statistics)
+    scales = ReferenceScales.from_arrays(arrays, network.statistics)
     try:
-        return Realism.of(split.validation, yardstick, training.seed, every_epochs)
+        return Realism.of(split.validation, scales, training.seed, every_epochs)
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import AdamW
 
 from desc.configuration import TrainConfig
 from desc.engine import stopping
 from desc.engine.averaging import RunningAverage
+from desc.engine.fabric import Fabric
 from desc.engine.schedule import LearningRate
 from desc.engine.task import Task
 from desc.models.base import DescriptorModel

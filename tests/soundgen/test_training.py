@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from desc.soundgen.averaging import RunningMean
 
 from desc.configuration import RunConfig
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
+from desc.report.drawing import draw_mels
 from desc.runs import RunLog, SoundRecord, list_runs, read_metrics, resolve_record, resolve_run
 from desc.runs.resolve import RunNotFoundError
-from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.flow_training import FlowRecipe
+from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
 from desc.soundgen.mel_generator import MelGenerator
-from desc.soundgen.pictures import draw_mels
-from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.unagan_training import UnaganRecipe, moments_apart
+from desc.soundgen.task import SoundTask
+from desc.soundgen.unagan_training import UnaganTask, moments_apart
 from desc.soundgen.vocoder import Vocoder
-from desc.soundgen.vocoder_training import VocoderRecipe
+from desc.soundgen.vocoder_training import VocoderTask
 from tests.soundgen.conftest import (
     FAST,
     FAST_FLOW,
@@ -40,7 +40,7 @@ from tests.soundgen.conftest import (
 )
 
 Train = Callable[..., SoundRecord]
-RECIPES = {"unagan": UnaganRecipe, "flow": FlowRecipe}
+TASKS = {"unagan": UnaganTask, "flow": FlowTask}
 
 
 @pytest.fixture(params=["melgan", "vocos", "unagan", "flow"])
@@ -98,7 +98,7 @@ def test_the_projected_time_is_told_after_five_seconds(train: Train) -> None:
 def test_samples_and_spectrograms_are_shown_at_each_validation(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("vocoder_training", "mel_recipe"):
+    for module in ("vocoder_training", "mel_training"):
         monkeypatch.setattr(f"desc.soundgen.{module}.draw_mels", draw_mels)
     shown: list[tuple[int, set[str]]] = []
 
@@ -170,11 +170,9 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
     stored = SoundCheckpoint.load(first.checkpoint("best"))
     seen: dict[str, torch.Tensor] = {}
 
-    def keep(recipe: Recipe, step: int) -> None:
+    def keep(task: SoundTask, step: int) -> None:
         if step == 1:
-            seen.update(
-                {k: v.clone() for k, v in recipe.networks["generator"].state_dict().items()}
-            )
+            seen.update({k: v.clone() for k, v in task.networks["generator"].state_dict().items()})
 
     second = train(
         load_from_run_id=first.run_id, steps=1, learning_rate=1e-12, save_interval=1,
@@ -188,8 +186,8 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
 def test_an_explosion_goes_back_to_the_last_good_checkpoint(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    honest = recipe.step
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    honest = task.step
     calls: list[tuple[int, int]] = []
 
     def exploding(self: Any, step: int, attempt: int) -> dict[str, float]:
@@ -201,7 +199,7 @@ def test_an_explosion_goes_back_to_the_last_good_checkpoint(
             return losses | {"generator": float("nan")}
         return losses
 
-    monkeypatch.setattr(recipe, "step", exploding)
+    monkeypatch.setattr(task, "step", exploding)
     notes: list[str] = []
     record = train(note=notes.append)
     assert record.status == "finished"
@@ -214,8 +212,8 @@ def test_an_explosion_goes_back_to_the_last_good_checkpoint(
 def test_a_validation_that_is_no_number_goes_back_too(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    honest = recipe.validate
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    honest = task.validate
     calls: list[float] = []
 
     def failing(self: Any) -> dict[str, float]:
@@ -226,7 +224,7 @@ def test_a_validation_that_is_no_number_goes_back_too(
             return {"val_loss": float("nan")}
         return honest(self)
 
-    monkeypatch.setattr(recipe, "validate", failing)
+    monkeypatch.setattr(task, "validate", failing)
     record = train()
     assert (record.status, len(calls)) == ("finished", 3)
     stored = SoundCheckpoint.load(record.checkpoint("last"))
@@ -238,8 +236,8 @@ def test_a_validation_that_is_no_number_goes_back_too(
 def test_a_training_that_explodes_always_ends_with_an_error(
     train: Train, monkeypatch: pytest.MonkeyPatch, run_config: RunConfig
 ) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    monkeypatch.setattr(recipe, "step", lambda *_: {"generator": 1e9})
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    monkeypatch.setattr(task, "step", lambda *_: {"generator": 1e9})
     with pytest.raises(DescError, match=r"exploded at step 0 \(generator=1e\+09\).*learning_rate"):
         train()
     (record,) = list_runs(replace(run_config, project=train.name))  # type: ignore[attr-defined]
@@ -257,15 +255,15 @@ def heeds_ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_keeps_the_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    honest = recipe.step
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    honest = task.step
 
     def interrupted(self: Any, step: int, attempt: int) -> dict[str, float]:
         if step == 3:
             signal.raise_signal(signal.SIGINT)
         return honest(self, step, attempt)
 
-    monkeypatch.setattr(recipe, "step", interrupted)
+    monkeypatch.setattr(task, "step", interrupted)
     with pytest.raises(TrainingInterruptedError) as stopped:
         train()
     monkeypatch.undo()
@@ -301,10 +299,10 @@ def test_the_running_mean_is_that_of_all_steps() -> None:
 
 
 def test_k_follows_the_balance(recordings: SoundRecordings) -> None:
-    recipe = UnaganRecipe(MEL, UNAGAN, replace(FAST_UNAGAN, lambda_k=0.5, init_k=0.2), recordings)
-    losses = recipe.step(0, 0)
+    task = UnaganTask(MEL, UNAGAN, replace(FAST_UNAGAN, lambda_k=0.5, init_k=0.2), recordings)
+    losses = task.step(0, 0)
     balance = losses["real_error"] - losses["fake_error"]
-    assert recipe.k == pytest.approx(min(1, max(0, 0.2 + 0.5 * balance)))
+    assert task.k == pytest.approx(min(1, max(0, 0.2 + 0.5 * balance)))
     assert losses["convergence"] == pytest.approx(losses["real_error"] + abs(balance))
     assert losses["discriminator"] == pytest.approx(
         losses["real_error"] - 0.2 * losses["fake_error"], rel=1e-4
@@ -312,17 +310,17 @@ def test_k_follows_the_balance(recordings: SoundRecordings) -> None:
 
 
 def test_without_a_cycle_there_is_no_encoder(recordings: SoundRecordings) -> None:
-    recipe = UnaganRecipe(MEL, replace(UNAGAN, cycle=False), FAST_UNAGAN, recordings)
-    assert set(recipe.networks) == {"generator", "discriminator"}
-    assert "reconstruction" not in recipe.step(0, 0)
+    task = UnaganTask(MEL, replace(UNAGAN, cycle=False), FAST_UNAGAN, recordings)
+    assert set(task.networks) == {"generator", "discriminator"}
+    assert "reconstruction" not in task.step(0, 0)
 
 
 def test_bands_are_standardised_by_what_is_learned_from(recordings: SoundRecordings) -> None:
-    recipe = UnaganRecipe(MEL, UNAGAN, FAST_UNAGAN, recordings)
-    frames = np.concatenate(recipe.crops.sounds, 1)
+    task = UnaganTask(MEL, UNAGAN, FAST_UNAGAN, recordings)
+    frames = np.concatenate(task.crops.sounds, 1)
     assert np.abs(frames.mean(1)).max() < 1e-3
     assert np.abs(frames.std(1) - 1).max() < 1e-3
-    assert set(recipe.arrays) == {"mean", "scale", "lowest", "highest"}
+    assert set(task.arrays) == {"mean", "scale", "lowest", "highest"}
 
 
 @pytest.mark.parametrize("name", ["unagan", "flow"])
@@ -333,38 +331,38 @@ def test_a_checkpoint_generates_what_the_training_does(
 ) -> None:
     model, training = {"unagan": (UNAGAN, FAST_UNAGAN), "flow": (FLOW, FAST_FLOW)}[name]
     training = replace(training, calibrate=calibrate)
-    recipe = RECIPES[name](MEL, model, training, recordings)  # type: ignore[arg-type]
-    for parameter in recipe.networks["generator"].parameters():  # results that are far off
+    task = TASKS[name](MEL, model, training, recordings)  # type: ignore[arg-type]
+    for parameter in task.networks["generator"].parameters():  # results that are far off
         parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.manual_seed(0)))
-    recipe.mean.update(10**6)
-    recipe.validate()
-    numbers = recipe.numbers(1, 64, torch.Generator().manual_seed(1))
-    own = recipe.in_bands(numbers).numpy()
+    task.mean.update(10**6)
+    task.validate()
+    numbers = task.numbers(1, 64, torch.Generator().manual_seed(1))
+    own = task.in_bands(numbers).numpy()
     if calibrate:
-        many = recipe.in_bands(recipe.numbers_of_calibration()).numpy()
+        many = task.in_bands(task.numbers_of_calibration()).numpy()
         if name == "unagan":
             assert np.abs(many.mean((0, 2))).max() < 1e-3
             assert np.abs(many.std((0, 2)) - 1).max() < 1e-2
-    recipe.checkpoint().save(tmp_path / "a.ckpt")
+    task.checkpoint().save(tmp_path / "a.ckpt")
     generator = MelGenerator.from_checkpoint(tmp_path / "a.ckpt", "a")
     made = numbers[0] if name == "unagan" else generator.source.meaning.in_bands(numbers[0])
-    log_mel = own[0] * recipe.scale + recipe.mean_frame
-    expected = np.clip(log_mel, recipe.lowest, recipe.highest)
+    log_mel = own[0] * task.scale + task.mean_frame
+    expected = np.clip(log_mel, task.lowest, task.highest)
     np.testing.assert_allclose(generator.bands.of(made), expected, atol=2e-3)
-    kept = recipe.make(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
-    np.testing.assert_allclose(kept * recipe.scale + recipe.mean_frame, expected, atol=2e-3)
-    assert (np.concatenate(list(generator.blocks(64, 3)), 1) <= recipe.highest + 1e-5).all()
+    kept = task.make(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
+    np.testing.assert_allclose(kept * task.scale + task.mean_frame, expected, atol=2e-3)
+    assert (np.concatenate(list(generator.blocks(64, 3)), 1) <= task.highest + 1e-5).all()
 
 
 def test_validation_measures_the_running_mean(recordings: SoundRecordings) -> None:
-    recipe = VocoderRecipe(MEL, VOCOS, FAST, recordings)
-    before = recipe.validate()
+    task = VocoderTask(MEL, VOCOS, FAST, recordings)
+    before = task.validate()
     with torch.no_grad():
-        for parameter in recipe.networks["generator"].parameters():
+        for parameter in task.networks["generator"].parameters():
             parameter.add_(0.5)
-    assert recipe.validate() != before
-    with recipe.mean.in_use():
-        assert recipe.validate() == before
+    assert task.validate() != before
+    with task.mean.in_use():
+        assert task.validate() == before
 
 
 def test_spectrograms_are_drawn(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from desc.training.datamodule import RecordingsDataModule
+from desc.training.lightning_module import DescriptorTraining
+from desc.training.schedule import Schedule
 
 from desc.configuration import ModelConfig, TrainConfig
 from desc.descriptors.sequence import DescriptorSequence
@@ -15,10 +18,7 @@ from desc.models.base import DescriptorModel
 from desc.models.inputs import Anchor
 from desc.models.statistics import fit_statistics
 from desc.training.critic import Critic, turned_round
-from desc.training.datamodule import RecordingsDataModule
 from desc.training.free_running import FreeRunningLoss
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.schedule import Schedule
 from desc.training.windows import TrainingStream
 
 MakeSequence = Callable[..., DescriptorSequence]

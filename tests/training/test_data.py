@@ -8,6 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from desc.training.datamodule import RecordingsDataModule, standardised
+from desc.training.lightning_module import DescriptorTraining
+from desc.training.outliers import far_frames, outliers
+from desc.training.schedule import Schedule
+from desc.training.wording import verdict
 
 from desc.configuration import ModelConfig, TrainConfig
 from desc.corpus import Corpus
@@ -17,11 +22,6 @@ from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.models.var import ORDER, VectorAutoregression
 from desc.training.baseline import fit_baseline
-from desc.training.datamodule import RecordingsDataModule, standardised
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.outliers import far_frames, outliers
-from desc.training.schedule import Schedule
-from desc.training.wording import verdict
 
 MakeSequence = Callable[..., DescriptorSequence]
 TINY = ModelConfig(window_size=8, context_size=8, hidden_size=8, forecast_size=4)

@@ -9,6 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from desc.training.datamodule import RecordingsDataModule
+from desc.training.lightning_module import DescriptorTraining
+from desc.training.schedule import Schedule
 
 from desc.configuration import ModelConfig, TrainConfig
 from desc.descriptors.sequence import DescriptorSequence
@@ -16,10 +19,7 @@ from desc.metrics import window_features
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
-from desc.training.datamodule import RecordingsDataModule
 from desc.training.free_running import FreeRunningLoss, energy_score, features
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.schedule import Schedule
 from desc.training.windows import Batch, TrainingStream
 
 MakeSequence = Callable[..., DescriptorSequence]

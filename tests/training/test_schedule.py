@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from desc.errors import CheckpointError
 from desc.training.schedule import (
     TIME_SHARE,
     Interlude,
@@ -13,6 +11,8 @@ from desc.training.schedule import (
     is_due,
     plan_schedule,
 )
+
+from desc.errors import CheckpointError
 
 
 def test_the_rate_rises_then_falls() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from desc.training.split import excerpt, split_recordings
 
 from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_digest, variant_of
 from desc.errors import ConfigurationError, CorpusError
-from desc.training.split import excerpt, split_recordings
 
 MakeCorpus = Callable[..., Corpus]
 CONFIG = DescriptorConfig()
