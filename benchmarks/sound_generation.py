@@ -49,7 +49,6 @@ from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.mel_generator import Bands, FlowSource, MelGenerator, UnaganSource
 from desc.soundgen.mel_training import MelTask
 from desc.soundgen.presets import preset
-from desc.soundgen.task import SoundTask
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips, open_recordings
 from desc.soundgen.settings import (
     FlowConfig,
@@ -60,6 +59,7 @@ from desc.soundgen.settings import (
     VocoderConfig,
     VocoderTraining,
 )
+from desc.soundgen.task import SoundTask
 from desc.soundgen.unagan import UnaganGenerator
 from desc.soundgen.unagan_training import UnaganTask
 from desc.soundgen.vocoder import Vocoder, create_generator
@@ -84,8 +84,8 @@ def trained(make: type[SoundTask], name: str, settings: tuple, recordings: Sound
     training = replace(settings[2], steps=steps, save_interval=steps)
     kept: list[SoundTask] = []
 
-    def keep(*parts: object) -> SoundTask:
-        kept.append(make(*parts))
+    def keep(*parts: object, **options: object) -> SoundTask:
+        kept.append(make(*parts, **options))
         return kept[0]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def trained(make: type[SoundTask], name: str, settings: tuple, recordings: Sound
         train_sound(keep, name, lambda _: recordings, (*settings[:2], training), run)
         took = time.process_time() - began
     task = kept[0]
-    task.networks["generator"].load_state_dict(task.mean.state)
+    task.networks["generator"].load_state_dict(task.average.state_dict())
     task.networks["generator"].eval()
     return task, steps, took
 
@@ -126,9 +126,7 @@ def vocoders(recordings: SoundRecordings, names: list[str], cpu_s: float, share:
     for name in names:
         model = replace(preset(VocoderConfig, "small"), vocoder=name)
         training = replace(preset(VocoderTraining, "small", of=name), validation_share=share)
-        task, steps, took = trained(
-            VocoderTask, name, (MEL, model, training), recordings, cpu_s
-        )
+        task, steps, took = trained(VocoderTask, name, (MEL, model, training), recordings, cpu_s)
         generator = task.networks["generator"]
         with torch.no_grad():
             made = generator(front_end(clips))

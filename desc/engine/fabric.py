@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric as Fabric
+from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ from desc.devices import choose_device
 from desc.errors import ConfigurationError
 
 T = TypeVar("T")
+__all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
 LOGGERS = ("lightning_fabric", "lightning.fabric", "lightning")
 
 
@@ -99,6 +100,6 @@ def average_gradients(fabric: Fabric, parameters: Sequence[nn.Parameter]) -> Non
     learned = [p for p, n in zip(parameters, used, strict=True) if n]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learned]
     flat = reduced(fabric, torch.cat([g.flatten() for g in gradients]), "mean")
-    parts = flat.split([g.numel() for g in gradients])
+    parts = torch.split(flat, [g.numel() for g in gradients])
     for parameter, gradient, part in zip(learned, gradients, parts, strict=True):
         parameter.grad = gradient.copy_(part.view_as(gradient))

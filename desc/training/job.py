@@ -110,8 +110,8 @@ def new_job(
     configs = (recordings.corpus.config, model, training)
     log, record = None, None
     if fabric.is_global_zero:
-        settings = {name: value for config in configs for name, value in to_dict(config).items()}
-        log = RunLog.start(settings, run, notes=training.notes)
+        values = {name: value for config in configs for name, value in to_dict(config).items()}
+        log = RunLog.start(values, run, notes=training.notes)
         record = RunRecord(
             run_id=log.run_id,
             folder=log.folder,
@@ -176,7 +176,7 @@ def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: 
     record = fabric.broadcast(record)
     logger.info(
         "resuming run %s after step %d of %d: about %s to go",
-        record.run_id, step, schedule.total_steps, schedule.duration(step),
+        record.run_id, step, schedule.total_steps, duration(schedule.duration_s(step)),
     )  # fmt: skip
     return Job(task=task, record=record, log=log, reserve_s=schedule.realism_s)
 
@@ -357,7 +357,7 @@ def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> s
     return (
         f"training {record.model_config.selected_model} on {learned} "
         f"({duration(data.duration_s)}), validating on {len(record.validation_files)}: {steps}, "
-        f"about {schedule.duration()}{early}"
+        f"about {duration(schedule.duration_s())}{early}"
     )
 
 

@@ -13,7 +13,6 @@ import torch
 from desc.engine import stopping
 from desc.engine.randomness import preserved_randomness
 from desc.engine.schedule import LearningRate
-from desc.engine.stopping import duration
 from desc.errors import CheckpointError
 from desc.models.base import DescriptorModel
 from desc.training.task import DescriptorTask, is_due
@@ -55,9 +54,9 @@ class Schedule:
         warmup = max(1, min(WARMUP_STEPS, round(WARMUP_SHARE * self.total_steps)))
         return LearningRate(self.learning_rate, self.total_steps, warmup, LAST_SHARE)
 
-    def duration(self, step: int = 0) -> str:
-        """Return the projected time from `step` to the end, in words."""
-        return duration((self.total_steps - step) * self.step_s)
+    def duration_s(self, step: int = 0) -> float:
+        """Return the projected seconds from `step` to the end."""
+        return (self.total_steps - step) * self.step_s
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for the run's record."""

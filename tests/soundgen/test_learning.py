@@ -48,9 +48,9 @@ def piece() -> SoundRecordings:
 def learn(task: SoundTask, steps: int) -> None:
     for step in range(steps):
         losses = task.step(step, 0)
-        assert all(np.isfinite(v) for v in losses.values())
-        task.mean.update(step + 1)
-    task.networks["generator"].load_state_dict(task.mean.state)
+        assert all(v.isfinite() for v in losses.values())
+        task.average.update(step)
+    task.networks["generator"].load_state_dict(task.average.state_dict())
 
 
 def vocoder(piece: SoundRecordings, steps: int, **changes: object) -> tuple[VocoderTask, float]:
