@@ -78,10 +78,7 @@ def run(args: argparse.Namespace) -> int:
         from desc.storage import DescriptorStore
 
         store = DescriptorStore(args.cache_dir)
-        records = [
-            resolve_run(name, run_config, store.cache_dir / "runs", note=console.note)
-            for name in args.run_id
-        ]
+        records = [resolve_run(name, run_config, store.cache_dir / "runs") for name in args.run_id]
         runs = [Candidate.load(record, args.accelerator) for record in records]
         check_comparable(runs)
         settings = runs[0].model.descriptor_config

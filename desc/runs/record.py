@@ -171,21 +171,21 @@ class Record:
         path = folder / RUN_FILE
         content = _read_run_file(path)
         kind = content.get("kind", RunRecord.kind)
-        record_type = {one.kind: one for one in (RunRecord, SoundRecord)}.get(kind)
-        if record_type is None or not issubclass(record_type, cls):
-            raise CheckpointError(
-                f"{path}: a run of kind {kind!r}, where one of kind {cls.kind or 'known'!r} is needed"
-            )
+        types: tuple[Any, ...] = (RunRecord, SoundRecord)
+        known: dict[str, type[R]] = {one.kind: one for one in types if issubclass(one, cls)}
+        if kind not in known:
+            needed = " or ".join(map(repr, known))
+            raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {needed}")
         try:
             metrics = {
                 name: math.nan if value is None else float(value)
                 for name, value in content["metrics"].items()
             }
-            return record_type(
+            return known[kind](
                 folder=folder,
                 metrics=metrics,
                 **{name: content[name] for name in _PLAIN},
-                **record_type.read_configs(content),
+                **known[kind].read_configs(content),
             )
         except (ConfigurationError, KeyError, TypeError, AttributeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -205,7 +205,7 @@ class _Search(Generic[R]):
         from desc.models.checkpoint import load_model
 
         model = load_model(path)
-        return RunRecord(
+        return RunRecord(  # type: ignore[return-value]
             run_id=path.stem,
             folder=path.parent,
             descriptor_config=model.descriptor_config,

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from desc.configuration import RunConfig
 from desc.errors import TrackingError
@@ -163,7 +163,7 @@ class Worker:
             self._process.wait()
         self._stderr.close()
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
