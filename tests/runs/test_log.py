@@ -95,7 +95,7 @@ def test_a_checkpoint_alone_cannot_be_resumed(
 
 
 def test_a_folder_that_cannot_be_made_is_named(run_config: RunConfig) -> None:
-    Path("experiments").write_text("a file is in the way")
+    Path("experiments").write_text("a file is in the way", encoding="utf-8")
     with pytest.raises(StorageError, match="experiments"):
         RunLog.new(run_config)
 
