@@ -16,12 +16,20 @@ Three ways of reading, each with its reason:
 
 from __future__ import annotations
 
-from desc.audio.decoding import read, read_blocks, read_mono_blocks, resample, resampled_length
+from desc.audio.decoding import (
+    mono_blocks,
+    read,
+    read_blocks,
+    read_mono_blocks,
+    resample,
+    resampled_length,
+)
 from desc.audio.encoding import decode, encode_ogg, encode_wav, read_excerpt
 from desc.audio.files import (
     AUDIO_EXTENSIONS,
     Audio,
     AudioInfo,
+    check_samples,
     content_digest,
     is_seekable_pcm,
     probe,
@@ -36,12 +44,14 @@ __all__ = [
     "AudioInfo",
     "AudioReader",
     "AudioWriter",
+    "check_samples",
     "content_digest",
     "decode",
     "encode_ogg",
     "encode_wav",
     "format_of",
     "is_seekable_pcm",
+    "mono_blocks",
     "probe",
     "read",
     "read_blocks",

@@ -304,8 +304,7 @@ def generate_from_runs(
         raise ConfigurationError("give melgan_run_id or hifigan_run_id, not both")
     of_mels = replace(run, project="unagan")
     generators = [
-        MelGenerator.from_run(name, of_mels)
-        for name in _listed("unagan_run_id", unagan_run_id)
+        MelGenerator.from_run(name, of_mels) for name in _listed("unagan_run_id", unagan_run_id)
     ]
     vocoders: list[Vocoder | None] = [None]
     for option, project, names in (
