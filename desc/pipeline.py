@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from desc import outputs
 from desc.answering import Answer, Answerer
-from desc.concatenation import render
+from desc.concatenation import render_to_file
 from desc.configuration import (
     Note,
     PredictConfig,
@@ -191,9 +191,7 @@ RenderConfig
                 prediction = self._predict(
                     sequence, sample, progress_of_all(progress, index, len(todo))
                 )
-                figures = self._finish(
-                    recordings, sequence, prediction, folder, progress=progress, note=note
-                )
+                figures = self._finish(recordings, sequence, prediction, folder, note=note)
                 outcomes.append(Outcome(sequence.source, folder, "written", figures, sample))
             except DescError as error:
                 failures.append(_failure(sequence, error))
@@ -250,7 +248,6 @@ RenderConfig
         prediction: Prediction,
         folder: Path,
         *,
-        progress: Progress | None,
         note: Note | None,
     ) -> dict[str, float]:
         answer = self.answer(prediction, note)
@@ -260,7 +257,7 @@ RenderConfig
             recordings.root,
             context_end_frame=prediction.context_end_frame,
             hop_length=prediction.config.hop_length,
-            config=self.rendering,
+            rendering=self.rendering,
         )
         shown = ReportData.gather(
             prediction=prediction,
@@ -275,13 +272,8 @@ RenderConfig
         )
         # Rendering is what may fail; the files of an earlier result stay until it has not.
         with replacing(folder / outputs.WAV) as temporary:
-            rendered = render(
-                playlist,
-                temporary,
-                store=self.store,
-                config=self.rendering,
-                progress=progress,
-                note=note,
+            rendered = render_to_file(
+                playlist, temporary, store=self.store, rendering=self.rendering
             )
             outputs.clear_marker(folder)
             outputs.write_matches(folder, answer.chosen, answer.matches, self.database)
