@@ -38,7 +38,7 @@ def from_unbounded(values: npt.ArrayLike, spaces: tuple[tuple[Space, float], ...
     return result
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Standardizer:
     """Mean and scale of all D columns in their unbounded space.
 
@@ -78,6 +78,9 @@ class Standardizer:
         scale = np.sqrt(squares / max(count, 1))
         still = scale < 1e-8 * np.maximum(1.0, np.abs(mean))
         return cls(mean, np.where(still, 1.0, scale), config)
+
+    def __repr__(self) -> str:
+        return f"Standardizer({self.config.n_columns} columns: {', '.join(self.config.groups)})"
 
     def transform(self, values: npt.ArrayLike) -> Array:
         """Return descriptors (..., D) standardised."""
