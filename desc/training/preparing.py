@@ -21,7 +21,7 @@ from desc.models import create_model, unused_options
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.runs import RunLog, RunRecord
-from desc.scoring.yardstick import Yardstick
+from desc.scoring.reference_scales import ReferenceScales
 from desc.training.baseline import fit_baseline
 from desc.training.callbacks import BEST, PLANNED_BEST
 from desc.training.datamodule import RecordingsDataModule
@@ -260,10 +260,10 @@ def _realism(
     """Return what tells how real continuations are, if that is asked for and possible."""
     if training.realism_every_epochs == 0:
         return None
-    yardstick = Yardstick.from_arrays(arrays, network.statistics)
+    scales = ReferenceScales.from_arrays(arrays, network.statistics)
     every_epochs = training.realism_every_epochs
     try:
-        return Realism.of(split.validation, yardstick, training.seed, every_epochs)
+        return Realism.of(split.validation, scales, training.seed, every_epochs)
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
