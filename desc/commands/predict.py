@@ -117,7 +117,6 @@ def run(args: argparse.Namespace) -> int:
             recordings,
             args.output_dir,
             overwrite=args.overwrite,
-            progress=console.progress,
             note=console.note,
         )
         if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
