@@ -86,6 +86,12 @@ class Standardizer:
         """Return descriptors (..., D) standardised."""
         return (to_unbounded(values, self.config.spaces) - self.mean) / self.scale
 
+    def transform_static(self, static: npt.ArrayLike) -> Array:
+        """Return static columns (..., F) standardised."""
+        columns = self.config.static_columns
+        spaces = tuple(self.config.spaces[column] for column in columns)
+        return (to_unbounded(static, spaces) - self.mean[columns]) / self.scale[columns]
+
     def inverse(self, values: npt.ArrayLike) -> Array:
         """Undo `transform`."""
         unscaled = np.asarray(values, dtype=np.float64) * self.scale + self.mean
