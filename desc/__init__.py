@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Answerer": "answering",
     "Atlas": "explore",
+    "AudioClip": "audio",
     "AudioReference": "database",
     "Console": "commands.console",
     "Continuer": "pipeline",
@@ -62,6 +63,7 @@ _PUBLIC = {
     "register_descriptor": "descriptors.features",
     "relocated": "concatenation",
     "render": "concatenation",
+    "render_to_file": "concatenation",
     "resolve_run": "runs",
     "select": "query",
     "select_nearest": "query",
