@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _PUBLIC = {
     "Answerer": "answering",
     "Atlas": "explore",
+    "AudioClip": "audio",
     "AudioReference": "database",
     "Console": "commands.console",
     "Continuer": "pipeline",
@@ -67,6 +68,7 @@ _PUBLIC = {
     "register_descriptor": "descriptors.features",
     "relocated": "concatenation",
     "render": "concatenation",
+    "render_to_file": "concatenation",
     "resolve_run": "runs",
     "select": "query",
     "select_nearest": "query",
@@ -79,7 +81,7 @@ _PUBLIC = {
     "with_variants": "corpus",
     "write_corpus": "demo.corpus",
     "write_result_report": "report",
-    "write_run_report": "report.run_page",
+    "write_run_report": "report.run",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 

@@ -120,7 +120,6 @@ def run_demo(
         replace(recordings, sequences=(heard,)),
         folder / "continuation",
         overwrite=overwrite,
-        progress=progress,
         note=note,
     )
     comparisons = tuple(

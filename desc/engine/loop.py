@@ -164,7 +164,8 @@ class Engine(Generic[R]):
                 self._validate()
             if progress.step < task.total_steps:
                 self._check_stop()
-        if progress.step not in self.measured and self.stop.reason not in (None, EARLY):
+        unmeasured = task.monitor not in self.measured.get(progress.step, {})
+        if unmeasured and progress.step > 0 and self.stop.reason not in (None, EARLY):
             self._validate_at_stop()
 
     def _numbers(self, losses: dict[str, Tensor]) -> dict[str, float]:

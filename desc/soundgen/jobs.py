@@ -265,21 +265,17 @@ def _train(fabric: Fabric, job: SoundJob) -> SoundRecord:
 
 def _open_log(task: SoundTask, job: SoundJob) -> tuple[RunLog, SoundRecord]:
     """Begin a run, or continue one on the same recordings."""
-    former, files, notes = job.former, job.recordings.files, task.training.notes
+    former, files = job.former, job.recordings.files
     if former is None:
-        mel, model, training = (to_dict(c) for c in (task.mel, task.model, task.training))
-        settings = {"generator": task.generator_name} | mel | model | training
-        log = RunLog.start(settings, job.run, notes=notes)
+        log = RunLog.new(job.run)
         record = SoundRecord(
             run_id=log.run_id,
             folder=log.folder,
-            offline=log.offline,
             generator=task.generator_name,
-            mel_config=mel,
-            model_config=model,
-            train_config=training,
+            mel_config=to_dict(task.mel),
+            model_config=to_dict(task.model),
+            train_config=to_dict(task.training),
             training_files=files,
-            status="running",
             project=job.run.project,
             entity=job.run.entity,
         )
@@ -292,13 +288,6 @@ def _open_log(task: SoundTask, job: SoundJob) -> tuple[RunLog, SoundRecord]:
         path, step = former.folder / LAST, 0
         if path.is_file():
             step = int(read_state(path, former.run_id)["progress"]["step"])
-        log = RunLog.start(
-            former.settings,
-            job.run,
-            resume_run_id=str(former.folder),
-            resume_step=step,
-            notes=notes,
-        )
-        record = replace(former, folder=log.folder, offline=log.offline, status="running")
-    record.save()
-    return log, record
+        log = RunLog.resume(former, job.run, step=step)
+        record = replace(former, folder=log.folder)
+    return log, log.begin(record)

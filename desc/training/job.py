@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from desc.configuration import ModelConfig, RunConfig, TrainConfig, to_dict
+from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
@@ -107,27 +107,24 @@ def new_job(
     task = _task(fabric, parts, training, baseline.arrays)
     schedule = fabric.broadcast(_schedule(task, began))
     task.learning_rate = schedule.rates
-    configs = (recordings.corpus.config, model, training)
     log, record = None, None
     if fabric.is_global_zero:
-        values = {name: value for config in configs for name, value in to_dict(config).items()}
-        log = RunLog.start(values, run, notes=training.notes)
-        record = RunRecord(
-            run_id=log.run_id,
-            folder=log.folder,
-            offline=log.offline,
-            descriptor_config=recordings.corpus.config,
-            model_config=model,
-            train_config=training,
-            metrics=baseline.figures,
-            training_files=split.files[0],
-            validation_files=split.files[1],
-            schedule=schedule.to_dict(),
-            status="running",
-            project=run.project,
-            entity=run.entity,
+        log = RunLog.new(run)
+        record = log.begin(
+            RunRecord(
+                run_id=log.run_id,
+                folder=log.folder,
+                descriptor_config=recordings.corpus.config,
+                model_config=model,
+                train_config=training,
+                metrics=baseline.figures,
+                training_files=split.files[0],
+                validation_files=split.files[1],
+                schedule=schedule.to_dict(),
+                project=run.project,
+                entity=run.entity,
+            )
         )
-        record.save()
         record.save_arrays(baseline.arrays)
     record = fabric.broadcast(record)
     assert record is not None
@@ -164,15 +161,8 @@ def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: 
     task.learning_rate = schedule.rates
     log = None
     if fabric.is_global_zero:
-        log = RunLog.start(
-            record.settings,
-            run,
-            resume_run_id=str(record.folder),
-            resume_step=step,
-            notes=training.notes,
-        )
-        record = replace(record, folder=log.folder, offline=log.offline, status="running")
-        record.save()
+        log = RunLog.resume(record, run, step=step)
+        record = log.begin(replace(record, folder=log.folder))
     record = fabric.broadcast(record)
     logger.info(
         "resuming run %s after step %d of %d: about %s to go",
