@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser(command or "").parse_args(arguments)
         if debug:
             _log_to_file()
+        if getattr(args, "former", ()) and not args.quiet:
+            print(f"ignored, without effect: {', '.join(args.former)}", file=sys.stderr)
         status: int = importlib.import_module(_module(args.command)).run(args)
         sys.stdout.flush()
         return status

@@ -78,6 +78,20 @@ class HelpFormatter(argparse.HelpFormatter):
         return super()._format_action_invocation(shown)
 
 
+class FormerOption(argparse.Action):
+    """An option without effect, still accepted; `former` of the namespace collects its names."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ARG002
+        option_string: str | None = None,
+    ) -> None:
+        """Collect the name of the option."""
+        namespace.former = [*getattr(namespace, "former", ()), option_string]
+
+
 def add_options(
     parser: argparse._ActionsContainer, cls: type, *, exclude: Sequence[str] = ()
 ) -> None:
@@ -97,6 +111,15 @@ def add_options(
         if field.name in exclude:
             continue
         _add_option(parser, field, hints[field.name])
+    for name in getattr(cls, "FORMER", ()):
+        parser.add_argument(
+            *(f"--{name}", f"--no-{name}"),
+            action=FormerOption,
+            nargs="?",
+            dest="former",
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
 
 
 def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> None:
