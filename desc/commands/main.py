@@ -20,7 +20,7 @@ COMMANDS = {
     "train": "train a model on a folder of recordings; prints the run id",
     "predict": "continue recordings with the sounds of another folder",
     "evaluate": "compare runs with baselines and real music on held-out recordings",
-    "explore": "map a folder of sounds, to view, play and pick from",
+    "explore": "show a folder of sounds as a map in the browser, to listen and select",
     "generate": "train networks of sound generation, and generate sound with them",
     "extract": "extract a folder's descriptors into the cache",
     "runs": "list the runs of this machine, or upload one to W&B",
