@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             for name in args.run_id
         ]
         check_comparable(records)  # before folders are extracted
-        given = records[0].descriptor_config, store, args, console
+        given = records[0].descriptor_config, store, args
         recordings = open_folder(args.audio_db_dir, *given)
         training = sounds = None
         if args.training_db_dir is not None:
