@@ -160,10 +160,9 @@ class DescriptorDatabase:
         return len(self.values)
 
     def __repr__(self) -> str:
-        n_rows, n_columns = self.values.shape
         return (
-            f"DescriptorDatabase({len(self.files)} files, {n_rows} frames × {n_columns} descriptors, "
-            f"{str(self.root)!r})"
+            f"DescriptorDatabase({len(self.files)} files, {len(self)} frames × "
+            f"{self.config.n_columns} descriptors, {str(self.root)!r})"
         )
 
     def to_dataframe(self) -> Any:

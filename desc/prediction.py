@@ -110,10 +110,7 @@ class Predictor:
         from desc.runs import RunRecord, resolve_run
 
         device = choose_device(accelerator)
-        if isinstance(run_id, RunRecord):
-            record = run_id
-        else:
-            record = resolve_run(run_id, run, note=logger.info)
+        record = run_id if isinstance(run_id, RunRecord) else resolve_run(run_id, run)
         model = load_model(record.checkpoint("best"), device)
         return cls(model, record.run_id, parameter_digest(model))
 
