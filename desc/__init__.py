@@ -76,7 +76,7 @@ _PUBLIC = {
     "with_variants": "corpus",
     "write_corpus": "demo.corpus",
     "write_result_report": "report",
-    "write_run_report": "report.run_page",
+    "write_run_report": "report.run",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
