@@ -90,11 +90,11 @@ def main() -> None:
             training=desc.TrainConfig(epochs=args.epochs),
             run=desc.RunConfig(str(work / "experiments"), offline=True),
         )
-        predictor = desc.Predictor.from_run(str(record.folder))
+        predictor = desc.Predictor.from_run(record)
         ours: dict[str, float] = {}
         peer: dict[str, float] = {}
         sequence = recordings.sequences[0]
-        prediction = timed("predict", lambda: predictor.predict(sequence, args.steps), ours)
+        prediction = timed("predict", lambda: predictor.predict(sequence, frames=args.steps), ours)
         corpus = timed("extract", lambda: desc.open_corpus(sounds, config, store, jobs=1), ours)
         database = desc.DescriptorDatabase.from_corpus(corpus, store)
         standardizer = predictor.standardizer

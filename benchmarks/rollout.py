@@ -22,6 +22,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
+from desc.models.rollout import continuation
 from desc.models.statistics import TrainingStatistics, fit_statistics
 
 PEER_STEPS = 40
@@ -42,7 +43,7 @@ def seconds(model: DescriptorModel, context: torch.Tensor, steps: int) -> float:
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
     generators = [torch.Generator().manual_seed(row) for row in range(len(context))]
     begin = time.process_time()
-    model.continuation(context, valid, steps, generators=generators)
+    continuation(model, context, valid, steps, generators=generators)
     return time.process_time() - begin
 
 

@@ -117,7 +117,8 @@ def sampled(targets: list[Target], predictor: desc.Predictor, sampling: str) -> 
         before = target.sequence.values[: target.start]
         context = dataclasses.replace(target.sequence, values=before, n_samples=len(before) * hop)
         n_frames = len(target.values)
-        prediction = predictor.predict(context, n_frames, seed=index, sampling=sampling)
+        settings = desc.Sampling(sampling=sampling, seed=index)
+        prediction = predictor.predict(context, settings, frames=n_frames)
         found.append(dataclasses.replace(target, values=prediction.values))
     return found
 
@@ -352,10 +353,8 @@ def main() -> None:
         print("\nthe excerpts")
         compare(judge, targets, methods)
         if args.run_id:
-            run_config = desc.RunConfig(experiment_dir=args.experiment_dir)
-            predictor = desc.Predictor.from_run(
-                args.run_id, run_config=run_config, accelerator="cpu"
-            )
+            run = desc.RunConfig(experiment_dir=args.experiment_dir)
+            predictor = desc.Predictor.from_run(args.run_id, run=run, accelerator="cpu")
             for sampling in args.sampling:
                 print(f"\ncontinuations, sampling {sampling}")
                 drawn = sampled(targets, predictor, sampling)

@@ -27,7 +27,8 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.files import replacing
 from desc.models.base import DescriptorModel
-from desc.prediction import Prediction, Predictor, progress_of_all, sample_seed
+from desc.prediction import Prediction, Predictor
+from desc.progress import part, reporting
 from desc.query import check_selection, matching_space
 from desc.report import ReportData, write_result_report
 from desc.runs import versions
@@ -108,10 +109,10 @@ RenderConfig
         # What cannot be done with these descriptors is refused before anything is predicted.
         matching_space(self.predictor.config, self.predictor.standardizer, self.query)
         check_selection(self.selection, self.predictor.config)
-        n_samples, chance = self.prediction.n_samples, self.selection.selection == "sample"
+        n_draws, chance = self.prediction.n_draws, self.selection.selection == "sample"
         if self.prediction.is_mean and not chance:
             rule = "be 1 where nothing is drawn (sampling mean, or temperature 0)"
-            check(n_samples == 1, "n_samples", n_samples, rule)
+            check(n_draws == 1, "n_draws", n_draws, rule)
 
     @property
     def n_steps(self) -> int:
@@ -126,7 +127,7 @@ RenderConfig
         settings = to_dict(
             replace(self.prediction, prediction_length=self.n_steps, duration_s=None)
         )
-        del settings["n_samples"]
+        del settings["n_draws"]
         speeds = [speed for speed in self.database.speeds if speed != 1]
         return {
             "run_id": self.predictor.run_id,
@@ -188,9 +189,9 @@ RenderConfig
                 failures.append(_failure(sequence, error))
         for index, (sequence, folder, sample) in enumerate(todo):
             try:
-                prediction = self._predict(
-                    sequence, sample, progress_of_all(progress, index, len(todo))
-                )
+                sampling = self.prediction.one_draw(sample)
+                with part(index, len(todo)):
+                    prediction = self.predictor.predict(sequence, sampling, frames=self.n_steps)
                 figures = self._finish(
                     recordings, sequence, prediction, folder, progress=progress, note=note
                 )
@@ -204,26 +205,11 @@ RenderConfig
         self, recordings: Corpus, output_dir: Path
     ) -> Iterator[tuple[DescriptorSequence, Path, int]]:
         """Yield each recording with the folder and the number of each of its results."""
-        n = self.prediction.n_samples
+        n = self.prediction.n_draws
         for sequence in recordings.sequences:
             for sample in range(1, n + 1):
                 folder = outputs.result_folder(output_dir, sequence.source, sample, n)
                 yield sequence, folder, sample
-
-    def _predict(
-        self, sequence: DescriptorSequence, sample: int, progress: Progress | None
-    ) -> Prediction:
-        settings = self.prediction
-        return self.predictor.predict(
-            sequence,
-            self.n_steps,
-            temperature=settings.temperature,
-            seed=settings.seed,
-            sampling=settings.sampling,
-            replay_block=settings.replay_block,
-            sample=sample,
-            progress=progress,
-        )
 
     @cached_property
     def _answerer(self) -> Answerer:
@@ -238,7 +224,7 @@ RenderConfig
 
     def answer(self, prediction: Prediction, note: Note | None = None) -> Answer:
         """Answer predicted descriptors with the database: rows, units and their playlist."""
-        seed = sample_seed(prediction.seed, prediction.sample)
+        seed = prediction.sampling.draw_seed
         return self._answerer.answer(
             prediction.values, digest=prediction.digest, seed=seed, note=note
         )
@@ -290,7 +276,7 @@ RenderConfig
             shown.save(folder / outputs.REPORT_DATA)
         figures = outputs.match_figures(answer.chosen, answer.selection, self.database)
         figures |= outputs.sound_figures(rendered)
-        request = self.request(sequence, prediction.sample)
+        request = self.request(sequence, prediction.sampling.draw)
         meta = {"request": request, "versions": versions(), "results": figures}
         outputs.write_prediction(folder, prediction, meta)
         if self.report:
@@ -331,7 +317,8 @@ def audio_sampler(
     def write(model: DescriptorModel, recording: DescriptorSequence, path: Path) -> None:
         predictor = Predictor.from_model(model)
         n_steps = settings.n_steps(predictor.config.frame_rate)
-        prediction = predictor.predict(recording, n_steps, seed=settings.seed)
+        with reporting(None):
+            prediction = predictor.predict(recording, settings.one_draw(), frames=n_steps)
         answerer = Answerer(database, predictor.standardizer)
         answer = answerer.answer(prediction.values, digest=prediction.digest, seed=settings.seed)
         with replacing(path) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,24 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from desc.configuration import (
-    SAMPLINGS,
-    Note,
-    Progress,
-    RunConfig,
-    check_choice,
-    check_integer,
-    check_number,
-)
+from desc.configuration import RunConfig, Sampling, check_choice, check_integer
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence, read_only
 from desc.errors import ConfigurationError, DescError
 from desc.models.checkpoint import load_model
+from desc.models.rollout import continuation
+from desc.progress import part
 
 if TYPE_CHECKING:
     from desc.descriptors.standardizer import Standardizer
     from desc.models.base import DescriptorModel
+    from desc.runs import RunRecord
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,7 @@ class Prediction:
 
     Attributes
     ----------
-    values : ndarray of float32, (n_steps, D)
+    values : ndarray of float32, (T, D)
         Descriptors, columns as `config.names`, read-only.
     source, digest : str
         The recording.
@@ -47,15 +45,12 @@ class Prediction:
         Last complete frame of the recording; `values[0]` is the frame after it.
     config : DescriptorConfig
         What the columns mean.
+    sampling : Sampling
+        Settings of the draw.
+    standardizer : Standardizer
+        Scales of the training recordings, all D columns.
     run_id, model_name : str
-        Where the model comes from, and which one it is.
-    seed : int
-    temperature : float
-    sampling : str
-    replay_block : int
-        The settings of the draw.
-    sample : int
-        Which draw it is by these settings, counted from 1.
+        Run and name of the model.
     checkpoint_digest : str
         32 hex digits that differ wherever the model's parameters do.
     """
@@ -65,13 +60,10 @@ class Prediction:
     digest: str
     context_end_frame: int
     config: DescriptorConfig
+    sampling: Sampling
+    standardizer: Standardizer
     run_id: str
     model_name: str
-    seed: int
-    temperature: float
-    sampling: str
-    replay_block: int
-    sample: int
     checkpoint_digest: str
 
     def __post_init__(self) -> None:
@@ -102,27 +94,21 @@ class Predictor:
     @classmethod
     def from_run(
         cls,
-        run_id: str,
+        run_id: str | Path | RunRecord,
         *,
-        run_config: RunConfig = RunConfig(),
+        run: RunConfig = RunConfig(),
         accelerator: str = "auto",
-        download_dir: Path | None = None,
-        note: Note | None = None,
     ) -> Predictor:
         """Load the best model of a run.
 
         Parameters
         ----------
-        run_id : str
-            Id or folder of a run, see `desc.runs.resolve_run`.
-        run_config : RunConfig, optional
-            Where to look.
+        run_id : str, Path or RunRecord
+            Id or folder of a run (see `desc.runs.resolve_run`), or its record.
+        run : RunConfig
+            Where to look for the run.
         accelerator : str
             auto, cpu, cuda (or gpu) or mps.
-        download_dir : Path, optional
-            Where runs fetched from a W&B server are kept, by default in the default cache.
-        note : callable, optional
-            Gets a line where the run is found in another project.
 
         Raises
         ------
@@ -133,10 +119,13 @@ class Predictor:
         ConfigurationError
             If the accelerator is not there.
         """
-        from desc.runs import resolve_run
+        from desc.runs import RunRecord, resolve_run
 
         device = choose_device(accelerator)
-        record = resolve_run(run_id, run_config, download_dir, note=note)
+        if isinstance(run_id, RunRecord):
+            record = run_id
+        else:
+            record = resolve_run(run_id, run, note=logger.info)
         model = load_model(record.checkpoint("best"), device)
         return cls(model, record.run_id, parameter_digest(model))
 
@@ -181,41 +170,18 @@ class Predictor:
             raise DescError(f"{sequence.source}: its descriptors hold values that are no numbers")
 
     def predict(
-        self,
-        sequence: DescriptorSequence,
-        steps: int,
-        temperature: float = 1.0,
-        seed: int = 0,
-        *,
-        sampling: str = "plain",
-        replay_block: int = 20,
-        sample: int = 1,
-        progress: Progress | None = None,
+        self, sequence: DescriptorSequence, sampling: Sampling = Sampling(), *, frames: int = 430
     ) -> Prediction:
         """Continue one recording; see `predict_many`."""
-        [prediction] = self.predict_many(
-            [sequence],
-            steps,
-            temperature,
-            seed,
-            sampling=sampling,
-            replay_block=replay_block,
-            sample=sample,
-            progress=progress,
-        )
+        [prediction] = self.predict_many([sequence], sampling, frames=frames)
         return prediction
 
     def predict_many(
         self,
         sequences: Sequence[DescriptorSequence],
-        steps: int,
-        temperature: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = Sampling(),
         *,
-        sampling: str = "plain",
-        replay_block: int = 20,
-        sample: int = 1,
-        progress: Progress | None = None,
+        frames: int = 430,
     ) -> list[Prediction]:
         """Continue recordings, each from its last complete frame on.
 
@@ -228,20 +194,11 @@ class Predictor:
         ----------
         sequences : sequence of DescriptorSequence
             Extracted with `config`, each with at least 9 complete frames.
-        steps : int
+        sampling : Sampling
+            How each continuation is sampled. The seed of a recording is made of `sampling.seed`,
+            `sampling.draw` and the recording's digest.
+        frames : int
             Frames to predict, at least 1.
-        temperature : float
-            Spread of the draws, 0 to 10: 1 as learned, 0 the mean.
-        seed : int
-            Together with a recording's digest it decides that recording's draws.
-        sampling : str
-            plain, replay or mean.
-        replay_block : int
-            Mean length of a block of replayed innovations, in frames.
-        sample : int
-            Which of the draws of this seed, from 1 on; each is another continuation.
-        progress : callable, optional
-            Called as progress("predict", frames done, frames in all), recordings added up.
 
         Returns
         -------
@@ -253,45 +210,35 @@ class Predictor:
         DescError
             As `check` does, before anything is predicted.
         """
-        check_integer("steps", steps, 1)
-        check_number("temperature", temperature, 0.0, 10.0)
-        check_integer("seed", seed, 0)
-        check_choice("sampling", sampling, SAMPLINGS)
-        check_integer("replay_block", replay_block, 1)
-        check_integer("sample", sample, 1)
+        check_integer("frames", frames, 1)
         for sequence in sequences:
             self.check(sequence)
         predictions = []
-        for n_done, sequence in enumerate(sequences):
-            context = torch.tensor(sequence.complete_static[-self.model.context_frames :])[None]
-            with one_thread():
-                values = self.model.continuation(
-                    context,
-                    torch.ones(context.shape[:2], dtype=torch.bool),
-                    steps,
-                    generators=[recording_generator(sample_seed(seed, sample), sequence.digest)],
-                    temperature=temperature,
-                    sampling=sampling,
-                    replay_block=replay_block,
-                    progress=progress_of_all(progress, n_done, len(sequences)),
-                )
-            prediction = Prediction(
-                values=with_deltas(context[0].numpy(), values[0].cpu().numpy(), self.config),
-                source=sequence.source,
-                digest=sequence.digest,
-                context_end_frame=sequence.complete.stop - 1,
-                config=self.config,
-                run_id=self.run_id,
-                model_name=self.model.model_config.selected_model,
-                seed=seed,
-                temperature=temperature,
-                sampling=sampling,
-                replay_block=replay_block,
-                sample=sample,
-                checkpoint_digest=self.checkpoint_digest,
-            )
-            predictions.append(prediction)
+        for index, sequence in enumerate(sequences):
+            with part(index, len(sequences)):
+                predictions.append(self._predict(sequence, sampling, frames))
         return predictions
+
+    def _predict(self, sequence: DescriptorSequence, sampling: Sampling, frames: int) -> Prediction:
+        context = torch.tensor(sequence.complete_static[-self.model.context_frames :])[None]
+        valid = torch.ones(context.shape[:2], dtype=torch.bool)
+        generator = recording_generator(sampling.draw_seed, sequence.digest)
+        with one_thread():
+            values = continuation(
+                self.model, context, valid, frames, sampling, generators=[generator]
+            )
+        return Prediction(
+            values=with_deltas(context[0].numpy(), values[0].cpu().numpy(), self.config),
+            source=sequence.source,
+            digest=sequence.digest,
+            context_end_frame=sequence.complete.stop - 1,
+            config=self.config,
+            sampling=sampling,
+            standardizer=self.standardizer,
+            run_id=self.run_id,
+            model_name=self.model.model_config.selected_model,
+            checkpoint_digest=self.checkpoint_digest,
+        )
 
 
 def with_deltas(
@@ -324,14 +271,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def sample_seed(seed: int, sample: int) -> int:
-    """Return the seed of one of several draws, from 1 on; the first one's is `seed` itself."""
-    if sample == 1:
-        return seed
-    key = hashlib.blake2b(f"{seed}:{sample}".encode(), digest_size=8).digest()
-    return int.from_bytes(key, "big") >> 1
-
-
 def recording_generator(seed: int, digest: str) -> torch.Generator:
     """Return the generator of a recording, seeded from the seed and its content."""
     key = hashlib.blake2b(f"{seed}:{digest}".encode(), digest_size=8).digest()
@@ -346,17 +285,6 @@ def parameter_digest(model: DescriptorModel) -> str:
         digest.update(name.encode())
         digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def progress_of_all(progress: Progress | None, n_done: int, n: int) -> Progress | None:
-    """Return a callable that counts the frames of all n recordings, n_done of them finished."""
-    if progress is None:
-        return None
-
-    def report(stage: str, done: int, total: int) -> None:
-        progress(stage, n_done * total + done, n * total)
-
-    return report
 
 
 def differences(one: DescriptorConfig, other: DescriptorConfig) -> str:

@@ -20,7 +20,7 @@ def main() -> None:
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
     run = desc.RunConfig(offline=True)
     record = desc.train(recordings, training=training, run=run, progress=console.progress)
-    predictor = desc.Predictor.from_run(str(record.folder))
+    predictor = desc.Predictor.from_run(record)
     sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()
     continuer = desc.Continuer(
         predictor=predictor,

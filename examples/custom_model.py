@@ -35,5 +35,5 @@ if __name__ == "__main__":
     model, run = desc.ModelConfig(selected_model="FrameByFrame"), desc.RunConfig(offline=True)
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
     record = desc.train(corpus, model=model, training=training, run=run, note=print)
-    prediction = desc.Predictor.from_run(str(record.folder)).predict(corpus.sequences[0], 100)
+    prediction = desc.Predictor.from_run(record).predict(corpus.sequences[0], frames=100)
     print(f"{prediction.model_name}: {len(prediction)} frames after {prediction.source}")

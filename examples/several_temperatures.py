@@ -20,7 +20,7 @@ def main() -> None:
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
     run = desc.RunConfig(offline=True)
     record = desc.train(recordings, training=training, run=run, progress=console.progress)
-    predictor = desc.Predictor.from_run(str(record.folder))
+    predictor = desc.Predictor.from_run(record)
     sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()
     continuer = desc.Continuer(
         predictor=predictor,
@@ -29,7 +29,7 @@ def main() -> None:
     )
     first = replace(recordings, sequences=recordings.sequences[:1])
     for temperature in (0.9, 1.0, 1.2):
-        drawn = desc.PredictConfig(duration_s=5.0, temperature=temperature, n_samples=2)
+        drawn = desc.PredictConfig(duration_s=5.0, temperature=temperature, n_draws=2)
         folder = f"{output_dir}/temperature {temperature}"
         for outcome in replace(continuer, prediction=drawn).run(first, folder).outcomes:
             print(temperature, outcome.folder / "prediction.wav")

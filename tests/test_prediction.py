@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import ModelConfig
+from desc.configuration import ModelConfig, Sampling
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, DescError
 from desc.models import MODELS, create_model
 from desc.models.statistics import fit_statistics
 from desc.prediction import Predictor, choose_device
+from desc.progress import reporting
 
 
 def recording(
@@ -49,36 +50,40 @@ def test_alone_and_in_a_folder_the_same_bytes(
     predictor: Predictor, sampling: str, threads: Callable[[int], None]
 ) -> None:
     recordings = [recording(n, n) for n in (700, 9, 40, 100, 12, 300, 64, 65, 33)]
+    settings = Sampling(sampling=sampling, seed=5)
     threads(1)
-    together = predictor.predict_many(recordings, 40, 1.0, 5, sampling=sampling)
+    together = predictor.predict_many(recordings, settings, frames=40)
     threads(2)
-    others = predictor.predict_many(recordings[::-1][:6], 40, 1.0, 5, sampling=sampling)[::-1]
+    others = predictor.predict_many(recordings[::-1][:6], settings, frames=40)[::-1]
     for prediction, expected in zip(others, together[3:], strict=True):
         assert prediction.values.tobytes() == expected.values.tobytes()
     for i in (0, 1, 8):
-        alone = predictor.predict(recordings[i], 40, seed=5, sampling=sampling)
+        alone = predictor.predict(recordings[i], settings, frames=40)
         assert alone.values.tobytes() == together[i].values.tobytes()
     assert torch.get_num_threads() == 2
 
 
 def test_seed_and_content_decide(predictor: Predictor) -> None:
-    first = predictor.predict(recording(60), 12, seed=1)
-    assert np.array_equal(predictor.predict(recording(60), 12, seed=1).values, first.values)
-    assert not np.array_equal(predictor.predict(recording(60), 12, seed=2).values, first.values)
-    samples = [predictor.predict(recording(60), 12, seed=1, sample=i).values for i in (1, 2, 3)]
-    assert np.array_equal(samples[0], first.values)
-    assert len({values.tobytes() for values in samples}) == 3
-    again = predictor.predict(recording(60), 12, seed=1, sample=3)
-    assert np.array_equal(again.values, samples[2])
-    assert again.sample == 3
+    def drawn(seed: int, draw: int = 1) -> bytes:
+        sampling = Sampling(seed=seed, draw=draw)
+        return predictor.predict(recording(60), sampling, frames=12).values.tobytes()
+
+    first = drawn(1)
+    assert drawn(1) == first
+    assert drawn(2) != first
+    draws = [drawn(1, draw) for draw in (1, 2, 3)]
+    assert draws[0] == first
+    assert len(set(draws)) == 3
+    assert drawn(1, 3) == draws[2]
     copy = recording(60)
     copy = DescriptorSequence(copy.values, copy.config, "0.wav", "other digest", copy.n_samples)
-    assert not np.array_equal(predictor.predict(copy, 12, seed=1).values, first.values)
+    assert predictor.predict(copy, Sampling(seed=1), frames=12).values.tobytes() != first
 
 
 def test_a_prediction_says_where_it_comes_from(predictor: Predictor) -> None:
     sequence = recording(60)
-    prediction = predictor.predict(sequence, 12, 0.9, 3, sampling="replay", replay_block=6)
+    sampling = Sampling(0.9, "replay", replay_block=6, seed=3, draw=2)
+    prediction = predictor.predict(sequence, sampling, frames=12)
     assert prediction.values.shape == (12, 39)
     assert prediction.values.dtype == np.float32
     assert not prediction.values.flags.writeable
@@ -88,8 +93,8 @@ def test_a_prediction_says_where_it_comes_from(predictor: Predictor) -> None:
     assert prediction.config == sequence.config == predictor.config
     assert prediction.run_id == "1t212ycn"
     assert prediction.model_name == predictor.model.model_config.selected_model
-    assert (prediction.seed, prediction.temperature) == (3, 0.9)
-    assert (prediction.sampling, prediction.replay_block) == ("replay", 6)
+    assert prediction.sampling == sampling
+    assert prediction.standardizer is predictor.standardizer
     assert prediction.checkpoint_digest == predictor.checkpoint_digest
     assert len(prediction.checkpoint_digest) == 32
 
@@ -99,8 +104,8 @@ def test_only_complete_frames_are_seen(predictor: Predictor) -> None:
     values = sequence.values.copy()
     values[0], values[-1] = -77.0, 123.0
     other = DescriptorSequence(values, sequence.config, "b", sequence.digest, sequence.n_samples)
-    expected = predictor.predict(sequence, 12).values
-    assert np.array_equal(predictor.predict(other, 12).values, expected)
+    expected = predictor.predict(sequence, frames=12).values
+    assert np.array_equal(predictor.predict(other, frames=12).values, expected)
 
 
 @pytest.mark.parametrize("n_complete", [9, 60, 900])
@@ -108,7 +113,7 @@ def test_deltas_are_librosas_over_context_and_continuation(
     predictor: Predictor, n_complete: int
 ) -> None:
     sequence = recording(n_complete)
-    values = predictor.predict(sequence, 30).values
+    values = predictor.predict(sequence, frames=30).values
     static = np.concatenate([sequence.complete_static, values[:, :13]])
     for order in (1, 2):
         expected = librosa.feature.delta(static.T, order=order).T[-30:]
@@ -118,9 +123,9 @@ def test_deltas_are_librosas_over_context_and_continuation(
 
 def test_too_short_is_refused_by_name(predictor: Predictor) -> None:
     with pytest.raises(DescError, match=r"7\.wav: too short.*8 complete frames.*at least 9"):
-        predictor.predict_many([recording(60), recording(8, 7)], 5)
+        predictor.predict_many([recording(60), recording(8, 7)], frames=5)
     with pytest.raises(DescError, match="0 complete frames"):
-        predictor.predict(recording(0), 5)
+        predictor.predict(recording(0), frames=5)
 
 
 def test_what_is_no_number_is_refused(predictor: Predictor) -> None:
@@ -129,40 +134,46 @@ def test_what_is_no_number_is_refused(predictor: Predictor) -> None:
     values[20, 4] = np.nan
     spoilt = DescriptorSequence(values, sequence.config, "n.wav", "n", sequence.n_samples)
     with pytest.raises(DescError, match=r"n\.wav.*no numbers"):
-        predictor.predict(spoilt, 5)
+        predictor.predict(spoilt, frames=5)
 
 
 def test_other_settings_are_refused(predictor: Predictor) -> None:
     other = recording(60, config=DescriptorConfig(hop_length=512))
     with pytest.raises(ConfigurationError, match="hop_length=512, not 1024"):
-        predictor.predict(other, 5)
+        predictor.predict(other, frames=5)
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"steps": 0},
         {"temperature": -0.1},
+        {"temperature": 11.0},
         {"temperature": float("nan")},
         {"seed": -1},
         {"sampling": "x"},
+        {"replay_block": 0},
+        {"draw": 0},
     ],
 )
-def test_wrong_settings_are_refused(predictor: Predictor, settings: dict[str, object]) -> None:
+def test_sampling_is_checked_where_it_is_made(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(settings))):
-        predictor.predict(recording(60), **{"steps": 5, **settings})
+        Sampling(**settings)
+
+
+def test_no_frames_are_refused(predictor: Predictor) -> None:
+    with pytest.raises(ConfigurationError, match="frames=0"):
+        predictor.predict(recording(60), frames=0)
 
 
 def test_progress_counts_all_recordings(predictor: Predictor) -> None:
     calls: list[tuple[str, int, int]] = []
-    predictor.predict_many(
-        [recording(60), recording(60, 1)], 10, progress=lambda *call: calls.append(call)
-    )
+    with reporting(lambda *call: calls.append(call)):
+        predictor.predict_many([recording(60), recording(60, 1)], frames=10)
     assert calls == [("predict", n, 20) for n in (0, 10, 10, 20)]
 
 
 def test_no_recordings_no_predictions(predictor: Predictor) -> None:
-    assert predictor.predict_many([], 5) == []
+    assert predictor.predict_many([], frames=5) == []
 
 
 def test_device() -> None:

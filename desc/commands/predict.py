@@ -87,17 +87,14 @@ def run(args: argparse.Namespace) -> int:
         from desc.outputs import REPORT
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
+        from desc.runs import resolve_run
         from desc.storage import DescriptorStore
 
         check_speeds(args.speeds)
         store = DescriptorStore(args.cache_dir)
-        predictor = Predictor.from_run(
-            args.run_id,
-            run_config=run_config,
-            accelerator=args.accelerator,
-            download_dir=store.cache_dir / "runs",
-            note=console.note,
-        )
+        downloads = store.cache_dir / "runs"
+        record = resolve_run(args.run_id, run_config, downloads, note=console.note)
+        predictor = Predictor.from_run(record, accelerator=args.accelerator)
         config = predictor.config
         recordings = open_folder(
             args.prediction_db_dir, config, store, args, console, filtered=False

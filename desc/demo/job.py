@@ -111,7 +111,7 @@ def run_demo(
     elif note:
         note(f"using run {record.run_id} of an earlier demo with the same settings")
     continuer = Continuer(
-        predictor=Predictor.from_run(str(record.folder), run_config=run),
+        predictor=Predictor.from_run(record),
         database=DescriptorDatabase.from_corpus(sounds, store),
         store=store,
         prediction=PredictConfig(seed=seed),

@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
+from desc.models.rollout import continuation
 from desc.prediction import choose_device, one_thread
+from desc.progress import reporting
 from desc.runs import RunRecord
 from desc.scoring.yardstick import Yardstick
 from desc.training.datamodule import VALIDATION_ITEMS, comparable_frames, frame_table
@@ -77,13 +80,14 @@ def model_skill(
             part = frames[max(0, end - length) : end]
             context[row, length - len(part) :] = part
             valid[row, length - len(part) :] = True
-        with one_thread():
-            values = model.continuation(
+        with one_thread(), reporting(None):
+            values = continuation(
+                model,
                 torch.from_numpy(context),
                 torch.from_numpy(valid),
                 1,
+                Sampling(sampling="mean"),
                 generators=[torch.Generator() for _ in ends],
-                sampling="mean",
             )
         predicted.append(yardstick.standardise(values[:, 0].cpu().numpy()))
         target.append(yardstick.standardise(frames[ends]))

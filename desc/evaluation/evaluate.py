@@ -159,7 +159,7 @@ def _rows(
     """Return the rows of one table: floors and peers, then the runs."""
     rows: list[Row] = []
     peers = baselines(
-        scorer.excerpts, scorer.yardstick, scorer.training or [], config.n_samples, config.seed
+        scorer.excerpts, scorer.yardstick, scorer.training or [], config.n_draws, config.seed
     )
     for peer in peers:
         figures = one_step.get(peer.name, {}) | scorer.score(peer)
@@ -196,18 +196,15 @@ def _run_row(
     run: Candidate, scorer: Scorer, config: EvaluateConfig, progress: Progress | None
 ) -> Row:
     """Draw and score a run's continuations, once per seed."""
-    point = config.sampling == "mean" or config.temperature == 0
+    point = config.is_mean
     each, example = [], None
     for seed in range(config.seed, config.seed + config.seeds):
         drawn = scorer.yardstick.standardise(
             continue_excerpts(
                 run.model,
                 scorer.excerpts,
-                n_samples=1 if point else config.n_samples,
-                seed=seed,
-                sampling=config.sampling,
-                temperature=config.temperature,
-                replay_block=config.replay_block,
+                replace(config, seed=seed).one_draw(),
+                n_draws=1 if point else config.n_draws,
                 progress=progress,
             )
         )

@@ -95,15 +95,7 @@ def rendered_rows(
     standardizer = runs[0].model.statistics.standardizer
     yield listener.heard(REAL_RENDERED, "peer", excerpts.raw_targets, standardizer)
     for run in runs:
-        [drawn] = continue_excerpts(
-            run.model,
-            excerpts,
-            n_samples=1,
-            seed=config.seed,
-            sampling=config.sampling,
-            temperature=config.temperature,
-            replay_block=config.replay_block,
-        )
+        [drawn] = continue_excerpts(run.model, excerpts, config.one_draw(), n_draws=1)
         yield listener.asked(run.name, "run", drawn)
         standardizer = run.model.statistics.standardizer
         yield listener.heard(f"{run.run_id} rendered", "run", drawn, standardizer)

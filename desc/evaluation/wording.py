@@ -43,19 +43,19 @@ def lines(evaluation: Evaluation) -> list[str]:
     """Return the tables as lines of up to 115 characters."""
     result: list[str] = []
     for table in evaluation.tables:
-        result += _table(table, evaluation.config.n_samples, evaluation.config.seeds)
+        result += _table(table, evaluation.config.n_draws, evaluation.config.seeds)
     if evaluation.rendered:
         result += [*_block("rendered, as heard", HEARD, evaluation.rendered), ""]
     return [*result, *(f"note: {note}" for note in evaluation.notes)]
 
 
-def _table(table: Table, n_samples: int, seeds: int) -> list[str]:
+def _table(table: Table, n_draws: int, seeds: int) -> list[str]:
     excerpts = table.excerpts
     protocol = excerpts.protocol
     title = (
         f"{len(excerpts)} excerpts of {len(excerpts.sources)} recordings, "
         f"{protocol.context} frames continued for {protocol.steps}, "
-        f"{n_samples} samples × {seeds} seeds"
+        f"{n_draws} samples × {seeds} seeds"
     )
     return [
         title,

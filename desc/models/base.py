@@ -14,10 +14,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from desc.configuration import ModelConfig, Progress
+from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
-from desc.models import rollout
 from desc.models.heads import create_head
 from desc.models.inputs import Anchor, FrameSpace
 from desc.models.statistics import TrainingStatistics
@@ -343,62 +342,3 @@ class DescriptorModel(nn.Module, ABC):
         u = self.head.whiten(innovation / anchor.movement[:, None])[:, -n:]
         known = (valid[:, 1:] & valid[:, :-1])[:, -n:]
         return ((u - mean) / deviation).masked_fill(~known[..., None], 0.0), known
-
-    @torch.inference_mode()
-    def continuation(
-        self,
-        context: Tensor,
-        valid: Tensor,
-        steps: int,
-        *,
-        generators: list[torch.Generator],
-        temperature: float = 1.0,
-        sampling: str = "plain",
-        replay_block: int = 20,
-        progress: Progress | None = None,
-    ) -> Tensor:
-        """Continue contexts for any number of frames, in linear time and constant memory.
-
-        The first frames of a longer continuation are those of a shorter one.
-
-        Parameters
-        ----------
-        context : Tensor (B, T, F)
-            Static columns of complete frames, raw units, padded on the left; any T.
-        valid : Tensor of bool (B, T)
-        steps : int
-            Frames to generate, at least 1.
-        generators : list of torch.Generator
-            One per row, on the CPU. A row's result depends on other rows by rounding only; for
-            equal bytes continue rows one by one, as `desc.prediction` does.
-        temperature : float
-            Factor on the distance of a draw from the mean; 0 gives the mean.
-        sampling : str
-            `plain` draws from the head, `replay` takes the context's innovations in blocks,
-            `mean` follows the mean.
-        replay_block : int
-            Mean length of a block of innovations, in frames.
-        progress : callable, optional
-            Called as progress("predict", frames done, steps).
-
-        Returns
-        -------
-        Tensor (B, steps, F)
-            Raw units, within the range of the training recordings.
-        """
-        training = self.training
-        self.eval()
-        try:
-            return rollout.continuation(
-                self,
-                context,
-                valid,
-                steps,
-                generators=generators,
-                temperature=temperature,
-                sampling=sampling,
-                replay_block=replay_block,
-                progress=progress,
-            )
-        finally:
-            self.train(training)

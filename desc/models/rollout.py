@@ -1,22 +1,21 @@
-"""The loop that continues a context, and where its randomness comes from."""
+"""Rollouts: sample the continuation of a context frame by frame."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from desc.configuration import SAMPLINGS, Progress, check, check_choice, check_integer, check_number
-
-if TYPE_CHECKING:
-    from desc.models.base import DescriptorModel
+from desc.configuration import Sampling, check, check_integer
+from desc.models.base import DescriptorModel
+from desc.progress import report
 
 BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
 
 
 class Source(Protocol):
-    """Draws whitened innovations."""
+    """A source of whitened innovations."""
 
     def refill(self) -> None:
         """Prepare the next `BLOCK` frames."""
@@ -29,11 +28,11 @@ class PlainSource:
     """Draws from the head, with noise made on the CPU row by row."""
 
     def __init__(
-        self, model: DescriptorModel, generators: list[torch.Generator], temperature: float
+        self, model: DescriptorModel, sampling: Sampling, generators: list[torch.Generator]
     ) -> None:
         self.head = model.head
         self.generators = generators
-        self.temperature = temperature
+        self.temperature = sampling.temperature
         self.device = model.space.mean.device
 
     def refill(self) -> None:
@@ -70,18 +69,17 @@ class ReplaySource:
     def __init__(
         self,
         model: DescriptorModel,
+        sampling: Sampling,
         generators: list[torch.Generator],
-        temperature: float,
         innovations: tuple[Tensor, Tensor],
-        block: int,
     ) -> None:
         self.head = model.head
         self.generators = generators
-        self.temperature = temperature
+        self.temperature = sampling.temperature
         self.z, known = innovations  # (B, N, F), (B, N)
         # Contexts are padded on the left: the known innovations are a row's last ones.
         self.counts = known.sum(1).tolist()
-        self.block = block
+        self.block = sampling.replay_block
         self.next = [-1] * len(generators)
         self.rows = torch.arange(len(generators), device=self.z.device)
 
@@ -114,67 +112,75 @@ def create_source(
     model: DescriptorModel,
     context: Tensor,
     valid: Tensor,
-    *,
+    sampling: Sampling,
     generators: list[torch.Generator],
-    temperature: float,
-    sampling: str,
-    replay_block: int,
 ) -> Source:
-    """Return the source of randomness that `sampling` names."""
-    if sampling == "mean" or temperature == 0:
+    """Return the source of innovations for the settings."""
+    if sampling.is_mean:
         return MeanSource(model)
-    if sampling == "plain":
-        return PlainSource(model, generators, temperature)
-    innovations = model.innovations(context, valid)
-    return ReplaySource(model, generators, temperature, innovations, replay_block)
+    if sampling.sampling == "plain":
+        return PlainSource(model, sampling, generators)
+    return ReplaySource(model, sampling, generators, model.innovations(context, valid))
 
 
+@torch.inference_mode()
 def continuation(
     model: DescriptorModel,
     context: Tensor,
     valid: Tensor,
-    steps: int,
+    frames: int,
+    sampling: Sampling = Sampling(),
     *,
     generators: list[torch.Generator],
-    temperature: float,
-    sampling: str,
-    replay_block: int,
-    progress: Progress | None,
 ) -> Tensor:
-    """Continue contexts; see `DescriptorModel.continuation`."""
-    check_integer("steps", steps, 1)
-    check_number("temperature", temperature, 0.0)
-    check_choice("sampling", sampling, SAMPLINGS)
-    check_integer("replay_block", replay_block, 1)
+    """Continue contexts for any number of frames, in linear time and constant memory.
+
+    The first frames of a longer continuation are those of a shorter one. Progress is reported as
+    stage `predict`, in frames.
+
+    Parameters
+    ----------
+    model : DescriptorModel
+        In training or evaluation mode; the mode is kept.
+    context : Tensor (B, T, F)
+        Static columns of complete frames, raw units, padded on the left; any T.
+    valid : Tensor of bool (B, T)
+    frames : int
+        Frames to generate, at least 1.
+    sampling : Sampling
+        How innovations are sampled; its seed and draw are those of `generators`.
+    generators : list of torch.Generator
+        One per row, on the CPU. A row's result depends on other rows by rounding only; for
+        equal bytes continue rows one by one, as `desc.prediction` does.
+
+    Returns
+    -------
+    Tensor (B, frames, F)
+        Raw units, within the range of the training recordings.
+    """
+    check_integer("frames", frames, 1)
     n_rows = len(context)
     check(len(generators) == n_rows, "generators", len(generators), f"be one per row, {n_rows}")
     check(bool(valid[:, -1].all()), "valid", False, "hold the last frame of every row")
-    device = model.space.mean.device
+    device, is_training = model.space.mean.device, model.training
     context, valid = context.to(device), valid.to(device)
-    source = create_source(
-        model,
-        context,
-        valid,
-        generators=generators,
-        temperature=temperature,
-        sampling=sampling,
-        replay_block=replay_block,
-    )
-    state = model.start(context, valid)
-    frames = context.new_empty(n_rows, steps, model.n_features, dtype=torch.float32)
-    for t in range(steps):
-        if t % BLOCK == 0:
-            source.refill()
-            if progress is not None:
-                progress("predict", t, steps)
-        u = source.draw(model.head(state.h), t % BLOCK)
-        frame = model.next_frame(u, state)
-        frames[:, t] = frame
-        if t + 1 < steps:
-            model.step(frame, state)
-    if progress is not None:
-        progress("predict", steps, steps)
-    return model.space.restore(frames)
+    generated = context.new_empty(n_rows, frames, model.n_features, dtype=torch.float32)
+    model.eval()
+    try:
+        source = create_source(model, context, valid, sampling, generators)
+        state = model.start(context, valid)
+        for t in range(frames):
+            if t % BLOCK == 0:
+                source.refill()
+                report("predict", t, frames)
+            u = source.draw(model.head(state.h), t % BLOCK)
+            generated[:, t] = frame = model.next_frame(u, state)
+            if t + 1 < frames:
+                model.step(frame, state)
+    finally:
+        model.train(is_training)
+    report("predict", frames, frames)
+    return model.space.restore(generated)
 
 
 def free_run(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from desc.configuration import Sampling
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import CheckpointError
 from desc.models.checkpoint import load_model
@@ -123,6 +124,9 @@ def _sample(predictor: Predictor, sequence: DescriptorSequence, heard: bool) -> 
         before=sequence.values[max(frames.start, middle - n) : middle, static],
         real=sequence.values[middle : middle + n, static],
         drawn=np.stack(
-            [predictor.predict(cut, n, seed=seed).values[:, static] for seed in range(N_DRAWS)]
+            [
+                predictor.predict(cut, Sampling(seed=seed), frames=n).values[:, static]
+                for seed in range(N_DRAWS)
+            ]
         ),
     )

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from desc.configuration import Progress
+from desc.configuration import Progress, Sampling
 from desc.models.base import DescriptorModel
+from desc.models.rollout import continuation
 from desc.prediction import one_thread, recording_generator
+from desc.progress import reporting
 from desc.scoring.excerpts import Excerpts
 
 Array = npt.NDArray[np.float64]
@@ -43,12 +45,9 @@ class Continuations:
 def continue_excerpts(
     model: DescriptorModel,
     excerpts: Excerpts,
+    sampling: Sampling,
     *,
-    n_samples: int,
-    seed: int,
-    sampling: str = "plain",
-    temperature: float = 1.0,
-    replay_block: int = 20,
+    n_draws: int,
     progress: Progress | None = None,
 ) -> npt.NDArray[np.float32]:
     """Continue excerpts in batches, by a generator of its own for each.
@@ -57,12 +56,10 @@ def continue_excerpts(
     ----------
     model : DescriptorModel
     excerpts : Excerpts
-    n_samples : int
+    sampling : Sampling
+        Its seed, together with an excerpt's recording and place, decides that excerpt's draws.
+    n_draws : int
         Continuations of each excerpt.
-    seed : int
-        Together with an excerpt's recording and place it decides that excerpt's draws.
-    sampling, temperature, replay_block
-        As in `DescriptorModel.continuation`.
     progress : callable, optional
         Called as progress("continue", continuations done, continuations in all).
 
@@ -72,28 +69,27 @@ def continue_excerpts(
         Static columns in their own units.
     """
     n, steps = len(excerpts), excerpts.protocol.steps
-    rows = [(m, e) for m in range(n_samples) for e in range(n)]
+    rows = [(m, e) for m in range(n_draws) for e in range(n)]
     parts = []
     for first in range(0, len(rows), MOST_ROWS):
         some = rows[first : first + MOST_ROWS]
         context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in some]])
-        generators = [recording_generator(seed, _row_key(excerpts, e, m)) for m, e in some]
-        with one_thread():
-            values = model.continuation(
+        generators = [recording_generator(sampling.seed, _row_key(excerpts, e, m)) for m, e in some]
+        with one_thread(), reporting(None):
+            values = continuation(
+                model,
                 context,
                 torch.ones(context.shape[:2], dtype=torch.bool),
                 steps,
+                sampling,
                 generators=generators,
-                temperature=temperature,
-                sampling=sampling,
-                replay_block=replay_block,
             )
         parts.append(values.cpu().numpy())
         if progress is not None:
             progress("continue", first + len(some), len(rows))
-    return np.concatenate(parts).reshape(n_samples, n, steps, -1)
+    return np.concatenate(parts).reshape(n_draws, n, steps, -1)
 
 
-def _row_key(excerpts: Excerpts, excerpt: int, sample: int) -> str:
+def _row_key(excerpts: Excerpts, excerpt: int, draw: int) -> str:
     digest = excerpts.digests[excerpts.tracks[excerpt]]
-    return f"{digest}:{excerpts.positions[excerpt]}:{sample}"
+    return f"{digest}:{excerpts.positions[excerpt]}:{draw}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.models.base import CONTEXT_FRAMES, DescriptorModel
@@ -90,7 +91,9 @@ class Realism:
 
         See `docs/evaluation.md`; NaN where one means nothing for these recordings.
         """
-        values = continue_excerpts(model, self.scorer.excerpts, n_samples=SAMPLES, seed=self.seed)
+        values = continue_excerpts(
+            model, self.scorer.excerpts, Sampling(seed=self.seed), n_draws=SAMPLES
+        )
         samples = self.scorer.yardstick.standardise(values)
         figures = self.scorer.score_quickly(Continuations("model", "run", samples))
         return {f"val_{name}": figures[name] for name in METRICS}

@@ -52,7 +52,7 @@ def test_half_a_minute_of_training_is_ahead_of_a_linear_model(tmp_path: Path) ->
     result = evaluate(
         [Candidate.load(record, "cpu")],
         held_out.sequences,
-        EvaluateConfig(n_samples=4),
+        EvaluateConfig(n_draws=4),
         training=learned.sequences,
     )
     (table,) = result.tables

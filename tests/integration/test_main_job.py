@@ -219,7 +219,7 @@ def test_several_samples_of_a_recording(
     assert message.count("another request (seed)") == 2
     assert "1 of 1 recordings could not be continued" in message
     assert predict("--n_samples", "2", "--sampling", "mean") == 2
-    assert "n_samples=2 must be 1 where nothing is drawn" in capsys.readouterr().err
+    assert "n_draws=2 must be 1 where nothing is drawn" in capsys.readouterr().err
 
 
 def test_a_playlist_renders_again(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import HEADS, SAMPLINGS
+from desc.configuration import HEADS, SAMPLINGS, Sampling
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
@@ -18,8 +18,9 @@ from desc.models.base import DescriptorModel
 from desc.models.blockwise import BlockwiseModel
 from desc.models.checkpoint import load_model, save_model
 from desc.models.lstm import LSTM
-from desc.models.rollout import free_run
+from desc.models.rollout import continuation, free_run
 from desc.models.statistics import fit_statistics
+from desc.progress import reporting
 
 Make = Callable[..., DescriptorModel]
 MakeSequence = Callable[..., DescriptorSequence]
@@ -216,8 +217,8 @@ def test_any_number_of_steps(
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
 
     def run(steps: int) -> torch.Tensor:
-        return model.continuation(
-            context, valid, steps, generators=generators(2), sampling=sampling
+        return continuation(
+            model, context, valid, steps, Sampling(sampling=sampling), generators=generators(2)
         )
 
     longest = run(600)
@@ -232,7 +233,7 @@ def test_samples_stay_in_the_training_range(
 ) -> None:
     context = contexts(make_sequence, 2, 40) + 1000.0
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
-    y = model.continuation(context, valid, 50, generators=generators(2), temperature=5.0)
+    y = continuation(model, context, valid, 50, Sampling(temperature=5.0), generators=generators(2))
     x = (y - model.space.mean) / model.space.scale
     assert (x >= model.space.low - 1e-3).all()
     assert (x <= model.space.high + 1e-3).all()
@@ -245,12 +246,14 @@ def test_contexts_of_any_length(
 ) -> None:
     context = contexts(make_sequence, 1, length)
     valid = torch.ones(1, length, dtype=torch.bool)
-    y = model.continuation(context, valid, 30, generators=generators(1), sampling=sampling)
+    y = continuation(
+        model, context, valid, 30, Sampling(sampling=sampling), generators=generators(1)
+    )
     assert torch.isfinite(y).all()
     padded = torch.nn.functional.pad(context, (0, 0, 333, 0), value=7.0)
     padded_valid = torch.nn.functional.pad(valid, (333, 0))
-    again = model.continuation(
-        padded, padded_valid, 30, generators=generators(1), sampling=sampling
+    again = continuation(
+        model, padded, padded_valid, 30, Sampling(sampling=sampling), generators=generators(1)
     )
     assert torch.equal(again, y)
 
@@ -259,20 +262,22 @@ def test_one_seed_one_result(model: DescriptorModel, make_sequence: MakeSequence
     context = contexts(make_sequence, 2, 60)
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
     torch.manual_seed(1)
-    first = model.continuation(context, valid, 20, generators=generators(2, 3))
+    first = continuation(model, context, valid, 20, generators=generators(2, 3))
     torch.manual_seed(2)
-    assert torch.equal(model.continuation(context, valid, 20, generators=generators(2, 3)), first)
-    other = model.continuation(context, valid, 20, generators=generators(2, 4))
+    assert torch.equal(continuation(model, context, valid, 20, generators=generators(2, 3)), first)
+    other = continuation(model, context, valid, 20, generators=generators(2, 4))
     assert not torch.equal(other, first)
 
 
 def test_temperature_zero_is_the_mean(model: DescriptorModel, make_sequence: MakeSequence) -> None:
     context = contexts(make_sequence, 2, 60)
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
-    mean = model.continuation(context, valid, 20, generators=generators(2), sampling="mean")
+    mean = continuation(
+        model, context, valid, 20, Sampling(sampling="mean"), generators=generators(2)
+    )
     for sampling in ("plain", "replay"):
-        cold = model.continuation(
-            context, valid, 20, generators=generators(2), sampling=sampling, temperature=0.0
+        cold = continuation(
+            model, context, valid, 20, Sampling(0.0, sampling), generators=generators(2)
         )
         assert torch.equal(cold, mean)
 
@@ -288,16 +293,17 @@ def test_companions_change_nothing_but_rounding(
     for place, row in enumerate(rows):
         context[place, -len(row) :] = row
         valid[place, -len(row) :] = True
-    together = model.continuation(
-        context, valid, 20, generators=generators(len(rows)), sampling=sampling
+    together = continuation(
+        model, context, valid, 20, Sampling(sampling=sampling), generators=generators(len(rows))
     )
     for place, row in enumerate(rows):
-        alone = model.continuation(
+        alone = continuation(
+            model,
             row[None],
             torch.ones(1, len(row), dtype=torch.bool),
             20,
+            Sampling(sampling=sampling),
             generators=[torch.Generator().manual_seed(place)],
-            sampling=sampling,
         )
         torch.testing.assert_close(alone[0], together[place], atol=1e-2, rtol=1e-4)
 
@@ -314,10 +320,12 @@ def test_saved_and_loaded_is_equal(
     frames, valid = items(model, make_sequence)
     assert torch.equal(again.nll(frames, valid), model.nll(frames, valid))
     for sampling in SAMPLINGS:
-        expected = model.continuation(
-            frames, valid, 20, generators=generators(4), sampling=sampling
+        expected = continuation(
+            model, frames, valid, 20, Sampling(sampling=sampling), generators=generators(4)
         )
-        result = again.continuation(frames, valid, 20, generators=generators(4), sampling=sampling)
+        result = continuation(
+            again, frames, valid, 20, Sampling(sampling=sampling), generators=generators(4)
+        )
         assert torch.equal(result, expected)
 
 
@@ -329,7 +337,9 @@ def test_without_style(
     frames, valid = items(model, make_sequence)
     nll = model.nll(frames, valid)
     assert torch.isfinite(nll).all()
-    y = model.continuation(frames, valid, 20, generators=generators(4), sampling="replay")
+    y = continuation(
+        model, frames, valid, 20, Sampling(sampling="replay"), generators=generators(4)
+    )
     assert torch.isfinite(y).all()
 
 
@@ -337,7 +347,9 @@ def test_sizes_of_one(name: str, make_model: Make, make_sequence: MakeSequence) 
     model = make_model(name, window_size=1, forecast_size=1, n_components=1, num_layers=1)
     frames, valid = items(model, make_sequence)
     assert torch.isfinite(model.nll(frames, valid)).all()
-    y = model.continuation(frames, valid, 20, generators=generators(4), sampling="replay")
+    y = continuation(
+        model, frames, valid, 20, Sampling(sampling="replay"), generators=generators(4)
+    )
     assert torch.isfinite(y).all()
 
 
@@ -357,7 +369,7 @@ def test_other_families(name: str, make_model: Make, make_sequence: MakeSequence
     model = make_model(name, fit_statistics(recordings))
     context = torch.tensor(recordings[0].complete_static[None])
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
-    y = model.continuation(context, valid, 30, generators=generators(1))
+    y = continuation(model, context, valid, 30, generators=generators(1))
     assert torch.isfinite(y).all()
     assert (y[..., :2] > 0).all()
     assert ((y[..., 2:14] >= 0) & (y[..., 2:14] <= 1)).all()
@@ -369,7 +381,7 @@ def test_prediction_in_mid_training_leaves_no_trace(
     frames, valid = items(model, make_sequence)
     model.train()
     random = torch.get_rng_state()
-    model.continuation(frames, valid, 5, generators=generators(4))
+    continuation(model, frames, valid, 5, generators=generators(4))
     assert model.training
     assert torch.equal(torch.get_rng_state(), random)
     model.nll(frames, valid).sum().backward()
@@ -378,27 +390,20 @@ def test_prediction_in_mid_training_leaves_no_trace(
 def test_progress_counts_frames(model: DescriptorModel, make_sequence: MakeSequence) -> None:
     frames, valid = items(model, make_sequence)
     calls: list[tuple[str, int, int]] = []
-    model.continuation(
-        frames, valid, 300, generators=generators(4), progress=lambda *call: calls.append(call)
-    )
+    with reporting(lambda *call: calls.append(call)):
+        continuation(model, frames, valid, 300, generators=generators(4))
     assert calls == [("predict", 0, 300), ("predict", 256, 300), ("predict", 300, 300)]
 
 
 def test_wrong_calls_are_refused(model: DescriptorModel, make_sequence: MakeSequence) -> None:
     frames, valid = items(model, make_sequence)
-    for settings in (
-        {"steps": 0},
-        {"sampling": "random"},
-        {"temperature": -1.0},
-        {"replay_block": 0},
-        {"generators": generators(3)},
-    ):
-        arguments = {"steps": 3, "generators": generators(4), **settings}
+    for settings in ({"frames": 0}, {"generators": generators(3)}):
+        arguments = {"frames": 3, "generators": generators(4), **settings}
         with pytest.raises(ConfigurationError):
-            model.continuation(frames, valid, **arguments)
+            continuation(model, frames, valid, **arguments)
     valid[2, -1] = False
     with pytest.raises(ConfigurationError):
-        model.continuation(frames, valid, 3, generators=generators(4))
+        continuation(model, frames, valid, 3, generators=generators(4))
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -13,6 +13,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
+from desc.models.rollout import continuation
 from desc.models.statistics import fit_statistics
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,7 @@ def continued(model: DescriptorModel, process: np.ndarray, n: int, steps: int) -
     context = torch.tensor(process[: n * 100].reshape(n, 100, 2), dtype=torch.float32)
     generators = [torch.Generator().manual_seed(row) for row in range(n)]
     valid = torch.ones(n, 100, dtype=torch.bool)
-    return model.continuation(context, valid, steps, generators=generators).numpy()
+    return continuation(model, context, valid, steps, generators=generators).numpy()
 
 
 @pytest.mark.parametrize("name", list(MODELS))

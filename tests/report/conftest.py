@@ -11,7 +11,7 @@ import soundfile
 
 from desc import outputs
 from desc.concatenation import Playlist, render
-from desc.configuration import QueryConfig, RenderConfig
+from desc.configuration import QueryConfig, RenderConfig, Sampling
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
@@ -38,9 +38,17 @@ def write_result(
     standardizer = Standardizer.fit([sequence.values], config)
     wanted = np.resize(sequence.values[20:80], (n_frames, config.n_columns))
     prediction = Prediction(
-        wanted, sequence.source, sequence.digest, sequence.complete.stop - 1, config,
-        "abcd1234", "LSTM", 0, 1.0, "plain", 20, 1, "0" * 32,
-    )  # fmt: skip
+        values=wanted,
+        source=sequence.source,
+        digest=sequence.digest,
+        context_end_frame=sequence.complete.stop - 1,
+        config=config,
+        sampling=Sampling(),
+        standardizer=standardizer,
+        run_id="abcd1234",
+        model_name="LSTM",
+        checkpoint_digest="0" * 32,
+    )
     matches = nearest(wanted, database, standardizer)
     selection = select_nearest(matches, database)
     chosen = Matches(matches.rows[:, :1], matches.distances[:, :1])

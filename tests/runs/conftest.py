@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from wandb_stub import API_KEY, WandbStub
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.runs import RunLog, RunRecord
+from tests.wandb_stub import API_KEY, WandbStub
 
 MARK = f"DESC_TEST_{uuid.uuid4().hex}"
 

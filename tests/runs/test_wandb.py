@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from wandb_stub import ENTITY, StubRun, WandbStub
 
 import desc.runs.download
 import desc.runs.sending
@@ -22,6 +21,7 @@ from desc.errors import RunNotFoundError, TrackingError
 from desc.runs import RunLog, RunRecord, read_metrics, resolve_run, upload_run
 from desc.runs.record import run_files
 from desc.runs.worker import worker_environment
+from tests.wandb_stub import ENTITY, StubRun, WandbStub
 
 WriteRun = Callable[..., RunRecord]
 CONFIG = {"audio_db_dir": "recordings", "model": {"window_size": 48, "sizes": [1, 2]}}
