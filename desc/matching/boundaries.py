@@ -89,8 +89,8 @@ def onset_rows(database: DescriptorDatabase) -> Bools:
 
     Spectral flux is the mean rise in dB, since the frame before, of the spectral envelope given by
     the MFCC. An onset is a peak of the flux, well above the frames around it and at least 4 frames
-    after the last one. The analysis window reaches a hop ahead, so the sound of the row begins up to
-    1.2 frames before the onset and does not cut it. The database must have mfcc.
+    after the last one. The analysis window reaches a hop ahead, so the sound of the row begins up
+    to 1.2 frames before the onset and does not cut it. The database must have mfcc.
     """
     strength = _flux(database)
     first = np.diff(database.file_index, prepend=-1) != 0

@@ -87,9 +87,7 @@ class _Beam:
         steps = [first]
         for frame in range(1, len(candidates)):
             current = steps[-1] = self._settled(steps[-1])
-            step = self._step(
-                current, frame, candidates.rows[frame], candidates.distances[frame]
-            )
+            step = self._step(current, frame, candidates.rows[frame], candidates.distances[frame])
             continues = self._positions.continues(current.rows[step.parents], step.rows)
             self._window.follow(step.parents, of_row[step.rows], continues)
             steps.append(step)

@@ -3,8 +3,8 @@
 Euclidean and cosine distances are ordered by one float32 matrix product. Scores of all rows are
 computed block by block. Only the smallest score of every `GROUP` rows is kept, and the smallest
 of every `CLUSTER` groups. The K-th smallest of the latter bounds the distance of the K-th neighbour
-from above, so the few groups that reach below the bound hold all neighbours; their rows are compared
-exactly, in float64. Minkowski distances are computed by scipy, block by block.
+from above, so the few groups that reach below the bound hold all neighbours; their rows are
+compared exactly, in float64. Minkowski distances are computed by scipy, block by block.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ class _Product:
     step : int
         Queries taken at once.
     table : ndarray of float32, (P, d + 1)
-        One row each, P a multiple of `GROUP` · `CLUSTER`. The last column is +inf for rows that must
-        not be found.
+        One row each, P a multiple of `GROUP` · `CLUSTER`. The last column is +inf for rows that
+        must not be found.
     """
 
     def __init__(self, coordinates: Float32, usable: Bools, count: int) -> None:

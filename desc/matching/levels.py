@@ -19,7 +19,7 @@ LEVEL = "mfcc0"
 MUTED_DB = -200.0
 """Gain of a silent unit, dB."""
 LEAST_DB = -20.0
-"""Level of the target of a further layer, relative to the target, in a band that is already full."""
+"""Level of a further layer's target, relative to the target, in a band that is already full."""
 LOWEST_GAIN_DB = -24.0
 """Lowest gain of a unit of a further layer, dB."""
 LEAST_SEMITONES = 0.05
@@ -155,8 +155,8 @@ def with_transposition(
 ) -> Units:
     """Return units with the transposition that brings each to the target's pitch.
 
-    The change is the median difference of pitch over the frames that are voiced in the target and in
-    the unit. Units without such frames, and those further off than the limit, stay as they are.
+    The change is the median difference of pitch over the frames that are voiced in the target and
+    in the unit. Units without such frames, and those further off than the limit, stay as they are.
 
     Parameters
     ----------

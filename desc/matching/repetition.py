@@ -1,7 +1,7 @@
 """Repetition constraints: how often, and how soon, a source position may be played again.
 
-`Limits` are the constraints of a search. The paths of a beam remember what they played: `TabuWindow`
-frame by frame, `UnitHistory` unit by unit.
+`Limits` are the constraints of a search. The paths of a beam remember what they played:
+`TabuWindow` frame by frame, `UnitHistory` unit by unit.
 """
 
 from __future__ import annotations
@@ -77,11 +77,12 @@ def feasible_limits(
     """
     used_up = 0
     if selection.max_use is not None:
-        if n_positions * selection.max_use < n_frames:
+        uses, least = n_positions * selection.max_use, math.ceil(n_frames / n_positions)
+        if uses < n_frames:
             raise ConfigurationError(
-                f"max_use={selection.max_use} must be at least {math.ceil(n_frames / n_positions)}: "
-                f"{n_positions} source positions used {selection.max_use} times are "
-                f"{n_positions * selection.max_use}, fewer than the {n_frames} frames to match"
+                f"max_use={selection.max_use} must be at least {least}: {n_positions} source "
+                f"positions used {selection.max_use} times are {uses}, fewer than the {n_frames} "
+                "frames to match"
             )
         used_up = (n_frames - 1) // selection.max_use
     wanted = math.ceil(selection.hold_s * frame_rate - 1e-9)
@@ -261,8 +262,8 @@ class UnitHistory:
     def bars(self, rows: Rows, lengths: Rows, now: int) -> Bools:
         """Return whether each path may not play each unit from frame `now` on, (B, K).
 
-        `max_use` bars a unit that shares a position with that many earlier ones, so that no position
-        is ever used too often.
+        `max_use` bars a unit that shares a position with that many earlier ones, so that no
+        position is ever used too often.
 
         Parameters
         ----------

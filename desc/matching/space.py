@@ -147,6 +147,29 @@ def parse_factors(text: str, config: DescriptorConfig) -> dict[str, float]:
     return factors
 
 
+def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float32:
+    """Return descriptors (T, D) whose mean and spread are moved towards those of a corpus.
+
+    Each column is shifted and scaled as a whole, in its unbounded space, so the course of the
+    target stays.
+
+    Parameters
+    ----------
+    values : ndarray, (T, D)
+        At least one frame, in descriptor units.
+    corpus : Standardizer
+        Mean and scale of the corpus.
+    amount : float
+        At 0 nothing changes, at 1 mean and standard deviation become those of the corpus. In
+        between means move linearly and scales by a constant factor.
+    """
+    own = Standardizer.fit([values], corpus.config)
+    mean = own.mean + amount * (corpus.mean - own.mean)
+    scale = own.scale ** (1 - amount) * corpus.scale**amount
+    moved = Standardizer(mean, scale, corpus.config).inverse(own.transform(values))
+    return moved.astype(np.float32)
+
+
 def check_selection(selection: SelectionConfig, config: DescriptorConfig) -> None:
     """Refuse selection settings that need descriptors which are not there.
 

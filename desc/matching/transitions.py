@@ -21,6 +21,8 @@ FREE_STEPS = 1.5
 """A transition this many steps wide costs its distance; narrower ones cost less."""
 OCTAVE = 12.0
 """Semitones of the most expensive interval."""
+N_FILES, N_ROWS = 6, 40
+"""Files, and rows of each, by which the distance between recordings is measured."""
 TIE = 1e-9
 """Added to every jump, so that of equal paths the one with fewer units is taken."""
 
@@ -147,6 +149,35 @@ class Problem:
         """Return the `count` nearest usable rows of one frame, or all if there are fewer."""
         point = self.points[frame][None]
         return search(point, self.transitions.points, self.usable, count, self.transitions.query)
+
+
+def distance_between_recordings(
+    points: Float32, database: DescriptorDatabase, query: QueryConfig
+) -> float | None:
+    """Return the median distance of a row to the nearest one of another recording.
+
+    Measured on some rows of some files, evenly spread; None if there is one recording only.
+
+    Parameters
+    ----------
+    points : ndarray of float32, (N, d)
+        Rows of the database in the match space.
+    database : DescriptorDatabase
+        Tells the recordings apart.
+    query : QueryConfig
+        Gives the distance.
+    """
+    digests = np.array([file.digest or file.source for file in database.files])
+    if len(set(digests)) < 2:
+        return None
+    found = []
+    for index in np.unique(np.linspace(0, len(digests) - 1, N_FILES).round().astype(int)):
+        other = (digests != digests[index])[database.file_index]
+        rows = np.flatnonzero(database.file_index == index)
+        if other.any() and len(rows):
+            some = rows[np.linspace(0, len(rows) - 1, N_ROWS).round().astype(int)]
+            found.append(search(points[some], points, other, 1, query).distances[:, 0])
+    return float(np.median(np.concatenate(found)))
 
 
 def _semitones(database: DescriptorDatabase) -> Float32 | None:

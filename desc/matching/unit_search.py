@@ -30,8 +30,8 @@ def search_units(problem: Problem, boundaries: UnitBoundaries) -> tuple[Rows, Fl
     """Choose whole units; return the row of each frame (T,) and its cost (T,).
 
     The next unit begins where the last one ends, the final one is cut. With the selection `nearest`
-    each unit is the nearest one, without transition costs. If the limits leave no whole unit, single
-    frames are taken and a line is logged.
+    each unit is the nearest one, without transition costs. If the limits leave no whole unit,
+    single frames are taken and a line is logged.
 
     Parameters
     ----------

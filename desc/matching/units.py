@@ -6,10 +6,16 @@ alike where their source positions are near, whatever the speed they are played 
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from desc.concatenation import Playlist, PlaylistEvent
+from desc.concatenation.event import CORPUS
+from desc.configuration import RenderConfig
 from desc.database import DescriptorDatabase
 from desc.matching.arrays import Bools, Float64, Int32, Rows
 
@@ -92,6 +98,48 @@ def rows_of_units(units: Units) -> Rows:
     return np.concatenate([np.zeros(0, np.int64), *spans]).astype(np.int64)
 
 
+def playlist_of(
+    units: Units, database: DescriptorDatabase, rendering: RenderConfig = RenderConfig()
+) -> Playlist:
+    """Return units as a playlist of pieces of files.
+
+    A unit of n frames becomes n·hop samples of its file, from half a hop before the centre of its
+    first frame; so the lengths of a layer of N frames add up to N·hop. A unit of a recording at
+    another speed is transposed by it, about the centre of what it plays.
+
+    Parameters
+    ----------
+    units : tuple of Unit
+        At least one.
+    database : DescriptorDatabase
+        The rows of the units.
+    rendering : RenderConfig
+        Gives the length of the fades. The first start and the last end of a layer have none.
+    """
+    events = tuple(_event(unit, database) for unit in units)
+    roots = {CORPUS: Path(os.path.abspath(database.root)).as_posix()}
+    playlist = Playlist(events, database.config.sample_rate, roots)
+    return playlist.with_crossfade(rendering.crossfade_ms)
+
+
+def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
+    hop = database.config.hop_length
+    file = database.files[int(database.file_index[unit.first_row])]
+    # At speed v, v samples of the recording pass for each sample that is heard.
+    before_centre = (unit.n_frames * hop - hop) / 2
+    centre = int(database.centre_samples[unit.first_row]) + file.speed * before_centre
+    return PlaylistEvent(
+        source=file.source,
+        start_sample=round(centre - unit.n_frames * hop / 2),
+        n_samples=unit.n_frames * hop,
+        onset_sample=unit.onset_frame * hop,
+        digest=file.digest,
+        gain_db=unit.gain_db,
+        transpose_semitones=unit.transpose_semitones + round(12 * math.log2(file.speed), 6),
+        layer=unit.layer,
+    )
+
+
 def repeat_share(units: Units, database: DescriptorDatabase, within_s: float = 0.5) -> float:
     """Return the share (0 to 1) of frames that repeat a sound too soon.
 
@@ -114,8 +162,8 @@ def repeat_share(units: Units, database: DescriptorDatabase, within_s: float = 0
 class SourcePositions:
     """The hop of its recording that each row plays, and the order of rows in their files.
 
-    A recording that is played at several speeds has the same positions at all of them. The positions
-    of two recordings are more than `NEAR_POSITIONS` apart.
+    A recording that is played at several speeds has the same positions at all of them. The
+    positions of two recordings are more than `NEAR_POSITIONS` apart.
 
     Attributes
     ----------
