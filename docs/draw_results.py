@@ -1,4 +1,4 @@
-"""Draw `_static/img/demo_*.png`: what `desc demo` makes of the music that it makes itself.
+"""Make `_static/img/demo_*.png` and `_static/sound/demo.mp3` from the result of `desc demo`.
 
 python docs/draw_results.py [FOLDER]
 
@@ -18,6 +18,7 @@ import librosa
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 import desc
 from desc import audio
@@ -27,6 +28,7 @@ from desc.report.plots import plot_result, plot_run
 from desc.report.run import RunView
 
 OUTPUT = Path(__file__).parents[1] / "_static" / "img"
+LISTEN = OUTPUT.parent / "sound" / "demo.mp3"
 RATE = 44100
 
 
@@ -68,8 +70,9 @@ def main(folder: Path) -> None:
     where = desc.RunConfig(experiment_dir=str(folder / "experiments"), offline=True)
     made = run_demo(folder / "desc-demo", store=store, run=where)
     result = made.continuation.outcomes[0].folder
-    sound = audio.read(result / "prediction.wav").mean(0)
-    draw_example(sound, desc.Playlist.load(result / "playlist.json"), OUTPUT / "demo_example.png")
+    sound = audio.read(result / "prediction.wav")
+    soundfile.write(LISTEN, sound.T, RATE, bitrate_mode="VARIABLE", compression_level=0.5)
+    draw_example(sound.mean(0), desc.Playlist.load(result / "playlist.json"), OUTPUT / "demo_example.png")
     pictures = folder / "pictures"
     run = RunView.load(desc.resolve_run(made.run_id, where), store)
     drawn = plot_result(ResultView.load(result), pictures, "png")

@@ -45,7 +45,9 @@ def earlier_json(path: Path, recording: str, n_frames: int = 5, **changes: objec
     content["_sample"] = [t * 1024 for t in range(n_frames)]
     content |= changes
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}, indent=2))
+    path.write_text(
+        json.dumps({k: v for k, v in content.items() if v is not None}, indent=2), encoding="utf-8"
+    )
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import multiprocessing
 import os
@@ -27,46 +26,7 @@ from desc.query import Matches
 from desc.storage import DescriptorStore, manifest
 
 ROOT = Path(__file__).parents[2]
-CODE = [
-    p for part in ("desc", "docs", "examples", "benchmarks") for p in (ROOT / part).rglob("*.py")
-]
-OF_ONE_SYSTEM = {"fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "winreg"}
 CONFIG = DescriptorConfig()
-
-
-@pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_text_files_name_their_encoding(path: Path) -> None:
-    """Without one Windows takes the code page of its country."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if not isinstance(node, ast.Call):
-            continue
-        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        given = {keyword.arg for keyword in node.keywords} | {
-            "encoding" for value in node.args if getattr(value, "value", "") == "utf-8"
-        }
-        as_text = called in ("read_text", "basicConfig") or (
-            called == "write_text" and isinstance(node.func, ast.Attribute)
-        )
-        modes = [getattr(value, "value", "") for value in node.args]
-        if called == "open" and (modes[-1:] in (["r"], ["w"], ["a"]) or not modes):
-            as_text = as_text or _of_a_path(node)
-        assert not as_text or "encoding" in given, f"{path}:{node.lineno} {called}"
-
-
-def _of_a_path(node: ast.Call) -> bool:
-    """Whether a call of `open` without a mode is a file's: some classes have their own."""
-    owner = ast.unparse(node.func)
-    return owner == "open" or "path" in owner.lower()
-
-
-@pytest.mark.parametrize(
-    "path", [p for p in CODE if p.is_relative_to(ROOT / "desc")], ids=lambda path: path.stem
-)
-def test_no_module_of_one_system_is_imported(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not OF_ONE_SYSTEM & set(names), f"{path}:{getattr(node, 'lineno', 0)}"
 
 
 def test_what_a_pipe_cannot_spell_is_an_escape(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ KEY = "k" * 40
 
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def test_without_a_key_nothing_is_asked() -> None:

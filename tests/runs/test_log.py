@@ -94,7 +94,7 @@ def test_a_run_that_is_nowhere_cannot_be_gone_on_with(run_config: RunConfig) -> 
 
 
 def test_a_folder_that_cannot_be_made_is_named(run_config: RunConfig) -> None:
-    Path("experiments").write_text("a file is in the way")
+    Path("experiments").write_text("a file is in the way", encoding="utf-8")
     with pytest.raises(StorageError, match="experiments"):
         RunLog.start({}, run_config)
 
