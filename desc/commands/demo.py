@@ -6,6 +6,7 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.options import add_cache_option, add_options, from_options
+from desc.commands.predict import print_continuation
 from desc.configuration import RunConfig, check_integer, check_jobs
 
 
@@ -35,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     check_integer("seed", args.seed, 0)
     check_jobs(args.jobs)
     with Console(args.quiet) as console:
-        from desc.commands.results import report
         from desc.demo.job import run_demo
         from desc.storage import DescriptorStore
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
             progress=console.progress,
             note=console.note,
         )
-        status = report(result.continuation, console)
+        status = print_continuation(result.continuation, console)
         for line in result.comparisons:
             console.result(line)
         console.result(f"run id: {result.run_id}")

@@ -28,9 +28,9 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError, OutputError
 from desc.files import write_json
+from desc.matching import Matcher
 from desc.pipeline import Continuation, Continuer
 from desc.prediction import Predictor
-from desc.query import matching_space
 from desc.runs import RunRecord, resolve_run
 from desc.storage import DescriptorStore
 from desc.training.fit import train
@@ -110,25 +110,21 @@ def run_demo(
         write_json(folder / "demo.json", _settings(recordings, seed) | {"run_id": record.run_id})
     elif note:
         note(f"using run {record.run_id} of an earlier demo with the same settings")
-    continuer = Continuer(
-        predictor=Predictor.from_run(record),
-        database=DescriptorDatabase.from_corpus(sounds, store),
-        store=store,
-        prediction=PredictConfig(seed=seed),
-        rendering=RENDERING,
+    predictor = Predictor.from_run(record)
+    matcher = Matcher(
+        DescriptorDatabase.from_corpus(sounds, store), predictor.standardizer, rendering=RENDERING
     )
+    continuer = Continuer(predictor, matcher, PredictConfig(seed=seed), store)
     (heard,) = (s for s in recordings.sequences if s.source == RECORDING)
     continuation = continuer.run(
         replace(recordings, sequences=(heard,)),
         folder / "continuation",
         overwrite=overwrite,
-        progress=progress,
-        note=note,
     )
     comparisons = tuple(
         line
         for outcome in continuation.outcomes
-        for line in _comparisons(continuer, heard, outcome.folder, record)
+        for line in _comparisons(matcher, heard, outcome.folder, record)
     )
     return DemoResult(continuation, record.run_id, comparisons)
 
@@ -161,11 +157,11 @@ def _kept_run(folder: Path, recordings: Corpus, run: RunConfig, seed: int) -> Ru
 
 
 def _comparisons(
-    continuer: Continuer, heard: DescriptorSequence, result: Path, record: RunRecord
+    matcher: Matcher, heard: DescriptorSequence, result: Path, record: RunRecord
 ) -> tuple[str, ...]:
     """Say how the model, the prediction and the matches compare with trivial ones."""
     stored = json.loads((result / outputs.PREDICTION).read_text(encoding="utf-8"))
-    config, standardizer = heard.config, continuer.predictor.standardizer
+    config, standardizer = heard.config, matcher.space.standardizer
     predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
 
     def static(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -175,9 +171,8 @@ def _comparisons(
     real, late = static(heard.values[heard.complete]), static(predicted)[len(predicted) // 2 :]
     movement = np.exp(np.mean(np.log(late.std(0) / real.std(0))))
     steps = np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(real, axis=0) ** 2))
-    rows = np.random.default_rng(0).integers(0, len(continuer.database), len(predicted))
-    space = matching_space(config, standardizer, continuer.query)
-    apart = space.project(predicted) - space.project(continuer.database.values[np.sort(rows)])
+    rows = np.random.default_rng(0).integers(0, len(matcher.database), len(predicted))
+    apart = matcher.space.project(predicted) - matcher.coordinates[np.sort(rows)]
     chance = np.sqrt((apart**2).sum(1)).mean()
     chosen = stored["_meta"]["results"]["mean_match_distance"]
     return (

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc import audio
-from desc.answering import Answerer
+from desc.concatenation import render_to_file
 from desc.configuration import Progress, RenderConfig, SelectionConfig
 from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
@@ -22,6 +22,7 @@ from desc.descriptors.extraction import extract_signal, loudest_band_db
 from desc.descriptors.standardizer import Standardizer
 from desc.evaluation.candidates import Candidate
 from desc.evaluation.settings import EvaluateConfig
+from desc.matching import Matcher
 from desc.outputs import match_figures
 from desc.prediction import with_deltas
 from desc.scoring.continuations import Continuations, continue_excerpts
@@ -151,7 +152,7 @@ class _Listener:
         self, name: str, kind: str, values: Values, standardizer: Standardizer
     ) -> RenderedRow:
         """Return the row of continuations (E, T, F) as they sound."""
-        answerer = Answerer(
+        matcher = Matcher(
             self.sounds.database,
             standardizer,
             selection=self.sounds.selection,
@@ -159,7 +160,7 @@ class _Listener:
         )
         statics, each = [], []
         for excerpt, static in enumerate(values):
-            described, figures = self._hear(answerer, excerpt, static)
+            described, figures = self._hear(matcher, excerpt, static)
             statics.append(described)
             each.append(figures)
             self._n_done += 1
@@ -174,17 +175,17 @@ class _Listener:
         x = self.scorer.yardstick.standardise(values)
         return name, kind, self.scorer.score(Continuations(name, kind, x[None], "none")), x
 
-    def _hear(self, answerer: Answerer, excerpt: int, static: Values) -> tuple[Values, Figures]:
+    def _hear(self, matcher: Matcher, excerpt: int, static: Values) -> tuple[Values, Figures]:
         """Return what is heard of a continuation (T, F) of an excerpt, (T', F), and figures."""
         track = int(self.excerpts.tracks[excerpt])
         values = with_deltas(self.excerpts.raw_contexts[excerpt], static, self.config)
-        answer = answerer.answer(values, digest=self.excerpts.digests[track], seed=self.seed)
+        digest = self.excerpts.digests[track]
+        match = matcher.match(values, seed=self.seed, exclude_digest=digest)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "rendered.wav"
-            answerer.render(answer, path, self.sounds.store)
+            render_to_file(match.playlist, path, store=self.sounds.store, rendering=RENDERING)
             described = self._described(path, self._loudest_of(track))
-        figures = match_figures(answer.chosen, answer.selection, self.sounds.database)
-        return described[self.kept], figures
+        return described[self.kept], match_figures(match)
 
     def _loudest_of(self, track: int) -> float:
         if track not in self._loudest:
