@@ -45,20 +45,20 @@ from desc.soundgen.measures import (
     mr_stft,
 )
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.mel_generator import Bands, FlowSource, MelGenerator, UnaganSource
 from desc.soundgen.mel_recipe import MelRecipe
+from desc.soundgen.presets import preset
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips, open_recordings
 from desc.soundgen.settings import (
     FlowConfig,
     FlowTraining,
+    MelConfig,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
-    preset,
 )
 from desc.soundgen.unagan import UnaganGenerator
 from desc.soundgen.unagan_training import UnaganRecipe

@@ -39,10 +39,9 @@ def run(args: argparse.Namespace) -> int:
     from desc.audio import probe
     from desc.corpus.discovery import find_files
     from desc.files import write_json
-    from desc.soundgen.evaluation import evaluate_generated
-    from desc.soundgen.evaluation_result import lines
-    from desc.soundgen.mel_config import MelConfig
+    from desc.soundgen.evaluation import evaluate_generated, lines
     from desc.soundgen.recordings import open_recordings
+    from desc.soundgen.settings import MelConfig
 
     with Console(args.quiet) as console:
         vocoder = _vocoder(args, console)

@@ -7,7 +7,7 @@ import argparse
 from desc.commands.console import Console
 from desc.commands.options import add_options, from_options
 from desc.configuration import RunConfig
-from desc.soundgen.generate_config import GenerateConfig
+from desc.soundgen.settings import GenerateConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the files, and print where they are."""
     config = from_options(GenerateConfig, args)
     with Console(args.quiet) as console:
-        from desc.soundgen.run_generation import generate_from_runs
+        from desc.soundgen.generation import generate_from_runs
 
         result = generate_from_runs(
             args.unagan_run_id,

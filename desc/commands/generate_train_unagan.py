@@ -11,7 +11,8 @@ from desc.commands.generate_training import (
     named_vocoder,
     train,
 )
-from desc.soundgen.settings import SMALL, UnaganConfig, UnaganTraining
+from desc.soundgen.presets import SMALL
+from desc.soundgen.settings import UnaganConfig, UnaganTraining
 
 CLASSES = (UnaganConfig, UnaganTraining)
 

@@ -12,7 +12,8 @@ from desc.commands.generate_training import (
     listed,
     train,
 )
-from desc.soundgen.settings import OF_VOCOS, RATIOS, SMALL, VocoderConfig, VocoderTraining
+from desc.soundgen.presets import OF_VOCOS, SMALL
+from desc.soundgen.settings import RATIOS, VocoderConfig, VocoderTraining
 
 CLASSES = (VocoderConfig, VocoderTraining)
 

@@ -12,8 +12,8 @@ from desc.commands.console import Console
 from desc.commands.options import add_options, from_options, given_options
 from desc.configuration import RunConfig
 from desc.errors import TrainingInterruptedError
-from desc.soundgen.mel_config import MEL_PRESETS, MelConfig
-from desc.soundgen.settings import PRESET_NAMES, preset
+from desc.soundgen.presets import MEL_PRESETS, PRESET_NAMES, preset
+from desc.soundgen.settings import MelConfig
 
 if TYPE_CHECKING:
     from desc.runs import SoundRecord

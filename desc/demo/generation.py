@@ -13,18 +13,18 @@ from desc.errors import DescError
 from desc.files import write_json
 from desc.prediction import one_thread
 from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.generate_config import GenerateConfig
 from desc.soundgen.generation import Generated, generate
 from desc.soundgen.jobs import train_unagan, train_vocoder
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.presets import preset
 from desc.soundgen.recordings import SoundRecordings, open_recordings
 from desc.soundgen.settings import (
+    GenerateConfig,
+    MelConfig,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
-    preset,
 )
 from desc.soundgen.vocoder import Vocoder
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from desc.errors import ConfigurationError
 from desc.files import replacing
@@ -64,3 +67,23 @@ def figure(
 def literal(name: str) -> str:
     """Return a file's name as text for matplotlib, which takes `$` for mathematics."""
     return name.replace("$", r"\$")
+
+
+def draw_mels(mels: Mapping[str, npt.NDArray[np.float32]], path: Path) -> dict[str, Path]:
+    """Draw mel spectrograms (n_mels, T) above one another on one scale.
+
+    Returns
+    -------
+    dict of str to Path
+        The picture by its name; empty without matplotlib.
+    """
+    if not can_draw():
+        return {}
+    lowest = min(float(mel.min()) for mel in mels.values())
+    highest = max(float(mel.max()) for mel in mels.values())
+    with figure(path, len(mels), 1, (8, 2.5 * len(mels))) as axes:
+        for ax, (name, mel) in zip(axes[:, 0], mels.items(), strict=True):
+            ax.imshow(mel, origin="lower", aspect="auto", vmin=lowest, vmax=highest)
+            ax.set(title=name, ylabel="mel band")
+        axes[-1, 0].set_xlabel("frame")
+    return {"mel spectrograms": path}

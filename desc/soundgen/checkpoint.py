@@ -13,9 +13,14 @@ from torch import Tensor
 from desc.configuration import from_dict, to_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.files import replacing
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.settings import FlowConfig, MelModelConfig, UnaganConfig, VocoderConfig
-from desc.soundgen.state_dicts import read_checkpoint
+from desc.soundgen.published import read_checkpoint
+from desc.soundgen.settings import (
+    FlowConfig,
+    MelConfig,
+    MelModelConfig,
+    UnaganConfig,
+    VocoderConfig,
+)
 
 KEY = "desc.soundgen"
 FORMAT_VERSION = 3

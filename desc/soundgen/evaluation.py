@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -9,7 +12,6 @@ from desc.audio import Audio
 from desc.configuration import Progress
 from desc.errors import CorpusError
 from desc.metrics import frechet_distance
-from desc.soundgen.evaluation_result import SoundEvaluation, SoundRow
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.measures import (
     Array,
@@ -28,10 +30,86 @@ from desc.soundgen.measures import (
     mel_l1_of_mean,
     mr_stft,
 )
-from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig, check_same_mel
+from desc.soundgen.mel import MelFrontEnd, check_same_mel
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips
+from desc.soundgen.settings import MelConfig
 from desc.soundgen.vocoder import Vocoder
+
+FORMAT, VERSION = "desc-generated-evaluation", 1
+
+
+@dataclass(frozen=True)
+class SoundRow:
+    """A set of sounds and its figures; one that means nothing for it is left out."""
+
+    name: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SoundEvaluation:
+    """Figures of generated sound.
+
+    Attributes
+    ----------
+    sets : tuple of SoundRow
+        References first, the generated folder last.
+    vocoders : tuple of SoundRow
+        On held-out clips; empty where no vocoder was named.
+    settings : dict
+        What was compared.
+    """
+
+    sets: tuple[SoundRow, ...]
+    vocoders: tuple[SoundRow, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; figures that are not finite are null."""
+
+        def plain(rows: tuple[SoundRow, ...]) -> list[dict[str, Any]]:
+            return [
+                {
+                    "name": row.name,
+                    "figures": {k: v if np.isfinite(v) else None for k, v in row.figures.items()},
+                }
+                for row in rows
+            ]
+
+        return {
+            "format": FORMAT, "version": VERSION, "settings": self.settings,
+            "sets": plain(self.sets), "vocoders": plain(self.vocoders),
+        }  # fmt: skip
+
+
+SET_COLUMNS = (
+    ("FD39", "fd39", 2), ("FD80", "fd80", 1), ("NDB", "ndb", 0), ("JS", "js", 3),
+    ("diversity", "diversity", 2), ("coverage", "coverage", 2), ("rms dB", "rms_db", 1),
+    ("clipped", "clipped", 5), ("DC", "dc", 5), ("end click dB", "end_click_db", 1),
+)  # fmt: skip
+VOCODER_COLUMNS = (("mel L1", "mel_l1", 3), ("MR-STFT", "mr_stft", 3))
+
+
+def lines(result: SoundEvaluation) -> list[str]:
+    """Return the tables as lines of text."""
+    text = _table("generated sound", SET_COLUMNS, result.sets)
+    if result.vocoders:
+        text += ["", *_table("vocoder, held-out clips", VOCODER_COLUMNS, result.vocoders)]
+    return text
+
+
+def _table(
+    title: str, columns: tuple[tuple[str, str, int], ...], rows: tuple[SoundRow, ...]
+) -> list[str]:
+    text = [title.ljust(26) + "".join(name.rjust(13) for name, _, _ in columns)]
+    for row in rows:
+        cells = ""
+        for _, key, digits in columns:
+            value = row.figures.get(key, float("nan"))
+            cells += (f"{value:.{digits}f}" if np.isfinite(value) else "–").rjust(13)
+        text.append(row.name[:26].ljust(26) + cells)
+    return text
+
 
 MOST_S = 600.0  # of each set that is measured
 CROP_FRAMES, N_CROPS = 128, 32  # of diversity

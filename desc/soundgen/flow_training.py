@@ -8,11 +8,10 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from desc.soundgen.measures import Float32
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import Components, MelFlow, colouring_filters, flow_loss
 from desc.soundgen.mel_recipe import CALIBRATION_CROPS, SMALLEST_SCALE, VALIDATION_SEED, MelRecipe
 from desc.soundgen.recordings import Crops, SoundRecordings
-from desc.soundgen.settings import FlowConfig, FlowTraining
+from desc.soundgen.settings import FlowConfig, FlowTraining, MelConfig
 from desc.soundgen.vocoder import Vocoder
 
 

@@ -7,7 +7,7 @@ import io
 import math
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from desc.audio import AudioWriter, probe, read, write_scaled
-from desc.configuration import Note, Progress
-from desc.errors import AudioError, OutputError
+from desc.configuration import Note, Progress, RunConfig
+from desc.errors import AudioError, ConfigurationError, OutputError
 from desc.files import write_text
-from desc.soundgen.generate_config import GenerateConfig
-from desc.soundgen.mel_config import check_same_mel
+from desc.soundgen.mel import check_same_mel
 from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.settings import GenerateConfig
 from desc.soundgen.vocoder import Vocoder
 
 MANIFEST = "manifest.csv"
@@ -261,3 +261,68 @@ class _Manifest:
         writer.writeheader()
         writer.writerows(self._rows[name] for name in sorted(self._rows))
         write_text(self.path, text.getvalue())
+
+
+def generate_from_runs(
+    unagan_run_id: str,
+    output_dir: str | Path,
+    *,
+    melgan_run_id: str | None = None,
+    hifigan_run_id: str | None = None,
+    config: GenerateConfig = GenerateConfig(),
+    run: RunConfig = RunConfig(),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> Generated:
+    """Write files of new sound with networks named by their runs; see `generation.generate`.
+
+    Parameters
+    ----------
+    unagan_run_id : str
+        Runs of generators of spectrograms, separated by commas; each goes with each vocoder.
+    output_dir : path
+        Gets the files and `manifest.csv`.
+    melgan_run_id : str, optional
+        Runs of vocoders, or paths of published generators, separated by commas.
+    hifigan_run_id : str, optional
+        Paths of published HiFi-GAN generators, instead. Without either Griffin-Lim is used.
+    config : GenerateConfig
+    run : RunConfig
+        Where to look; the projects are unagan, melgan and hifi-gan.
+    overwrite, progress, note
+        See `generation.generate`.
+
+    Raises
+    ------
+    ConfigurationError
+        If both kinds of vocoders are named, or a list is empty.
+    DescError
+        As `generation.generate`, `MelGenerator.from_run` and `Vocoder.from_run`.
+    """
+    if melgan_run_id is not None and hifigan_run_id is not None:
+        raise ConfigurationError("give melgan_run_id or hifigan_run_id, not both")
+    of_mels = replace(run, project="unagan")
+    generators = [
+        MelGenerator.from_run(name, of_mels, note=note)
+        for name in _listed("unagan_run_id", unagan_run_id)
+    ]
+    vocoders: list[Vocoder | None] = [None]
+    for option, project, names in (
+        ("melgan_run_id", "melgan", melgan_run_id),
+        ("hifigan_run_id", "hifi-gan", hifigan_run_id),
+    ):
+        if names is not None:
+            of_sound = replace(run, project=project)
+            vocoders = [Vocoder.from_run(n, of_sound, note=note) for n in _listed(option, names)]
+    return generate(
+        generators, vocoders, output_dir, config, overwrite=overwrite, progress=progress, note=note
+    )
+
+
+def _listed(name: str, text: str) -> list[str]:
+    """Return the parts of a comma-separated list."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise ConfigurationError(f"{name}={text!r} must name a run")
+    return parts

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.spectrogram import analyse, synthesise
+from desc.soundgen.mel import MelFrontEnd, analyse, synthesise
+from desc.soundgen.settings import MelConfig
 
 ITERATIONS = 32
 MOMENTUM = 0.99  # of the fast variant (Perraudin, Balazs & Søndergaard 2013)

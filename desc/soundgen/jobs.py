@@ -16,12 +16,13 @@ from desc.errors import ConfigurationError
 from desc.runs import RunLog, SoundRecord, resolve_record
 from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.loop import LAST, Training
-from desc.soundgen.mel_config import MelConfig, check_same_mel
+from desc.soundgen.mel import check_same_mel
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import (
     FlowConfig,
     FlowTraining,
+    MelConfig,
     SoundTraining,
     UnaganConfig,
     UnaganTraining,

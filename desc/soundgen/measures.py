@@ -16,8 +16,8 @@ from desc.audio import Audio
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract_signal
 from desc.metrics import frechet_distance
+from desc.soundgen.losses import SpectralDistance
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.spectral_losses import SpectralDistance
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]

@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import fold, pad
 
 from desc.descriptors.filterbanks import hann_window, mel_filters
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.spectrogram import analyse
+from desc.errors import CheckpointError
+from desc.soundgen.settings import MelConfig
+
+_QUIETEST = 1e-8  # of the sum of squared windows, which is 0 at the very ends
+
+
+def analyse(audio: Tensor, window: Tensor, hop_length: int) -> Tensor:
+    """Return the spectrum of sound reflected by (n_fft - hop_length) / 2 at either end.
+
+    Parameters
+    ----------
+    audio : Tensor, (B, S)
+    window : Tensor, (n_fft,)
+    hop_length : int
+        Samples.
+
+    Returns
+    -------
+    Tensor, complex, (B, 1 + n_fft // 2, S // hop_length)
+    """
+    n_fft = len(window)
+    margin = (n_fft - hop_length) // 2
+    audio = pad(audio[:, None], (margin, margin), mode="reflect")[:, 0]
+    return torch.stft(audio, n_fft, hop_length, window=window, center=False, return_complex=True)
+
+
+def synthesise(spectrum: Tensor, window: Tensor, hop_length: int) -> Tensor:
+    """Return the sound whose spectrum is nearest (Griffin & Lim 1984): windowed overlap-add.
+
+    Parameters
+    ----------
+    spectrum : Tensor, complex, (B, 1 + n_fft // 2, T)
+    window : Tensor, (n_fft,)
+    hop_length : int
+        Samples.
+
+    Returns
+    -------
+    Tensor, (B, T · hop_length)
+    """
+    n_fft, n_frames = len(window), spectrum.shape[-1]
+    frames = torch.fft.irfft(spectrum, n_fft, dim=1) * window[:, None]  # (B, n_fft, T)
+    squares = (window**2)[None, :, None].expand(1, n_fft, n_frames)
+    length = (n_frames - 1) * hop_length + n_fft
+    audio, envelope = (
+        fold(x, (1, length), (1, n_fft), stride=(1, hop_length))[:, 0, 0] for x in (frames, squares)
+    )
+    margin = (n_fft - hop_length) // 2
+    inside = slice(margin, margin + n_frames * hop_length)
+    return audio[:, inside] / envelope[:, inside].clamp_min(_QUIETEST)
+
 
 FLOOR = 1e-5  # smallest magnitude of a band before the logarithm
 _BLOCK = 4096  # frames analysed at once
@@ -91,3 +142,30 @@ class MelFrontEnd(nn.Module):
     def silence(self) -> float:
         """The value of every band in silence."""
         return math.log10(FLOOR) if self.config.log_base == "10" else math.log(FLOOR)
+
+
+def check_same_mel(one: MelConfig, other: MelConfig, names: tuple[str, str]) -> None:
+    """Refuse two networks that mean different things by a mel spectrogram.
+
+    The base of the logarithm may differ: `convert_log` passes from one to the other exactly.
+
+    Raises
+    ------
+    CheckpointError
+        Naming each setting that differs, with both values.
+    """
+    differing = [
+        f"{field.name} {getattr(one, field.name)} and {getattr(other, field.name)}"
+        for field in dataclasses.fields(one)
+        if field.name != "log_base" and _meant(one, field.name) != _meant(other, field.name)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{names[0]} and {names[1]} do not fit together: they have {'; '.join(differing)}"
+        )
+
+
+def _meant(config: MelConfig, name: str) -> object:
+    if name == "fmax" and config.fmax is None:
+        return config.sample_rate / 2
+    return getattr(config, name)

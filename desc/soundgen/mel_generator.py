@@ -15,11 +15,9 @@ from desc.configuration import Note, RunConfig
 from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_flow import Components, MelFlow
-from desc.soundgen.published import load_published_unagan
-from desc.soundgen.settings import FlowConfig, UnaganConfig, VocoderConfig
-from desc.soundgen.state_dicts import load_state, read_checkpoint
+from desc.soundgen.published import load_published_unagan, load_state, read_checkpoint
+from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig, VocoderConfig
 from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
 
 BLOCK = 2048  # frames that a block adds

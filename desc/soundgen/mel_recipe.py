@@ -11,13 +11,12 @@ from torch import Tensor
 
 from desc.audio import write
 from desc.metrics import frechet_distance
+from desc.report.drawing import draw_mels
 from desc.soundgen.measures import Float32, diversity, frames_of
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.pictures import draw_mels
 from desc.soundgen.recipe import Recipe, pick_device
 from desc.soundgen.recordings import Crops, SoundRecordings
-from desc.soundgen.settings import MelModelConfig, MelTraining
+from desc.soundgen.settings import MelConfig, MelModelConfig, MelTraining
 from desc.soundgen.vocoder import Vocoder
 
 VALIDATION_SEED = 123

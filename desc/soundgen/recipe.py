@@ -15,8 +15,7 @@ from torch.optim import Adam, Optimizer
 from desc.errors import CheckpointError, ConfigurationError
 from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.settings import MelModelConfig, SoundTraining, VocoderConfig
+from desc.soundgen.settings import MelConfig, MelModelConfig, SoundTraining, VocoderConfig
 
 LOWEST_SHARE = 0.05  # of the step size at the end of the cosine schedule
 

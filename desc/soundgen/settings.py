@@ -3,15 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from desc.configuration import check, check_choice, check_integer, check_number, option
 
 VOCODERS = ("melgan", "vocos")
-PRESET_NAMES = ("small", "published")
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 RATIOS = {256: (8, 8, 2, 2), 512: (8, 8, 4, 2)}
 """Hop length → MelGAN's factors of upsampling where none are given."""
+
+
+LOG_BASES = ("10", "e")
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """Everything that decides what a mel spectrogram means; stored in every checkpoint.
+
+    The defaults are those of MelGAN (Kumar et al. 2019), at 44.1 kHz; see `MEL_PRESETS`.
+    """
+
+    sample_rate: int = option(44100, "rate of the sound", unit="Hz", aliases=("sampling_rate",))
+    n_fft: int = option(1024, "length of the analysis window", unit="samples")
+    hop_length: int = option(256, "distance between two frames", unit="samples")
+    n_mels: int = option(80, "mel bands", aliases=("n_mel_channels", "feat_dim"))
+    fmin: float = option(0.0, "lower end of the bands", unit="Hz")
+    fmax: float | None = option(
+        None, "upper end of the bands (default: half the rate)", unit="Hz", kind=float
+    )
+    log_base: str = option("10", "base of the logarithm: 10, or e as HiFi-GAN", choices=LOG_BASES)
+
+    def __post_init__(self) -> None:
+        check_integer("sample_rate", self.sample_rate, 1000)
+        for name in ("n_fft", "hop_length", "n_mels"):
+            check_integer(name, getattr(self, name), 1)
+        fits = self.n_fft >= self.hop_length and (self.n_fft - self.hop_length) % 2 == 0
+        rule = f"exceed hop_length={self.hop_length} by an even number"
+        check(fits and self.n_fft % 2 == 0, "n_fft", self.n_fft, rule)
+        check_number("fmin", self.fmin, 0.0, self.sample_rate / 2)
+        if self.fmax is not None:
+            check_number("fmax", self.fmax, self.fmin + 1, self.sample_rate / 2)
+        check(self.log_base in LOG_BASES, "log_base", self.log_base, "be 10 or e")
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def margin(self) -> int:
+        """Samples reflected at either end, so that S samples give S // hop_length frames."""
+        return (self.n_fft - self.hop_length) // 2
 
 
 @dataclass(frozen=True)
@@ -212,64 +253,28 @@ class FlowTraining(MelTraining):
     )
 
 
-_SMALL_TRAINING: dict[str, Any] = {
-    "learning_rate": 2e-3, "schedule": "cosine", "batch_size": 4, "steps": 4000,
-    "save_interval": 500, "ema_decay": 0.99,
-}  # fmt: skip
-SMALL: dict[type, dict[str, Any]] = {
-    VocoderConfig: {
-        "ngf": 8, "dim": 128, "intermediate_dim": 384, "num_layers": 4, "ndf": 8, "n_layers_D": 3,
-    },
-    UnaganConfig: {"width": 64},
-    VocoderTraining: _SMALL_TRAINING
-    | {
-        "lambda_mel": 45.0, "lambda_stft": 10.0, "discriminator_from": 20000,
-        "level_jitter": 1.0, "max_grad_norm": 100.0,
-    },
-    UnaganTraining: _SMALL_TRAINING
-    | {
-        "learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16,
-        "lambda_moments": 1.0, "calibrate": True,
-    },
-    FlowConfig: {"width": 128, "num_layers": 8},
-    FlowTraining: _SMALL_TRAINING
-    | {
-        "learning_rate": 1e-3, "batch_size": 8, "ema_decay": 0.995, "seq_frames": 128,
-        "num_va": 16,
-    },
-}  # fmt: skip
-"""What the preset `small` changes: sizes that two processor cores train in minutes, on spectral
-losses, which show a few hundred steps' work where the published adversarial loss does not."""
+SUBTYPES = ("PCM_16", "PCM_24", "PCM_32")
+"""Float WAVs are left out: libsndfile writes the time of day into them."""
 
 
-OF_VOCOS: dict[str, dict[str, Any]] = {
-    "small": {"lambda_mel": 15.0, "lambda_stft": 30.0},
-    "published": {
-        "learning_rate": 5e-4, "schedule": "cosine", "steps": 1_000_000, "seq_len": 16384,
-        "lambda_mel": 45.0, "discriminator_from": 20000, "level_jitter": 0.5,
-    },
-}  # fmt: skip
-"""What a preset of `VocoderTraining` has otherwise for vocos: published are its paper's step size,
-length and weight of the mel spectrogram; the discriminators wait until the spectrum is near."""
+@dataclass(frozen=True)
+class GenerateConfig:
+    """What to generate."""
 
+    duration_s: float = option(10.0, "length of a file", unit="seconds", aliases=("duration",))
+    num_samples: int = option(10, "files for each generator and vocoder")
+    seed: int = option(123, "seed of the first file; each next has one more")
+    randomize_seed: bool = option(False, "draw the seed")
+    random_merge_audio: bool = option(
+        False, "also put files side by side as the channels of one, chosen at random"
+    )
+    channel_per_merge: int = option(3, "channels of such a file")
+    num_combine_audio: int = option(3, "how many of them")
+    subtype: str = option("PCM_24", "sample format", choices=SUBTYPES)
 
-def preset(cls: type, name: str, *, of: str | None = None, **changes: Any) -> Any:
-    """Return a configuration as the preset `small` or `published` has it.
-
-    Parameters
-    ----------
-    cls : type
-        A key of `SMALL`.
-    name : str
-        small or published.
-    of : str, optional
-        The vocoder that a `VocoderTraining` is for; melgan's where None.
-    **changes
-        Settings to have otherwise; None leaves one to the preset.
-    """
-    check_choice("preset", name, PRESET_NAMES)
-    given = {field: value for field, value in changes.items() if value is not None}
-    values = SMALL[cls] if name == "small" else {}
-    if cls is VocoderTraining and of == "vocos":
-        values = values | OF_VOCOS[name]
-    return cls(**(values | given))
+    def __post_init__(self) -> None:
+        check_number("duration_s", self.duration_s, above=0.0)
+        for name in ("num_samples", "channel_per_merge", "num_combine_audio"):
+            check_integer(name, getattr(self, name), 1)
+        check_integer("seed", self.seed, 0)
+        check_choice("subtype", self.subtype, SUBTYPES)

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from desc.soundgen.mel_config import MelConfig
 from desc.soundgen.mel_recipe import VALIDATION_SEED, MelRecipe
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.settings import UnaganConfig, UnaganTraining
+from desc.soundgen.settings import MelConfig, UnaganConfig, UnaganTraining
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
 from desc.soundgen.vocoder import Vocoder
 

@@ -11,19 +11,18 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from desc.audio import write
-from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.melgan import (
-    MelganDiscriminator,
+from desc.report.drawing import draw_mels
+from desc.soundgen.losses import (
+    SpectralDistance,
     adversarial_loss,
     discriminator_loss,
     feature_loss,
 )
-from desc.soundgen.pictures import draw_mels
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.melgan import MelganDiscriminator
 from desc.soundgen.recipe import Recipe, pick_device
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips
-from desc.soundgen.settings import VocoderConfig, VocoderTraining
-from desc.soundgen.spectral_losses import SpectralDistance
+from desc.soundgen.settings import MelConfig, VocoderConfig, VocoderTraining
 from desc.soundgen.vocoder import create_generator
 
 BETAS = (0.5, 0.9)

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from desc.descriptors.filterbanks import hann_window, mel_filters
 from desc.errors import CheckpointError
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.spectrogram import synthesise
+from desc.soundgen.mel import synthesise
+from desc.soundgen.settings import MelConfig
 
 KERNEL = 7
 HOPS_PER_WINDOW = (1, 2, 4, 8)

@@ -12,16 +12,16 @@ import soundfile
 
 from desc.configuration import RunConfig
 from desc.soundgen.jobs import train_unagan, train_vocoder
-from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.presets import preset
 from desc.soundgen.recordings import SoundRecordings, open_recordings
 from desc.soundgen.settings import (
     FlowConfig,
     FlowTraining,
+    MelConfig,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
-    preset,
 )
 
 RATE = 8000

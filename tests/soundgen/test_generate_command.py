@@ -11,8 +11,8 @@ import soundfile
 from desc.commands.main import main
 from desc.configuration import RunConfig
 from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.settings import VocoderTraining, preset
+from desc.soundgen.presets import preset
+from desc.soundgen.settings import MelConfig, VocoderTraining
 
 Captured = pytest.CaptureFixture[str]
 MEL = ["--sample_rate", "8000", "--n_fft", "256", "--hop_length", "64", "--n_mels", "20"]

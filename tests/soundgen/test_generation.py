@@ -14,9 +14,9 @@ import torch
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError, ConfigurationError, OutputError
 from desc.soundgen import generation, mel_generator
-from desc.soundgen.generate_config import GenerateConfig
 from desc.soundgen.generation import generate
 from desc.soundgen.mel_generator import MelGenerator
+from desc.soundgen.settings import GenerateConfig
 from desc.soundgen.vocoder import Vocoder
 from tests.soundgen.conftest import RATE
 

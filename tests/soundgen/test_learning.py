@@ -16,17 +16,17 @@ from desc.soundgen.flow_training import FlowRecipe
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.measures import diversity, frames_of, mel_l1, mel_l1_of_mean, mr_stft
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
+from desc.soundgen.presets import preset
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings, even_clips
 from desc.soundgen.settings import (
     FlowConfig,
     FlowTraining,
+    MelConfig,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
-    preset,
 )
 from desc.soundgen.unagan_training import UnaganRecipe
 from desc.soundgen.vocoder_training import VocoderRecipe

@@ -12,9 +12,8 @@ import torch
 
 from desc.errors import CheckpointError, ConfigurationError
 from desc.soundgen.griffin_lim import GriffinLim
-from desc.soundgen.mel import MelFrontEnd, convert_log
-from desc.soundgen.mel_config import MelConfig, check_same_mel
-from desc.soundgen.spectrogram import analyse, synthesise
+from desc.soundgen.mel import MelFrontEnd, analyse, check_same_mel, convert_log, synthesise
+from desc.soundgen.settings import MelConfig
 
 Signals = Callable[..., np.ndarray]
 RATE = MelConfig(sample_rate=22050)

@@ -6,18 +6,13 @@ import pytest
 import torch
 
 from desc.errors import CheckpointError
-from desc.soundgen.blocks import BLOCK, END, render_blocks
 from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d, fold_weights
+from desc.soundgen.losses import adversarial_loss, discriminator_loss, feature_loss
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.mel_config import MelConfig
-from desc.soundgen.melgan import (
-    MelganDiscriminator,
-    MelganGenerator,
-    adversarial_loss,
-    discriminator_loss,
-    feature_loss,
-)
+from desc.soundgen.melgan import MelganDiscriminator, MelganGenerator
+from desc.soundgen.settings import MelConfig
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
+from desc.soundgen.vocoder import BLOCK, END, render_blocks
 from desc.soundgen.vocos import VocosGenerator
 
 

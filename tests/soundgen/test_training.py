@@ -15,6 +15,7 @@ import torch
 
 from desc.configuration import RunConfig
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
+from desc.report.drawing import draw_mels
 from desc.runs import RunLog, SoundRecord, list_runs, read_metrics, resolve_record, resolve_run
 from desc.runs.resolve import RunNotFoundError
 from desc.soundgen.averaging import RunningMean
@@ -22,7 +23,6 @@ from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.flow_training import FlowRecipe
 from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
 from desc.soundgen.mel_generator import MelGenerator
-from desc.soundgen.pictures import draw_mels
 from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.unagan_training import UnaganRecipe, moments_apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 RESOLUTIONS = (512, 1024, 2048)  # samples of a window; the hop is a quarter
 FLOOR = 1e-5
@@ -34,3 +35,36 @@ class SpectralDistance(nn.Module):
         window: Tensor = getattr(self, f"window_{size}")
         spectrum = torch.stft(audio, size, size // 4, window=window, return_complex=True)
         return spectrum.abs().clamp_min(FLOOR)
+
+
+def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Return the hinge loss of the scores, summed over the scales."""
+    parts = [
+        functional.relu(1 + f[-1]).mean() + functional.relu(1 - r[-1]).mean()
+        for r, f in zip(real, fake, strict=True)
+    ]
+    total: Tensor = sum(parts[1:], parts[0])
+    return total
+
+
+def adversarial_loss(fake: list[list[Tensor]]) -> Tensor:
+    """Return what the generator minimises of the scores: minus their means, summed."""
+    parts = [-f[-1].mean() for f in fake]
+    total: Tensor = sum(parts[1:], parts[0])
+    return total
+
+
+def feature_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Return the mean absolute difference of feature maps, weighted as published.
+
+    Each map counts 4 / (strided layers + 1), averaged over the scales.
+    """
+    n_strided = len(real[0]) - 3
+    weight = 4 / (n_strided + 1) / len(real)
+    parts = [
+        functional.l1_loss(f, r.detach())
+        for of_real, of_fake in zip(real, fake, strict=True)
+        for r, f in zip(of_real[:-1], of_fake[:-1], strict=True)
+    ]
+    total: Tensor = weight * sum(parts[1:], parts[0])
+    return total
