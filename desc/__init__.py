@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Atlas": "explore",
+    "AudioClip": "audio",
     "AudioReference": "database",
     "Console": "commands.console",
     "Continuer": "pipeline",
@@ -60,6 +61,7 @@ _PUBLIC = {
     "register_descriptor": "descriptors.features",
     "relocated": "concatenation",
     "render": "concatenation",
+    "render_to_file": "concatenation",
     "resolve_run": "runs",
     "train": "training.fit",
     "train_unagan": "soundgen.jobs",

@@ -16,7 +16,15 @@ Three ways of reading, each with its reason:
 
 from __future__ import annotations
 
-from desc.audio.decoding import read, read_blocks, read_mono_blocks, resample, resampled_length
+from desc.audio.clip import AudioClip
+from desc.audio.decoding import (
+    read,
+    read_blocks,
+    read_mono_blocks,
+    resample,
+    resampled_blocks,
+    resampled_length,
+)
 from desc.audio.encoding import decode, encode_ogg, encode_wav, read_excerpt
 from desc.audio.files import (
     AUDIO_EXTENSIONS,
@@ -27,12 +35,13 @@ from desc.audio.files import (
     probe,
 )
 from desc.audio.reader import AudioReader
-from desc.audio.scaled import spooled, write_scaled
+from desc.audio.scaled import write_scaled
 from desc.audio.writer import AudioWriter, format_of, write
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "Audio",
+    "AudioClip",
     "AudioInfo",
     "AudioReader",
     "AudioWriter",
@@ -48,8 +57,8 @@ __all__ = [
     "read_excerpt",
     "read_mono_blocks",
     "resample",
+    "resampled_blocks",
     "resampled_length",
-    "spooled",
     "write",
     "write_scaled",
 ]

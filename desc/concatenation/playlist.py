@@ -91,7 +91,7 @@ class Playlist:
         *,
         context_end_frame: int,
         hop_length: int,
-        config: RenderConfig,
+        rendering: RenderConfig,
     ) -> Playlist:
         """Return the playlist with the end of a recording before it.
 
@@ -108,15 +108,15 @@ class Playlist:
             t, the last frame that the prediction has seen.
         hop_length : int
             Samples between two frames.
-        config : RenderConfig
+        rendering : RenderConfig
             `with_recording_s` says how much is wanted (less where the recording is shorter; 0:
             nothing, the playlist is returned as it is), `crossfade_ms` how it is joined.
         """
         cut = (context_end_frame + 1) * hop_length - hop_length // 2
-        n_samples = min(round(config.with_recording_s * self.sample_rate), cut)
+        n_samples = min(round(rendering.with_recording_s * self.sample_rate), cut)
         if n_samples <= 0:
             return self
-        fade = config.crossfade_ms
+        fade = rendering.crossfade_ms
         first = PlaylistEvent(
             source, cut - n_samples, n_samples, 0, digest, fade_out_ms=fade, root=RECORDING
         )
