@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from desc.query import Matches, matching_space, nearest
 from threadpoolctl import threadpool_limits
 
 from desc.configuration import DISTANCES, QueryConfig
@@ -32,7 +33,6 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
-from desc.query import Matches, matching_space, nearest
 
 Values = npt.NDArray[np.float32]
 

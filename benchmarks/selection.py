@@ -44,6 +44,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rendered
+from desc.query import Selection, repeat_share, units_of_rows, with_unit_gains
+from desc.query.neighbours import projected, usable_rows
+from desc.query.transposing import VOICED
 from scipy.spatial.distance import cdist
 
 import desc
@@ -52,9 +55,6 @@ from desc.corpus import Corpus
 from desc.demo.corpus import write_corpus
 from desc.descriptors.sequence import DescriptorSequence
 from desc.metrics import diff_ratio, frechet_distance, modspec_db, window_features
-from desc.query import Selection, repeat_share, units_of_rows, with_unit_gains
-from desc.query.neighbours import projected, usable_rows
-from desc.query.transposing import VOICED
 
 FIXED_FRAMES = 11
 """255 ms at 1,024 samples of 44.1 kHz."""

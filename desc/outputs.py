@@ -1,9 +1,9 @@
 """Files of one continued recording, and the rule for keeping them.
 
 The folder of a result holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
-`report.npz` and, written last, `prediction.json`, whose `_meta.request` holds all settings. A folder
-with the same request is kept. One with another request is replaced only on demand. `report.html` is
-made from these files and may be missing.
+`report.npz` and, written last, `prediction.json`, whose `_meta.request` holds all settings. A
+folder with the same request is kept. One with another request is replaced only on demand.
+`report.html` is made from these files and may be missing.
 """
 
 from __future__ import annotations

@@ -19,11 +19,8 @@ def main() -> None:
     target = desc.extract(recording, config)
     sounds = desc.open_corpus(sounds_dir, config, store).with_sound()
     database = desc.DescriptorDatabase.from_corpus(sounds, store)
-    scale = desc.Standardizer.fit([s.values for s in sounds.sequences], config)
-    settings = desc.SelectionConfig(continuity=1.0)
-    answerer = desc.Answerer(
-        database, scale, query=desc.QueryConfig(match_space=0.5), selection=settings
-    )
+    query, selection = desc.QueryConfig(match_space=0.5), desc.SelectionConfig(continuity=1.0)
+    match = desc.Matcher(database, query=query, selection=selection).match(target)
     answer = answerer.answer(target.values, digest=target.digest)
     answerer.render(answer, output_path, store)
     print(f"{output_path}: {len(answer.playlist.events)} units of {len(database.files)} files")

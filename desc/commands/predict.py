@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from desc.commands.console import Console
@@ -33,31 +32,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main = parser.add_argument_group("what")
     main.add_argument("--run_id", required=True, metavar="ID", help="run id, or a run's folder")
     main.add_argument(
-        "--prediction_db_dir", "--test_data_path", required=True, metavar="PATH",
+        "--prediction_db_dir",
+        "--test_data_path",
+        required=True,
+        metavar="PATH",
         help="folder of recordings to continue, or one recording (formerly test_data_path)",
     )
     main.add_argument(
-        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR",
+        "--audio_db_dir",
+        "--audio_dir",
+        required=True,
+        metavar="DIR",
         help="large folder of sounds to play; the patterns below select from it",
     )
     main.add_argument(
-        "--output_dir", default="predictions", metavar="DIR",
+        "--output_dir",
+        default="predictions",
+        metavar="DIR",
         help="folder of the results, with a subfolder per recording [default predictions]",
     )
     main.add_argument(
-        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
+        "--overwrite",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="replace results with other settings [default off]",
     )
     main.add_argument(
-        "--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"),
+        "--accelerator",
+        default="auto",
+        choices=("auto", "cpu", "cuda", "mps"),
         help="device of the model [default auto]",
     )
     main.add_argument(
-        "--report", action=argparse.BooleanOptionalAction, default=True,
+        "--report",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="write report.html, a page that shows and plays the result [default on]",
     )
     main.add_argument(
-        "--speeds", nargs="+", type=float, default=[], metavar="X",
+        "--speeds",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="X",
         help="also play the sounds of audio_db_dir at these speeds, like a tape: 1.06 is a "
         "semitone higher [default: none]",
     )
@@ -81,11 +98,9 @@ def run(args: argparse.Namespace) -> int:
             f"output_dir={args.output_dir!r} must lie outside audio_db_dir={args.audio_db_dir!r}: "
             "results would become sounds of the corpus"
         )
-    settings = {
-        "query": from_options(QueryConfig, args),
-        "selection": from_options(SelectionConfig, args),
-        "rendering": from_options(RenderConfig, args),
-    }
+    query = from_options(QueryConfig, args)
+    selection = from_options(SelectionConfig, args)
+    rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:
         from desc.corpus import check_speeds, with_variants
@@ -111,7 +126,13 @@ def run(args: argparse.Namespace) -> int:
             corpus, args.speeds, store, jobs=args.jobs, progress=console.progress
         )
         database = DescriptorDatabase.from_corpus(corpus, store)
-        matcher = Matcher(database, predictor.standardizer, **settings)
+        matcher = Matcher(
+            database,
+            predictor.standardizer,
+            query=query,
+            selection=selection,
+            rendering=rendering,
+        )
         continuer = Continuer(predictor, matcher, prediction, store, args.report)
         result = continuer.run(recordings, args.output_dir, overwrite=args.overwrite)
         if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):

@@ -34,12 +34,13 @@ from desc.matching.space import (
     BLOCK_ROWS,
     MatchSpace,
     check_selection,
+    check_target,
     matching_space,
     moment_matched,
 )
 from desc.matching.transitions import Problem, Transitions, distance_between_recordings
 from desc.matching.unit_search import search_units
-from desc.matching.units import SourcePositions, Units, playlist_of, rows_of_units, units_of_rows
+from desc.matching.units import SourcePositions, Units, to_playlist, rows_of_units, units_of_rows
 
 if TYPE_CHECKING:
     import pandas
@@ -252,13 +253,15 @@ class Matcher:
         DescError
             If a frame of the target is not finite, or a row of the database is not.
         """
+        matcher = self._with_statistics_of(target)
+        if matcher is not self:
+            return matcher.match(target, seed=seed, exclude_digest=exclude_digest)
         if seed is None:
             described = np.ndarray, DescriptorSequence
             seed = 0 if isinstance(target, described) else target.sampling.draw_seed
-        matcher, values, exclude_digest = self._given(target, exclude_digest)
-        match = matcher._match(values, seed, exclude_digest)
+        match = self._match(*_values_and_digest(target, exclude_digest), seed)
         if not isinstance(target, np.ndarray):
-            matcher._warn_if_far(target.source, match.neighbours)
+            self._warn_if_far(target.source, match.neighbours)
         return match
 
     def neighbours(
@@ -273,31 +276,23 @@ class Matcher:
         The parameters are those of `match`; `k` is `query.neighbours` by default. Moment matching
         comes first if `query.match_space` asks for it.
         """
-        matcher, values, exclude_digest = self._given(target, exclude_digest)
-        points = matcher.space.project(matcher.moved(values))
-        usable = matcher.usable_rows(exclude_digest)
+        matcher = self._with_statistics_of(target)
+        if matcher is not self:
+            return matcher.neighbours(target, k, exclude_digest=exclude_digest)
+        values, digest = _values_and_digest(target, exclude_digest)
+        points = self.space.project(self.moved(values))
         count = self.query.neighbours if k is None else k
-        return search(points, matcher.coordinates, usable, count, self.query)
+        return search(points, self.coordinates, self.usable_rows(digest), count, self.query)
 
     def moved(self, values: Values) -> Float32:
         """Return the descriptors (T, D) of a target after moment matching by `query.match_space`.
 
         Raises
         ------
-        ConfigurationError
-            If they have other columns than the database.
-        DescError
-            If a frame is not finite.
+        ConfigurationError, DescError
+            As `check_target` does.
         """
-        n_columns = self.database.config.n_columns
-        if values.ndim != 2 or values.shape[1] != n_columns:
-            raise ConfigurationError(f"a target of shape {values.shape} must be (T, {n_columns})")
-        broken = np.flatnonzero(~np.isfinite(values).all(1))
-        if len(broken):
-            raise DescError(
-                f"frame {broken[0]} of the {len(values)} frames to match is not finite "
-                f"({len(broken)} such frames); descriptors must be finite numbers"
-            )
+        check_target(values, self.database.config)
         if not self.query.match_space or not len(values):
             return values
         return moment_matched(values, self.corpus_statistics, self.query.match_space)
@@ -316,23 +311,18 @@ class Matcher:
         logger.warning("the database holds only the recording itself, so it is matched with itself")
         return every
 
-    def _given(
-        self, target: Target, exclude_digest: str | None
-    ) -> tuple[Matcher, Values, str | None]:
-        """Return the matcher for a target, its descriptors, and the digest to exclude."""
-        if isinstance(target, np.ndarray):
-            return self, target, exclude_digest
-        digest = target.digest if exclude_digest is None else exclude_digest
-        if isinstance(target, DescriptorSequence) or self.standardizer is not None:
-            return self, target.values, digest
+    def _with_statistics_of(self, target: Target) -> Matcher:
+        """Return the matcher itself, or one with a prediction's statistics if it has none."""
+        if self.standardizer is not None or isinstance(target, (np.ndarray, DescriptorSequence)):
+            return self
         standardizer = target.standardizer
         key = standardizer.mean.tobytes() + standardizer.scale.tobytes()
         if key not in self._of_models:
             self._of_models.clear()  # only the last model's coordinates are kept
             self._of_models[key] = replace(self, standardizer=standardizer)
-        return self._of_models[key], target.values, digest
+        return self._of_models[key]
 
-    def _match(self, values: Values, seed: int, exclude_digest: str | None) -> Match:
+    def _match(self, values: Values, exclude_digest: str | None, seed: int) -> Match:
         if not len(values):
             raise ConfigurationError("a target must have at least one frame")
         target = self.moved(values)
@@ -351,7 +341,7 @@ class Matcher:
             distances=paired(points, self.coordinates[rows], self.query),
             neighbours=near.first(n_listed),
             units=units,
-            playlist=playlist_of(units, self.database, self.rendering),
+            playlist=to_playlist(units, self.database, self.rendering),
             matcher=self,
         )
 
@@ -411,3 +401,10 @@ class Matcher:
                 distance,
                 own,
             )
+
+
+def _values_and_digest(target: Target, exclude_digest: str | None) -> tuple[Values, str | None]:
+    """Return the descriptors of a target, and the digest of the recording to exclude."""
+    if isinstance(target, np.ndarray):
+        return target, exclude_digest
+    return target.values, target.digest if exclude_digest is None else exclude_digest

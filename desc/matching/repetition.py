@@ -241,7 +241,7 @@ class UnitHistory:
             table[own, missing:] = parts[k].table[paths[own]]
         return replace(parts[0], table=table)
 
-    def _continues(self, rows: Rows) -> Bools:
+    def continues(self, rows: Rows) -> Bools:
         """Return whether each row (B, K) follows its path's last unit."""
         first, length, _ = self.table[:, -1:].transpose(2, 0, 1)
         return (length > 0) & self.positions.continues(first + length - 1, rows)
@@ -250,7 +250,7 @@ class UnitHistory:
         """Return some paths with one more unit each, without units that no limit can concern."""
         old = self.table[paths]
         new = np.stack([rows, lengths, np.full_like(rows, onset)], 1)
-        on = replace(self, table=old)._continues(rows[:, None])[:, 0]
+        on = replace(self, table=old).continues(rows[:, None])[:, 0]
         new[on] = old[on, -1]  # a unit that continues moves to the new column
         new[on, 1] += lengths[on]
         old[on, -1] = NO_UNIT
@@ -295,7 +295,7 @@ class UnitHistory:
         own_last = of_row[own_rows + np.maximum(own_lengths, 1) - 1][:, :, None]
         near = (own_lengths > 0)[:, :, None] & (first - own_last <= NEAR_POSITIONS)
         near &= own_first - last <= NEAR_POSITIONS
-        near[:, -1] &= ~self._continues(rows)
+        near[:, -1] &= ~self.continues(rows)
         return near
 
     def _meet(

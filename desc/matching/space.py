@@ -9,7 +9,7 @@ import numpy as np
 from desc.configuration import QueryConfig, SelectionConfig, check
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.standardizer import Standardizer, to_unbounded
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, DescError
 from desc.matching.arrays import Float32, Float64, Positions, Values
 
 DELTA_GROUPS = ("delta", "delta2")
@@ -145,6 +145,28 @@ def parse_factors(text: str, config: DescriptorConfig) -> dict[str, float]:
         )
         factors[name] = factor
     return factors
+
+
+def check_target(values: Values, config: DescriptorConfig) -> None:
+    """Refuse a target that cannot be matched.
+
+    Raises
+    ------
+    ConfigurationError
+        If it has other columns than the database.
+    DescError
+        If a frame is not finite; the message names it.
+    """
+    if values.ndim != 2 or values.shape[1] != config.n_columns:
+        raise ConfigurationError(
+            f"a target of shape {values.shape} must be (T, {config.n_columns})"
+        )
+    broken = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(broken):
+        raise DescError(
+            f"frame {broken[0]} of the {len(values)} frames to match is not finite "
+            f"({len(broken)} such frames); descriptors must be finite numbers"
+        )
 
 
 def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float32:

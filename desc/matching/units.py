@@ -98,7 +98,7 @@ def rows_of_units(units: Units) -> Rows:
     return np.concatenate([np.zeros(0, np.int64), *spans]).astype(np.int64)
 
 
-def playlist_of(
+def to_playlist(
     units: Units, database: DescriptorDatabase, rendering: RenderConfig = RenderConfig()
 ) -> Playlist:
     """Return units as a playlist of pieces of files.

@@ -51,7 +51,8 @@ def csv_table(arrangement: Arrangement) -> bytes:
 
 
 def decision_list(arrangement: Arrangement) -> bytes:
-    """Return numbered cuts on frames of 1/30 s, an edit decision list (CMX 3600) for video programs.
+    """Return numbered cuts on frames of 1/30 s, an edit decision list (CMX 3600) for video
+    programs.
 
     Boundaries are rounded, so they do not drift; comments keep the exact sample numbers. Layers are
     audio tracks A, A2, A3 …. Units within one frame are left out, and a line is logged.
