@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from desc.audio.clip import AudioClip
 from desc.audio.decoding import (
+    mono_blocks,
     read,
     read_blocks,
     read_mono_blocks,
@@ -30,6 +31,7 @@ from desc.audio.files import (
     AUDIO_EXTENSIONS,
     Audio,
     AudioInfo,
+    check_samples,
     content_digest,
     is_seekable_pcm,
     probe,
@@ -45,12 +47,14 @@ __all__ = [
     "AudioInfo",
     "AudioReader",
     "AudioWriter",
+    "check_samples",
     "content_digest",
     "decode",
     "encode_ogg",
     "encode_wav",
     "format_of",
     "is_seekable_pcm",
+    "mono_blocks",
     "probe",
     "read",
     "read_blocks",

@@ -72,6 +72,41 @@ def read_mono_blocks(
             yield block[:, 0]
 
 
+def mono_blocks(
+    samples: Audio,
+    source_rate: float,
+    sample_rate: int,
+    block_length: int = 1 << 16,
+    *,
+    speed: float = 1.0,
+) -> Iterator[Audio]:
+    """Mix and resample samples in memory, bit for bit as `read_mono_blocks` a file of them.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, (S, C)
+        Finite, full scale 1.
+    source_rate : float
+        Their rate in Hz.
+    sample_rate, block_length, speed
+        As in `read_mono_blocks`.
+
+    Yields
+    ------
+    ndarray of float32, (S,)
+        Consecutive samples.
+    """
+    mix = np.full(samples.shape[1], 1 / samples.shape[1], np.float32)
+    blocks: Iterator[Audio] = (
+        samples[start : start + _CHUNK] for start in range(0, len(samples), _CHUNK)
+    )
+    if samples.shape[1] > 1:
+        blocks = ((block @ mix)[:, None] for block in blocks)
+    blocks = resampled_blocks(blocks, speed * source_rate, sample_rate, 1)
+    for block in _blocks_of_length(blocks, block_length):
+        yield block[:, 0]
+
+
 def read_blocks(
     path: str | Path, sample_rate: int | None = None, block_length: int = 1 << 16
 ) -> Iterator[Audio]:

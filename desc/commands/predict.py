@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         check_speeds(args.speeds)
         store = DescriptorStore(args.cache_dir)
         downloads = store.cache_dir / "runs"
-        record = resolve_run(args.run_id, run_config, downloads, note=console.note)
+        record = resolve_run(args.run_id, run_config, downloads)
         predictor = Predictor.from_run(record, accelerator=args.accelerator)
         config = predictor.config
         recordings = open_folder(

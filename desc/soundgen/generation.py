@@ -304,8 +304,7 @@ def generate_from_runs(
         raise ConfigurationError("give melgan_run_id or hifigan_run_id, not both")
     of_mels = replace(run, project="unagan")
     generators = [
-        MelGenerator.from_run(name, of_mels, note=note)
-        for name in _listed("unagan_run_id", unagan_run_id)
+        MelGenerator.from_run(name, of_mels) for name in _listed("unagan_run_id", unagan_run_id)
     ]
     vocoders: list[Vocoder | None] = [None]
     for option, project, names in (
@@ -314,7 +313,7 @@ def generate_from_runs(
     ):
         if names is not None:
             of_sound = replace(run, project=project)
-            vocoders = [Vocoder.from_run(n, of_sound, note=note) for n in _listed(option, names)]
+            vocoders = [Vocoder.from_run(n, of_sound) for n in _listed(option, names)]
     return generate(
         generators, vocoders, output_dir, config, overwrite=overwrite, progress=progress, note=note
     )

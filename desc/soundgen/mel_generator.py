@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from desc.configuration import Note, RunConfig
+from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
@@ -124,9 +124,7 @@ class MelGenerator:
     gain: float
 
     @classmethod
-    def from_run(
-        cls, run_id: str, run_config: RunConfig | None = None, *, note: Note | None = None
-    ) -> MelGenerator:
+    def from_run(cls, run_id: str, run: RunConfig = RunConfig()) -> MelGenerator:
         """Find a generator by its run id, or by the path of its run or of a checkpoint.
 
         Raises
@@ -139,7 +137,7 @@ class MelGenerator:
         path = Path(run_id).expanduser()
         if path.is_file() and path.name != "run.json":
             return cls.from_checkpoint(path, path.stem)
-        record = resolve_record(SoundRecord, run_id, run_config, note=note)
+        record = resolve_record(SoundRecord, run_id, run)
         return cls.from_checkpoint(record.checkpoint(), record.run_id)
 
     @classmethod

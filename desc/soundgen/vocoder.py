@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from desc.configuration import Note, RunConfig
+from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
@@ -165,9 +165,7 @@ class Vocoder:
         return cls(name, stored.generator, stored.mel, fold_weights(network))
 
     @classmethod
-    def from_run(
-        cls, run_id: str, run_config: RunConfig | None = None, *, note: Note | None = None
-    ) -> Vocoder:
+    def from_run(cls, run_id: str, run: RunConfig = RunConfig()) -> Vocoder:
         """Find a vocoder by its run id, or by the path of a run or a published checkpoint.
 
         Raises
@@ -180,7 +178,7 @@ class Vocoder:
         path = Path(run_id).expanduser()
         if path.is_file() and path.name != "run.json":
             return cls.from_checkpoint(path)
-        record = resolve_record(SoundRecord, run_id, run_config, note=note)
+        record = resolve_record(SoundRecord, run_id, run)
         return cls.from_checkpoint(record.checkpoint(), record.run_id)
 
     def render(self, mel: Tensor, config: MelConfig | None = None) -> Tensor:

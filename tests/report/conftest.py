@@ -41,7 +41,7 @@ def write_result(
         values=wanted,
         source=sequence.source,
         digest=sequence.digest,
-        context_end_frame=sequence.complete.stop - 1,
+        first_frame=sequence.complete.stop,
         config=config,
         sampling=Sampling(),
         standardizer=standardizer,
