@@ -9,7 +9,7 @@ and `unit_search`, `levels` the gains, layers and transposition of the result.
 from desc.matching.knn import Neighbours
 from desc.matching.matcher import Match, Matcher
 from desc.matching.space import MatchSpace, matching_space
-from desc.matching.units import Unit, to_playlist, repeat_share
+from desc.matching.units import Unit, repeat_share, to_playlist
 
 __all__ = [
     "Match",
@@ -18,6 +18,6 @@ __all__ = [
     "Neighbours",
     "Unit",
     "matching_space",
-    "to_playlist",
     "repeat_share",
+    "to_playlist",
 ]

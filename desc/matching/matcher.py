@@ -40,7 +40,7 @@ from desc.matching.space import (
 )
 from desc.matching.transitions import Problem, Transitions, distance_between_recordings
 from desc.matching.unit_search import search_units
-from desc.matching.units import SourcePositions, Units, to_playlist, rows_of_units, units_of_rows
+from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
 
 if TYPE_CHECKING:
     import pandas
