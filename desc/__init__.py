@@ -22,11 +22,14 @@ _PUBLIC = {
     "DescriptorStore": "storage",
     "EvaluateConfig": "evaluation.settings",
     "ExploreServer": "explore",
+    "FlowConfig": "soundgen.settings",
+    "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",
     "MODELS": "models",
     "Match": "matching",
     "Matcher": "matching",
     "MelConfig": "soundgen.settings",
+    "MelGenerator": "soundgen.mel_generator",
     "ModelConfig": "configuration",
     "Neighbours": "matching",
     "Playlist": "concatenation",
@@ -41,6 +44,7 @@ _PUBLIC = {
     "RunView": "report.run",
     "Sampling": "configuration",
     "SelectionConfig": "configuration",
+    "SoundRecord": "runs",
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
     "UnaganConfig": "soundgen.settings",
@@ -55,6 +59,7 @@ _PUBLIC = {
     "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",
     "generate_from_runs": "soundgen.generation",
+    "list_runs": "runs",
     "open_corpus": "corpus",
     "open_recordings": "soundgen.recordings",
     "plot_result": "report.plots",
@@ -66,13 +71,15 @@ _PUBLIC = {
     "render_to_file": "concatenation",
     "resolve_run": "runs",
     "train": "training.fit",
+    "train_flow": "soundgen.jobs",
     "train_unagan": "soundgen.jobs",
     "train_vocoder": "soundgen.jobs",
+    "upload_run": "runs",
     "versions": "runs",
     "with_variants": "corpus",
     "write_corpus": "demo.corpus",
     "write_result_report": "report",
-    "write_run_report": "report.run_page",
+    "write_run_report": "report.run",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
@@ -85,4 +92,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return ["__version__", *__all__]

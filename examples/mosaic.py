@@ -9,7 +9,7 @@ import desc
 
 
 def main() -> None:
-    """Describe the recording, find the sounds nearest to each of its frames, join them."""
+    """Describe the recording, match it with the sounds, and render the result."""
     if sys.argv[1:]:
         recording, sounds_dir, output_path = sys.argv[1:]
     else:
@@ -21,9 +21,8 @@ def main() -> None:
     database = desc.DescriptorDatabase.from_corpus(sounds, store)
     query, selection = desc.QueryConfig(match_space=0.5), desc.SelectionConfig(continuity=1.0)
     match = desc.Matcher(database, query=query, selection=selection).match(target)
-    answer = answerer.answer(target.values, digest=target.digest)
-    answerer.render(answer, output_path, store)
-    print(f"{output_path}: {len(answer.playlist.events)} units of {len(database.files)} files")
+    desc.render_to_file(match.playlist, output_path, store=store)
+    print(f"{output_path}: {match}")
 
 
 if __name__ == "__main__":
