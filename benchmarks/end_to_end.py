@@ -25,7 +25,6 @@ import soundfile
 import torch
 
 import desc
-from desc.configuration import RenderConfig
 from desc.demo.corpus import write_corpus
 
 HOP = 1024
@@ -100,7 +99,11 @@ def main() -> None:
         nearest = desc.SelectionConfig("nearest")  # as the peer does
         matcher = desc.Matcher(database, predictor.standardizer, selection=nearest)
         match = timed("query", lambda: matcher.match(prediction.values), ours)
-        timed("render", lambda: desc.render_to_file(match.playlist, work / "ours.wav", store=store), ours)
+        timed(
+            "render",
+            lambda: desc.render_to_file(match.playlist, work / "ours.wav", store=store),
+            ours,
+        )
 
         paths = [corpus.path(s.source) for s in corpus.sequences]
         blocks = timed("extract", lambda: peer_extract(paths), peer)

@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from desc.matching import Matcher, Neighbours
 from threadpoolctl import threadpool_limits
 
 from desc.configuration import DISTANCES, QueryConfig
@@ -32,6 +31,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
+from desc.matching import Matcher, Neighbours
 
 Values = npt.NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""Unit selection, measured on the rendered sound: nearest, fixed units and beam search, side by side.
+"""Unit selection, measured on the rendered sound: nearest, fixed units and beam search.
 
     python benchmarks/selection.py                                 # the demo corpus
     python benchmarks/selection.py --folder large_folder/ --targets held_out/
@@ -43,17 +43,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rendered
-from desc.descriptors.pitch import VOICED
-from desc.matching import Matcher, Unit, repeat_share, to_playlist
-from desc.matching.levels import with_gains
-from desc.matching.units import rows_of_units, units_of_rows
 from scipy.spatial.distance import cdist
 
 import desc
 from desc.configuration import SAMPLINGS, RenderConfig, SelectionConfig
 from desc.corpus import Corpus
 from desc.demo.corpus import write_corpus
+from desc.descriptors.pitch import VOICED
 from desc.descriptors.sequence import DescriptorSequence
+from desc.matching import Matcher, Unit, repeat_share, to_playlist
+from desc.matching.levels import with_gains
+from desc.matching.units import rows_of_units, units_of_rows
 from desc.metrics import diff_ratio, frechet_distance, modspec_db, window_features
 
 FIXED_FRAMES = 11
@@ -81,7 +81,7 @@ class Target:
 def select_fixed(matcher: Matcher, queries: Values, digest: str) -> Units:
     """Choose, for every 255 ms, the stretch whose frames are nearest in the mean."""
     database, rows = matcher.database, matcher.coordinates
-    points, usable = matcher.space.project(queries), matcher.usable_rows(digest)
+    points, usable = matcher.space.project(queries), ~database.rows_of(digest)
     chosen = []
     for start in range(0, len(points), FIXED_FRAMES):
         block = points[start : start + FIXED_FRAMES]
@@ -196,16 +196,16 @@ class Judge:
                 playlist, self._work / "r.wav", store=self._store, rendering=settings
             )
             signals.append(rendered.mono(self._work / "r.wav", self.config.sample_rate))
-            joins.append(
-                np.array(sorted({u.onset_frame * hop for u in units} - {0}), np.int64)
-            )
+            joins.append(np.array(sorted({u.onset_frame * hop for u in units} - {0}), np.int64))
         asked = np.stack([self.z(target.values) for target in targets])
         figures = self._of_sound(signals, joins, asked)
         n_frames = sum(len(target.values) for target in targets)
         lengths = [unit.n_frames for s in selections for unit in s]
         figures["run"] = float(np.mean(lengths))
         figures["nrep"] = np.mean([repeat_share(s, self.database) for s in selections])
-        figures["again"] = np.mean([repeats(rows_of_units(s), self.config.frame_rate) for s in selections])
+        figures["again"] = np.mean(
+            [repeats(rows_of_units(s), self.config.frame_rate) for s in selections]
+        )
         figures["jump"] = np.median(np.concatenate([self._jumps(s) for s in selections]))
         if "f0" in self.config.groups:
             figures["leap"] = np.median(np.concatenate([self._leaps(s) for s in selections]))
@@ -215,9 +215,7 @@ class Judge:
     def _joined(self, units: Units) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows that would have come next at jumps, and those jumped to, layer 0."""
         rows = rows_of_units(units)
-        starts = np.array(
-            [unit.onset_frame for unit in units if not unit.layer][1:], np.int64
-        )
+        starts = np.array([unit.onset_frame for unit in units if not unit.layer][1:], np.int64)
         ahead = np.minimum(rows[starts - 1] + 1, len(self.database) - 1)
         same = self.database.file_index[ahead] == self.database.file_index[rows[starts - 1]]
         return ahead[same], rows[starts][same]

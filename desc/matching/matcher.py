@@ -34,9 +34,9 @@ from desc.matching.space import (
     BLOCK_ROWS,
     MatchSpace,
     check_selection,
-    check_target,
     matching_space,
     moment_matched,
+    target_values,
 )
 from desc.matching.transitions import Problem, Transitions, distance_between_recordings
 from desc.matching.unit_search import search_units
@@ -259,7 +259,7 @@ class Matcher:
         if seed is None:
             described = np.ndarray, DescriptorSequence
             seed = 0 if isinstance(target, described) else target.sampling.draw_seed
-        match = self._match(*_values_and_digest(target, exclude_digest), seed)
+        match = self._match(target, exclude_digest, seed)
         if not isinstance(target, np.ndarray):
             self._warn_if_far(target.source, match.neighbours)
         return match
@@ -279,30 +279,26 @@ class Matcher:
         matcher = self._with_statistics_of(target)
         if matcher is not self:
             return matcher.neighbours(target, k, exclude_digest=exclude_digest)
-        values, digest = _values_and_digest(target, exclude_digest)
-        points = self.space.project(self.moved(values))
+        points = self.space.project(self.moved(target))
+        usable = self._usable_rows(target, exclude_digest)
         count = self.query.neighbours if k is None else k
-        return search(points, self.coordinates, self.usable_rows(digest), count, self.query)
+        return search(points, self.coordinates, usable, count, self.query)
 
-    def moved(self, values: Values) -> Float32:
+    def moved(self, target: Target) -> Float32:
         """Return the descriptors (T, D) of a target after moment matching by `query.match_space`.
 
-        Raises
-        ------
-        ConfigurationError, DescError
-            As `check_target` does.
+        Errors are those of `match`.
         """
-        check_target(values, self.database.config)
+        values = target_values(target, self.database.config)
         if not self.query.match_space or not len(values):
             return values
         return moment_matched(values, self.corpus_statistics, self.query.match_space)
 
-    def usable_rows(self, exclude_digest: str | None = None) -> Bools:
-        """Return which rows (N,) may be played for a recording with this digest.
-
-        If nothing else is left, all rows are, and a warning is logged.
-        """
+    def _usable_rows(self, target: Target, exclude_digest: str | None) -> Bools:
+        """Return which rows (N,) may be played; all, with a warning, if none would be left."""
         every = np.ones(len(self.database), bool)
+        if exclude_digest is None and not isinstance(target, np.ndarray):
+            exclude_digest = target.digest
         if exclude_digest is None or self.query.allow_self_match:
             return every
         usable = ~self.database.rows_of(exclude_digest)
@@ -322,20 +318,20 @@ class Matcher:
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
 
-    def _match(self, values: Values, exclude_digest: str | None, seed: int) -> Match:
+    def _match(self, target: Target, exclude_digest: str | None, seed: int) -> Match:
+        values = self.moved(target)
         if not len(values):
             raise ConfigurationError("a target must have at least one frame")
-        target = self.moved(values)
-        points = self.space.project(target)
-        usable = self.usable_rows(exclude_digest)
+        points = self.space.project(values)
+        usable = self._usable_rows(target, exclude_digest)
         selection, n_listed = self.selection, self.query.neighbours
         by_frame = selection.units == "frame" and selection.selection != "nearest"
         count = max(n_listed, selection.candidates) if by_frame else n_listed
         near = search(points, self.coordinates, usable, count, self.query)
-        units = self._units(target, points, usable, near, seed)
+        units = self._units(values, points, usable, near, seed)
         rows = rows_of_units(units)
         return Match(
-            target=target,
+            target=values,
             points=points,
             rows=rows,
             distances=paired(points, self.coordinates[rows], self.query),
@@ -401,10 +397,3 @@ class Matcher:
                 distance,
                 own,
             )
-
-
-def _values_and_digest(target: Target, exclude_digest: str | None) -> tuple[Values, str | None]:
-    """Return the descriptors of a target, and the digest of the recording to exclude."""
-    if isinstance(target, np.ndarray):
-        return target, exclude_digest
-    return target.values, target.digest if exclude_digest is None else exclude_digest

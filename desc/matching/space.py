@@ -8,6 +8,7 @@ import numpy as np
 
 from desc.configuration import QueryConfig, SelectionConfig, check
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorFrames
 from desc.descriptors.standardizer import Standardizer, to_unbounded
 from desc.errors import ConfigurationError, DescError
 from desc.matching.arrays import Float32, Float64, Positions, Values
@@ -147,16 +148,22 @@ def parse_factors(text: str, config: DescriptorConfig) -> dict[str, float]:
     return factors
 
 
-def check_target(values: Values, config: DescriptorConfig) -> None:
-    """Refuse a target that cannot be matched.
+def target_values(target: DescriptorFrames | Values, config: DescriptorConfig) -> Values:
+    """Return the descriptors (T, D) of a target.
 
     Raises
     ------
     ConfigurationError
-        If it has other columns than the database.
+        If it has other columns than the database, or was extracted with other settings.
     DescError
         If a frame is not finite; the message names it.
     """
+    if isinstance(target, DescriptorFrames) and target.config != config:
+        raise ConfigurationError(
+            f"{target.source}: its descriptors were extracted with other settings than those of "
+            "the database"
+        )
+    values = target.values if isinstance(target, DescriptorFrames) else target
     if values.ndim != 2 or values.shape[1] != config.n_columns:
         raise ConfigurationError(
             f"a target of shape {values.shape} must be (T, {config.n_columns})"
@@ -167,6 +174,7 @@ def check_target(values: Values, config: DescriptorConfig) -> None:
             f"frame {broken[0]} of the {len(values)} frames to match is not finite "
             f"({len(broken)} such frames); descriptors must be finite numbers"
         )
+    return values
 
 
 def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float32:

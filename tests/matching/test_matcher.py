@@ -40,10 +40,8 @@ def make_database(*files: Values, config: DescriptorConfig = CONFIG) -> Descript
 
 
 def make_prediction(values: Values, standardizer: Standardizer, **sampling: Any) -> Prediction:
-    return Prediction(
-        values, "song.wav", "digest0", 99, CONFIG, Sampling(**sampling), standardizer, "run",
-        "LSTM", "0" * 32,
-    )  # fmt: skip
+    made_by = standardizer, "run", "LSTM", "0" * 32
+    return Prediction(values, CONFIG, "song.wav", "digest0", Sampling(**sampling), *made_by)
 
 
 def moment_matcher(database: DescriptorDatabase, amount: float, **more: Any) -> Matcher:
@@ -176,6 +174,14 @@ def test_targets_and_databases_without_frames_are_refused(rng: np.random.Generat
         matcher.match(np.zeros((0, CONFIG.n_columns), np.float32))
     with pytest.raises(DescError, match="no frames"):
         Matcher(make_database(make_values(rng, 0)))
+
+
+def test_targets_with_other_descriptors_are_refused(rng: np.random.Generator) -> None:
+    matcher = Matcher(make_database(make_values(rng, 50)))
+    config = DescriptorConfig(n_fft=4096)
+    other = DescriptorSequence(make_values(rng, 9), config, "song.wav", "", 9 * 1024)
+    with pytest.raises(ConfigurationError, match=r"song\.wav: .* other settings"):
+        matcher.match(other)
 
 
 def test_wrong_weights_are_refused_before_anything_is_matched(rng: np.random.Generator) -> None:

@@ -211,7 +211,7 @@ def test_choices_of_channels_that_an_item_cannot_hold_are_told(
 ) -> None:
     event = replace(playlist.events[0], channels=(0, 0))
     assert export("reaper", replace(playlist, events=(event,)))[1] == [
-        "1 units with a choice of channels that an item cannot hold play all"
+        "1 units with a choice of channels that an item cannot hold play all channels"
     ]
 
 
