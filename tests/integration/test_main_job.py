@@ -97,7 +97,7 @@ def test_the_report_may_be_left_out_and_is_never_of_another_result(
     results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
 ) -> None:
     page = (results / "a.wav" / REPORT).read_text(encoding="utf-8")
-    assert "a.wav continued" in page
+    assert "Continuation of a.wav" in page
     shutil.copytree(results / "a.wav", tmp_path / "a.wav")
     words = ["--no-report", "--overwrite", "--seed", "9"]
     assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
