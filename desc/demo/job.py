@@ -104,9 +104,7 @@ def run_demo(
                 f"{run.experiment_dir}; choose another --output_dir, or give --overwrite"
             )
         training = replace(TRAINING, seed=seed)
-        record = train(
-            recordings, model=MODEL, training=training, run=run, progress=progress, note=note
-        )
+        record = train(recordings, model=MODEL, training=training, run=run)
         write_json(folder / "demo.json", _settings(recordings, seed) | {"run_id": record.run_id})
     elif note:
         note(f"using run {record.run_id} of an earlier demo with the same settings")
