@@ -24,7 +24,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from desc import audio
-from desc.concatenation import Playlist, PlaylistEvent, render
+from desc.concatenation import Playlist, PlaylistEvent, render_to_file
 from desc.concatenation.timeline import rising_gains, spans
 from desc.configuration import SUBTYPES, RenderConfig
 from desc.storage import DescriptorStore
@@ -105,8 +105,8 @@ def compare(folder: Path, playlist: Playlist, config: RenderConfig, repeats: int
     store = DescriptorStore(folder / "cache")
     out = folder / "out.wav"
     ways: dict[str, Callable[[], object]] = {
-        "desc.concatenation.render": lambda: render(
-            playlist, out, source_root=folder, store=store, config=config
+        "desc.render_to_file": lambda: render_to_file(
+            playlist, out, source_root=folder, store=store, rendering=config
         ),
         "soundfile opened per segment": lambda: by_segment(playlist, out, config.subtype, opened),
         "librosa.load per segment": lambda: by_segment(playlist, out, config.subtype, loaded),

@@ -103,7 +103,7 @@ def main() -> None:
         )
         selection = desc.select_nearest(matches, database)  # what the peer does
         playlist = desc.Playlist.from_selection(selection, database, RenderConfig())
-        timed("render", lambda: desc.render(playlist, work / "ours.wav", store=store), ours)
+        timed("render", lambda: desc.render_to_file(playlist, work / "ours.wav", store=store), ours)
 
         paths = [corpus.path(s.source) for s in corpus.sequences]
         blocks = timed("extract", lambda: peer_extract(paths), peer)

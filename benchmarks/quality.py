@@ -1,8 +1,8 @@
 """How good the models are on real music, beside the bars, all in one run.
 
 Trains each model once per seed at its default settings, evaluates all runs on recordings they
-have never heard, and prints the tables of `desc evaluate` and how the means stand to floors and
-peers. Nothing is chosen by the test recordings.
+were not trained on, and prints the tables of `desc evaluate` and how the means compare with
+references and baselines. Nothing is chosen by the test recordings.
 
     python benchmarks/quality.py --audio_db_dir train/ --validation_db_dir validation/ \
         --test_db_dir test/ [--models LSTM …] [--seeds 3] [--epochs N] [--quick]
@@ -22,11 +22,9 @@ from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import open_corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.evaluation.baselines import VAR_NOISE, VAR_REPLAY
-from desc.evaluation.candidates import Candidate
 from desc.evaluation.evaluate import evaluate
 from desc.evaluation.settings import EvaluateConfig
 from desc.evaluation.tables import MEAN, Evaluation, Row
-from desc.evaluation.wording import lines
 from desc.models import MODELS
 from desc.scoring.scorer import REAL
 from desc.storage import DescriptorStore
@@ -37,22 +35,22 @@ LOWER = ("fd", "c2st", "modspec_db", "acf", "crps_43")  # is better
 
 
 def relations(row: Row, of: Mapping[str, Row]) -> str:
-    """Say how a run stands to the floor and to both linear peers."""
-    figures, floor = row.figures, of[REAL].figures
-    parts = [f"FD {figures['fd'] / floor['fd']:.2f} × floor"]
-    for peer in (VAR_NOISE, VAR_REPLAY):
-        other = of[peer].figures
+    """Compare a run with the reference and both linear baselines."""
+    figures, reference = row.figures, of[REAL].figures
+    parts = [f"FD {figures['fd'] / reference['fd']:.2f} × reference"]
+    for baseline in (VAR_NOISE, VAR_REPLAY):
+        other = of[baseline].figures
         ahead = [name for name in LOWER if figures[name] < other[name]]
         if abs(figures["tail_std"] - 1) < abs(other["tail_std"] - 1):
             ahead.append("tail_std")
-        parts.append(f"ahead of {peer} on {', '.join(ahead) or 'nothing'}")
+        parts.append(f"ahead of {baseline} on {', '.join(ahead) or 'nothing'}")
     return f"{row.name:37s} " + "; ".join(parts)
 
 
 def report(evaluation: Evaluation, what: str) -> None:
-    """Print the tables, and how each row of runs stands."""
+    """Print the tables, and a comparison for each run."""
     print(f"\n{what}")
-    print("\n".join(lines(evaluation)))
+    print(evaluation)
     for table in evaluation.tables:
         of = {row.name: row for row in table.rows}
         means = [row for row in table.rows if row.kind == MEAN]
@@ -93,11 +91,10 @@ def main() -> None:
                 print(
                     f"{name}, seed {seed}: {record.metrics['steps']:.0f} steps, {spent:.0f} CPU s"
                 )
-                runs.append(Candidate.load(record, "cpu"))
-        heard = [*learned.sequences, *validation.sequences]
+                runs.append(record)
         for sampling in ("plain", "replay"):
             settings = EvaluateConfig(sampling=sampling, long=not args.quick)
-            report(evaluate(runs, test.sequences, settings, training=heard), sampling)
+            report(evaluate(runs, test, settings, store=store, accelerator="cpu"), sampling)
 
 
 if __name__ == "__main__":

@@ -192,7 +192,9 @@ class Judge:
         settings = RenderConfig(subtype="FLOAT", channels="mono")
         for selection in selections:
             playlist = desc.Playlist.from_selection(selection, self.database, settings)
-            desc.render(playlist, self._work / "r.wav", store=self._store, config=settings)
+            desc.render_to_file(
+                playlist, self._work / "r.wav", store=self._store, rendering=settings
+            )
             signals.append(rendered.mono(self._work / "r.wav", self.config.sample_rate))
             joins.append(
                 np.array(sorted({u.onset_frame * hop for u in selection.units} - {0}), np.int64)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from desc.concatenation import Playlist, RenderResult, render
+from desc.concatenation import Playlist, RenderResult, render_to_file
 from desc.configuration import Note, QueryConfig, RenderConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.standardizer import Standardizer
@@ -130,8 +130,6 @@ class Answerer:
             playlist=Playlist.from_selection(selection, self.database, self.rendering),
         )
 
-    def render(
-        self, answer: Answer, path: str | Path, store: DescriptorStore, note: Note | None = None
-    ) -> RenderResult:
+    def render(self, answer: Answer, path: str | Path, store: DescriptorStore) -> RenderResult:
         """Write the sound of an answer."""
-        return render(answer.playlist, path, store=store, config=self.rendering, note=note)
+        return render_to_file(answer.playlist, path, store=store, rendering=self.rendering)

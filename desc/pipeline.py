@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 from desc import outputs
 from desc.answering import Answer, Answerer
-from desc.concatenation import render
+from desc.concatenation import render_to_file
 from desc.configuration import (
     Note,
     PredictConfig,
-    Progress,
     QueryConfig,
     RenderConfig,
     SelectionConfig,
@@ -150,7 +149,6 @@ RenderConfig
         output_dir: str | Path,
         *,
         overwrite: bool = False,
-        progress: Progress | None = None,
         note: Note | None = None,
     ) -> Continuation:
         """Continue every recording of a corpus into `output_dir/<relative path>/`.
@@ -166,7 +164,7 @@ RenderConfig
             Where the results go.
         overwrite : bool
             Replace results of other requests.
-        progress, note : callable, optional
+        note : callable, optional
             See `desc.configuration`.
         """
         outcomes: list[Outcome] = []
@@ -192,9 +190,7 @@ RenderConfig
                 sampling = self.prediction.one_draw(sample)
                 with part(index, len(todo)):
                     prediction = self.predictor.predict(sequence, sampling, frames=self.n_steps)
-                figures = self._finish(
-                    recordings, sequence, prediction, folder, progress=progress, note=note
-                )
+                figures = self._finish(recordings, sequence, prediction, folder, note=note)
                 outcomes.append(Outcome(sequence.source, folder, "written", figures, sample))
             except DescError as error:
                 failures.append(_failure(sequence, error))
@@ -236,7 +232,6 @@ RenderConfig
         prediction: Prediction,
         folder: Path,
         *,
-        progress: Progress | None,
         note: Note | None,
     ) -> dict[str, float]:
         answer = self.answer(prediction, note)
@@ -246,7 +241,7 @@ RenderConfig
             recordings.root,
             context_end_frame=prediction.context_end_frame,
             hop_length=prediction.config.hop_length,
-            config=self.rendering,
+            rendering=self.rendering,
         )
         shown = ReportData.gather(
             prediction=prediction,
@@ -261,13 +256,8 @@ RenderConfig
         )
         # Rendering is what may fail; the files of an earlier result stay until it has not.
         with replacing(folder / outputs.WAV) as temporary:
-            rendered = render(
-                playlist,
-                temporary,
-                store=self.store,
-                config=self.rendering,
-                progress=progress,
-                note=note,
+            rendered = render_to_file(
+                playlist, temporary, store=self.store, rendering=self.rendering
             )
             outputs.clear_marker(folder)
             outputs.write_matches(folder, answer.chosen, answer.matches, self.database)

@@ -17,7 +17,7 @@ import torch
 from desc.configuration import RunConfig, Sampling, check_choice, check_integer
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
-from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence, read_only
+from desc.descriptors.sequence import MIN_FRAMES, DescriptorFrames, DescriptorSequence
 from desc.errors import ConfigurationError, DescError
 from desc.models.checkpoint import load_model
 from desc.models.rollout import continuation
@@ -31,20 +31,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The continuation of a recording.
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(DescriptorFrames):
+    """Predicted descriptors of the frames after the last complete frame of a recording.
 
     Attributes
     ----------
-    values : ndarray of float32, (T, D)
-        Descriptors, columns as `config.names`, read-only.
-    source, digest : str
-        The recording.
-    context_end_frame : int
-        Last complete frame of the recording; `values[0]` is the frame after it.
-    config : DescriptorConfig
-        What the columns mean.
+    values, config, source, digest, first_frame
+        See `DescriptorFrames`.
     sampling : Sampling
         Settings of the draw.
     standardizer : Standardizer
@@ -55,22 +49,16 @@ class Prediction:
         32 hex digits that differ wherever the model's parameters do.
     """
 
-    values: npt.NDArray[np.float32]
-    source: str
-    digest: str
-    context_end_frame: int
-    config: DescriptorConfig
     sampling: Sampling
     standardizer: Standardizer
     run_id: str
     model_name: str
     checkpoint_digest: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", read_only(self.values))
-
-    def __len__(self) -> int:
-        return len(self.values)
+    @property
+    def context_end_frame(self) -> int:
+        """Frame of the recording before the first predicted one: its last complete frame."""
+        return self.first_frame - 1
 
 
 class Predictor:
@@ -122,10 +110,7 @@ class Predictor:
         from desc.runs import RunRecord, resolve_run
 
         device = choose_device(accelerator)
-        if isinstance(run_id, RunRecord):
-            record = run_id
-        else:
-            record = resolve_run(run_id, run, note=logger.info)
+        record = run_id if isinstance(run_id, RunRecord) else resolve_run(run_id, run)
         model = load_model(record.checkpoint("best"), device)
         return cls(model, record.run_id, parameter_digest(model))
 
@@ -143,6 +128,13 @@ class Predictor:
     def standardizer(self) -> Standardizer:
         """Scales of the training recordings, all D columns."""
         return self.model.statistics.standardizer
+
+    def __repr__(self) -> str:
+        run = f" of run {self.run_id}" if self.run_id else ""
+        return (
+            f"Predictor({self.model.model_config.selected_model}{run}: {self.config.n_columns} "
+            f"columns ({', '.join(self.config.groups)}), {self.config.frame_rate:.2f} frames/s)"
+        )
 
     def check(self, sequence: DescriptorSequence) -> None:
         """Refuse a recording that cannot be continued.
@@ -231,7 +223,7 @@ class Predictor:
             values=with_deltas(context[0].numpy(), values[0].cpu().numpy(), self.config),
             source=sequence.source,
             digest=sequence.digest,
-            context_end_frame=sequence.complete.stop - 1,
+            first_frame=sequence.first_frame + sequence.complete.stop,
             config=self.config,
             sampling=sampling,
             standardizer=self.standardizer,

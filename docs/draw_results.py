@@ -72,7 +72,8 @@ def main(folder: Path) -> None:
     result = made.continuation.outcomes[0].folder
     sound = audio.read(result / "prediction.wav")
     soundfile.write(LISTEN, sound.T, RATE, bitrate_mode="VARIABLE", compression_level=0.5)
-    draw_example(sound.mean(0), desc.Playlist.load(result / "playlist.json"), OUTPUT / "demo_example.png")
+    playlist = desc.Playlist.load(result / "playlist.json")
+    draw_example(sound.mean(0), playlist, OUTPUT / "demo_example.png")
     pictures = folder / "pictures"
     run = RunView.load(desc.resolve_run(made.run_id, where), store)
     drawn = plot_result(ResultView.load(result), pictures, "png")

@@ -48,7 +48,7 @@ def draw(name: str, title: str, sound: npt.NDArray[np.float32], joins: list[floa
 
 def main() -> None:
     """Draw the target, then what each method makes of it."""
-    config, render = desc.DescriptorConfig(), desc.RenderConfig(subtype="FLOAT", channels="mono")
+    config, rendering = desc.DescriptorConfig(), desc.RenderConfig(subtype="FLOAT", channels="mono")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -64,10 +64,10 @@ def main() -> None:
         matches = desc.nearest(target, database, config=desc.QueryConfig(neighbours=50))
         for name, settings in METHODS.items():
             chosen = desc.select(matches, target, database, config=settings)
-            playlist = desc.Playlist.from_selection(chosen, database, render)
-            desc.render(playlist, work / "new.wav", store=store, config=render)
+            playlist = desc.Playlist.from_selection(chosen, database, rendering)
+            clip = desc.render(playlist, store=store, rendering=rendering)
             joins = sorted({u.onset_frame / config.frame_rate for u in chosen.units} - {0})
-            draw(name, name, audio.read(work / "new.wav")[0], joins)
+            draw(name, name, clip.samples[:, 0], joins)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+if TYPE_CHECKING:
+    from tests.small_run import SmallRun
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch loads
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
@@ -77,6 +81,16 @@ def make_signal() -> Callable[..., Signal]:
         return np.asarray(x, np.float32)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_run(
+    tmp_path_factory: pytest.TempPathFactory, make_signal: Callable[..., Signal]
+) -> SmallRun:
+    """A tiny LSTM trained on three short recordings, and held-out ones."""
+    from tests.small_run import make_small_run
+
+    return make_small_run(tmp_path_factory.mktemp("small_run"), make_signal)
 
 
 @pytest.fixture

@@ -99,6 +99,31 @@ def test_a_prediction_says_where_it_comes_from(predictor: Predictor) -> None:
     assert len(prediction.checkpoint_digest) == 32
 
 
+def test_a_prediction_is_read_like_a_sequence(predictor: Predictor) -> None:
+    sequence = recording(60)
+    prediction = predictor.predict(sequence, frames=12)
+    np.testing.assert_array_equal(prediction["mfcc"], prediction.values[:, :13])
+    np.testing.assert_array_equal(prediction["mfcc3"], prediction.values[:, 3])
+    np.testing.assert_array_equal(prediction.centre_samples, 1024 * np.arange(61, 73))
+    part = prediction[2:5]
+    np.testing.assert_array_equal(part.values, prediction.values[2:5])
+    np.testing.assert_array_equal(part.times, prediction.times[2:5])
+    assert repr(part).startswith("Prediction('0.wav': 3 frames × 39 columns")
+    name = predictor.model.model_config.selected_model
+    assert repr(predictor).startswith(f"Predictor({name} of run 1t212ycn: 39 columns")
+
+
+def test_a_slice_is_continued_like_a_recording_that_ends_there(predictor: Predictor) -> None:
+    whole = recording(60)
+    prediction = predictor.predict(whole[:41], frames=5)
+    assert prediction.context_end_frame == 40
+    n_samples = 40 * 1024 + 1024
+    ended = DescriptorSequence(whole.values[:42], whole.config, "", whole.digest, n_samples)
+    expected = predictor.predict(ended, frames=5)
+    assert prediction.values.tobytes() == expected.values.tobytes()
+    assert predictor.predict(whole[20:41], frames=5).context_end_frame == 40
+
+
 def test_only_complete_frames_are_seen(predictor: Predictor) -> None:
     sequence = recording(60)
     values = sequence.values.copy()

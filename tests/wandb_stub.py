@@ -64,7 +64,7 @@ class WandbStub:
     hang : bool
         Nothing is answered until the server is closed.
     corrupt : bool
-        GET of a file sends other bytes than were stored.
+        GET of a file sends all bytes of it but the last.
     fail_downloads : bool
         GET of a file answers 500.
     """
@@ -332,4 +332,4 @@ class _Handler(BaseHTTPRequestHandler):
         if self.stub.fail_downloads or content is None:
             self._json({"error": "stub"}, 500 if self.stub.fail_downloads else 404)
             return
-        self._reply(200, content[::-1] if self.stub.corrupt else content)
+        self._reply(200, content[:-1] if self.stub.corrupt else content)

@@ -16,40 +16,53 @@ Three ways of reading, each with its reason:
 
 from __future__ import annotations
 
-from desc.audio.decoding import read, read_blocks, read_mono_blocks, resample, resampled_length
+from desc.audio.clip import AudioClip
+from desc.audio.decoding import (
+    mono_blocks,
+    read,
+    read_blocks,
+    read_mono_blocks,
+    resample,
+    resampled_blocks,
+    resampled_length,
+)
 from desc.audio.encoding import decode, encode_ogg, encode_wav, read_excerpt
 from desc.audio.files import (
     AUDIO_EXTENSIONS,
     Audio,
     AudioInfo,
+    check_samples,
     content_digest,
     is_seekable_pcm,
     probe,
 )
 from desc.audio.reader import AudioReader
-from desc.audio.scaled import spooled, write_scaled
+from desc.audio.scaled import write_scaled
 from desc.audio.writer import AudioWriter, format_of, write
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "Audio",
+    "AudioClip",
     "AudioInfo",
     "AudioReader",
     "AudioWriter",
+    "check_samples",
     "content_digest",
     "decode",
     "encode_ogg",
     "encode_wav",
     "format_of",
     "is_seekable_pcm",
+    "mono_blocks",
     "probe",
     "read",
     "read_blocks",
     "read_excerpt",
     "read_mono_blocks",
     "resample",
+    "resampled_blocks",
     "resampled_length",
-    "spooled",
     "write",
     "write_scaled",
 ]

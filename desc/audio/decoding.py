@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +67,44 @@ def read_mono_blocks(
         blocks = _decoded_blocks(info, file, mono=True)
         played_rate = speed * info.sample_rate
         rate = info.sample_rate if sample_rate is None else sample_rate
-        if rate != played_rate:
-            blocks = _resampled_blocks(blocks, played_rate, rate, 1)
+        blocks = resampled_blocks(blocks, played_rate, rate, 1)
         for block in _blocks_of_length(blocks, block_length):
             yield block[:, 0]
+
+
+def mono_blocks(
+    samples: Audio,
+    source_rate: float,
+    sample_rate: int,
+    block_length: int = 1 << 16,
+    *,
+    speed: float = 1.0,
+) -> Iterator[Audio]:
+    """Mix and resample samples in memory, bit for bit as `read_mono_blocks` a file of them.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, (S, C)
+        Finite, full scale 1.
+    source_rate : float
+        Their rate in Hz.
+    sample_rate, block_length, speed
+        As in `read_mono_blocks`.
+
+    Yields
+    ------
+    ndarray of float32, (S,)
+        Consecutive samples.
+    """
+    mix = np.full(samples.shape[1], 1 / samples.shape[1], np.float32)
+    blocks: Iterator[Audio] = (
+        samples[start : start + _CHUNK] for start in range(0, len(samples), _CHUNK)
+    )
+    if samples.shape[1] > 1:
+        blocks = ((block @ mix)[:, None] for block in blocks)
+    blocks = resampled_blocks(blocks, speed * source_rate, sample_rate, 1)
+    for block in _blocks_of_length(blocks, block_length):
+        yield block[:, 0]
 
 
 def read_blocks(
@@ -86,8 +120,8 @@ def read_blocks(
     with errors_named(path), open_forward(path) as file:
         info = read_info(path, file)
         blocks = _decoded_blocks(info, file, mono=False)
-        if sample_rate is not None and sample_rate != info.sample_rate:
-            blocks = _resampled_blocks(blocks, info.sample_rate, sample_rate, info.n_channels)
+        rate = info.sample_rate if sample_rate is None else sample_rate
+        blocks = resampled_blocks(blocks, info.sample_rate, rate, info.n_channels)
         for block in _blocks_of_length(blocks, block_length):
             yield block.T
 
@@ -125,7 +159,7 @@ def resample(audio: Audio, source_rate: int, target_rate: int) -> Audio:
         return audio
     samples = np.ascontiguousarray(audio.T, np.float32)
     chunks = (samples[i : i + _CHUNK] for i in range(0, len(samples), _CHUNK))
-    blocks = list(_resampled_blocks(chunks, source_rate, target_rate, samples.shape[1]))
+    blocks = list(resampled_blocks(chunks, source_rate, target_rate, samples.shape[1]))
     return np.concatenate(blocks).T if blocks else np.zeros((len(audio), 0), np.float32)
 
 
@@ -160,10 +194,16 @@ def _decoded_blocks(info: AudioInfo, file: soundfile.SoundFile, *, mono: bool) -
         )
 
 
-def _resampled_blocks(
-    blocks: Iterator[Audio], source_rate: float, target_rate: float, n_channels: int
+def resampled_blocks(
+    blocks: Iterable[Audio], source_rate: float, target_rate: float, n_channels: int
 ) -> Iterator[Audio]:
-    """Resample consecutive (n, C) blocks, to exactly the length of `resampled_length`."""
+    """Resample consecutive (n, C) blocks, to exactly the length of `resampled_length`.
+
+    The result does not depend on where the blocks are cut.
+    """
+    if source_rate == target_rate:
+        yield from blocks
+        return
     import soxr
 
     stream = soxr.ResampleStream(source_rate, target_rate, n_channels, "float32", "HQ")

@@ -82,13 +82,13 @@ def _kept(
     else:
         yield held
         return
-    with spooled(chain(held, blocks), path, sample_rate, n_channels) as temporary:
+    with _spooled(chain(held, blocks), path, sample_rate, n_channels) as temporary:
         held.clear()
         yield read_blocks(temporary)
 
 
 @contextmanager
-def spooled(
+def _spooled(
     blocks: Iterable[Audio], path: Path, sample_rate: int, n_channels: int
 ) -> Iterator[Path]:
     """Put blocks (C, n) into a hidden float file beside `path`, which goes with the context."""

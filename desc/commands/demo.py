@@ -1,4 +1,4 @@
-"""`desc demo`: the whole job on a corpus that the package makes itself."""
+"""`desc demo`: train on the demo corpus and continue a recording."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="gets the corpus and the continuation [default desc-demo]",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="another seed, other music [default 0]"
+        "--seed", type=int, default=0, metavar="N", help="seed of music and prediction [default 0]"
     )
     parser.add_argument(
         "--overwrite", action=argparse.BooleanOptionalAction, default=False,
-        help="replace a continuation that was made by other settings [default off]",
+        help="replace a continuation made with other settings [default off]",
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo, and print where its WAV is."""
+    """Run the demo; print its WAV, comparisons and run id."""
     config = from_options(RunConfig, args)
     check_integer("seed", args.seed, 0)
     check_jobs(args.jobs)
@@ -46,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             jobs=args.jobs,
             overwrite=args.overwrite,
-            progress=console.progress,
-            note=console.note,
         )
         status = report(result.continuation, console)
         for line in result.comparisons:

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     store = DescriptorStore(args.cache_dir)
     with Console(args.quiet) as console:
-        playlist = load_playlist(args, store, console)
+        playlist = load_playlist(args, store)
         export_playlist(
             playlist,
             args.output_path,

@@ -19,7 +19,7 @@ COMMANDS = {
     "demo": "make a small corpus, train on it and continue one of its recordings",
     "train": "learn from a folder of recordings; prints the run id",
     "predict": "continue recordings with the sounds of another folder",
-    "evaluate": "compare runs with real music and simple peers on held-out recordings",
+    "evaluate": "compare runs with real music and simple baselines on held-out recordings",
     "explore": "show a folder of sounds as a map to look at, listen to and choose from",
     "generate": "train networks of sound generation, and write new sound with them",
     "extract": "fill the descriptor cache and list what was skipped",

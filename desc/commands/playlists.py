@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from desc.commands.console import Console
 from desc.commands.options import add_cache_option
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def add_playlist_arguments(parser: argparse.ArgumentParser, written: str) -> Non
     add_cache_option(parser)
 
 
-def load_playlist(args: argparse.Namespace, store: DescriptorStore, console: Console) -> Playlist:
+def load_playlist(args: argparse.Namespace, store: DescriptorStore) -> Playlist:
     """Return the playlist of the options, its sources looked for where that was wanted.
 
     Raises
@@ -55,4 +54,4 @@ def load_playlist(args: argparse.Namespace, store: DescriptorStore, console: Con
     if args.relocate is None:
         return playlist
     roots = playlist.resolved_roots(args.audio_db_dir, args.prediction_db_dir)
-    return relocated(playlist, args.relocate, store, roots=roots, note=console.note)
+    return relocated(playlist, args.relocate, store=store, roots=roots)

@@ -50,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
             from desc.storage import DescriptorStore
 
             store = DescriptorStore(args.cache_dir)
-            record = resolve_run(
-                args.run_or_folder, run_config, store.cache_dir / "runs", note=console.note
-            )
+            record = resolve_run(args.run_or_folder, run_config, store.cache_dir / "runs")
             paths = plot_run(RunView.load(record, store), output_dir, args.format)
         for path in paths:
             console.result(str(path))

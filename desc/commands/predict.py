@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         check_speeds(args.speeds)
         store = DescriptorStore(args.cache_dir)
         downloads = store.cache_dir / "runs"
-        record = resolve_run(args.run_id, run_config, downloads, note=console.note)
+        record = resolve_run(args.run_id, run_config, downloads)
         predictor = Predictor.from_run(record, accelerator=args.accelerator)
         config = predictor.config
         recordings = open_folder(
@@ -117,7 +117,6 @@ def run(args: argparse.Namespace) -> int:
             recordings,
             args.output_dir,
             overwrite=args.overwrite,
-            progress=console.progress,
             note=console.note,
         )
         if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):

@@ -18,24 +18,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render, and print where the WAV is."""
-    config = from_options(RenderConfig, args)
-    from desc.concatenation import render
+    rendering = from_options(RenderConfig, args)
+    from desc.concatenation import render_to_file
     from desc.storage import DescriptorStore
 
     store = DescriptorStore(args.cache_dir)
     with Console(args.quiet) as console:
-        playlist = load_playlist(args, store, console)
+        playlist = load_playlist(args, store)
         if "crossfade_ms" in given_options(RenderConfig, args):
-            playlist = playlist.with_crossfade(config.crossfade_ms)
-        result = render(
+            playlist = playlist.with_crossfade(rendering.crossfade_ms)
+        result = render_to_file(
             playlist,
             args.output_path,
             source_root=args.audio_db_dir,
             recording_root=args.prediction_db_dir,
             store=store,
-            config=config,
-            progress=console.progress,
-            note=console.note,
+            rendering=rendering,
         )
         turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db else ""
         console.result(

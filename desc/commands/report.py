@@ -57,8 +57,6 @@ def run(args: argparse.Namespace) -> int:
             from desc.storage import DescriptorStore
 
             store = DescriptorStore(args.cache_dir)
-            record = resolve_run(
-                args.run_or_folder, run_config, store.cache_dir / "runs", note=console.note
-            )
+            record = resolve_run(args.run_or_folder, run_config, store.cache_dir / "runs")
             console.result(str(write_run_report(record, store, args.output_path)))
     return 0

@@ -1,8 +1,9 @@
-"""`desc runs`: the runs known here, and sending one to a W&B server."""
+"""`desc runs`: list the runs of this machine, or send one to a W&B server."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from desc.commands.console import Console
 from desc.commands.options import add_options, from_options
@@ -13,9 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc runs`."""
     parser.add_argument("--upload", metavar="ID", help="send an offline run to W&B")
     parser.add_argument(
-        "--timeout_s", type=float, default=600.0, metavar="X",
-        help="give up an upload after so long [seconds, default 600]",
-    )  # fmt: skip
+        "--timeout_s",
+        type=float,
+        default=600.0,
+        metavar="X",
+        help="time limit of an upload [seconds, default 600]",
+    )
     add_options(parser, RunConfig)
 
 
@@ -23,14 +27,14 @@ def run(args: argparse.Namespace) -> int:
     """List or upload."""
     config = from_options(RunConfig, args)
     check_number("timeout_s", args.timeout_s, above=0.0)
-    from desc.runs import list_runs, upload_run
+    from desc.runs import Record, list_runs, resolve_record, upload_run
 
     with Console(args.quiet) as console:
         if args.upload is not None:
-            url = upload_run(args.upload, config, args.timeout_s)
-            console.result(f"uploaded: {url}")
+            record = resolve_record(Record, args.upload, replace(config, offline=True))
+            console.result(f"uploaded: {upload_run(record, config, args.timeout_s)}")
             return 0
-        records = list_runs(config, note=console.error)
+        records = list_runs(config)
         if not records:
             console.result(f"no runs in {config.experiment_dir}/{config.project}")
         for record in records:

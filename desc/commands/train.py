@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             from desc.runs import resolve_run
 
             downloads = store.cache_dir / "runs"
-            record = resolve_run(args.resume_run_id, run_config, downloads, note=console.note)
+            record = resolve_run(args.resume_run_id, run_config, downloads)
         corpus = _open_corpus(args, descriptors, record, store, console)
         validation = _open_other(args.validation_db_dir, corpus, store, args, console)
         sounds = _open_other(args.sample_audio_db_dir, corpus, store, args, console)

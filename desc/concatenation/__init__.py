@@ -8,6 +8,6 @@ up in blocks, `rendering` writes the result; `relocation` finds sources that mov
 from desc.concatenation.event import PlaylistEvent
 from desc.concatenation.playlist import Playlist
 from desc.concatenation.relocation import relocated
-from desc.concatenation.rendering import RenderResult, render
+from desc.concatenation.rendering import RenderResult, render, render_to_file
 
-__all__ = ["Playlist", "PlaylistEvent", "RenderResult", "relocated", "render"]
+__all__ = ["Playlist", "PlaylistEvent", "RenderResult", "relocated", "render", "render_to_file"]

@@ -72,7 +72,7 @@ class Playlist:
         cls,
         selection: Selection,
         database: DescriptorDatabase,
-        config: RenderConfig = RenderConfig(),
+        rendering: RenderConfig = RenderConfig(),
     ) -> Playlist:
         """Turn selected units into events.
 
@@ -86,7 +86,7 @@ class Playlist:
             At least one unit.
         database : DescriptorDatabase
             What its rows refer to.
-        config : RenderConfig
+        rendering : RenderConfig
             Gives the length of the fades; the first start and the last end of a layer have none.
         """
         events = tuple(_unit_event(unit, database) for unit in selection.units)
@@ -95,7 +95,7 @@ class Playlist:
             database.config.sample_rate,
             {CORPUS: Path(os.path.abspath(database.root)).as_posix()},
         )
-        return playlist.with_crossfade(config.crossfade_ms)
+        return playlist.with_crossfade(rendering.crossfade_ms)
 
     def with_crossfade(self, crossfade_ms: float) -> Playlist:
         """Return the playlist with this fade wherever one event follows another, none elsewhere."""
@@ -124,7 +124,7 @@ class Playlist:
         *,
         context_end_frame: int,
         hop_length: int,
-        config: RenderConfig,
+        rendering: RenderConfig,
     ) -> Playlist:
         """Return the playlist with the end of a recording before it.
 
@@ -141,15 +141,15 @@ class Playlist:
             t, the last frame that the prediction has seen.
         hop_length : int
             Samples between two frames.
-        config : RenderConfig
+        rendering : RenderConfig
             `with_recording_s` says how much is wanted (less where the recording is shorter; 0:
             nothing, the playlist is returned as it is), `crossfade_ms` how it is joined.
         """
         cut = (context_end_frame + 1) * hop_length - hop_length // 2
-        n_samples = min(round(config.with_recording_s * self.sample_rate), cut)
+        n_samples = min(round(rendering.with_recording_s * self.sample_rate), cut)
         if n_samples <= 0:
             return self
-        fade = config.crossfade_ms
+        fade = rendering.crossfade_ms
         first = PlaylistEvent(
             source, cut - n_samples, n_samples, 0, digest, fade_out_ms=fade, root=RECORDING
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from desc.concatenation.playlist import Playlist
-from desc.configuration import Note
 from desc.corpus.discovery import find_files
 from desc.errors import DescError
 from desc.storage import DescriptorStore
+
+logger = logging.getLogger(__name__)
 
 RELOCATED = "relocated"
 """The root of the files that were found again."""
@@ -23,10 +25,9 @@ File = tuple[str, str]
 def relocated(
     playlist: Playlist,
     folder: str | Path,
-    store: DescriptorStore,
     *,
+    store: DescriptorStore | None = None,
     roots: Mapping[str, str | Path] | None = None,
-    note: Note | None = None,
 ) -> Playlist:
     """Return the playlist with the files that are gone, or no longer the same, looked for anew.
 
@@ -39,12 +40,10 @@ def relocated(
         Its events tell the digests; an event without one stays as it is.
     folder : path
         Where to look, folders in it included.
-    store : DescriptorStore
-        Knows the digests of files that were read before.
+    store : DescriptorStore, optional
+        Knows the digests of files that were read before; by default the default cache.
     roots : mapping of str to path, optional
         Folders of the sources; by default the playlist's own.
-    note : callable, optional
-        Told in one line how many files were found.
 
     Raises
     ------
@@ -53,6 +52,7 @@ def relocated(
     CorpusError
         If there is no such folder.
     """
+    store = store or DescriptorStore()
     roots = playlist.roots if roots is None else roots
     wanted = {
         file: digest
@@ -68,8 +68,9 @@ def relocated(
             f"{folder}: {len(gone)} of {len(wanted)} files that moved are not there, by content; "
             f"the first: {gone[0][1]}"
         )
-    if note is not None:
-        note(f"{len(places)} of {len(wanted)} files that moved or changed were found in {folder}")
+    logger.info(
+        "%d of %d files that moved or changed were found in %s", len(places), len(wanted), folder
+    )
     events = tuple(
         replace(event, root=RELOCATED, source=places[event.root, event.source])
         if (event.root, event.source) in places

@@ -1,9 +1,10 @@
-"""A playlist becomes an audio file."""
+"""Rendering: a playlist becomes sound, in memory or in a file."""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +12,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import format_of, read_blocks, resampled_length, spooled, write_scaled
+from desc.audio import AudioClip, format_of, resampled_blocks, resampled_length, write_scaled
 from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import Playlist
 from desc.concatenation.sources import Sources
 from desc.concatenation.timeline import Span
-from desc.configuration import Note, Progress, RenderConfig
+from desc.configuration import RenderConfig
+from desc.progress import report
 from desc.storage import DescriptorStore
 
 Audio = npt.NDArray[np.float32]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class RenderResult:
-    """What was written.
+    """A rendered file.
 
     Attributes
     ----------
@@ -48,120 +52,132 @@ class RenderResult:
 
 def render(
     playlist: Playlist,
-    output_path: str | Path,
     *,
-    store: DescriptorStore,
+    store: DescriptorStore | None = None,
+    rendering: RenderConfig = RenderConfig(),
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
-    config: RenderConfig = RenderConfig(),
-    progress: Progress | None = None,
-    note: Note | None = None,
-) -> RenderResult:
-    """Write the sound of a playlist.
+) -> AudioClip:
+    """Return the sound of a playlist, in memory.
 
-    The fades are those of the playlist (`Playlist.with_crossfade` changes them); of the settings
-    align_ms, channels, subtype and output_sample_rate are used. Integer formats cannot hold what
-    goes beyond full scale, so the whole file is turned down by the gain in the result; FLOAT is
-    left as it is.
+    The fades are those of the playlist; `Playlist.with_crossfade` changes them.
 
     Parameters
     ----------
     playlist : Playlist
-        What is to be played.
-    output_path : path
-        The file; it appears when complete.
-    store : DescriptorStore
-        Keeps sources that had to be decoded or resampled.
+        The events to play.
+    store : DescriptorStore, optional
+        Keeps sources that must be decoded or resampled; by default the default cache.
+    rendering : RenderConfig
+        `align_ms`, `channels` and `output_sample_rate` are used. Samples are float32 and may
+        exceed full scale.
     source_root : path, optional
         Folder of the corpus; by default the playlist's own `corpus`.
     recording_root : path, optional
         Folder of the recording; by default the playlist's own `recording`.
-    config : RenderConfig, optional
-        Settings; by default the defaults.
-    progress : callable, optional
-        Called with the stage `rendering` and the samples done.
-    note : callable, optional
-        Told in one line if files are not those that the playlist was made of.
 
     Raises
     ------
     DescError
-        Naming event and source, if a file is missing or cannot be read.
+        If a file is missing or cannot be read; the message names event and source.
     """
-    output_path = Path(output_path)
-    format_of(output_path, config.subtype)
-    roots = playlist.resolved_roots(source_root, recording_root)
-    with Sources(playlist, roots, store) as sources:
-        if sources.changed and note is not None:
-            path, index = next(iter(sources.changed.items()))
-            note(
-                f"{len(sources.changed)} source files are not known to be those the playlist was "
-                f"made of (the first: {path}, event {index}); they are played as they are"
-            )
-        n_channels = _n_channels(playlist, sources, config.channels)
-        mixer = Mixer(playlist, sources, n_channels, config.align_ms)
-        rate = config.output_sample_rate or playlist.sample_rate
-        mix = _reported(mixer.blocks(), progress, mixer.n_samples)
-        with _at_rate(mix, playlist.sample_rate, rate, mixer.n_channels, output_path) as blocks:
-            peak, gain = write_scaled(blocks, output_path, rate, mixer.n_channels, config.subtype)
+    with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
+        rate = rendering.output_sample_rate or playlist.sample_rate
+        n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
+        samples = np.empty((n_samples, mixer.n_channels), np.float32)
+        position = 0
+        for block in _blocks(mixer, playlist.sample_rate, rate):
+            samples[position : position + len(block)] = block
+            position += len(block)
+    return AudioClip(samples, rate)
+
+
+def render_to_file(
+    playlist: Playlist,
+    path: str | Path,
+    *,
+    store: DescriptorStore | None = None,
+    rendering: RenderConfig = RenderConfig(),
+    source_root: str | Path | None = None,
+    recording_root: str | Path | None = None,
+) -> RenderResult:
+    """Write the sound of a playlist to a file, block by block.
+
+    Integer formats cannot hold samples beyond full scale: the whole file is turned down to fit, by
+    the gain in the result. FLOAT is left as it is.
+
+    Parameters
+    ----------
+    playlist, store, source_root, recording_root
+        As for `render`.
+    path : path
+        The file; it appears when it is complete.
+    rendering : RenderConfig
+        As for `render`; `subtype` is the sample format.
+
+    Raises
+    ------
+    DescError
+        As for `render`, or if the file cannot be written.
+    """
+    path = Path(path)
+    format_of(path, rendering.subtype)
+    with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
+        rate = rendering.output_sample_rate or playlist.sample_rate
+        blocks = (block.T for block in _blocks(mixer, playlist.sample_rate, rate))
+        peak, gain = write_scaled(blocks, path, rate, mixer.n_channels, rendering.subtype)
     n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
-    gain_db = 20 * math.log10(gain)
-    return RenderResult(output_path, n_samples, rate, mixer.n_channels, peak, gain_db)
+    return RenderResult(path, n_samples, rate, mixer.n_channels, peak, 20 * math.log10(gain))
 
 
 def aligned(
     playlist: Playlist,
-    roots: Mapping[str, str | Path],
-    store: DescriptorStore,
-    config: RenderConfig = RenderConfig(),
+    *,
+    store: DescriptorStore | None = None,
+    rendering: RenderConfig = RenderConfig(),
+    source_root: str | Path | None = None,
+    recording_root: str | Path | None = None,
 ) -> list[Span]:
-    """Return the events as `render` plays them, shifts and adapted fades included.
+    """Return the events as `render` plays them, with their shifts and adapted fades.
 
-    Parameters
-    ----------
-    playlist : Playlist
-        The events.
-    roots : mapping of str to path
-        Folders that the sources are relative to.
-    store : DescriptorStore
-        See `render`.
-    config : RenderConfig
-        align_ms and channels are used.
-
-    Raises
-    ------
-    DescError
-        As `render` does.
+    The parameters and errors are those of `render`.
     """
-    with Sources(playlist, roots, store) as sources:
-        n_channels = _n_channels(playlist, sources, config.channels)
-        return list(Mixer(playlist, sources, n_channels, config.align_ms).spans)
-
-
-def _n_channels(playlist: Playlist, sources: Sources, channels: str) -> int:
-    fixed = {"mono": 1, "stereo": 2}
-    return fixed.get(channels) or max(sources.n_channels(event) for event in playlist.events)
-
-
-def _reported(
-    blocks: Iterator[Audio], progress: Progress | None, n_samples: int
-) -> Iterator[Audio]:
-    """Yield blocks (n, C) as (C, n), with a report of progress after each."""
-    done = 0
-    for block in blocks:
-        yield block.T
-        done += len(block)
-        if progress is not None:
-            progress("rendering", done, n_samples)
+    with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
+        return list(mixer.spans)
 
 
 @contextmanager
-def _at_rate(
-    blocks: Iterator[Audio], rate: int, output_rate: int, n_channels: int, output_path: Path
-) -> Iterator[Iterator[Audio]]:
-    """Yield the blocks at the output's rate, by way of a temporary file beside the output."""
-    if rate == output_rate:
-        yield blocks
-        return
-    with spooled(blocks, output_path, rate, n_channels) as temporary:
-        yield read_blocks(temporary, output_rate)
+def _mixer(
+    playlist: Playlist,
+    store: DescriptorStore | None,
+    rendering: RenderConfig,
+    source_root: str | Path | None,
+    recording_root: str | Path | None,
+) -> Iterator[Mixer]:
+    """Open the sources of a playlist; warn about those whose content changed."""
+    roots = playlist.resolved_roots(source_root, recording_root)
+    with Sources(playlist, roots, store or DescriptorStore()) as sources:
+        for path, index in list(sources.changed.items())[:1]:
+            logger.warning(
+                "%d source files differ from those the playlist was made of (the first: %s, "
+                "event %d); they are played as they are",
+                len(sources.changed),
+                path,
+                index,
+            )
+        fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
+        n_channels = fixed or max(sources.n_channels(event) for event in playlist.events)
+        yield Mixer(playlist, sources, n_channels, rendering.align_ms)
+
+
+def _blocks(mixer: Mixer, rate: int, output_rate: int) -> Iterator[Audio]:
+    """Yield the mix (n, C) at the output's rate, and report the progress."""
+
+    def reported() -> Iterator[Audio]:
+        done = 0
+        for block in mixer.blocks():
+            yield block
+            done += len(block)
+            report("rendering", done, mixer.n_samples)
+
+    return resampled_blocks(reported(), rate, output_rate, mixer.n_channels)

@@ -103,10 +103,11 @@ def run_generation_demo(
     path = folder / "generate.json"
     records = kept_runs(path, settings, places)
     if records is None:
-        jobs = (train_vocoder, model, training), (train_unagan, unagan, unagan_training)
+        of_mel = {"mel": MEL, "model": unagan, "training": unagan_training}
+        of_sound = {"mel": MEL, "model": model, "training": training}
         records = [
-            train(lambda _: recordings, mel=MEL, model=sizes, training=schedule, run=place)
-            for (train, sizes, schedule), (_, place) in zip(jobs, places.values(), strict=True)
+            train_vocoder(lambda _: recordings, **of_sound, run=places["vocoder_run_id"][1]),
+            train_unagan(lambda _: recordings, **of_mel, run=places["unagan_run_id"][1]),
         ]
         ids = {name: r.run_id for name, r in zip(places, records, strict=True)}
         write_json(path, settings | ids, indent=1)

@@ -9,18 +9,21 @@ because `top_db` counts from the file's loudest band; with `top_db=None` nothing
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from desc import audio
+from desc.configuration import check, check_number
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
 from desc.descriptors.features import FEATURES, Frames, log_mel
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import AudioError
+from desc.errors import AudioError, ConfigurationError
 
 Array = npt.NDArray[np.float32]
 
@@ -30,45 +33,96 @@ _SHOWN_BYTES = 1 << 24
 
 
 def extract(
-    path: str | Path,
-    config: DescriptorConfig,
+    recording: str | Path | npt.NDArray[Any],
+    config: DescriptorConfig = DescriptorConfig(),
     *,
+    sr: float | None = None,
     source: str | None = None,
     digest: str | None = None,
     speed: float = 1.0,
-    block_length: int = 1 << 16,
 ) -> DescriptorSequence:
     """Compute the descriptors of a recording.
 
+    Samples give the descriptors of a file that holds them, bit for bit.
+
     Parameters
     ----------
-    path : path
-        An audio file of any rate and channel count.
+    recording : path or ndarray, (S,) or (S, C)
+        An audio file of any rate and channel count; or samples with full scale 1, or of an integer
+        type with that type's full scale.
     config : DescriptorConfig
         What to compute.
+    sr : float, optional
+        Rate of the samples in Hz. Required with an array, refused with a path.
     source : str, optional
-        Name to keep, the path relative to its folder; by default the file's name.
+        Name to keep, by default the file's name, or `array`.
     digest : str, optional
-        Digest of the file's bytes where it is known; otherwise the file is read once more.
+        Digest of the content where it is known; otherwise it is computed.
     speed : float
-        How fast the file is played, as a tape is; at another speed than 1 the sequence has digest
-        and source of its own (see `variant_digest`).
-    block_length : int
-        Samples read at once; the result does not depend on it.
+        Playing speed, as of a tape: 2 is an octave higher and half as long. At another speed than
+        1 the sequence has digest and source of its own (see `variant_digest`).
+
+    Returns
+    -------
+    DescriptorSequence
 
     Raises
     ------
     AudioError
-        If the file cannot be read.
+        If the file cannot be read, or samples are missing or not finite.
+    ConfigurationError
+        If `sr` is missing or not positive, or the array has another shape or type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> extract(np.zeros(44100), sr=44100)
+    DescriptorSequence('array': 44 frames × 39 columns (mfcc, delta, delta2), 1.02 s from 0.00 s on)
     """
-    blocks = audio.read_mono_blocks(path, config.sample_rate, block_length, speed=speed)
+    if isinstance(recording, np.ndarray):
+        name = "array" if source is None else source
+        samples, rate = _checked_samples(recording, sr, name)
+        blocks = audio.mono_blocks(samples, rate, config.sample_rate, speed=speed)
+        digest = _samples_digest(samples, rate) if digest is None else digest
+    else:
+        check(sr is None, "sr", sr, f"not be given with a path: {recording} has a rate of its own")
+        name = Path(recording).name if source is None else source
+        blocks = audio.read_mono_blocks(recording, config.sample_rate, speed=speed)
+        digest = audio.content_digest(recording) if digest is None else digest
     values, n_samples = extract_signal(blocks, config)
-    if digest is None:
-        digest = audio.content_digest(path)
-    name = Path(path).name if source is None else source
     if speed != 1:
         digest, name = variant_digest(digest, speed), f"{name} at {speed:g}"
     return DescriptorSequence(values, config, name, digest, n_samples)
+
+
+def _checked_samples(samples: npt.NDArray[Any], sr: float | None, name: str) -> tuple[Array, float]:
+    """Return samples as float32 (S, C) and their rate; raise where `extract` says so."""
+    if sr is None:
+        raise ConfigurationError(f"{name}: samples need their rate: extract(samples, sr=44100)")
+    check_number("sr", sr, above=0.0)
+    shape, kind = samples.shape, samples.dtype.kind
+    is_layout = samples.ndim == 1 or (samples.ndim == 2 and 0 < shape[1] <= max(shape[0], 1))
+    if not is_layout:
+        raise ConfigurationError(
+            f"{name}: samples of shape {shape} must be (S,) or (S, C); transpose (C, S)"
+        )
+    if not samples.size:
+        raise AudioError(f"{name}: the array holds no samples")
+    if kind not in "fiu":
+        raise ConfigurationError(f"{name}: samples of type {samples.dtype} must be real numbers")
+    if kind in "iu":
+        half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        samples = (samples - (half if kind == "u" else 0.0)) / half
+    result = np.ascontiguousarray(samples.reshape(shape[0], -1), np.float32)
+    audio.check_samples(result, Path(name), 0)
+    return result, float(sr)
+
+
+def _samples_digest(samples: Array, rate: float) -> str:
+    """Return 32 hex digits that differ wherever samples (S, C) or their rate do."""
+    digest = hashlib.blake2b(f"{samples.shape} {rate:g} ".encode(), digest_size=16)
+    digest.update(samples.data)
+    return digest.hexdigest()
 
 
 def variant_digest(digest: str, speed: float) -> str:

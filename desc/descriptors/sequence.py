@@ -1,49 +1,63 @@
-"""`DescriptorSequence`: the descriptors of one recording."""
+"""`DescriptorSequence`: descriptors of a recording, a table of frames and named columns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from desc.descriptors.config import DescriptorConfig
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, DescError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_FRAMES = 9
-"""Frames that librosa's delta filter spans, and the fewest complete frames one can train on."""
+"""Width of librosa's delta filter in frames: the fewest complete frames of a usable recording."""
+
+Values = npt.NDArray[np.float32]
 
 
-def read_only(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def read_only(values: Values) -> Values:
     """Return a view of the array that refuses writes."""
     view = values.view()
     view.flags.writeable = False
     return view
 
 
-@dataclass(frozen=True, eq=False)
-class DescriptorSequence:
-    """Descriptors of one recording over time.
+@dataclass(frozen=True, eq=False, repr=False)
+class DescriptorFrames:
+    """Consecutive frames of descriptors, read by column name or by a slice of frames.
+
+    `frames["mfcc0"]` is a column (T,), `frames["mfcc"]` a group of columns (T, 13), and
+    `frames[100:200]` the same kind of object with those frames only.
 
     Attributes
     ----------
     values : ndarray of float32, (T, D)
         One row per frame, read-only; columns as `config.names`.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of the extraction.
     source : str
-        The recording's path relative to its folder, with forward slashes.
+        Path of the recording relative to its folder, with forward slashes.
     digest : str
-        Digest of the recording's bytes.
-    n_samples : int
-        Length of the recording at `config.sample_rate`.
+        Digest of the recording's content.
+    first_frame : int
+        Frame of the recording to which `values[0]` belongs.
+
+    Raises
+    ------
+    ConfigurationError
+        If the shape of `values` is not (T, D).
     """
 
-    values: npt.NDArray[np.float32]
+    values: Values
     config: DescriptorConfig
     source: str
     digest: str
-    n_samples: int
+    first_frame: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != self.config.n_columns:
@@ -58,21 +72,86 @@ class DescriptorSequence:
 
     @property
     def centre_samples(self) -> npt.NDArray[np.int64]:
-        """(T,) sample at the centre of each frame, t·hop_length."""
-        return np.arange(len(self), dtype=np.int64) * self.config.hop_length
+        """(T,) sample at the centre of each frame: frame t is centred on t·hop_length."""
+        frames = np.arange(self.first_frame, self.first_frame + len(self), dtype=np.int64)
+        return frames * self.config.hop_length
 
     @property
     def times(self) -> npt.NDArray[np.float64]:
-        """(T,) centre of each frame in seconds."""
+        """(T,) centre of each frame in seconds from the start of the recording."""
         return self.centre_samples / self.config.sample_rate
+
+    @overload
+    def __getitem__(self, key: str) -> Values: ...
+    @overload
+    def __getitem__(self, key: slice) -> Self: ...
+    def __getitem__(self, key: str | slice) -> Values | Self:
+        """Return a column (T,), a group of columns (T, n), or a slice of consecutive frames.
+
+        Raises
+        ------
+        ConfigurationError
+            If no column or group has the name, or the slice has a step.
+        """
+        if isinstance(key, str):
+            if key in self.config.names:
+                return self.values[:, self.config.names.index(key)]
+            if key in self.config.groups:
+                return self.values[:, self.config.groups[key]]
+            known = ", ".join(dict.fromkeys((*self.config.groups, *self.config.names)))
+            raise ConfigurationError(f"{key!r} must be a column or a group: {known}")
+        if not isinstance(key, slice) or key.step not in (None, 1):
+            raise ConfigurationError(f"[{key!r}] must be a column's name or a slice without a step")
+        start, stop, _ = key.indices(len(self))
+        return replace(self, values=self.values[start:stop], first_frame=self.first_frame + start)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a pandas DataFrame: one column per descriptor, the index in seconds.
+
+        Raises
+        ------
+        DescError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            message = "to_dataframe needs pandas, which is not installed: pip install pandas"
+            raise DescError(message) from error
+        index = pd.Index(self.times, name="seconds")
+        return pd.DataFrame(self.values, index=index, columns=list(self.config.names))
+
+    def __repr__(self) -> str:
+        seconds = self.first_frame / self.config.frame_rate
+        return (
+            f"{type(self).__name__}({self.source!r}: {len(self)} frames × {self.config.n_columns} "
+            f"columns ({', '.join(self.config.groups)}), "
+            f"{len(self) / self.config.frame_rate:.2f} s from {seconds:.2f} s on)"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DescriptorSequence(DescriptorFrames):
+    """Descriptors of one recording, or of consecutive frames of it.
+
+    Attributes
+    ----------
+    values, config, source, digest, first_frame
+        See `DescriptorFrames`.
+    n_samples : int
+        Length of the whole recording at `config.sample_rate`.
+    """
+
+    n_samples: int
 
     @property
     def complete(self) -> slice:
-        """The frames whose whole window lies inside the recording."""
+        """Rows of `values` whose whole analysis window lies inside the recording."""
         frames = self.config.complete_frames(self.n_samples)
-        return slice(frames.start, min(frames.stop, len(self)))
+        start = min(max(frames.start - self.first_frame, 0), len(self))
+        return slice(start, max(start, min(frames.stop - self.first_frame, len(self))))
 
     @property
-    def complete_static(self) -> npt.NDArray[np.float32]:
-        """(C, F) static columns of the complete frames: what models see."""
+    def complete_static(self) -> Values:
+        """(C, F) static columns of the complete frames: the input of the models."""
         return self.values[self.complete][:, self.config.static_columns]

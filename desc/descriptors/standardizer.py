@@ -38,7 +38,7 @@ def from_unbounded(values: npt.ArrayLike, spaces: tuple[tuple[Space, float], ...
     return result
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Standardizer:
     """Mean and scale of all D columns in their unbounded space.
 
@@ -79,9 +79,18 @@ class Standardizer:
         still = scale < 1e-8 * np.maximum(1.0, np.abs(mean))
         return cls(mean, np.where(still, 1.0, scale), config)
 
+    def __repr__(self) -> str:
+        return f"Standardizer({self.config.n_columns} columns: {', '.join(self.config.groups)})"
+
     def transform(self, values: npt.ArrayLike) -> Array:
         """Return descriptors (..., D) standardised."""
         return (to_unbounded(values, self.config.spaces) - self.mean) / self.scale
+
+    def transform_static(self, static: npt.ArrayLike) -> Array:
+        """Return static columns (..., F) standardised."""
+        columns = self.config.static_columns
+        spaces = tuple(self.config.spaces[column] for column in columns)
+        return (to_unbounded(static, spaces) - self.mean[columns]) / self.scale[columns]
 
     def inverse(self, values: npt.ArrayLike) -> Array:
         """Undo `transform`."""

@@ -1,1 +1,1 @@
-"""How real and how good the continuations of runs are, beside real music and simple peers."""
+"""Comparison of runs with real music and simple baselines on held-out recordings."""

@@ -1,180 +1,207 @@
-"""Runs beside floors and peers on the same excerpts: all the figures."""
+"""Evaluation of runs beside references and baselines on the same excerpts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-
-from desc.configuration import Note, Progress
+from desc import progress
+from desc.configuration import RunConfig
+from desc.corpus import Corpus, open_corpus
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import ConfigurationError, CorpusError
-from desc.evaluation.baselines import N_BASELINES, VAR_NOISE, VAR_REPLAY, baselines
-from desc.evaluation.candidates import (
-    Candidate,
-    model_nll,
-    model_skill,
-    var_nll,
-    var_skill,
-)
-from desc.evaluation.rendered import Sounds, rendered_rows
+from desc.errors import CorpusError
+from desc.evaluation.baselines import N_BASELINES, baselines
+from desc.evaluation.candidates import Candidate, check_comparable, one_step_figures
+from desc.evaluation.leakage import check_leakage, find_training_recordings
+from desc.evaluation.rendered import rendered_rows
 from desc.evaluation.settings import EvaluateConfig
 from desc.evaluation.tables import MEAN, Evaluation, Row, Table
 from desc.models.var import INNOVATION_BLOCK
-from desc.prediction import differences
-from desc.scoring.continuations import Continuations, continue_excerpts
-from desc.scoring.excerpts import LONG_FACTOR, Excerpts, Protocol, cut_excerpts
-from desc.scoring.scorer import Figures, Scorer
-from desc.scoring.yardstick import Yardstick
+from desc.runs import RunRecord, resolve_run
+from desc.scoring.excerpts import (
+    Continuations,
+    Excerpts,
+    Protocol,
+    continue_excerpts,
+    cut_excerpts,
+)
+from desc.scoring.reference_scales import ReferenceScales
+from desc.scoring.scorer import Figures, Scorer, mean_figures
+from desc.storage import DescriptorStore
 
-
-def check_comparable(runs: Sequence[Candidate]) -> None:
-    """Refuse runs whose descriptors cannot stand in one table.
-
-    Raises
-    ------
-    ConfigurationError
-        If their settings of extraction differ, or a run is named twice.
-    """
-    first = runs[0]
-    for run in runs[1:]:
-        if run.model.descriptor_config != first.model.descriptor_config:
-            differing = differences(run.model.descriptor_config, first.model.descriptor_config)
-            raise ConfigurationError(
-                f"runs {run.run_id} and {first.run_id} describe music differently ({differing}): "
-                "evaluate them apart"
-            )
-    ids = [run.run_id for run in runs]
-    for run_id in dict.fromkeys(ids):
-        if ids.count(run_id) > 1:
-            raise ConfigurationError(f"run_id={run_id!r} must be named once")
+LONG_FACTOR = 4  # 2048 frames after contexts of 512
+Run = str | Path | RunRecord
+Recordings = str | Path | Corpus
 
 
 def evaluate(
-    runs: Sequence[Candidate],
-    recordings: Sequence[DescriptorSequence],
-    config: EvaluateConfig,
+    runs: Run | Sequence[Run],
+    recordings: Recordings,
+    settings: EvaluateConfig = EvaluateConfig(),
     *,
-    training: Sequence[DescriptorSequence] | None = None,
-    sounds: Sounds | None = None,
-    progress: Progress | None = None,
-    note: Note | None = None,
+    training: Recordings | None = None,
+    sounds: DescriptorDatabase | None = None,
+    run: RunConfig = RunConfig(),
+    store: DescriptorStore | None = None,
+    accelerator: str = "auto",
 ) -> Evaluation:
-    """Measure runs on recordings they have not heard.
+    """Evaluate runs on recordings they were not trained on.
 
     Parameters
     ----------
-    runs : sequence of Candidate
-        At least one. The first one's training recordings give the units and the linear peer.
-    recordings : sequence of DescriptorSequence
-        Extracted with the runs' settings.
-    config : EvaluateConfig
-    training : sequence of DescriptorSequence, optional
-        Everything the runs learned from; without it novelty, other music and nearest neighbours
-        are left out.
-    sounds : Sounds, optional
-        Needed to judge what is heard, where `config` asks for that.
-    progress, note : callable, optional
-        See `desc.configuration`.
+    runs : str, path, RunRecord or sequence of these
+        Run ids, folders of runs, or records. The first run's training recordings define the units
+        and the linear baseline.
+    recordings : path or Corpus
+        Held-out recordings.
+    settings : EvaluateConfig
+    training : path or Corpus, optional
+        The recordings the runs were trained on, needed only where the cache lacks their
+        descriptors. Without them novelty, other music and nearest neighbours are left out.
+    sounds : DescriptorDatabase, optional
+        Sounds; if given, a draw for each excerpt is also rendered with them and evaluated.
+    run : RunConfig
+        Where run ids are looked up.
+    store : DescriptorStore, optional
+        The cache; by default the usual one.
+    accelerator : str
+        auto, cpu, cuda (or gpu) or mps.
+
+    Returns
+    -------
+    Evaluation
+        `print` it for the tables; `to_dataframe` and `to_dict` return the numbers.
 
     Raises
     ------
+    RunNotFoundError
+        If a run is unknown.
     ConfigurationError
-        If the runs are not comparable.
+        If the runs use different descriptors.
     CorpusError
-        If no recording is long enough.
+        If no recording is long enough, or a run was trained or validated on one.
     CheckpointError
-        If the first run's statistics are missing.
+        If a checkpoint or the first run's statistics are missing.
+
+    Examples
+    --------
+    >>> import desc
+    >>> result = desc.evaluate("8f3kq0zd", "held_out/")  # doctest: +SKIP
+    >>> print(result)  # doctest: +SKIP
     """
-    check_comparable(runs)
-    if config.rendered and sounds is None:
-        raise ConfigurationError("rendered needs sounds to render with (sample_audio_db_dir)")
-    first = runs[0]
-    yardstick = Yardstick.from_run(first.record, first.model.statistics)
-    tables, notes = _excerpts(recordings, config, yardstick)
-    notes += _notes(runs, training)
-    if note is not None:
-        for line in notes:
-            note(line)
-    used = [s for s in recordings if s.source in tables[0].sources]
-    heard = (
-        None if training is None else [yardstick.standardise(s.complete_static) for s in training]
-    )
-    one_step = _one_step(runs, used, yardstick, progress)
-    steps = _Steps(progress, len(tables) * (N_BASELINES + len(runs) * config.seeds))
-    results = []
-    for excerpts in tables:
-        scorer = Scorer(excerpts, yardstick, heard)
-        rows = _rows(runs, scorer, config, one_step, steps)
-        results.append(Table(excerpts, (*rows, *mean_rows(runs, rows))))
+    store = store or DescriptorStore()
+    named = [runs] if isinstance(runs, (str, Path, RunRecord)) else runs
+    records = [
+        given
+        if isinstance(given, RunRecord)
+        else resolve_run(str(given), run, store.cache_dir / "runs")
+        for given in named
+    ]
+    check_comparable(records)
+    config = records[0].descriptor_config
+    corpus = _opened(recordings, config, store)
+    if sounds is not None:
+        corpus = corpus.with_sound()
+    if not settings.allow_training_files:
+        check_leakage(records, corpus.sequences)
+    folder = None if training is None else _opened(training, config, store)
+    known = find_training_recordings(records, store, folder)
+    candidates = [Candidate.load(record, accelerator) for record in records]
+    scales = ReferenceScales.from_run(records[0], candidates[0].model.statistics)
+    learned = None if known is None else [scales.standardise(s.complete_static) for s in known]
+    excerpts, notes = _excerpts(corpus.sequences, settings, scales)
+    notes += _notes(records, learned is not None)
+    scorers = [Scorer(each, scales, learned) for each in excerpts]
+    tables = _tables(candidates, scorers, corpus.sequences, settings)
     rendered: tuple[Row, ...] = ()
-    if config.rendered and sounds is not None:
-        scorer = Scorer(tables[0], yardstick, heard)
-        every = rendered_rows(runs, scorer, sounds, config, progress)
-        rendered = tuple(Row(*row) for row in every)
-    return Evaluation(tuple(results), yardstick, config, tuple(runs), tuple(notes), rendered)
+    if sounds is not None:
+        rendered = rendered_rows(
+            candidates, scorers[0], settings, recordings=corpus, sounds=sounds, store=store
+        )
+    return Evaluation(tables, scales, settings, tuple(candidates), tuple(notes), rendered)
+
+
+def _opened(recordings: Recordings, config: DescriptorConfig, store: DescriptorStore) -> Corpus:
+    if isinstance(recordings, Corpus):
+        return recordings
+    return open_corpus(recordings, config, store)
 
 
 def _excerpts(
-    recordings: Sequence[DescriptorSequence], config: EvaluateConfig, yardstick: Yardstick
+    recordings: Sequence[DescriptorSequence], settings: EvaluateConfig, scales: ReferenceScales
 ) -> tuple[list[Excerpts], list[str]]:
-    """Cut the excerpts of each table; return them, and notes on what is left out."""
-    frames = config.excerpt_frames
-    short = Protocol("short", frames, frames, config.excerpts)
-    tables = [cut_excerpts(recordings, short, yardstick)]
-    notes = [_left_out(tables[0])] if tables[0].left_out else []
-    if config.long:
-        # Longer continuations of fewer places: as many frames are judged, at half the number.
-        fewer = Protocol("long", frames, LONG_FACTOR * frames, max(1, config.excerpts // 2))
+    """Cut the excerpts of each table; return them, and notes on recordings left out."""
+    frames = settings.excerpt_frames
+    short = Protocol("short", frames, frames, settings.excerpts)
+    excerpts = [cut_excerpts(recordings, short, scales)]
+    notes = []
+    if excerpts[0].left_out:
+        listed = "; ".join(f"{source}: {why}" for source, why in excerpts[0].left_out.items())
+        notes.append(f"left out: {listed}")
+    if settings.long:
+        # Half as many places, so that longer continuations do not take four times as long.
+        fewer = Protocol("long", frames, LONG_FACTOR * frames, max(1, settings.excerpts // 2))
         try:
-            tables.append(cut_excerpts(recordings, fewer, yardstick))
+            excerpts.append(cut_excerpts(recordings, fewer, scales))
         except CorpusError as error:
             notes.append(f"long continuations are left out: {error}")
-    return tables, notes
+    return excerpts, notes
 
 
-class _Steps:
-    """Counts what is done of an evaluation, and tells."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress = progress
-        self.total = total
-        self.done = 0
-
-    def add(self, n: int) -> None:
-        """Count n more continuations or peers."""
-        self.done += n
-        if self.progress is not None:
-            self.progress("evaluate", min(self.done, self.total), self.total)
-
-
-def _rows(
+def _tables(
     runs: Sequence[Candidate],
-    scorer: Scorer,
-    config: EvaluateConfig,
-    one_step: dict[str, Figures],
-    steps: _Steps,
-) -> list[Row]:
-    """Return the rows of one table: floors and peers, then the runs."""
-    rows: list[Row] = []
-    peers = baselines(
-        scorer.excerpts, scorer.yardstick, scorer.training or [], config.n_draws, config.seed
-    )
-    for peer in peers:
-        figures = one_step.get(peer.name, {}) | scorer.score(peer)
-        rows.append(Row(peer.name, peer.kind, figures, peer.samples[0].copy()))
-        steps.add(1)
-    steps.add(N_BASELINES - len(rows))  # those that need what is not there
+    scorers: Sequence[Scorer],
+    recordings: Sequence[DescriptorSequence],
+    settings: EvaluateConfig,
+) -> tuple[Table, ...]:
+    """Score references, baselines and runs on the excerpts of each scorer."""
+    used = [s for s in recordings if s.source in scorers[0].excerpts.sources]
+    one_step = one_step_figures(runs, used, scorers[0].scales)
+    n_rows = N_BASELINES + len(runs)
+    tables = []
+    for i, scorer in enumerate(scorers):
+        rows: list[Row] = []
+        for row in _rows(runs, scorer, settings):
+            rows.append(replace(row, figures=one_step.get(row.name, {}) | row.figures))
+            progress.report("evaluate", i * n_rows + len(rows), len(scorers) * n_rows)
+        tables.append(Table(scorer.excerpts, (*rows, *mean_rows(runs, rows))))
+    progress.report("evaluate", len(scorers) * n_rows, len(scorers) * n_rows)
+    return tuple(tables)
+
+
+def _rows(runs: Sequence[Candidate], scorer: Scorer, settings: EvaluateConfig) -> Iterator[Row]:
+    """Yield the rows of a table: references and baselines, then the runs."""
+    training = scorer.training or []
+    for each in baselines(
+        scorer.excerpts, scorer.scales, training, settings.n_draws, settings.seed
+    ):
+        yield Row(each.name, each.kind, scorer.score(each), each.draws[0].copy())
     for run in runs:
-        row = _run_row(run, scorer, config, steps.progress)
-        rows.append(replace(row, figures=one_step[run.name] | row.figures))
-        steps.add(config.seeds)
-    return rows
+        yield _run_row(run, scorer, settings)
+
+
+def _run_row(run: Candidate, scorer: Scorer, settings: EvaluateConfig) -> Row:
+    """Draw and score a run's continuations, once per seed."""
+    examples, each = [], []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
+        values = continue_excerpts(
+            run.model,
+            scorer.excerpts,
+            replace(settings, seed=seed).one_draw(),
+            n_draws=1 if settings.is_mean else settings.n_draws,
+        )
+        draws = scorer.scales.standardise(values)
+        examples.append(draws[0].copy())
+        forecast = "point" if settings.is_mean else "draws"
+        each.append(scorer.score(Continuations(run.name, "run", draws, forecast)))
+    return Row(run.name, "run", mean_figures(each), examples[0], tuple(each))
 
 
 def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
-    """Return the means of runs that differ in nothing but their seed, of two runs on."""
+    """Average groups of two or more runs that differ only in their seed."""
     of_run = {row.name: row for row in rows}
     groups: dict[object, list[Candidate]] = {}
     for run in runs:
@@ -185,85 +212,30 @@ def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
     for group in groups.values():
         if len(group) == 1:
             continue
-        each = tuple(of_run[run.name].figures for run in group)
-        figures = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+        each: tuple[Figures, ...] = tuple(of_run[run.name].figures for run in group)
         name = f"mean of {len(group)} {group[0].model.model_config.selected_model}"
-        result.append(Row(name, MEAN, figures, of_run[group[0].name].example, each))
+        result.append(Row(name, MEAN, mean_figures(each), of_run[group[0].name].example, each))
     return result
 
 
-def _run_row(
-    run: Candidate, scorer: Scorer, config: EvaluateConfig, progress: Progress | None
-) -> Row:
-    """Draw and score a run's continuations, once per seed."""
-    point = config.is_mean
-    each, example = [], None
-    for seed in range(config.seed, config.seed + config.seeds):
-        drawn = scorer.yardstick.standardise(
-            continue_excerpts(
-                run.model,
-                scorer.excerpts,
-                replace(config, seed=seed).one_draw(),
-                n_draws=1 if point else config.n_draws,
-                progress=progress,
-            )
-        )
-        example = drawn[0].copy() if example is None else example
-        forecast = "point" if point else "samples"
-        each.append(scorer.score(Continuations(run.name, "run", drawn, forecast)))
-    assert example is not None
-    means = {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
-    return Row(run.name, "run", means, example, tuple(each))
-
-
-def _one_step(
-    runs: Sequence[Candidate],
-    recordings: Sequence[DescriptorSequence],
-    yardstick: Yardstick,
-    progress: Progress | None,
-) -> dict[str, Figures]:
-    """Return skill and NLL of the runs and of the linear peer, by name of the row."""
-    linear = {
-        "skill": var_skill(recordings, yardstick),
-        "nll": var_nll(runs[0], recordings, yardstick),
-    }
-    # Both linear peers have the same one-step mean; the density is that of the one with noise.
-    figures = {VAR_NOISE: linear, VAR_REPLAY: {"skill": linear["skill"]}}
-    figures["persistence"] = {"skill": 0.0}
-    for i, run in enumerate(runs):
-        figures[run.name] = {
-            "skill": model_skill(run, recordings, yardstick),
-            "nll": model_nll(run, recordings, yardstick),
-        }
-        if progress is not None:
-            progress("one step", i + 1, len(runs))
-    return figures
-
-
-def _notes(
-    runs: Sequence[Candidate], training: Sequence[DescriptorSequence] | None
-) -> list[str]:  # fmt: skip
+def _notes(records: Sequence[RunRecord], training_known: bool) -> list[str]:
+    """Return remarks on the runs and the baselines."""
     notes = [f"VAR, replay: innovations in blocks of {INNOVATION_BLOCK} frames"]
-    if training is None:
+    if not training_known:
         notes.append(
-            "novelty, other music and nearest neighbours are left out: training recordings are "
-            "missing (--training_db_dir)"
+            "novelty, other music and nearest neighbours are left out: the training recordings "
+            "are missing (--training_db_dir)"
         )
-    first = runs[0]
+    first = records[0]
     notes += [
-        f"run {run.run_id} learned from other recordings than {first.run_id}, whose units and "
-        "linear peer are used"
-        for run in runs[1:]
-        if set(run.record.training_files) != set(first.record.training_files)
+        f"run {record.run_id} was trained on other recordings than {first.run_id}, which defines "
+        "the units and the linear baseline"
+        for record in records[1:]
+        if set(record.training_files) != set(first.training_files)
     ]
     notes += [
-        f"run {run.run_id} is still running: its best checkpoint so far is used"
-        for run in runs
-        if run.record.status == "running"
+        f"run {record.run_id} is still training; its best checkpoint so far is used"
+        for record in records
+        if record.status == "running"
     ]
     return notes
-
-
-def _left_out(excerpts: Excerpts) -> str:
-    listed = "; ".join(f"{source}: {reason}" for source, reason in excerpts.left_out.items())
-    return f"left out: {listed}"

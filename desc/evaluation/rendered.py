@@ -1,10 +1,11 @@
-"""What is heard of continuations: rendered with the sounds of a database, and described again."""
+"""Evaluation of rendered continuations: matched, rendered and analysed again."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,9 +13,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from desc import audio
+from desc import audio, progress
 from desc.answering import Answerer
-from desc.configuration import Progress, RenderConfig, SelectionConfig
+from desc.configuration import RenderConfig
 from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
@@ -22,94 +23,68 @@ from desc.descriptors.extraction import extract_signal, loudest_band_db
 from desc.descriptors.standardizer import Standardizer
 from desc.evaluation.candidates import Candidate
 from desc.evaluation.settings import EvaluateConfig
+from desc.evaluation.tables import Row
 from desc.outputs import match_figures
 from desc.prediction import with_deltas
-from desc.scoring.continuations import Continuations, continue_excerpts
-from desc.scoring.scorer import REAL, Figures, Scorer
+from desc.scoring.excerpts import Continuations, continue_excerpts
+from desc.scoring.scorer import REAL, Figures, Scorer, mean_figures
 from desc.storage import DescriptorStore
 
 Values = npt.NDArray[np.float32]
-Array = npt.NDArray[np.float64]
 
 REAL_RENDERED = "real, rendered"
 RENDERING = RenderConfig(channels="mono", subtype="FLOAT")
 BLOCK = 1 << 16  # samples read at once
 
 
-@dataclass(frozen=True, eq=False)
-class Sounds:
-    """What continuations are rendered with.
-
-    Attributes
-    ----------
-    database : DescriptorDatabase
-        The sounds.
-    recordings : Corpus
-        The recordings of the evaluation, whose loudest band `top_db` counts from.
-    store : DescriptorStore
-        The cache, for sources that need decoding.
-    selection : SelectionConfig
-        How units are selected.
-    """
-
-    database: DescriptorDatabase
-    recordings: Corpus
-    store: DescriptorStore
-    selection: SelectionConfig = SelectionConfig()
-
-
-RenderedRow = tuple[str, str, Figures, Array]
-"""Name, kind, figures, and the frames they are of, (E, T', F), standardised."""
-
-
 def rendered_rows(
     runs: Sequence[Candidate],
     scorer: Scorer,
-    sounds: Sounds,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Iterator[RenderedRow]:
-    """Yield what was asked for and what is heard.
+    settings: EvaluateConfig,
+    *,
+    recordings: Corpus,
+    sounds: DescriptorDatabase,
+    store: DescriptorStore,
+) -> tuple[Row, ...]:
+    """Score continuations before and after rendering with the sounds of a database.
 
-    First the floor, then the real continuations rendered, then for each run its first sample as
-    predicted and as rendered. All figures are of the frames that are heard whole. What is rendered
-    also has `error`, the root mean square difference of what is heard and what was asked for in
-    standard deviations, and means of the figures of `desc predict`.
+    The rows are the reference, the real continuations rendered, and for each run its first draw
+    as predicted and as rendered. All metrics use the frames whose window lies inside the rendered
+    sound. Rendered rows also have `error`, the root mean square difference between rendered and
+    target descriptors in standard deviations, and the mean matching figures of `desc predict`.
 
     Parameters
     ----------
     runs : sequence of Candidate
     scorer : Scorer
-        Of the excerpts to continue.
-    sounds : Sounds
-    config : EvaluateConfig
-    progress : callable, optional
-        Called as progress("render", excerpts done, excerpts in all).
+        Scorer of the excerpts to continue.
+    settings : EvaluateConfig
+    recordings : Corpus
+        Recordings of the excerpts; `top_db` counts from the loudest band of each.
+    sounds : DescriptorDatabase
+        Sounds to render with.
+    store : DescriptorStore
+        Cache of decoded sounds.
     """
-    excerpts = scorer.excerpts
-    total = len(excerpts) * (1 + len(runs))
-    listener = _Listener(scorer, sounds, config.seed, lambda n: _tell(progress, n, total))
-    preceding = listener.scorer.excerpts.preceding
-    floor = Continuations(REAL, "floor", preceding[None], "none")
-    yield REAL, "floor", listener.scorer.score(floor), preceding
+    excerpts, total = scorer.excerpts, len(scorer.excerpts) * (1 + len(runs))
+    analysis = _Analysis(scorer, recordings, sounds, store, settings.seed, total)
     standardizer = runs[0].model.statistics.standardizer
-    yield listener.heard(REAL_RENDERED, "peer", excerpts.raw_targets, standardizer)
+    rows = [
+        analysis.reference(),
+        analysis.after(REAL_RENDERED, "baseline", excerpts.raw_targets, standardizer),
+    ]
     for run in runs:
-        [drawn] = continue_excerpts(run.model, excerpts, config.one_draw(), n_draws=1)
-        yield listener.asked(run.name, "run", drawn)
+        [drawn] = continue_excerpts(run.model, excerpts, settings.one_draw(), n_draws=1)
+        rows.append(analysis.before(run.name, "run", drawn))
         standardizer = run.model.statistics.standardizer
-        yield listener.heard(f"{run.run_id} rendered", "run", drawn, standardizer)
-
-
-def _tell(progress: Progress | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress("render", done, total)
+        rows.append(analysis.after(f"{run.run_id} rendered", "run", drawn, standardizer))
+    return tuple(rows)
 
 
 def heard_frames(n_frames: int, config: DescriptorConfig) -> slice:
-    """Return those of n_frames rendered frames whose whole window lies inside the sound.
+    """Return those of `n_frames` rendered frames whose whole window lies inside the sound.
 
-    Frame t sounds from t·hop on, so its centre is at t·hop + hop/2 there.
+    Frame t starts at sample t·hop, so its centre is at t·hop + hop/2.
     """
     hop, half = config.hop_length, config.n_fft // 2
     first = max(0, -(-(half - hop // 2) // hop))
@@ -117,85 +92,85 @@ def heard_frames(n_frames: int, config: DescriptorConfig) -> slice:
     return slice(first, max(first, stop))
 
 
-class _Listener:
-    """Renders continuations of excerpts, describes the sound and scores it.
+@dataclass(eq=False)
+class _Analysis:
+    """Renders continuations of excerpts, extracts their descriptors and scores them."""
 
-    Attributes
-    ----------
-    scorer : Scorer
-        Of the frames that are heard whole.
-    """
+    full: Scorer
+    recordings: Corpus
+    sounds: DescriptorDatabase
+    store: DescriptorStore
+    seed: int
+    n_total: int
+    n_done: int = 0
+    loudest: dict[int, float] = field(default_factory=dict)
 
-    def __init__(
-        self, scorer: Scorer, sounds: Sounds, seed: int, tell: Callable[[int], None]
-    ) -> None:
-        self.config = sounds.database.config
-        self.excerpts = scorer.excerpts
-        self.sounds = sounds
-        self.seed = seed
-        self.tell = tell
-        self.kept = heard_frames(self.excerpts.protocol.steps, self.config)
-        targets, preceding = self.excerpts.targets, self.excerpts.preceding
-        shorter = replace(
-            self.excerpts, targets=targets[:, self.kept], preceding=preceding[:, self.kept]
-        )
-        self.scorer = replace(scorer, excerpts=shorter)
-        self._loudest: dict[int, float] = {}
-        self._n_done = 0
+    @cached_property
+    def kept(self) -> slice:
+        """The frames that are scored."""
+        return heard_frames(self.full.excerpts.protocol.steps, self.sounds.config)
 
-    def asked(self, name: str, kind: str, values: Values) -> RenderedRow:
-        """Return the row of continuations (E, T, F) as they are."""
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Scorer of these frames alone."""
+        excerpts, kept = self.full.excerpts, self.kept
+        targets, preceding = excerpts.targets[:, kept], excerpts.preceding[:, kept]
+        return replace(self.full, excerpts=replace(excerpts, targets=targets, preceding=preceding))
+
+    def reference(self) -> Row:
+        """Score the real music before the excerpts."""
+        preceding = self.scorer.excerpts.preceding
+        real = Continuations(REAL, "reference", preceding[None], "none")
+        return Row(REAL, "reference", self.scorer.score(real), preceding)
+
+    def before(self, name: str, kind: str, values: Values) -> Row:
+        """Score continuations (E, T, F) as predicted."""
         return self._row(name, kind, values[:, self.kept])
 
-    def heard(
-        self, name: str, kind: str, values: Values, standardizer: Standardizer
-    ) -> RenderedRow:
-        """Return the row of continuations (E, T, F) as they sound."""
-        answerer = Answerer(
-            self.sounds.database,
-            standardizer,
-            selection=self.sounds.selection,
-            rendering=RENDERING,
-        )
-        statics, each = [], []
+    def after(self, name: str, kind: str, values: Values, standardizer: Standardizer) -> Row:
+        """Score continuations (E, T, F) as rendered."""
+        answerer = Answerer(self.sounds, standardizer, rendering=RENDERING)
+        rendered, each = [], []
         for excerpt, static in enumerate(values):
-            described, figures = self._hear(answerer, excerpt, static)
-            statics.append(described)
+            described, figures = self._render(answerer, excerpt, static)
+            rendered.append(described)
             each.append(figures)
-            self._n_done += 1
-            self.tell(self._n_done)
-        name, kind, figures, x = self._row(name, kind, np.stack(statics))
-        apart = x - self.scorer.yardstick.standardise(values[:, self.kept])
-        figures["error"] = math.sqrt((apart**2).mean())
-        figures |= {key: float(np.mean([one[key] for one in each])) for key in each[0]}
-        return name, kind, figures, x
+            self.n_done += 1
+            progress.report("render", self.n_done, self.n_total)
+        row = self._row(name, kind, np.stack(rendered))
+        difference = row.example - self.scorer.scales.standardise(values[:, self.kept])
+        error = {"error": math.sqrt((difference**2).mean())}
+        return replace(row, figures=row.figures | error | mean_figures(each))
 
-    def _row(self, name: str, kind: str, values: Values) -> RenderedRow:
-        x = self.scorer.yardstick.standardise(values)
-        return name, kind, self.scorer.score(Continuations(name, kind, x[None], "none")), x
+    def _row(self, name: str, kind: str, values: Values) -> Row:
+        x = self.scorer.scales.standardise(values)
+        figures = self.scorer.score(Continuations(name, kind, x[None], "none"))
+        return Row(name, kind, figures, x)
 
-    def _hear(self, answerer: Answerer, excerpt: int, static: Values) -> tuple[Values, Figures]:
-        """Return what is heard of a continuation (T, F) of an excerpt, (T', F), and figures."""
-        track = int(self.excerpts.tracks[excerpt])
-        values = with_deltas(self.excerpts.raw_contexts[excerpt], static, self.config)
-        answer = answerer.answer(values, digest=self.excerpts.digests[track], seed=self.seed)
+    def _render(self, answerer: Answerer, excerpt: int, static: Values) -> tuple[Values, Figures]:
+        """Render a continuation (T, F); return its descriptors (T', F) and matching figures."""
+        excerpts = self.full.excerpts
+        track = int(excerpts.tracks[excerpt])
+        values = with_deltas(excerpts.raw_contexts[excerpt], static, self.sounds.config)
+        answer = answerer.answer(values, digest=excerpts.digests[track], seed=self.seed)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "rendered.wav"
-            answerer.render(answer, path, self.sounds.store)
-            described = self._described(path, self._loudest_of(track))
-        figures = match_figures(answer.chosen, answer.selection, self.sounds.database)
+            answerer.render(answer, path, self.store)
+            described = self._described(path, self._loudest(track))
+        figures = match_figures(answer.chosen, answer.selection, self.sounds)
         return described[self.kept], figures
 
-    def _loudest_of(self, track: int) -> float:
-        if track not in self._loudest:
-            path = self.sounds.recordings.path(self.excerpts.sources[track])
-            blocks = audio.read_mono_blocks(path, self.config.sample_rate, BLOCK)
-            self._loudest[track] = loudest_band_db(blocks, self.config)
-        return self._loudest[track]
+    def _loudest(self, track: int) -> float:
+        """Return the level of the loudest band of an excerpt's recording, dB."""
+        if track not in self.loudest:
+            path = self.recordings.path(self.full.excerpts.sources[track])
+            blocks = audio.read_mono_blocks(path, self.sounds.config.sample_rate, BLOCK)
+            self.loudest[track] = loudest_band_db(blocks, self.sounds.config)
+        return self.loudest[track]
 
     def _described(self, path: Path, loudest_db: float) -> Values:
-        """Return the static columns (T, F) of a rendered sound, at its recording's level."""
-        config = self.config
+        """Extract the static columns (T, F) of a rendered sound, at its recording's level."""
+        config = self.sounds.config
         # Half a hop of silence puts the centre of frame t at (t + 1)·hop.
         lead = np.zeros(config.hop_length - config.hop_length // 2, np.float32)
         sound = audio.read_mono_blocks(path, config.sample_rate, BLOCK)

@@ -1,4 +1,4 @@
-"""`EvaluateConfig`: how runs are compared."""
+"""`EvaluateConfig`: settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from desc.configuration import SamplingConfig, check_integer, option
 
 @dataclass(frozen=True)
 class EvaluateConfig(SamplingConfig):
-    """Settings of an evaluation: how excerpts are sampled, how many, and how often."""
+    """Settings of an evaluation: which excerpts are continued, how often and how."""
 
-    n_draws: int = option(8, "continuations of each excerpt", aliases=("n_samples",))
-    seeds: int = option(1, "number of seeds, counted from `seed`; the table shows means")
-    excerpts: int = option(6, "evenly spaced excerpts of a recording at the most")
-    excerpt_frames: int = option(512, "length of a context, and of its continuation", unit="frames")
-    long: bool = option(False, "also continue for four times as long, and judge the end")
-
-    rendered: bool = option(
-        False,
-        "also render a continuation of each excerpt with the sounds of sample_audio_db_dir, and "
-        "judge what is heard",
+    n_draws: int = option(8, "continuations drawn for each excerpt", aliases=("n_samples",))
+    seeds: int = option(1, "number of seeds, counted from `seed`; the tables show the means")
+    excerpts: int = option(6, "largest number of excerpts per recording, evenly spaced")
+    excerpt_frames: int = option(512, "length of a context and of its continuation", unit="frames")
+    long: bool = option(False, "also evaluate continuations four times as long as their context")
+    allow_training_files: bool = option(
+        False, "also evaluate on recordings from a run's training or validation set"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("n_draws", "seeds", "excerpts"):
             check_integer(name, getattr(self, name), 1)
-        check_integer("excerpt_frames", self.excerpt_frames, 64)  # a window of 43, and then some
+        check_integer("excerpt_frames", self.excerpt_frames, 64)  # a window has 43 frames

@@ -67,7 +67,13 @@ def export_playlist(
     roots = playlist.resolved_roots(source_root, recording_root)
     found: list[Span] = spans(playlist)
     if format in AS_PLAYED:
-        found = aligned(playlist, roots, store, config)
+        found = aligned(
+            playlist,
+            store=store,
+            rendering=config,
+            source_root=source_root,
+            recording_root=recording_root,
+        )
     module, _, name = FORMATS[format].partition(":")
     make: Callable[[Arrangement], bytes] = getattr(importlib.import_module(module), name)
     write_bytes(path, make(Arrangement(playlist, tuple(found), roots, Path(path).stem, note)))

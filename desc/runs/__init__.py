@@ -1,17 +1,15 @@
 """Runs: run id ↔ local folder ↔ W&B.
 
-`RunLog` writes a run, `resolve_run` finds one, `RunRecord` is what is known about it (`SoundRecord`
-of networks of sound generation). W&B is spoken to by a process of its own (`wandb_worker`, the only
-module that imports wandb), so that no server, key or setting of W&B can slow, silence or stop what
-uses this package.
+`RunLog` writes a run, `resolve_run` finds one, and a `RunRecord` (`SoundRecord` for networks of
+sound generation) holds its settings and results. Only the process `wandb_worker` imports wandb, so
+no server, key or setting of W&B can slow, silence or stop the program.
 """
 
 from desc.runs.log import RunLog
 from desc.runs.metrics_file import MetricsFile, read_metrics
-from desc.runs.record import SAMPLES, Record, versions
-from desc.runs.record_types import RunRecord, SoundRecord
+from desc.runs.record import SAMPLES, Record, RunRecord, SoundRecord, versions
 from desc.runs.resolve import list_runs, resolve_record, resolve_run
-from desc.runs.sending import upload_run
+from desc.runs.wandb_sync import upload_run
 
 __all__ = [
     "SAMPLES",

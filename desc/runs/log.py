@@ -1,275 +1,165 @@
-"""`RunLog`: what a run writes while it is made, into its own folder and to W&B."""
+"""Log of a run in progress: its folder first, W&B second."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from filelock import BaseFileLock
-
-from desc.configuration import Note, RunConfig
+from desc.configuration import RunConfig
 from desc.errors import TrackingError
-from desc.files import write_text
-from desc.runs.access import disabled, offline_reason
-from desc.runs.folders import existing_folder, lock_run, new_folder
+from desc.runs.credentials import offline_reason
 from desc.runs.metrics_file import MetricsFile
-from desc.runs.record import CONFIG_FILE, METRICS_FILE, Record, run_files
-from desc.runs.sending import (
-    INIT_LIMIT_S,
-    FilesDifferError,
-    finish_online,
-    mark_uploaded,
-    send_rows,
-    send_run,
-    write_request,
-)
-from desc.runs.worker import START_LIMIT_S, Worker
+from desc.runs.record import METRICS_FILE, R, Record
+from desc.runs.run_folder import lock_run, new_folder, resumed_folder
+from desc.runs.wandb_sync import WandbRun
 
-OFFLINE_FINISH_S = 20.0
+logger = logging.getLogger(__name__)
 
 
 class RunLog:
-    """The log of a run that is being made; as a context manager it ends with the context.
+    """The log of a run in progress; a context manager that releases the run at its end.
 
-    Everything is in the run's folder first. W&B is spoken to by another process, so that neither
-    `log` nor a server that does not answer holds up what is logged; what goes wrong there is a
-    note, never an error.
+    Open one with `new` or `resume`, build the run's record with its `run_id` and `folder`, hand
+    the record to `begin`, log, and hand the final record to `finish`.
+
+    Everything is written to the run's folder first. Another process talks to W&B, so a server
+    that does not respond delays nothing; a problem there is logged as a warning, never raised.
 
     Attributes
     ----------
     run_id : str
         8 of a-z0-9.
     folder : Path
-        `<experiment_dir>/<project>/<run_id>`, where `run.json`, `statistics.npz` and
-        `checkpoints/` belong.
-    offline : bool
-        Whether the run is on this machine only.
+        `<experiment_dir>/<project>/<run_id>`; it takes `run.json`, `statistics.npz` and
+        `checkpoints/`.
     """
 
-    def __init__(
-        self,
-        run_id: str,
-        folder: Path,
-        *,
-        run_config: RunConfig,
-        metrics: MetricsFile,
-        config: Mapping[str, Any],
-        lock: BaseFileLock | None,
-        note: Note | None,
-    ) -> None:
-        self.run_id = run_id
+    def __init__(self, folder: Path, run: RunConfig, resume_step: int | None = None) -> None:
+        self.run_id = folder.name
         self.folder = folder
-        self.offline = True
-        self._run_config = run_config
-        self._config = config
-        self._metrics = metrics
-        self._lock = lock
-        self._note = note
-        self._worker: Worker | None = None
-        self._started: dict[str, Any] = {}
+        self._run = run
+        self._lock = lock_run(folder)
+        self._metrics = MetricsFile(folder / METRICS_FILE, last_step=resume_step)
+        self._resumed = resume_step is not None
+        self._wandb: WandbRun | None = None
 
     @classmethod
-    def start(
-        cls,
-        config: Mapping[str, Any],
-        run_config: RunConfig,
-        *,
-        resume_run_id: str | None = None,
-        resume_step: int | None = None,
-        notes: str = "",
-        note: Note | None = None,
-    ) -> RunLog:
-        """Begin a run, or go on with one.
+    def new(cls, run: RunConfig) -> RunLog:
+        """Make the folder of a new run.
+
+        Raises
+        ------
+        StorageError
+            If the folder cannot be made.
+        """
+        return cls(new_folder(run), run)
+
+    @classmethod
+    def resume(cls, record: Record, run: RunConfig, *, step: int) -> RunLog:
+        """Reopen the log of a run.
 
         Parameters
         ----------
-        config : mapping
-            What W&B shows as the run's config: plain values, nested if need be.
-        run_config : RunConfig
-            Where the run is kept, and whether W&B may be asked.
-        resume_run_id : str, optional
-            The run to go on with: as for `resolve_run`.
-        resume_step : int, optional
-            The step its checkpoint was written at; what was logged later is dropped.
-        notes : str
-            Free text for W&B.
-        note : callable, optional
-            Gets one line: where the run is shown, or that it is offline and how to send it later.
+        record : Record
+            The run; if it lies outside `run.experiment_dir` it is copied there first.
+        run : RunConfig
+            Where runs are kept.
+        step : int
+            Step of the checkpoint to resume from; rows logged after it are dropped.
 
         Raises
         ------
         RunNotFoundError
-            If the run to go on with is nowhere.
+            If only a checkpoint of the run exists.
         StorageError
-            If the run's folder cannot be written, or another process is making this run.
+            If the run was copied here earlier, or another process is training it.
         """
-        if resume_run_id is None:
-            folder = new_folder(run_config)
-        else:
-            folder = existing_folder(resume_run_id, run_config, note)
-            run_config = replace(run_config, project=folder.parent.name)
-        lock = lock_run(folder)
-        plain = json.loads(json.dumps(dict(config), default=str))
-        write_text(folder / CONFIG_FILE, json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
-        metrics = MetricsFile(folder / METRICS_FILE, last_step=resume_step)
-        log = cls(
-            folder.name,
-            folder,
-            run_config=run_config,
-            metrics=metrics,
-            config=plain,
-            lock=lock,
-            note=note,
-        )
-        log._connect(resume=resume_run_id is not None, notes=notes)
-        return log
+        return cls(resumed_folder(record, run), run, step)
 
-    def _connect(self, *, resume: bool, notes: str) -> None:
-        """Start the process that speaks to W&B: online if that works, else offline."""
-        reason = offline_reason(self._run_config)
-        if reason is None:
-            try:
-                self._worker = self._start_online(resume=resume, notes=notes)
-                self._tell(f"W&B shows this run at {self._started['url']}")
-                return
-            except TrackingError as error:
-                reason = f"W&B did not take it: {error}"
-        if not disabled():
-            self._start_offline(resume=resume, notes=notes)
-        self._tell(
-            f"run {self.run_id} is kept on this machine only ({reason}); "
-            f"send it later with: desc runs --upload {self.run_id}"
-        )
-
-    def _request(self, *, online: bool, resume: bool, notes: str) -> dict[str, Any]:
-        return write_request(
-            self.run_id, self._run_config, self._config, online=online, resume=resume, notes=notes
-        )
-
-    def _start_online(self, *, resume: bool, notes: str) -> Worker:
-        worker = Worker(self._request(online=True, resume=resume, notes=notes), "online")
-        try:
-            worker.wait("ready", START_LIMIT_S)
-            self._started = worker.wait("started", INIT_LIMIT_S)
-        except BaseException:
-            worker.close(limit_s=0.0)
-            raise
-        self.offline = False
-        send_rows(worker, self._metrics.rows, int(self._started["next_step"]))
-        return worker
-
-    def _start_offline(self, *, resume: bool, notes: str) -> None:
-        """Start a process that writes wandb's own offline folder; nothing is waited for.
-
-        Such a folder begins anew with each start, so it gets the rows of the earlier ones, too.
-        """
-        try:
-            request = self._request(online=False, resume=resume, notes=notes)
-            self._worker = Worker(request, "offline")
-            send_rows(self._worker, self._metrics.rows)
-        except TrackingError as error:
-            self._tell(str(error))
-
-    def _tell(self, line: str) -> None:
-        if self._note is not None:
-            self._note(line)
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Log figures at a step; steps must not fall. The row is in `metrics.csv` on return."""
-        row = self._metrics.append(metrics, step)
-        if self._worker is not None:
-            self._worker.send(do="log", metrics=row)
-
-    def show(self, files: Mapping[str, Path], step: int) -> None:
-        """Let W&B show sounds (.wav) and pictures (.png) of a step, by name; they stay here too."""
-        if self._worker is not None and files:
-            paths = {name: str(path.absolute()) for name, path in files.items()}
-            self._worker.send(do="show", files=paths, step=step)
-
-    def finish(
-        self,
-        record: Record | None = None,
-        files: Sequence[str] | None = None,
-        *,
-        exit_code: int = 0,
-    ) -> bool:
-        """End the run: write its record, send its files, read back that they arrived.
+    def begin(self, record: R) -> R:
+        """Connect to W&B if possible, then save the record as `run.json`.
 
         Parameters
         ----------
-        record : Record, optional
-            Saved as `run.json` first; its metrics become the run's summary.
-        files : sequence of str, optional
-            What to send, relative to the run's folder; by default all files of the run.
+        record : Record
+            Its settings are the config that W&B shows; it must have this log's folder.
+
+        Returns
+        -------
+        Record
+            The record with status `running`, and `offline` telling whether W&B was reached.
+        """
+        reason = offline_reason(self._run)
+        if reason is None:
+            try:
+                self._wandb = WandbRun(record, self._run, resume=self._resumed)
+                logger.info("W&B shows this run at %s", self._wandb.url)
+            except TrackingError as error:
+                reason = f"W&B did not take it: {error}"
+        if reason is not None:
+            logger.info(
+                "run %s is kept on this machine only (%s); send it later with: "
+                "desc runs --upload %s",
+                *(self.run_id, reason, self.run_id),
+            )
+        record = replace(record, status="running", offline=self._wandb is None)
+        record.save()
+        return record
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Log metrics at a step; steps must not fall. `metrics.csv` holds the row on return."""
+        row = self._metrics.append(metrics, step)
+        if self._wandb is not None:
+            self._wandb.log(row)
+
+    def show(self, files: Mapping[str, Path], step: int) -> None:
+        """Show sounds (.wav) and pictures (.png) of a step on W&B, by name."""
+        if self._wandb is not None and files:
+            self._wandb.show(files, step)
+
+    def finish(self, record: Record, *, exit_code: int = 0) -> bool:
+        """Save the final record, send the run's files and check that they arrived.
+
+        Parameters
+        ----------
+        record : Record
+            Its metrics become the run's summary on W&B.
         exit_code : int
-            What W&B is told: 0 for a run that ended well.
+            Exit code for W&B: 0 for success.
 
         Returns
         -------
         bool
-            Whether a W&B server was seen to hold every file.
+            Whether the W&B server holds every file.
         """
-        self._metrics.close()
-        if record is not None:
-            record.save()
-        self._release()
-        worker, self._worker = self._worker, None
-        if worker is None:
+        record.save()
+        wandb, self._wandb = self._wandb, None
+        self.close()
+        if wandb is None:
             return False
-        names = run_files(self.folder) if files is None else list(files)
-        metrics = record.metrics if record is not None else {}
-        with worker:
-            if self.offline:
-                return self._finish_offline(worker, names, metrics, exit_code)
-            return self._finish_online(worker, names, record, exit_code)
-
-    def _finish_offline(
-        self, worker: Worker, names: list[str], metrics: Mapping[str, float], exit_code: int
-    ) -> bool:
-        worker.send(
-            do="finish",
-            folder=str(self.folder.absolute()),
-            files=names,
-            summary=dict(metrics),
-            exit_code=exit_code,
-            limit_s=OFFLINE_FINISH_S,
-        )
         try:
-            worker.wait("finished", START_LIMIT_S + OFFLINE_FINISH_S)
+            with wandb:
+                wandb.finish(record.metrics, exit_code=exit_code)
         except TrackingError as error:
-            self._tell(f"wandb left no offline folder ({error}); the run itself is whole")
-        return False
-
-    def _finish_online(
-        self, worker: Worker, names: list[str], record: Record | None, exit_code: int
-    ) -> bool:
-        try:
-            metrics = record.metrics if record is not None else {}
-            try:
-                finish_online(worker, self.folder, names, metrics, exit_code=exit_code)
-                mark_uploaded(self.folder, self._started)
-            except FilesDifferError:
-                if record is None:
-                    raise
-                worker.close()
-                send_run(record, self._run_config, self._config, math.inf, exit_code=exit_code)
-        except TrackingError as error:
-            self._tell(
-                f"run {self.run_id} is whole on this machine, but not on W&B: {error}; "
-                f"send it later with: desc runs --upload {self.run_id}"
+            logger.warning(
+                "run %s is complete on this machine, but not on W&B: %s; send it later with: "
+                "desc runs --upload %s",
+                *(self.run_id, error, self.run_id),
             )
             return False
         return True
 
-    def _release(self) -> None:
-        """Let other processes go on with the run."""
+    def close(self) -> None:
+        """Release the run as it is; W&B shows one that was not finished as failed."""
+        self._metrics.close()
         if self._lock is not None:
             self._lock.release()
+        if self._wandb is not None:
+            self._wandb.close()
+            self._wandb = None
 
     def __enter__(self) -> RunLog:
         return self
@@ -280,9 +170,4 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End a run that was not finished: it is kept as far as it got."""
-        self._metrics.close()
-        self._release()
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close()
+        self.close()

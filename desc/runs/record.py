@@ -1,4 +1,4 @@
-"""`Record`: what is known about any run, and its files."""
+"""Records of runs: settings, results and files of a run, kept as `run.json` in its folder."""
 
 from __future__ import annotations
 
@@ -6,32 +6,39 @@ import importlib.metadata
 import json
 import math
 import platform
+import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 import desc
-from desc.configuration import check_choice
+from desc.configuration import ModelConfig, TrainConfig, check_choice, from_dict, to_dict
+from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError, ConfigurationError
-from desc.files import write_json
+from desc.files import replacing, write_json
 
 RUN_FILE = "run.json"
 STATISTICS_FILE = "statistics.npz"
 METRICS_FILE = "metrics.csv"
-CONFIG_FILE = "config.json"
 UPLOAD_FILE = "upload.json"
 SAMPLES = "samples"  # folder of the audio samples
 CHECKPOINTS = tuple(f"checkpoints/{name}.ckpt" for name in ("last", "best", "planned_best"))
 FORMAT, VERSION = "desc-run", 1
-DESCRIPTORS = "descriptors"  # kind of a run whose record names none
 STATUSES = ("running", "finished", "stopped", "failed")
 
 _PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "pytorch-lightning", "wandb")
+_PLAIN = (
+    *("run_id", "project", "entity", "created", "status", "offline"),
+    *("schedule", "training_files", "validation_files", "versions"),
+)  # fields that `run.json` holds as they are
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and those that decide a result."""
+    """Return the versions of Python, this package and the packages that affect results."""
     found = {"python": platform.python_version(), "desc": desc.__version__}
     for name in _PACKAGES:
         try:
@@ -57,9 +64,9 @@ def now() -> str:
 R = TypeVar("R", bound="Record")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Record:
-    """What is known about any run: its settings, its figures and the folder that holds its files.
+    """Settings and results of a run of any kind, and the folder of its files.
 
     The folder holds `run.json` (this record), `metrics.csv` (the log) and
     `checkpoints/{last,best}.ckpt`. It may be moved or copied.
@@ -69,9 +76,9 @@ class Record:
     run_id : str
         8 of a-z0-9.
     folder : Path
-        Where the record was read from.
+        The run's folder.
     metrics : dict of str to float
-        Final figures; NaN where one could not be computed.
+        Final metrics; NaN for one that could not be computed.
     training_files, validation_files : dict of str to str
         Content digest → path relative to the folder of recordings.
     created : str
@@ -79,16 +86,16 @@ class Record:
     versions : dict of str to str
         See `versions`.
     schedule : dict
-        The schedule of the learning rate as it was fixed at the start, plain JSON values.
+        The learning rate schedule fixed at the start, plain JSON values.
     offline : bool
-        Whether the run was made without a W&B server; `uploaded` tells whether it was sent since.
+        Whether the run was made without a W&B server; see also `uploaded`.
     status : str
         running, finished, stopped (by a limit or the user) or failed.
     checkpoint_file : Path, optional
-        The one checkpoint to use, where the run was named by a checkpoint.
+        The checkpoint to use, if the run was named by a checkpoint.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[str] = ""
 
     run_id: str
     folder: Path
@@ -107,58 +114,53 @@ class Record:
     def __post_init__(self) -> None:
         check_choice("status", self.status, STATUSES)
 
+    def __repr__(self) -> str:
+        loss = self.metrics.get("val_loss")
+        return (
+            f"{type(self).__name__}({self.run_id}: {self.model_name}, {self.status}, "
+            f"{len(self.training_files)} training files"
+            + ("" if loss is None else f", val_loss {loss:.3f}")
+            + f", {self.folder})"
+        )
+
     @property
     def model_name(self) -> str:
-        """What was trained."""
+        """Name of the trained network."""
         raise NotImplementedError
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
-        """The settings by name of their group, as they stand in `run.json`."""
+        """Settings by name of their group, as in `run.json`."""
         raise NotImplementedError
 
     @classmethod
     def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """Return the keyword arguments that undo `configs`."""
+        """Return the keyword arguments of the settings in a `run.json`."""
         raise NotImplementedError
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings in one dictionary, as W&B shows them: one spelling everywhere."""
+        """All settings in one dictionary, the config that W&B shows."""
         return {name: value for group in self.configs.values() for name, value in group.items()}
 
     @property
     def notes(self) -> str:
-        """The free text kept with the run."""
+        """Free text kept with the run."""
         return str(self.settings.get("notes", ""))
 
     def save(self) -> None:
-        """Write `run.json` into the run's folder, at once."""
-        write_json(self.folder / RUN_FILE, self._to_dict(), indent=2)
-
-    def _to_dict(self) -> dict[str, Any]:
-        figures = {k: float(v) if math.isfinite(v) else None for k, v in self.metrics.items()}
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "kind": self.kind,
-            "run_id": self.run_id,
-            "project": self.project,
-            "entity": self.entity,
-            "created": self.created,
-            "status": self.status,
-            "offline": self.offline,
-            **self.configs,
-            "metrics": figures,
-            "schedule": self.schedule,
-            "training_files": self.training_files,
-            "validation_files": self.validation_files,
-            "versions": self.versions,
+        """Write `run.json` into the run's folder."""
+        content = {"format": FORMAT, "version": VERSION, "kind": self.kind}
+        content |= {name: getattr(self, name) for name in _PLAIN} | self.configs
+        content["metrics"] = {
+            name: float(value) if math.isfinite(value) else None
+            for name, value in self.metrics.items()
         }
+        write_json(self.folder / RUN_FILE, content, indent=2)
 
     @classmethod
     def load(cls: type[R], folder: Path) -> R:
-        """Read the record of the run in `folder`.
+        """Read the record of the run in `folder`; `Record.load` reads one of any kind.
 
         Raises
         ------
@@ -167,34 +169,27 @@ class Record:
             of another kind.
         """
         path = folder / RUN_FILE
-        content = read_run_file(path)
-        kind = content.get("kind", DESCRIPTORS)
-        if kind != cls.kind:
-            raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {cls.kind!r}")
+        content = _read_run_file(path)
+        kind = content.get("kind", RunRecord.kind)
+        types: tuple[Any, ...] = (RunRecord, SoundRecord)
+        known: dict[str, type[R]] = {one.kind: one for one in types if issubclass(one, cls)}
+        if kind not in known:
+            needed = " or ".join(map(repr, known))
+            raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {needed}")
         try:
-            return cls._from_dict(content, folder)
+            metrics = {
+                name: math.nan if value is None else float(value)
+                for name, value in content["metrics"].items()
+            }
+            return known[kind](
+                folder=folder,
+                metrics=metrics,
+                **{name: content[name] for name in _PLAIN},
+                **known[kind].read_configs(content),
+            )
         except (ConfigurationError, KeyError, TypeError, AttributeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
-
-    @classmethod
-    def _from_dict(cls: type[R], content: dict[str, Any], folder: Path) -> R:
-        metrics = {k: math.nan if v is None else float(v) for k, v in content["metrics"].items()}
-        return cls(
-            run_id=content["run_id"],
-            folder=folder,
-            **cls.read_configs(content),
-            metrics=metrics,
-            training_files=dict(content["training_files"]),
-            validation_files=dict(content["validation_files"]),
-            created=content["created"],
-            versions=dict(content["versions"]),
-            schedule=dict(content["schedule"]),
-            offline=content["offline"],
-            status=content["status"],
-            project=content["project"],
-            entity=content["entity"],
-        )
 
     def checkpoint(self, which: str = "best") -> Path:
         """Return the path of the `best` checkpoint (else the last one), or of the `last`.
@@ -219,7 +214,7 @@ class Record:
 
     @property
     def uploaded(self) -> str | None:
-        """`entity/project/id` where the files were seen whole on the W&B server, or None."""
+        """`entity/project/id` on the W&B server that holds the run's files, or None."""
         try:
             content = json.loads((self.folder / UPLOAD_FILE).read_text("utf-8"))
             return str(content["path"])
@@ -227,8 +222,113 @@ class Record:
             return None
 
 
-def read_run_file(path: Path) -> dict[str, Any]:
-    """Return the content of a `run.json` whose format and version are known."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RunRecord(Record):
+    """Record of a trained sequence model of descriptors.
+
+    Beside the files of every run, its folder holds `statistics.npz` (arrays, see `save_arrays`).
+    """
+
+    kind: ClassVar[str] = "descriptors"
+
+    descriptor_config: DescriptorConfig
+    model_config: ModelConfig
+    train_config: TrainConfig
+
+    @property
+    def model_name(self) -> str:
+        """Name of the sequence model."""
+        return self.model_config.selected_model
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """Settings of the descriptors, the model and the training."""
+        return {
+            "descriptor_config": to_dict(self.descriptor_config),
+            "model_config": to_dict(self.model_config),
+            "train_config": to_dict(self.train_config),
+        }
+
+    @classmethod
+    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings in a `run.json` as configurations."""
+        return {
+            "descriptor_config": from_dict(DescriptorConfig, content["descriptor_config"]),
+            "model_config": from_dict(ModelConfig, content["model_config"]),
+            "train_config": from_dict(TrainConfig, content["train_config"]),
+        }
+
+    def save_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Write arrays of any shape and numeric type to `statistics.npz`."""
+        path = self.folder / STATISTICS_FILE
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise CheckpointError(f"{path}: array {name} must hold plain numbers")
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+    def load_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of `statistics.npz`, read-only; nothing is unpickled.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or damaged.
+        """
+        path = self.folder / STATISTICS_FILE
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as e:
+            raise CheckpointError(f"{path}: cannot be read: {e}") from e
+        for array in arrays.values():
+            array.flags.writeable = False
+        return arrays
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SoundRecord(Record):
+    """Record of a trained network of sound generation: a vocoder or a generator of mels.
+
+    Attributes
+    ----------
+    generator : str
+        The network: melgan, vocos, unagan or flow.
+    mel_config, model_config, train_config : dict
+        Its settings as plain values; `desc.soundgen` knows their classes.
+    """
+
+    kind: ClassVar[str] = "sound"
+
+    generator: str
+    mel_config: dict[str, Any]
+    model_config: dict[str, Any]
+    train_config: dict[str, Any]
+
+    @property
+    def model_name(self) -> str:
+        """Name of the network."""
+        return self.generator
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """Settings of the mel spectrogram, the network and the training."""
+        return {
+            "network": {"generator": self.generator},
+            "mel_config": self.mel_config,
+            "model_config": self.model_config,
+            "train_config": self.train_config,
+        }
+
+    @classmethod
+    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings in a `run.json` as plain values."""
+        groups = ("mel_config", "model_config", "train_config")
+        return {"generator": content["network"]["generator"]} | {g: content[g] for g in groups}
+
+
+def _read_run_file(path: Path) -> dict[str, Any]:
+    """Return the content of a `run.json`, its format and version checked."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

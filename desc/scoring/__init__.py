@@ -1,1 +1,1 @@
-"""Continuations of excerpts, in one run's units, and every metric of them."""
+"""Excerpts, reference scales and metrics that training and evaluation share."""

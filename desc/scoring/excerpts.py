@@ -1,4 +1,4 @@
-"""Where the contexts of an evaluation begin and end: the protocol."""
+"""Evaluation protocol: excerpts of recordings, and continuations of them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from desc import progress
+from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
-from desc.scoring.yardstick import Yardstick
+from desc.models.base import DescriptorModel
+from desc.models.rollout import continuation
+from desc.prediction import one_thread, recording_generator
+from desc.scoring.reference_scales import ReferenceScales
 
 Array = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
 
-LONG_FACTOR = 4  # 2048 frames after contexts of 512
+MAX_BATCH = 256  # continuations computed at once
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Contexts of `context` frames are continued for `steps`, up to `per_recording` of each.
+    """Number and length of excerpts: contexts of `context` frames, continued for `steps`.
 
-    Before a context's end there are at least max(context, steps) frames, so that real music of the
-    same length can be compared.
+    Each recording gives up to `per_recording` excerpts. At least max(context, steps) frames
+    precede each continuation, so that real music of the same length can be compared.
     """
 
     name: str
@@ -30,38 +38,48 @@ class Protocol:
     steps: int
     per_recording: int
 
+    @property
+    def n_before(self) -> int:
+        """Frames needed before a continuation."""
+        return max(self.context, self.steps)
+
+    @property
+    def n_needed(self) -> int:
+        """Complete frames a recording needs for one excerpt."""
+        return self.n_before + self.steps
+
 
 @dataclass(frozen=True, eq=False)
 class Excerpts:
-    """Places in recordings, with what came before and what really followed.
+    """Excerpts of recordings: the context before a position and the real frames after it.
 
     Attributes
     ----------
     protocol : Protocol
     tracks : ndarray of int, (E,)
-        Recording of each excerpt, an index of `sources`.
+        Recording of each excerpt, an index into `sources`.
     positions : ndarray of int, (E,)
-        First frame that is predicted, counted from the first complete frame.
+        First predicted frame, counted from the recording's first complete frame.
     sources, digests : tuple of str
         The recordings used.
     left_out : dict of str to str
-        Recordings that are too short, and why.
+        Recordings left out, with the reason.
     raw_contexts, raw_targets : ndarray of float32, (E, C, F) and (E, T, F)
-        Static columns in their own units: what models read, and what really followed.
+        Static columns in descriptor units: what models read, and the real continuation.
     contexts : ndarray, (E, C, F)
-        The same, standardised.
+        Contexts, standardised.
     preceding, targets : ndarray, (E, T, F)
-        The T frames before the position, and those from it on, standardised.
+        The T frames before the position and the T frames from it on, standardised.
     """
 
     protocol: Protocol
-    tracks: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
+    tracks: Positions
+    positions: Positions
     sources: tuple[str, ...]
     digests: tuple[str, ...]
     left_out: dict[str, str]
-    raw_contexts: npt.NDArray[np.float32]
-    raw_targets: npt.NDArray[np.float32]
+    raw_contexts: Values
+    raw_targets: Values
     contexts: Array
     preceding: Array
     targets: Array
@@ -70,7 +88,7 @@ class Excerpts:
         return len(self.positions)
 
     def chosen(self, keep: npt.NDArray[np.bool_]) -> Excerpts:
-        """Return the excerpts for which `keep` (E,) holds."""
+        """Return the excerpts for which `keep` (E,) is true."""
         return replace(
             self,
             tracks=self.tracks[keep],
@@ -82,16 +100,42 @@ class Excerpts:
             targets=self.targets[keep],
         )
 
+    def seed_key(self, excerpt: int, draw: int) -> str:
+        """Return a text that identifies a draw for an excerpt by the recording's content."""
+        digest = self.digests[self.tracks[excerpt]]
+        return f"{digest}:{self.positions[excerpt]}:{draw}"
 
-def positions(n_frames: int, protocol: Protocol) -> npt.NDArray[np.int64]:
-    """Return the first predicted frames in a recording of so many complete frames.
 
-    Evenly spaced over where there are frames enough before and after, at least half a
-    continuation apart; fewer in short recordings, none in those of less than
-    max(context, steps) + steps frames.
+@dataclass(frozen=True, eq=False)
+class Continuations:
+    """Continuations of the excerpts by a model or a baseline.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        reference, baseline or run.
+    draws : ndarray, (M, E, T, F)
+        Standardised.
+    forecast : str
+        `draws` for draws from a distribution, `point` for a point forecast, `none` where it is
+        not a forecast of these excerpts.
     """
-    first = max(protocol.context, protocol.steps)
-    room = n_frames - protocol.steps - first
+
+    name: str
+    kind: str
+    draws: Array
+    forecast: str = "draws"
+
+
+def positions(n_frames: int, protocol: Protocol) -> Positions:
+    """Choose the first predicted frames in a recording of `n_frames` complete frames.
+
+    They are evenly spaced where enough frames precede and follow, at least half a continuation
+    apart. Short recordings give fewer; those below `protocol.n_needed` frames give none.
+    """
+    first = protocol.n_before
+    room = n_frames - protocol.n_needed
     if room < 0:
         return np.zeros(0, dtype=np.int64)
     n = min(protocol.per_recording, 1 + room // max(1, protocol.steps // 2))
@@ -101,9 +145,9 @@ def positions(n_frames: int, protocol: Protocol) -> npt.NDArray[np.int64]:
 
 
 def cut_excerpts(
-    sequences: Sequence[DescriptorSequence], protocol: Protocol, yardstick: Yardstick
+    sequences: Sequence[DescriptorSequence], protocol: Protocol, scales: ReferenceScales
 ) -> Excerpts:
-    """Cut the excerpts of recordings; those too short are left out by name.
+    """Cut the excerpts of recordings; recordings that are too short are left out by name.
 
     Raises
     ------
@@ -113,29 +157,23 @@ def cut_excerpts(
     left_out: dict[str, str] = {}
     used: list[DescriptorSequence] = []
     tracks, starts, raw = [], [], []
-    needed = max(protocol.context, protocol.steps) + protocol.steps
+    before, context, steps = protocol.n_before, protocol.context, protocol.steps
     for sequence in sequences:
         frames = sequence.complete_static
-        found = positions(len(frames), protocol)
-        if not len(found) or not np.isfinite(frames).all():
-            left_out[sequence.source] = (
-                f"{len(frames)} complete frames, {needed} are needed"
-                if not len(found)
-                else "its descriptors hold values that are no numbers"
-            )
+        reason = _reason_against(frames, protocol)
+        if reason:
+            left_out[sequence.source] = reason
             continue
-        reach = needed - protocol.steps
-        for start in found:
+        for start in positions(len(frames), protocol):
             tracks.append(len(used))
             starts.append(int(start))
-            raw.append(frames[start - reach : start + protocol.steps])
+            raw.append(frames[start - before : start + steps])
         used.append(sequence)
     if not used:
         names = "\n".join(f"  {source}: {reason}" for source, reason in left_out.items())
-        raise CorpusError(f"no recording is long enough to be continued and compared:\n{names}")
-    spans = np.stack(raw)  # (E, reach + T, F)
-    z = yardstick.standardise(spans)
-    end, context, steps = needed - protocol.steps, protocol.context, protocol.steps
+        raise CorpusError(f"no recording is long enough to evaluate on:\n{names}")
+    spans = np.stack(raw)  # (E, before + T, F)
+    z = scales.standardise(spans)
     return Excerpts(
         protocol=protocol,
         tracks=np.array(tracks),
@@ -143,9 +181,62 @@ def cut_excerpts(
         sources=tuple(s.source for s in used),
         digests=tuple(s.digest for s in used),
         left_out=left_out,
-        raw_contexts=spans[:, end - context : end],
-        raw_targets=spans[:, end:],
-        contexts=z[:, end - context : end],
-        preceding=z[:, end - steps : end],
-        targets=z[:, end:],
+        raw_contexts=spans[:, before - context : before],
+        raw_targets=spans[:, before:],
+        contexts=z[:, before - context : before],
+        preceding=z[:, before - steps : before],
+        targets=z[:, before:],
     )
+
+
+def _reason_against(frames: Values, protocol: Protocol) -> str | None:
+    """Say why a recording's frames (C, F) cannot be used; None where they can."""
+    if len(frames) < protocol.n_needed:
+        return f"{len(frames)} complete frames, {protocol.n_needed} are needed"
+    if not np.isfinite(frames).all():
+        return "its descriptors contain NaN or infinity"
+    return None
+
+
+def continue_excerpts(
+    model: DescriptorModel,
+    excerpts: Excerpts,
+    sampling: Sampling,
+    *,
+    n_draws: int,
+) -> Values:
+    """Continue excerpts in batches, with a random generator for each continuation.
+
+    Parameters
+    ----------
+    model : DescriptorModel
+    excerpts : Excerpts
+    sampling : Sampling
+        Its seed, with an excerpt's recording and position, determines that excerpt's draws.
+    n_draws : int
+        Continuations of each excerpt.
+
+    Returns
+    -------
+    ndarray of float32, (M, E, T, F)
+        Static columns in descriptor units.
+    """
+    n, steps = len(excerpts), excerpts.protocol.steps
+    rows = [(m, e) for m in range(n_draws) for e in range(n)]
+    parts = []
+    for first in range(0, len(rows), MAX_BATCH):
+        batch = rows[first : first + MAX_BATCH]
+        context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in batch]])
+        keys = [excerpts.seed_key(e, m) for m, e in batch]
+        with one_thread(), progress.reporting(None):
+            values = continuation(
+                model,
+                context,
+                torch.ones(context.shape[:2], dtype=torch.bool),
+                steps,
+                sampling,
+                generators=[recording_generator(sampling.seed, key) for key in keys],
+            )
+        parts.append(values.cpu().numpy())
+        progress.report("continue", first + len(batch), len(rows))
+    return np.concatenate(parts).reshape(n_draws, n, steps, -1)

@@ -1,4 +1,4 @@
-"""Every metric of a set of continuations."""
+"""`Scorer`: all metrics of a set of continuations."""
 
 from __future__ import annotations
 
@@ -22,61 +22,61 @@ from desc.metrics import (
     tail_std,
     track_distance,
 )
-from desc.scoring.continuations import Continuations
-from desc.scoring.excerpts import Excerpts
-from desc.scoring.yardstick import Yardstick
+from desc.scoring.excerpts import Continuations, Excerpts
+from desc.scoring.reference_scales import ReferenceScales
 
 Array = npt.NDArray[np.float64]
 Figures = dict[str, float]
 
-REAL = "real, same track"  # the floor: its novelty is that of what really followed
+REAL = "real, same track"  # the reference; its novelty is that of the real continuation
 HORIZONS = (1, 10, 43, 215, 500)  # frames after the context: 23 ms to 12 s
 SPREAD_HORIZON = 43
-MOST_CLASSIFIED = 2  # samples the classifier is trained on, one at a time: it takes seconds
+MAX_CLASSIFIED = 2  # draws the classifier is trained on, one at a time: each takes seconds
+
+
+def mean_figures(each: Sequence[Figures]) -> Figures:
+    """Average sets of figures with the same names."""
+    return {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
 
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores continuations of one set of excerpts.
+    """Metrics of continuations of one set of excerpts.
 
     Attributes
     ----------
     excerpts : Excerpts
-    yardstick : Yardstick
+    scales : ReferenceScales
     training : sequence of ndarray, (T, F), optional
-        The training recordings, standardised; without them there is no novelty.
+        The training recordings, standardised; without them novelty is NaN.
     """
 
     excerpts: Excerpts
-    yardstick: Yardstick
+    scales: ReferenceScales
     training: Sequence[Array] | None = None
 
     def score(self, continuations: Continuations) -> Figures:
-        """Return the metrics by name; NaN where one means nothing for these continuations."""
+        """Compute all metrics by name; NaN where a metric does not apply."""
         figures = self.score_quickly(continuations)
-        figures["c2st"] = float(
-            np.mean([self._c2st(x) for x in continuations.samples[:MOST_CLASSIFIED]])
-        )
+        classified = continuations.draws[:MAX_CLASSIFIED]
+        figures["c2st"] = float(np.mean([self._c2st(x) for x in classified]))
         figures["novelty"] = self._novelty(continuations)
         return figures
 
     def score_quickly(self, continuations: Continuations) -> Figures:
-        """Return the metrics that take milliseconds: all but C2ST and novelty.
+        """Compute the fast metrics, in milliseconds: all but C2ST and novelty.
 
-        Those of windows and of movement are means over samples, so that each compares as many
-        generated frames as real ones: a Fréchet distance falls with their number.
+        Window and movement metrics are means over draws. Each draw has as many frames as the
+        real music, because a Fréchet distance falls with the number of frames.
         """
-        figures = self._forecast(continuations)
-        each = [self._movement(x) | self._realism(x) for x in continuations.samples]
-        for name in each[0]:
-            figures[name] = float(np.mean([one[name] for one in each]))
-        return figures
+        each = [self._movement(x) | self._realism(x) for x in continuations.draws]
+        return self._forecast(continuations) | mean_figures(each)
 
     def _forecast(self, continuations: Continuations) -> Figures:
-        x, y = continuations.samples, self.excerpts.targets
+        x, y = continuations.draws, self.excerpts.targets
         steps = y.shape[1]
         known = continuations.forecast == "point" or (
-            continuations.forecast == "samples" and len(x) > 1
+            continuations.forecast == "draws" and len(x) > 1
         )
         figures: Figures = {}
         for name, score in (("crps", crps), ("energy", energy_score)):
@@ -91,7 +91,7 @@ class Scorer:
         return figures
 
     def _movement(self, x: Array) -> Figures:
-        y, rate = self.excerpts.targets, self.yardstick.config.frame_rate
+        y, rate = self.excerpts.targets, self.scales.config.frame_rate
         return {
             "tail_std": tail_std(x, y),
             "diff_ratio": diff_ratio(x, y),
@@ -101,29 +101,29 @@ class Scorer:
 
     def _realism(self, x: Array) -> Figures:
         y, tracks = self.excerpts.targets, self.excerpts.tracks
-        a, of_a = self.yardstick.features(x)
-        b, of_b = self.yardstick.features(y)
+        a, of_a = self.scales.features(x)
+        b, of_b = self.scales.features(y)
         figures = {
             "fd": frechet_distance(a, b),
             "track_distance": track_distance(a, b, tracks[of_a], tracks[of_b]),
         }
         context = self.excerpts.protocol.context
-        if x.shape[1] > context:  # what has become of it at the end of a long continuation
-            late, _ = self.yardstick.features(x[:, -context:])
+        if x.shape[1] > context:  # the end of a long continuation
+            late, _ = self.scales.features(x[:, -context:])
             figures["fd_late"] = frechet_distance(late, b)
         return figures
 
     def _c2st(self, x: Array) -> float:
-        a, of_a = self.yardstick.features(x)
-        b, of_b = self.yardstick.features(self.excerpts.targets)
+        a, of_a = self.scales.features(x)
+        b, of_b = self.scales.features(self.excerpts.targets)
         tracks = self.excerpts.tracks
         return c2st(a, b, tracks[of_a], tracks[of_b])
 
     def _novelty(self, continuations: Continuations) -> float:
         if self.training is None:
             return math.nan
-        samples = continuations.samples
-        if continuations.name == REAL:  # its own context holds what came before: ask what followed
-            samples = self.excerpts.targets[None]
-        contexts = np.concatenate([self.excerpts.contexts] * len(samples))
-        return novelty(np.concatenate(list(samples)), contexts, self.training)
+        draws = continuations.draws
+        if continuations.name == REAL:  # the context contains the frames before; use those after
+            draws = self.excerpts.targets[None]
+        contexts = np.concatenate([self.excerpts.contexts] * len(draws))
+        return novelty(np.concatenate(list(draws)), contexts, self.training)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -175,7 +174,7 @@ def train_sound(
     mel, model, training = settings
     former: SoundRecord | None = None
     if resume_run_id is not None:
-        former = resolve_record(SoundRecord, resume_run_id, run, note=note)
+        former = resolve_record(SoundRecord, resume_run_id, run)
         if former.generator != name and (given is None or "vocoder" in given):
             raise ConfigurationError(
                 f"run {former.run_id} is one of {former.generator}, not of {name}"
@@ -191,9 +190,9 @@ def train_sound(
     torch.manual_seed(training.seed)
     recipe = make_recipe(mel, model, training, recordings)
     if load_from_run_id is not None:
-        source = resolve_record(SoundRecord, load_from_run_id, run, note=note)
+        source = resolve_record(SoundRecord, load_from_run_id, run)
         recipe.start_from(SoundCheckpoint.load(source.checkpoint()), source.run_id)
-    record, log = _open_log(recipe, recordings, former, run, note)
+    record, log = _open_log(recipe, recordings, former, run)
     if note is not None:
         n = len(recordings.sources)
         note(
@@ -221,38 +220,30 @@ def _open_log(
     recordings: SoundRecordings,
     former: SoundRecord | None,
     run: RunConfig,
-    note: Note | None,
 ) -> tuple[SoundRecord, RunLog]:
     """Begin a run, or go on with one on the same recordings."""
     training: SoundTraining = recipe.training
     if former is None:
+        log = RunLog.new(run)
         record = SoundRecord(
-            run_id="",
-            folder=Path(),
+            run_id=log.run_id,
+            folder=log.folder,
             generator=recipe.generator_name,
             mel_config=to_dict(recipe.mel),
             model_config=to_dict(recipe.model),
             train_config=to_dict(training),
             training_files=recordings.files,
-            status="running",
             project=run.project,
             entity=run.entity,
         )
-        log = RunLog.start(record.settings, run, notes=training.notes, note=note)
-        record = replace(record, run_id=log.run_id)
     else:
         if former.training_files.keys() != recordings.files.keys():
             raise ConfigurationError(
                 f"run {former.run_id} was started with other recordings: "
                 f"{', '.join(sorted(former.training_files.values()))[:200]}"
             )
-        record = former
         path = former.folder / LAST
         step = SoundCheckpoint.load(path).training["progress"]["step"] if path.is_file() else 0
-        log = RunLog.start(
-            record.settings, run,
-            resume_run_id=str(former.folder), resume_step=step, notes=training.notes, note=note,
-        )  # fmt: skip
-    record = replace(record, folder=log.folder, offline=log.offline, status="running")
-    record.save()
-    return record, log
+        log = RunLog.resume(former, run, step=step)
+        record = replace(former, folder=log.folder)
+    return log.begin(record), log

@@ -14,7 +14,7 @@ from desc.metrics import WINDOW_LENGTH, window_features
 from desc.models.base import DescriptorModel
 from desc.models.statistics import silent_frames
 from desc.models.var import VectorAutoregression
-from desc.scoring.yardstick import VAR_PREFIX
+from desc.scoring.reference_scales import VAR_PREFIX
 from desc.training.datamodule import comparable_frames, standardised
 from desc.training.wording import DETERMINISTIC
 

@@ -109,7 +109,7 @@ def train(
         if resume_run_id is None:
             job = new_job(recordings, model, training, run, given=given, tell=tell, clock=clock)
         else:
-            record = resolve_run(resume_run_id, run, note=note)
+            record = resolve_run(resume_run_id, run)
             if not (record.folder / RUN_FILE).is_file():
                 raise RunNotFoundError(
                     f"{resume_run_id}: holds no {RUN_FILE}; a run is gone on with from its folder"

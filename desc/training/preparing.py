@@ -21,7 +21,7 @@ from desc.models import create_model, unused_options
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.runs import RunLog, RunRecord
-from desc.scoring.yardstick import Yardstick
+from desc.scoring.reference_scales import ReferenceScales
 from desc.training.baseline import fit_baseline
 from desc.training.callbacks import BEST, PLANNED_BEST
 from desc.training.datamodule import RecordingsDataModule
@@ -128,9 +128,10 @@ def new_job(
         network, data, training, free_running, folder=folder, clock=clock, between=between
     )
     spent_s = clock() - began
+    log = RunLog.new(run)
     record = RunRecord(
-        run_id="",
-        folder=Path(),
+        run_id=log.run_id,
+        folder=log.folder,
         descriptor_config=recordings.corpus.config,
         model_config=model,
         train_config=training,
@@ -138,13 +139,10 @@ def new_job(
         training_files=split.files[0],
         validation_files=split.files[1],
         schedule=schedule.to_dict(),
-        status="running",
         project=run.project,
         entity=run.entity,
     )
-    log = RunLog.start(record.settings, run, notes=training.notes, note=tell)
-    record = replace(record, run_id=log.run_id, folder=log.folder, offline=log.offline)
-    record.save()
+    record = log.begin(record)
     record.save_arrays(baseline.arrays)
     tell(plan_line(record, data.duration_s, sum(data.steps_per_epoch(training.known_epochs))))
     if realism is not None:
@@ -177,16 +175,8 @@ def resumed_job(recordings: Recordings, record: RunRecord, run: RunConfig, tell:
     data = _data(split, network, training, tell)
     arrays = record.load_arrays()
     realism = _realism(split, network, arrays, training, tell)
-    log = RunLog.start(
-        record.settings,
-        run,
-        resume_run_id=str(record.folder),
-        resume_step=state.step,
-        notes=training.notes,
-        note=tell,
-    )
-    record = replace(record, folder=log.folder, offline=log.offline, status="running")
-    record.save()
+    log = RunLog.resume(record, run, step=state.step)
+    record = log.begin(replace(record, folder=log.folder))
     planned_best = log.folder / CHECKPOINTS / PLANNED_BEST
     if planned_best.exists():
         os.replace(planned_best, planned_best.with_name(BEST))
@@ -260,10 +250,10 @@ def _realism(
     """Return what tells how real continuations are, if that is asked for and possible."""
     if training.realism_every_epochs == 0:
         return None
-    yardstick = Yardstick.from_arrays(arrays, network.statistics)
+    scales = ReferenceScales.from_arrays(arrays, network.statistics)
     every_epochs = training.realism_every_epochs
     try:
-        return Realism.of(split.validation, yardstick, training.seed, every_epochs)
+        return Realism.of(split.validation, scales, training.seed, every_epochs)
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error

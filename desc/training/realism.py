@@ -13,10 +13,10 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.models.base import CONTEXT_FRAMES, DescriptorModel
 from desc.models.statistics import silent_frames
-from desc.scoring.continuations import Continuations, continue_excerpts
-from desc.scoring.excerpts import Protocol, cut_excerpts
+from desc.progress import reporting
+from desc.scoring.excerpts import Continuations, Protocol, continue_excerpts, cut_excerpts
+from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import REAL, Scorer
-from desc.scoring.yardstick import Yardstick
 from desc.training.split import n_complete
 
 # Few and short, so that measuring takes about as long as a few dozen steps.
@@ -51,7 +51,7 @@ class Realism:
     def of(
         cls,
         validation: Sequence[DescriptorSequence],
-        yardstick: Yardstick,
+        scales: ReferenceScales,
         seed: int,
         every_epochs: int,
     ) -> Realism:
@@ -78,28 +78,27 @@ class Realism:
         n = min(EXCERPTS, len(usable))
         chosen = [usable[i] for i in np.linspace(0, len(usable) - 1, n).round().astype(int)]
         protocol = Protocol("validation", context, steps, math.ceil(EXCERPTS / n))
-        excerpts = cut_excerpts(chosen, protocol, yardstick)
-        sounding = np.array(
-            [not silent_frames(x, yardstick.config).any() for x in excerpts.targets]
-        )
+        excerpts = cut_excerpts(chosen, protocol, scales)
+        sounding = np.array([not silent_frames(x, scales.config).any() for x in excerpts.targets])
         if sounding.any():
             excerpts = excerpts.chosen(sounding)
-        return cls(Scorer(excerpts, yardstick), seed, every_epochs)
+        return cls(Scorer(excerpts, scales), seed, every_epochs)
 
     def measure(self, model: DescriptorModel) -> dict[str, float]:
         """Return `val_fd` and the others by the names they have in a run's metrics.
 
         See `docs/evaluation.md`; NaN where one means nothing for these recordings.
         """
-        values = continue_excerpts(
-            model, self.scorer.excerpts, Sampling(seed=self.seed), n_draws=SAMPLES
-        )
-        samples = self.scorer.yardstick.standardise(values)
-        figures = self.scorer.score_quickly(Continuations("model", "run", samples))
+        with reporting(None):  # the progress shown is that of training
+            values = continue_excerpts(
+                model, self.scorer.excerpts, Sampling(seed=self.seed), n_draws=SAMPLES
+            )
+        draws = self.scorer.scales.standardise(values)
+        figures = self.scorer.score_quickly(Continuations("model", "run", draws))
         return {f"val_{name}": figures[name] for name in METRICS}
 
     def floor(self) -> dict[str, float]:
         """Return the same of the real music before each place; NaN for what is a forecast."""
-        real = Continuations(REAL, "floor", self.scorer.excerpts.preceding[None], "none")
+        real = Continuations(REAL, "reference", self.scorer.excerpts.preceding[None], "none")
         figures = self.scorer.score_quickly(real)
         return {f"val_{name}": figures[name] for name in METRICS}

@@ -198,7 +198,7 @@ def excerpt(sequence: DescriptorSequence, start: int, stop: int) -> DescriptorSe
     first = config.complete_frames(0).start  # frames of a sequence before the first complete one
     values = sequence.values[start - first : stop]
     n_samples = (len(values) - 1) * config.hop_length + config.n_fft // 2
-    return replace(sequence, values=values, n_samples=n_samples)
+    return replace(sequence, values=values, n_samples=n_samples, first_frame=0)
 
 
 def _tell(note: Note | None, sources: Sequence[str], what: str) -> None:

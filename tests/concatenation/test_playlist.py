@@ -202,7 +202,7 @@ def test_events_of_a_layer_do_not_overlap(playlist: Playlist) -> None:
 def test_a_recording_goes_before(playlist: Playlist) -> None:
     config = RenderConfig(with_recording_s=0.5, crossfade_ms=7)
     longer = playlist.after_recording(
-        "x/me.flac", "cc", "/home", context_end_frame=99, hop_length=HOP, config=config
+        "x/me.flac", "cc", "/home", context_end_frame=99, hop_length=HOP, rendering=config
     )
     cut = 100 * HOP - HOP // 2
     assert longer.events[0] == PlaylistEvent(
@@ -221,11 +221,11 @@ def test_a_recording_goes_before(playlist: Playlist) -> None:
 def test_a_short_recording_goes_before_as_far_as_it_reaches(playlist: Playlist) -> None:
     config = RenderConfig(with_recording_s=1000)
     longer = playlist.after_recording(
-        "me", "cc", "/", context_end_frame=9, hop_length=HOP, config=config
+        "me", "cc", "/", context_end_frame=9, hop_length=HOP, rendering=config
     )
     assert (longer.events[0].start_sample, longer.events[0].n_samples) == (0, 10 * HOP - HOP // 2)
     none = playlist.after_recording(
-        "me", "cc", "/", context_end_frame=9, hop_length=HOP, config=RenderConfig()
+        "me", "cc", "/", context_end_frame=9, hop_length=HOP, rendering=RenderConfig()
     )
     assert none is playlist
 

@@ -10,13 +10,22 @@ import pytest
 
 from desc import audio
 from desc.audio import scaled
-from desc.concatenation import Playlist, PlaylistEvent, mixing, render, rendering, sources
+from desc.concatenation import (
+    Playlist,
+    PlaylistEvent,
+    RenderResult,
+    mixing,
+    render,
+    render_to_file,
+    sources,
+)
 from desc.concatenation.mixing import to_channels
 from desc.configuration import QueryConfig, RenderConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, DescError
+from desc.progress import reporting
 from desc.query import Selection, Unit, nearest, select_nearest, select_path, with_unit_gains
 from desc.storage import DescriptorStore
 
@@ -27,6 +36,7 @@ FLOAT = RenderConfig(subtype="FLOAT")
 AS_WRITTEN = RenderConfig(subtype="FLOAT", align_ms=0.0)
 Audio = npt.NDArray[np.float32]
 MakeWav = Callable[..., Path]
+Play = Callable[..., tuple[Audio, RenderResult]]
 
 
 @pytest.fixture
@@ -35,19 +45,19 @@ def store(tmp_path: Path) -> DescriptorStore:
 
 
 @pytest.fixture
-def play(
-    tmp_path: Path, store: DescriptorStore
-) -> Callable[..., tuple[Audio, rendering.RenderResult]]:
+def play(tmp_path: Path, store: DescriptorStore) -> Play:
     """play(playlist, config) -> samples (C, S) of the file written, and the result."""
 
-    def run(
-        playlist: Playlist, config: RenderConfig = FLOAT, **options: object
-    ) -> tuple[Audio, rendering.RenderResult]:
+    def run(playlist: Playlist, config: RenderConfig = FLOAT) -> tuple[Audio, RenderResult]:
         path = tmp_path / "out" / "new.wav"
-        result = render(playlist, path, source_root=tmp_path, store=store, config=config, **options)
+        result = render_to_file(playlist, path, source_root=tmp_path, store=store, rendering=config)
         assert [file.name for file in path.parent.iterdir()] == ["new.wav"]
         samples = audio.read(path)
         assert samples.shape == (result.n_channels, result.n_samples)
+        if config.subtype == "FLOAT":
+            clip = render(playlist, source_root=tmp_path, store=store, rendering=config)
+            np.testing.assert_array_equal(clip.samples.T, samples)
+            assert clip.sample_rate == result.sample_rate
         return samples, result
 
     return run
@@ -91,7 +101,7 @@ def test_a_file_matched_with_itself_is_bit_equal_and_half_a_hop_late(
     assert selection.units == select_nearest(matches, database).units
     selection = with_unit_gains(selection, values, database, limit_db=6.0)
     playlist = Playlist.from_selection(selection, database, FLOAT)
-    render(playlist, tmp_path / "new.wav", store=store, config=FLOAT)
+    render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
     result, original = audio.read(tmp_path / "new.wav"), audio.read(path)
     assert result.shape == (n_channels, n_frames * HOP)
     assert not result[:, : HOP // 2].any()
@@ -112,13 +122,13 @@ def test_length_is_always_n_hops(
     for crossfade_ms in (0, 3, 10, 1000):
         config = RenderConfig(subtype="FLOAT", crossfade_ms=crossfade_ms)
         playlist = Playlist.from_selection(Selection(units), database, config)
-        result = render(playlist, tmp_path / "new.wav", store=store, config=config)
+        result = render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=config)
         assert result.n_samples == len(rows) * HOP
         assert audio.probe(tmp_path / "new.wav").n_samples == len(rows) * HOP
 
 
 def test_uncorrelated_noise_keeps_its_power_through_joins(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -132,7 +142,7 @@ def test_uncorrelated_noise_keeps_its_power_through_joins(
 
 
 def test_a_join_is_both_units_read_beyond_the_boundary(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -158,7 +168,7 @@ def adapted_fade(outgoing: Audio, incoming: Audio, correlation: float) -> Audio:
 
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_a_join_is_shifted_where_it_fits_and_then_is_no_join(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
     n_channels: int,
@@ -180,7 +190,7 @@ def test_a_join_is_shifted_where_it_fits_and_then_is_no_join(
 
 @pytest.mark.parametrize("frequency", [110.0, 441.0, 3000.0])
 def test_a_sine_continued_from_itself_keeps_its_level(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
     frequency: float,
@@ -199,7 +209,7 @@ def test_a_sine_continued_from_itself_keeps_its_level(
 
 
 def test_silence_is_not_aligned(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -211,7 +221,7 @@ def test_silence_is_not_aligned(
 
 
 def test_no_crossfade_is_a_hard_cut(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -225,7 +235,7 @@ def test_no_crossfade_is_a_hard_cut(
 
 
 def test_long_fades_of_short_units_keep_the_power(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -238,7 +248,7 @@ def test_long_fades_of_short_units_keep_the_power(
 
 
 def test_units_that_continue_each_other_are_untouched(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -248,9 +258,7 @@ def test_units_that_continue_each_other_are_untouched(
     np.testing.assert_array_equal(samples[0], x[100:14_101])
 
 
-def test_a_change_of_gain_within_a_file_is_a_straight_line(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]], make_wav: MakeWav
-) -> None:
+def test_a_change_of_gain_within_a_file_is_a_straight_line(play: Play, make_wav: MakeWav) -> None:
     make_wav("a.wav", np.full(9000, 0.25, np.float32), subtype="FLOAT")
     playlist = in_a_row([("a.wav", 0, 4000), ("a.wav", 4000, 4000)])
     louder = replace(playlist.events[1], gain_db=20 * np.log10(2))
@@ -261,9 +269,7 @@ def test_a_change_of_gain_within_a_file_is_a_straight_line(
     np.testing.assert_allclose(samples[0, 4220:], 0.5, rtol=1e-6)
 
 
-def test_what_lies_outside_the_file_is_silence(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]], make_wav: MakeWav
-) -> None:
+def test_what_lies_outside_the_file_is_silence(play: Play, make_wav: MakeWav) -> None:
     make_wav("a.wav", np.ones(100, np.float32) / 2, subtype="FLOAT")
     samples, _ = play(in_a_row([("a.wav", -50, 300), ("a.wav", 5000, 100)], crossfade_ms=0))
     np.testing.assert_array_equal(samples[0, 50:150], 0.5)
@@ -273,7 +279,7 @@ def test_what_lies_outside_the_file_is_silence(
 
 @pytest.mark.parametrize("block", [1, 100, 1024, 5000])
 def test_the_result_does_not_depend_on_the_block_length(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
@@ -293,7 +299,7 @@ def test_the_result_does_not_depend_on_the_block_length(
 
 
 def test_layers_are_added(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -315,7 +321,7 @@ def test_layers_are_added(
 
 @pytest.mark.parametrize("semitones", [12.0, -12.0, 3.5])
 def test_transposition_changes_pitch_not_length_about_the_centre(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]], make_wav: MakeWav, semitones: float
+    play: Play, make_wav: MakeWav, semitones: float
 ) -> None:
     t = np.arange(-30_000, 30_000) / RATE
     burst = np.exp(-((t / 0.1) ** 2)) * np.cos(2 * np.pi * 500 * t)
@@ -332,7 +338,7 @@ def test_transposition_changes_pitch_not_length_about_the_centre(
 
 
 def test_transposed_neighbours_are_faded_like_others(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -346,7 +352,7 @@ def test_transposed_neighbours_are_faded_like_others(
 
 
 def test_channels_of_the_result(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -380,7 +386,7 @@ def test_more_channels_become_two(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
 def test_files_of_other_rates_and_kinds_are_decoded_once(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     store: DescriptorStore,
     tmp_path: Path,
@@ -397,7 +403,7 @@ def test_files_of_other_rates_and_kinds_are_decoded_once(
 
 
 def test_output_rate_resamples_the_finished_mix(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
 ) -> None:
@@ -412,7 +418,7 @@ def test_output_rate_resamples_the_finished_mix(
 
 @pytest.mark.parametrize("held", [True, False])
 def test_peaks_turn_the_whole_file_down(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     monkeypatch: pytest.MonkeyPatch,
     held: bool,
@@ -440,7 +446,7 @@ def test_peaks_turn_the_whole_file_down(
 
 
 def test_a_recording_is_joined_with_the_ordinary_fade(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
     tmp_path: Path,
@@ -451,7 +457,7 @@ def test_a_recording_is_joined_with_the_ordinary_fade(
     playlist = in_a_row([("a.wav", 5000, 4 * HOP)])
     longer = playlist.after_recording(
         "me.wav", "", tmp_path / "other", context_end_frame=30, hop_length=HOP,
-        config=RenderConfig(with_recording_s=0.25),
+        rendering=RenderConfig(with_recording_s=0.25),
     )  # fmt: skip
     samples, _ = play(longer, AS_WRITTEN)
     cut, n = 31 * HOP - HOP // 2, round(0.25 * RATE)
@@ -464,7 +470,7 @@ def test_a_recording_is_joined_with_the_ordinary_fade(
 
 
 def test_a_continuation_by_the_recording_itself_is_seamless(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
     store: DescriptorStore,
@@ -476,7 +482,7 @@ def test_a_continuation_by_the_recording_itself_is_seamless(
     playlist = playlist_of(PlaylistEvent("me.wav", cut, 4 * HOP, 0, digest))
     longer = playlist.after_recording(
         "me.wav", digest, tmp_path, context_end_frame=20, hop_length=HOP,
-        config=RenderConfig(with_recording_s=0.2),
+        rendering=RenderConfig(with_recording_s=0.2),
     )  # fmt: skip
     n = round(0.2 * RATE)
     np.testing.assert_array_equal(play(longer)[0][0], x[cut - n : cut + 4 * HOP])
@@ -488,32 +494,32 @@ def test_missing_sources_are_named_with_their_event(
     make_wav("a.wav", noise(rng, 1, 4000))
     playlist = in_a_row([("a.wav", 0, 1000), ("gone/b.wav", 0, 1000)])
     with pytest.raises(DescError, match=r"event 1: source 'gone/b\.wav': there is no file"):
-        render(playlist, tmp_path / "new.wav", source_root=tmp_path, store=store)
+        render_to_file(playlist, tmp_path / "new.wav", source_root=tmp_path, store=store)
     with pytest.raises(DescError, match=r"event 0: source 'a\.wav': the folder of root='corpus'"):
-        render(playlist, tmp_path / "new.wav", store=store)
+        render_to_file(playlist, tmp_path / "new.wav", store=store)
     (tmp_path / "b.ogg").write_bytes(b"no sound")
     broken = in_a_row([("a.wav", 0, 1000), ("b.ogg", 0, 1000)])
     with pytest.raises(DescError, match=r"event 1: source 'b\.ogg': .*b\.ogg"):
-        render(broken, tmp_path / "new.wav", source_root=tmp_path, store=store)
+        render_to_file(broken, tmp_path / "new.wav", source_root=tmp_path, store=store)
     assert not (tmp_path / "new.wav").exists()
 
 
 def test_sources_that_changed_are_named_and_played(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     store: DescriptorStore,
     make_wav: MakeWav,
     rng: np.random.Generator,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = make_wav("a.wav", noise(rng, 1, 4000))
     same = PlaylistEvent("a.wav", 0, 1000, 0, digest=store.digest(path))
     other = PlaylistEvent("a.wav", 2000, 1000, 1000, digest="0" * 32)
-    notes: list[str] = []
-    play(playlist_of(same), note=notes.append)
-    assert not notes
-    samples, _ = play(playlist_of(same, other), note=notes.append)
+    play(playlist_of(same))
+    assert not caplog.messages
+    samples, _ = play(playlist_of(same, other))
     np.testing.assert_array_equal(samples[0, 1000:], audio.read(path)[0, 2000:3000])
-    assert len(notes) == 1
-    assert f"{path}, event 1" in notes[0]
+    (warning,) = set(caplog.messages)
+    assert f"{path}, event 1" in warning
 
 
 def test_channels_a_file_does_not_have_are_refused(
@@ -522,11 +528,11 @@ def test_channels_a_file_does_not_have_are_refused(
     make_wav("a.wav", noise(rng, 1, 4000))
     playlist = playlist_of(PlaylistEvent("a.wav", 0, 1000, 0, channels=(1,)))
     with pytest.raises(DescError, match=r"channels=\[1\] must be below 1"):
-        render(playlist, tmp_path / "new.wav", source_root=tmp_path, store=store)
+        render_to_file(playlist, tmp_path / "new.wav", source_root=tmp_path, store=store)
 
 
 def test_few_files_are_open_at_a_time(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
+    play: Play,
     make_wav: MakeWav,
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
@@ -557,13 +563,12 @@ def test_few_files_are_open_at_a_time(
 
 
 def test_progress_counts_samples(
-    play: Callable[..., tuple[Audio, rendering.RenderResult]],
-    make_wav: MakeWav,
-    rng: np.random.Generator,
+    store: DescriptorStore, make_wav: MakeWav, rng: np.random.Generator
 ) -> None:
-    make_wav("a.wav", noise(rng, 1, 4000))
+    path = make_wav("a.wav", noise(rng, 1, 4000))
     calls: list[tuple[str, int, int]] = []
-    play(in_a_row([("a.wav", 0, 3000)]), progress=lambda *call: calls.append(call))
+    with reporting(lambda *call: calls.append(call)):
+        render(in_a_row([("a.wav", 0, 3000)]), store=store, source_root=path.parent)
     assert calls == [("rendering", 3000, 3000)]
 
 
@@ -573,5 +578,5 @@ def test_an_unknown_container_is_refused_before_work(
     make_wav("a.wav", noise(rng, 1, 4000))
     playlist = in_a_row([("a.wav", 0, 100)])
     with pytest.raises(AudioError, match=r"'\.xyz' cannot hold"):
-        render(playlist, tmp_path / "new.xyz", source_root=tmp_path, store=store)
+        render_to_file(playlist, tmp_path / "new.xyz", source_root=tmp_path, store=store)
     assert not list(tmp_path.glob(".*"))

@@ -14,11 +14,11 @@ import pytest
 import scipy.signal
 import soundfile
 
-from desc.audio import AUDIO_EXTENSIONS
+from desc.audio import AUDIO_EXTENSIONS, read_mono_blocks
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract, extract_signal, loudest_band_db
 from desc.descriptors.families import FAMILIES
-from desc.errors import AudioError
+from desc.errors import AudioError, DescError
 
 Signal = np.ndarray
 ALL = DescriptorConfig(descriptors=tuple(FAMILIES))
@@ -192,9 +192,8 @@ def test_the_result_does_not_depend_on_the_blocks(
     path = make_wav("a.ogg", np.stack([make_signal("notes", 8.0, 48000)] * 2), 48000)
     expected = extract(path, ALL).values
     for block_length in (777, 1 << 12, 1 << 20):
-        np.testing.assert_array_equal(
-            extract(path, ALL, block_length=block_length).values, expected
-        )
+        blocks = read_mono_blocks(path, ALL.sample_rate, block_length)
+        np.testing.assert_array_equal(extract_signal(blocks, ALL)[0], expected)
     x = make_signal("chirp", 4.0)
     whole, _ = extract_signal([x], ALL)
     pieces = np.split(x, np.sort(np.random.default_rng(0).integers(0, len(x), 50)))
@@ -220,6 +219,73 @@ def test_a_sequence_says_what_it_is(make_wav: Callable[..., Path]) -> None:
     assert not sequence.values.flags.writeable
     named = extract(path, DescriptorConfig(), source="folder/sound.wav", digest="0" * 32)
     assert (named.source, named.digest) == ("folder/sound.wav", "0" * 32)
+
+
+@pytest.mark.parametrize(("rate", "n_channels"), [(44100, 1), (44100, 2), (48000, 2), (22050, 3)])
+@pytest.mark.parametrize("speed", [1.0, 1.122])
+def test_samples_equal_the_file_that_holds_them(
+    tmp_path: Path, rng: np.random.Generator, rate: int, n_channels: int, speed: float
+) -> None:
+    samples = 0.3 * rng.standard_normal((rate + 17, n_channels)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, rate, "FLOAT")
+    expected = extract(tmp_path / "a.wav", ALL, speed=speed)
+    found = extract(samples, ALL, sr=rate, speed=speed)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.n_samples == expected.n_samples
+    if n_channels == 1:
+        flat = extract(samples[:, 0].astype(np.float64), ALL, sr=rate, speed=speed)
+        np.testing.assert_array_equal(flat.values, expected.values)
+        assert flat.digest == found.digest
+
+
+@pytest.mark.parametrize(
+    ("dtype", "subtype"), [("int16", "PCM_16"), ("int32", "PCM_32"), ("uint8", "PCM_U8")]
+)
+def test_integers_are_scaled_as_in_a_file(
+    tmp_path: Path, rng: np.random.Generator, dtype: str, subtype: str
+) -> None:
+    limits = np.iinfo(dtype)
+    samples = rng.integers(limits.min, limits.max, (20_000, 2), dtype, endpoint=True)
+    scaled = (samples.astype(np.int64) - 128) << 8 if dtype == "uint8" else samples
+    soundfile.write(
+        tmp_path / "a.wav", scaled.astype("int32" if dtype == "int32" else "int16"), 44100, subtype
+    )
+    expected = extract(tmp_path / "a.wav").values
+    np.testing.assert_array_equal(extract(samples, sr=44100).values, expected)
+
+
+def test_samples_have_a_digest_of_their_content(rng: np.random.Generator) -> None:
+    samples = rng.standard_normal(5000)
+    digest = extract(samples, sr=44100).digest
+    assert len(digest) == 32
+    assert extract(samples.copy(), sr=44100).digest == digest
+    assert extract(samples * 0.5, sr=44100).digest != digest
+    assert extract(samples, sr=48000).digest != digest
+    named = extract(samples, sr=44100, source="me", digest="0" * 32)
+    assert (named.source, named.digest) == ("me", "0" * 32)
+    assert extract(samples, sr=44100).source == "array"
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "message"),
+    [
+        (np.zeros(100), {}, "samples need their rate"),
+        (np.zeros(100), {"sr": 0}, "sr=0 must be"),
+        (np.zeros((2, 100)), {"sr": 44100}, r"\(2, 100\) must be \(S,\) or \(S, C\)"),
+        (np.zeros((4, 4, 4)), {"sr": 44100}, r"\(4, 4, 4\) must be"),
+        (np.zeros(()), {"sr": 44100}, r"\(\) must be"),
+        (np.zeros(100, complex), {"sr": 44100}, "complex128 must be real"),
+        (np.zeros(0), {"sr": 44100}, "array: the array holds no samples"),
+        (np.array([0.0, np.nan, 1.0]), {"sr": 44100}, "array: sample 1 is .*must be finite"),
+        (np.array([0.0, np.inf]), {"sr": 44100, "source": "mic"}, "mic: sample 1 is"),
+        ("a.wav", {"sr": 44100}, "sr=44100 must not be given with a path"),
+    ],
+)
+def test_unusable_samples_are_refused(
+    samples: Signal, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DescError, match=message):
+        extract(samples, **options)
 
 
 def test_nothing_to_extract(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from desc.report import drawing
-from tests.evaluation.conftest import Place
+from tests.small_run import SmallRun
 
 Rows = dict[str, dict[str, Any]]
 BASELINES = (
@@ -26,9 +26,9 @@ def rows_of(folder: Path, table: int = 0) -> Rows:
 
 
 @pytest.fixture(scope="session")
-def evaluated(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluated(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
-    assert place.evaluate(folder, "--seeds", "2", "--long") == 0
+    assert small_run.evaluate(folder, "--seeds", "2", "--long") == 0
     return folder
 
 
@@ -37,9 +37,9 @@ def rows(evaluated: Path) -> Rows:
     return rows_of(evaluated)
 
 
-def test_the_table_has_every_row_and_figure(rows: Rows, place: Place) -> None:
-    assert tuple(rows) == (*BASELINES, f"{place.run_id} LSTM")
-    model = rows[f"{place.run_id} LSTM"]
+def test_the_table_has_every_row_and_figure(rows: Rows, small_run: SmallRun) -> None:
+    assert tuple(rows) == (*BASELINES, f"{small_run.run_id} LSTM")
+    model = rows[f"{small_run.run_id} LSTM"]
     expected = {
         "skill", "nll", "crps_1", "crps_43", "energy_43", "spread", "tail_std", "diff_ratio",
         "acf", "modspec_db", "fd", "track_distance", "c2st", "novelty",
@@ -48,7 +48,7 @@ def test_the_table_has_every_row_and_figure(rows: Rows, place: Place) -> None:
     assert all(model[name] is not None for name in expected)
 
 
-def test_floors_are_where_they_should_be(rows: Rows) -> None:
+def test_references_and_baselines_have_known_figures(rows: Rows) -> None:
     assert rows["loop of the context"]["novelty"] == 0
     assert rows["nearest neighbours"]["novelty"] == 0
     assert rows["real, other music"]["novelty"] == 0
@@ -67,10 +67,10 @@ def test_what_means_nothing_is_null(rows: Rows) -> None:
     assert rows["real, same track"]["spread"] is None
 
 
-def test_the_file_tells_where_the_figures_are_from(evaluated: Path, place: Place) -> None:
+def test_the_file_tells_where_the_figures_are_from(evaluated: Path, small_run: SmallRun) -> None:
     content = json.loads((evaluated / "evaluation.json").read_text())
     assert content["format"] == "desc-evaluation"
-    assert content["runs"][0]["run_id"] == place.run_id
+    assert content["runs"][0]["run_id"] == small_run.run_id
     short, long = content["tables"]
     assert {place["source"] for place in short["excerpts"]} == {"x.wav", "y.wav"}
     assert "complete frames" in short["left_out"]["short.wav"]
@@ -86,80 +86,82 @@ def test_long_continuations_are_judged_at_their_end(evaluated: Path) -> None:
     assert all("fd_late" in figures for figures in rows_of(evaluated, 1).values())
 
 
-def test_the_same_seed_gives_the_same_figures(place: Place, rows: Rows, tmp_path: Path) -> None:
-    assert place.evaluate(tmp_path, "--seeds", "2") == 0
+def test_the_same_seed_gives_the_same_figures(
+    small_run: SmallRun, rows: Rows, tmp_path: Path
+) -> None:
+    assert small_run.evaluate(tmp_path, "--seeds", "2") == 0
     assert rows_of(tmp_path) == rows
 
 
 def test_runs_stand_side_by_side(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = place.root / "experiments" / "descriptor_model" / place.run_id
+    run = small_run.record.folder
     other = tmp_path / "copy"
     shutil.copytree(run, other)
     content = json.loads((other / "run.json").read_text())
     content["train_config"]["seed"] += 1
     (other / "run.json").write_text(json.dumps(content | {"run_id": "copied00"}))
-    assert place.evaluate(tmp_path / "out", "--run_id", str(other)) == 0
+    assert small_run.evaluate(tmp_path / "out", "--run_id", str(other)) == 0
     rows = rows_of(tmp_path / "out")
-    assert rows["copied00 LSTM"] == rows[f"{place.run_id} LSTM"]
+    assert rows["copied00 LSTM"] == rows[f"{small_run.run_id} LSTM"]
     assert rows["mean of 2 LSTM"] == pytest.approx(rows["copied00 LSTM"], nan_ok=True)
     printed = capsys.readouterr().out
     assert "copied00 LSTM" in printed
     assert "mean of 2 LSTM" in printed
     assert all(name in printed for name in BASELINES)
-    assert place.evaluate(tmp_path / "out", "--run_id", place.run_id) == 2  # named twice
+    assert small_run.evaluate(tmp_path / "out", "--run_id", small_run.run_id) == 2  # named twice
 
 
 def test_without_training_recordings_novelty_is_left_out(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     empty = ["--cache_dir", str(tmp_path / "cache")]
-    assert place.evaluate(tmp_path, *empty) == 0
+    assert small_run.evaluate(tmp_path, *empty) == 0
     rows = rows_of(tmp_path)
     assert "nearest neighbours" not in rows
     assert all(figures["novelty"] is None for figures in rows.values())
     assert "novelty, other music and nearest neighbours are left out" in capsys.readouterr().out
-    training = ["--training_db_dir", str(place.root / "training")]
-    assert place.evaluate(tmp_path, *empty, *training) == 0
+    training = ["--training_db_dir", str(small_run.root / "training")]
+    assert small_run.evaluate(tmp_path, *empty, *training) == 0
     assert rows_of(tmp_path)["loop of the context"]["novelty"] == 0
 
 
-def test_recordings_that_were_heard_are_refused(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_recordings_of_the_training_set_are_refused(
+    small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(place.root / "held_out", place.root / "mixed", dirs_exist_ok=True)
-    shutil.copy(place.root / "training" / "a.wav", place.root / "mixed" / "renamed.wav")
-    assert place.evaluate(tmp_path, audio="mixed") == 1
+    shutil.copytree(small_run.root / "held_out", small_run.root / "mixed", dirs_exist_ok=True)
+    shutil.copy(small_run.root / "training" / "a.wav", small_run.root / "mixed" / "renamed.wav")
+    assert small_run.evaluate(tmp_path, audio="mixed") == 1
     assert "renamed.wav: a.wav of run" in capsys.readouterr().err
     assert not (tmp_path / "evaluation.json").exists()
-    assert place.evaluate(tmp_path, "--allow_training_files", audio="mixed") == 0
+    assert small_run.evaluate(tmp_path, "--allow_training_files", audio="mixed") == 0
 
 
 def test_recordings_that_are_all_too_short_are_named(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert place.evaluate(tmp_path, "--include", "short.wav") == 1
+    assert small_run.evaluate(tmp_path, "--include", "short.wav") == 1
     assert "short.wav: 42 complete frames, 128 are needed" in capsys.readouterr().err
 
 
-def test_the_mean_is_a_point_forecast_and_pictures_are_optional(
-    place: Place,
+def test_the_mean_is_a_point_forecast_and_plots_are_optional(
+    small_run: SmallRun,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(drawing, "can_draw", lambda: False)
-    assert place.evaluate(tmp_path, "--sampling", "mean") == 0
-    model = rows_of(tmp_path)[f"{place.run_id} LSTM"]
+    assert small_run.evaluate(tmp_path, "--sampling", "mean") == 0
+    model = rows_of(tmp_path)[f"{small_run.run_id} LSTM"]
     assert model["spread"] == 0
     assert model["tail_std"] < 0.5
     assert math.isfinite(model["crps_43"])
-    assert capsys.readouterr().err.count("no pictures: matplotlib is not installed") == 1
+    assert capsys.readouterr().err.count("no plots: matplotlib is not installed") == 1
     assert not list(tmp_path.glob("*.png"))
 
 
 @pytest.mark.skipif(not drawing.can_draw(), reason="needs matplotlib")
-def test_pictures_are_drawn(evaluated: Path) -> None:
+def test_plots_are_drawn(evaluated: Path) -> None:
     names = {path.name for path in evaluated.glob("*.png")}
     assert names == {"continuations.png", "autocorrelation.png", "modulation.png", "metrics.png"}

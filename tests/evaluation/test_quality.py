@@ -14,7 +14,6 @@ from desc.demo.corpus import Piece, perform
 from desc.demo.instruments import SAMPLE_RATE
 from desc.descriptors.config import DescriptorConfig
 from desc.evaluation.baselines import VAR_NOISE
-from desc.evaluation.candidates import Candidate
 from desc.evaluation.evaluate import evaluate
 from desc.evaluation.settings import EvaluateConfig
 from desc.scoring.scorer import REAL
@@ -50,10 +49,12 @@ def test_half_a_minute_of_training_is_ahead_of_a_linear_model(tmp_path: Path) ->
         run=RunConfig(experiment_dir=str(tmp_path / "runs"), offline=True),
     )
     result = evaluate(
-        [Candidate.load(record, "cpu")],
-        held_out.sequences,
+        record,
+        held_out,
         EvaluateConfig(n_draws=4),
-        training=learned.sequences,
+        training=learned,
+        store=store,
+        accelerator="cpu",
     )
     (table,) = result.tables
     of = {row.name: row.figures for row in table.rows}

@@ -84,8 +84,7 @@ def test_its_sound_is_that_of_the_played_file(
 ) -> None:
     selection = best(corpus.variants[1].values[30:60], database)
     playlist = Playlist.from_selection(selection, database)
-    render(playlist, tmp_path / "out.wav", store=store, config=RenderConfig(subtype="FLOAT"))
-    sound = audio.read(tmp_path / "out.wav")[0]
+    sound = render(playlist, store=store).samples[:, 0]
     path = corpus.path("1.wav")
     played = np.concatenate(list(audio.read_mono_blocks(path, RATE, speed=SEMITONE)))
     first = 30 * HOP - HOP // 2
@@ -109,8 +108,7 @@ def test_an_octave_is_answered_by_double_speed(tmp_path: Path, store: Descriptor
     selection = select_nearest(nearest(queries, database), database)
     playlist = Playlist.from_selection(selection, database)
     assert {event.transpose_semitones for event in playlist.events} == {12.0}
-    render(playlist, tmp_path / "out.wav", store=store)
-    sound = audio.read(tmp_path / "out.wav")[0]
+    sound = render(playlist, store=store).samples[:, 0]
     assert len(sound) == 30 * HOP
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     assert spectrum.argmax() * RATE / len(sound) == pytest.approx(880, abs=3)
@@ -144,10 +142,13 @@ def test_transposed_joins_are_aligned(
     )  # fmt: skip
     powers = {}
     for align_ms in (0.0, 5.0):
-        config = RenderConfig(subtype="FLOAT", align_ms=align_ms)
-        out = tmp_path / f"{align_ms}.wav"
-        render(Playlist(events, RATE), out, source_root=tmp_path, store=store, config=config)
-        join = audio.read(out)[0][n - half : n + half]
+        clip = render(
+            Playlist(events, RATE),
+            source_root=tmp_path,
+            store=store,
+            rendering=RenderConfig(align_ms=align_ms),
+        )
+        join = clip.samples[n - half : n + half, 0]
         powers[align_ms] = 10 * np.log10(np.mean(join**2) / 0.125)
     assert abs(powers[5.0]) < 0.1
     assert abs(powers[5.0]) <= abs(powers[0.0])

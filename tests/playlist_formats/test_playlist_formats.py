@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import soundfile
 
 from desc import audio
 from desc.commands.main import main
-from desc.concatenation import Playlist, PlaylistEvent, relocated, render
+from desc.concatenation import Playlist, PlaylistEvent, relocated, render_to_file
 from desc.concatenation.rendering import aligned
 from desc.configuration import RenderConfig
 from desc.errors import ConfigurationError, DescError
@@ -167,7 +168,7 @@ def test_project_sounds_as_rendered(
     """Items played by their own numbers, without fades, add up to what `render` writes."""
     playlist = replace(playlist, events=(*playlist.events[:3], playlist.events[4]))
     cut = playlist.with_crossfade(0)
-    render(cut, tmp_path / "r.wav", store=store, config=RenderConfig(subtype="FLOAT"))
+    render_to_file(cut, tmp_path / "r.wav", store=store, rendering=RenderConfig(subtype="FLOAT"))
     mix = np.zeros((2, cut.n_samples))
     for item in (item for track in items(export("reaper", cut)[0]) for item in track):
         first, length, offset = (
@@ -186,7 +187,7 @@ def test_items_overlap_by_their_fades_where_rendering_puts_them(
 ) -> None:
     tracks = items(export("reaper")[0])
     assert [len(track) for track in tracks] == [3, 2]
-    exact = {span.index: span for span in aligned(playlist, playlist.roots, store)}
+    exact = {span.index: span for span in aligned(playlist, store=store)}
     assert any(span.shift for span in exact.values())
     for index, item in enumerate(tracks[0]):
         span = exact[index]
@@ -227,28 +228,28 @@ def test_every_format_is_bytes_on_request_only(
 
 
 def test_moved_files_are_found_by_content(
-    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = RenderConfig(subtype="FLOAT")
-    render(playlist, tmp_path / "before.wav", store=store, config=config)
+    render_to_file(playlist, tmp_path / "before.wav", store=store, rendering=config)
     new = tmp_path / "elsewhere"
     (new / "deep").mkdir(parents=True)
     (tmp_path / "in" / NAMES[0]).rename(new / "deep" / "renamed.wav")
     (tmp_path / "in" / NAMES[1]).rename(new / NAMES[1])
-    notes: list[str] = []
-    found = relocated(playlist, new, store, note=notes.append)
-    assert notes == [f"2 of 2 files that moved or changed were found in {new}"]
+    with caplog.at_level(logging.INFO, "desc"):
+        found = relocated(playlist, new, store=store)
+    assert f"2 of 2 files that moved or changed were found in {new}" in caplog.messages
     assert [e.source for e in found.events] == [
         "deep/renamed.wav", NAMES[1], NAMES[2], NAMES[2], "deep/renamed.wav"
     ]  # fmt: skip
-    render(found, tmp_path / "after.wav", store=store, config=config)
+    render_to_file(found, tmp_path / "after.wav", store=store, rendering=config)
     # Not the bytes: a WAV of floats holds the time it was written at.
     before, after = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("before", "after"))
     np.testing.assert_array_equal(after, before)
-    assert relocated(found, new, store) == found  # everything is in its place
+    assert relocated(found, new, store=store) == found  # everything is in its place
     (tmp_path / "in" / NAMES[2]).unlink()
     with pytest.raises(DescError, match=r"1 of 3 files .* the first: ü/c.wav"):
-        relocated(playlist, new, store)
+        relocated(playlist, new, store=store)
 
 
 def test_a_replaced_file_gives_way_to_the_one_it_replaced(
@@ -256,9 +257,9 @@ def test_a_replaced_file_gives_way_to_the_one_it_replaced(
 ) -> None:
     (tmp_path / "in" / "a.wav").rename(tmp_path / "old.wav")
     make_wav("in/a.wav", np.zeros((2, 30000)))
-    assert relocated(playlist, tmp_path, store).events[0].source == "old.wav"
+    assert relocated(playlist, tmp_path, store=store).events[0].source == "old.wav"
     (tmp_path / "old.wav").unlink()
-    assert relocated(playlist, tmp_path, store).events[0].source == "a.wav"
+    assert relocated(playlist, tmp_path, store=store).events[0].source == "a.wav"
 
 
 def test_the_command(

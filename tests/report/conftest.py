@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from desc import outputs
-from desc.concatenation import Playlist, render
+from desc.concatenation import Playlist, render_to_file
 from desc.configuration import QueryConfig, RenderConfig, Sampling
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
@@ -41,7 +41,7 @@ def write_result(
         values=wanted,
         source=sequence.source,
         digest=sequence.digest,
-        context_end_frame=sequence.complete.stop - 1,
+        first_frame=sequence.complete.stop,
         config=config,
         sampling=Sampling(),
         standardizer=standardizer,
@@ -58,9 +58,9 @@ def write_result(
         recordings.root,
         context_end_frame=prediction.context_end_frame,
         hop_length=config.hop_length,
-        config=rendering,
+        rendering=rendering,
     )
-    rendered = render(playlist, folder / outputs.WAV, store=store, config=rendering)
+    rendered = render_to_file(playlist, folder / outputs.WAV, store=store, rendering=rendering)
     outputs.write_matches(folder, chosen, matches, database)
     playlist.save(folder / outputs.PLAYLIST)
     ReportData.gather(

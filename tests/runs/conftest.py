@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -82,9 +83,10 @@ def run_config() -> RunConfig:
 
 
 @pytest.fixture
-def notes() -> list[str]:
-    """Collects what is told to the user: pass `notes.append` as `note`."""
-    return []
+def messages(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """messages() -> the lines that runs have logged for the user."""
+    caplog.set_level(logging.INFO, "desc")
+    return lambda: caplog.messages
 
 
 @pytest.fixture
@@ -110,12 +112,10 @@ def make_record(tmp_path: Path) -> Callable[..., RunRecord]:
 
 @pytest.fixture
 def write_run(make_record: Callable[..., RunRecord]) -> Callable[..., RunRecord]:
-    """write_run(log) -> RunRecord: fills a run's folder with every file a run has."""
+    """write_run(log) -> RunRecord: begins a run, and gives its folder every file a run has."""
 
     def write(log: RunLog, **fields: object) -> RunRecord:
-        record = make_record(
-            log.folder, offline=log.offline, project=log.folder.parent.name, **fields
-        )
+        record = log.begin(make_record(log.folder, project=log.folder.parent.name, **fields))
         record.save_arrays({"mean": np.arange(5.0), "count": np.array(3)})
         (log.folder / "checkpoints").mkdir(exist_ok=True)
         for name in ("last", "best"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +13,14 @@ import numpy as np
 import pytest
 import soundfile
 
-import desc.runs.download
-import desc.runs.sending
+import desc.runs.wandb_sync
 from desc.configuration import RunConfig
 from desc.errors import RunNotFoundError, TrackingError
 from desc.runs import RunLog, RunRecord, read_metrics, resolve_run, upload_run
 from desc.runs.record import run_files
-from desc.runs.worker import worker_environment
 from tests.wandb_stub import ENTITY, StubRun, WandbStub
 
 WriteRun = Callable[..., RunRecord]
-CONFIG = {"audio_db_dir": "recordings", "model": {"window_size": 48, "sizes": [1, 2]}}
 UPLOADED = {
     "run.json",
     "metrics.csv",
@@ -51,19 +47,19 @@ def test_an_online_run_is_usable_from_another_machine(
     server: WandbStub,
     run_config: RunConfig,
     write_run: WriteRun,
-    notes: list[str],
+    messages: Callable[[], list[str]],
     tmp_path: Path,
 ) -> None:
-    log = RunLog.start(CONFIG, run_config, notes="first try", note=notes.append)
-    assert not log.offline
+    log = RunLog.new(run_config)
+    record = write_run(log)
+    assert not record.offline
     assert len(log.run_id) == 8
     for step in range(3):
         log.log({"loss": step / 3} | ({"val_nll": 2.5} if step == 2 else {}), step)
-    record = write_run(log)
     assert log.finish(record)
 
     stored = server.run(log.run_id)
-    assert stored.settings == CONFIG
+    assert stored.settings == record.settings
     assert stored.notes == "first try"
     assert stored.rows == [
         {"_step": 0, "loss": 0},
@@ -75,7 +71,7 @@ def test_an_online_run_is_usable_from_another_machine(
     assert set(stored.files) == UPLOADED | {"config.yaml", "wandb-summary.json"}
     assert on_server(server, log.run_id) == contents(log.folder)
     assert record.uploaded == f"{ENTITY}/descriptor_model/{log.run_id}"
-    assert notes == [
+    assert messages() == [
         f"W&B shows this run at {server.url}/{ENTITY}/descriptor_model/runs/{log.run_id}"
     ]
 
@@ -98,14 +94,18 @@ def test_audio_samples_are_shown_and_kept(
     write_run: WriteRun,
     make_signal: Callable[..., np.ndarray],
 ) -> None:
-    log = RunLog.start(CONFIG, run_config)
+    log = RunLog.new(run_config)
+    record = write_run(log)
     path = log.folder / "samples" / "epoch_0001_step_000003.wav"
     path.parent.mkdir()
     soundfile.write(path, make_signal("tone", 0.1), 44100)
     log.log({"val_loss": 1.0}, 3)
     log.show({"sample": path}, 3)
+    broken = log.folder / "broken.png"
+    broken.write_bytes(b"no picture")
+    log.show({"broken": broken}, 3)
     log.log({"loss": 0.5}, 4)
-    assert log.finish(write_run(log))
+    assert log.finish(record)
     first, last = server.run(log.run_id).rows
     assert (first["_step"], first["val_loss"]) == (3, 1.0)
     assert first["sample"]["_type"] == "audio-file"
@@ -120,167 +120,138 @@ def test_an_offline_run_is_kept_and_sent_later(
     server: WandbStub,
     run_config: RunConfig,
     write_run: WriteRun,
-    notes: list[str],
+    messages: Callable[[], list[str]],
     tmp_path: Path,
 ) -> None:
     run_config = replace(run_config, experiment_dir="my [best] rüns")
     offline = replace(run_config, offline=True)
-    started = time.monotonic()
-    log = RunLog.start(CONFIG, offline, note=notes.append)
+    log = RunLog.new(offline)
+    record = write_run(log)
     log.log({"loss": 1.0}, 0)
     log.log({"loss": 0.5}, 7)
-    assert time.monotonic() - started < 1
-    record = write_run(log)
     assert not log.finish(record)
-    assert log.offline
-    assert len(notes) == 1
-    assert "(offline)" in notes[0]
-    assert f"desc runs --upload {log.run_id}" in notes[0]
+    assert record.offline
+    (line,) = messages()
+    assert "(offline)" in line
+    assert f"desc runs --upload {log.run_id}" in line
     assert resolve_run(log.run_id, offline) == record
-    (kept,) = (tmp_path / "my [best] rüns" / "wandb").glob(f"offline-run-*-{log.run_id}")
-    assert (kept / "files" / "checkpoints" / "best.ckpt").stat().st_size > 200_000
     assert not server.operations  # not even usage figures
 
-    url = upload_run(log.run_id, run_config, 60)
+    url = upload_run(record, run_config, 60)
     assert url == f"{server.url}/{ENTITY}/descriptor_model/runs/{log.run_id}"
-    assert server.run(log.run_id).settings == CONFIG
+    assert server.run(log.run_id).settings == record.settings
     assert losses(server.run(log.run_id)) == [(0, 1), (7, 0.5)]
     assert on_server(server, log.run_id) == contents(log.folder)
     assert record.uploaded
 
 
-def test_a_resumed_run_goes_on_where_its_checkpoint_is(
+def test_a_resumed_run_continues_from_its_checkpoint(
     server: WandbStub, run_config: RunConfig, write_run: WriteRun
 ) -> None:
-    log = RunLog.start(CONFIG, run_config)
+    log = RunLog.new(run_config)
+    record = write_run(log)
     for step in range(4):
         log.log({"loss": step}, step)
-    assert log.finish(write_run(log))
-    again = RunLog.start(CONFIG, run_config, resume_run_id=log.run_id, resume_step=1)
+    assert log.finish(record)
+    again = RunLog.resume(record, run_config, step=1)
     assert again.run_id == log.run_id
     assert again.folder == log.folder
+    record = write_run(again)
     for step in range(2, 6):
         again.log({"loss": step}, step)
-    assert again.finish(write_run(again))
+    assert again.finish(record)
     assert [row["step"] for row in read_metrics(log.folder / "metrics.csv")] == list(range(6))
     assert losses(server.run(log.run_id)) == [(step, step) for step in range(6)]
     assert on_server(server, log.run_id) == contents(log.folder)
 
 
-@pytest.mark.slow
-def test_a_run_resumed_offline_and_never_sent_is_sent_whole(
-    server: WandbStub, run_config: RunConfig, write_run: WriteRun, tmp_path: Path
-) -> None:
-    offline = replace(run_config, offline=True)
-    log = RunLog.start(CONFIG, offline)
-    log.log({"loss": 0}, 0)
-    log.finish(write_run(log))
-    again = RunLog.start(CONFIG, offline, resume_run_id=log.run_id, resume_step=0)
-    again.log({"loss": 1}, 1)
-    again.finish(write_run(again))
-    newest = max((tmp_path / "experiments" / "wandb").glob("offline-run-*"))
-    command = [sys.executable, "-P", "-m", "wandb", "sync", str(newest)]
-    environment = worker_environment("online")
-    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=60)
-    # What a user sends by hand is whole, and sending it again repeats nothing.
-    assert losses(server.run(log.run_id)) == [(0, 0), (1, 1)]
-    assert on_server(server, log.run_id) == contents(log.folder)
-    upload_run(log.run_id, run_config)
-    assert losses(server.run(log.run_id)) == [(0, 0), (1, 1)]
-
-
-def test_a_server_that_is_not_there_costs_seconds(
+def test_without_a_server_the_run_is_made_offline(
     run_config: RunConfig,
     write_run: WriteRun,
-    notes: list[str],
+    messages: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     monkeypatch.setenv("WANDB_SILENT", "")  # makes wandb raise where it sees it
-    started = time.monotonic()
-    log = RunLog.start(CONFIG, run_config, note=notes.append)
-    log.log({"loss": 1.0}, 0)
+    log = RunLog.new(run_config)
     record = write_run(log)
-    log.finish(record)
-    assert time.monotonic() - started < 20
-    assert len(notes) == 1
-    assert "connection refused" in notes[0].lower()
+    log.log({"loss": 1.0}, 0)
+    assert not log.finish(record)
+    assert record.offline
+    (line,) = messages()
+    assert "connection refused" in line.lower()
     assert resolve_run(log.run_id, replace(run_config, offline=True)) == record
 
 
-def test_a_server_that_hangs_at_the_start_costs_seconds(
+def test_a_server_that_hangs_at_the_start_makes_an_offline_run(
     server: WandbStub,
     run_config: RunConfig,
     write_run: WriteRun,
-    notes: list[str],
+    messages: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server.hang = True
-    monkeypatch.setattr(desc.runs.sending, "INIT_TIMEOUT_S", 2.0)
-    started = time.monotonic()
-    log = RunLog.start(CONFIG, run_config, note=notes.append)
-    assert time.monotonic() - started < 12
-    assert log.offline
-    assert len(notes) == 1
-    log.log({"loss": 1.0}, 0)
+    monkeypatch.setattr(desc.runs.wandb_sync, "INIT_TIMEOUT_S", 2.0)
+    log = RunLog.new(run_config)
     record = write_run(log)
+    assert record.offline
+    assert len(messages()) == 1
+    log.log({"loss": 1.0}, 0)
     log.finish(record)
     assert resolve_run(log.run_id, run_config) == record
 
 
 @pytest.mark.slow
-def test_a_server_that_hangs_later_costs_seconds(
+def test_a_server_that_hangs_later_is_given_up(
     server: WandbStub,
     run_config: RunConfig,
     write_run: WriteRun,
-    notes: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+    messages: Callable[[], list[str]],
 ) -> None:
-    log = RunLog.start(CONFIG, run_config, note=notes.append)
+    log = RunLog.new(run_config)
+    record = write_run(log)
     log.log({"loss": 1.0}, 0)
     server.hang = True
-    started = time.monotonic()
-    record = write_run(log)
     assert not log.finish(record)
-    assert time.monotonic() - started < 20
-    assert f"desc runs --upload {log.run_id}" in notes[-1]
+    assert f"desc runs --upload {log.run_id}" in messages()[-1]
     assert resolve_run(log.run_id, run_config) == record
-    monkeypatch.setattr(desc.runs.download, "FIND_LIMIT_S", 2.0)
-    with pytest.raises(RunNotFoundError, match="no answer within 2 s"):
-        resolve_run("zzzzzzzz", run_config)
-    started = time.monotonic()
-    with pytest.raises(TrackingError, match=r"not sent whole \(time limit 3 s\)"):
-        upload_run(log.run_id, run_config, 3)
-    assert time.monotonic() - started < 10
+    with pytest.raises(RunNotFoundError, match="no response within 2 s"):
+        resolve_run("zzzzzzzz", run_config, timeout_s=2)
+    with pytest.raises(TrackingError, match=r"not sent completely \(time limit 3 s\)"):
+        upload_run(record, run_config, 3)
 
 
 @pytest.mark.slow
 def test_refused_uploads_leave_the_run_whole(
-    server: WandbStub, run_config: RunConfig, write_run: WriteRun, notes: list[str]
+    server: WandbStub, run_config: RunConfig, write_run: WriteRun, messages: Callable[[], list[str]]
 ) -> None:
     server.refuse_uploads = True
-    log = RunLog.start(CONFIG, run_config, note=notes.append)
-    log.log({"loss": 1.0}, 0)
+    log = RunLog.new(run_config)
     record = write_run(log)
+    log.log({"loss": 1.0}, 0)
     assert not log.finish(record)
-    assert "checkpoints/best.ckpt: not on the server" in notes[-1]
-    assert f"desc runs --upload {log.run_id}" in notes[-1]
+    assert "checkpoints/best.ckpt: missing" in messages()[-1]
+    assert f"desc runs --upload {log.run_id}" in messages()[-1]
     assert record.uploaded is None
     assert resolve_run(log.run_id, run_config) == record
     server.refuse_uploads = False
-    upload_run(log.run_id, run_config)
+    upload_run(record, run_config)
     assert on_server(server, log.run_id) == contents(log.folder)
     assert losses(server.run(log.run_id)) == [(0, 1)]
 
 
 def test_a_wrong_key_makes_an_offline_run(
-    server: WandbStub, run_config: RunConfig, notes: list[str], monkeypatch: pytest.MonkeyPatch
+    server: WandbStub,
+    run_config: RunConfig,
+    make_record: Callable[..., RunRecord],
+    messages: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    with RunLog.start(CONFIG, run_config, note=notes.append) as log:
-        assert log.offline
-    assert "invalid API key" in notes[0]
+    with RunLog.new(run_config) as log:
+        assert log.begin(make_record(log.folder)).offline
+    assert "invalid API key" in messages()[0]
     with pytest.raises(RunNotFoundError, match="invalid API key"):
         resolve_run("zzzzzzzz", run_config)
 
@@ -310,7 +281,7 @@ def test_downloads_that_arrive_damaged_are_refused(
 ) -> None:
     stored_run()
     server.corrupt = True
-    with pytest.raises(RunNotFoundError, match=r"best\.ckpt arrived damaged \(another md5\)"):
+    with pytest.raises(RunNotFoundError, match=r"arrived damaged \(7 bytes there, 6 here\)"):
         resolve_run("zzzzzzzz", run_config, tmp_path / "downloads")
     assert not [path for path in (tmp_path / "downloads").rglob("*") if path.is_file()]
     server.corrupt = False
@@ -322,14 +293,14 @@ def test_a_run_of_another_program_is_named_as_such(
     server: WandbStub, run_config: RunConfig, stored_run: Callable[[], StubRun]
 ) -> None:
     stored_run().files = {"config.yaml": b"lr: 1", "model.ckpt": b""}
-    with pytest.raises(RunNotFoundError, match=r"there without run\.json .*config\.yaml, model"):
+    with pytest.raises(RunNotFoundError, match=r"the run has no run\.json .*config\.yaml, model"):
         resolve_run("zzzzzzzz", run_config)
     with pytest.raises(RunNotFoundError, match="Could not find run"):
         resolve_run("yyyyyyyy", run_config)
 
 
 @pytest.mark.slow
-def test_downloads_that_fail_end_in_time(
+def test_downloads_that_fail_are_given_up(
     server: WandbStub,
     run_config: RunConfig,
     stored_run: Callable[[], StubRun],
@@ -337,10 +308,8 @@ def test_downloads_that_fail_end_in_time(
 ) -> None:
     stored_run()
     server.fail_downloads = True
-    started = time.monotonic()
-    with pytest.raises(RunNotFoundError, match=r"best\.ckpt could not be fetched"):
+    with pytest.raises(RunNotFoundError, match=r"best\.ckpt could not be downloaded"):
         resolve_run("zzzzzzzz", run_config, tmp_path / "downloads", timeout_s=6)
-    assert time.monotonic() - started < 20
     assert not [path for path in (tmp_path / "downloads").rglob("*") if path.is_file()]
 
 
@@ -353,9 +322,11 @@ def test_a_killed_training_loses_no_row_and_leaves_no_process(
     processes_left: Callable[[], list[object]],
 ) -> None:
     code = (
-        "import os, signal, time; from desc.configuration import RunConfig\n"
-        "from desc.runs import RunLog\n"
-        f"log = RunLog.start({{}}, RunConfig(experiment_dir='experiments', offline={offline}))\n"
+        "import os, signal, time, desc; from desc.runs import RunLog\n"
+        f"log = RunLog.new(desc.RunConfig(experiment_dir='experiments', offline={offline}))\n"
+        "log.begin(desc.RunRecord(run_id=log.run_id, folder=log.folder, train_config="
+        "desc.TrainConfig(), descriptor_config=desc.DescriptorConfig(), "
+        "model_config=desc.ModelConfig()))\n"
         "for step in range(50): log.log({'loss': step}, step)\n"
         "time.sleep(3)\n"
         "os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))"
@@ -371,24 +342,22 @@ def test_a_killed_training_loses_no_row_and_leaves_no_process(
 
 
 @pytest.mark.slow
-def test_an_interrupt_while_sending_leaves_at_once(
+def test_an_interrupt_while_sending_leaves_no_process(
     server: WandbStub,
     run_config: RunConfig,
     write_run: WriteRun,
     monkeypatch: pytest.MonkeyPatch,
     processes_left: Callable[[], list[object]],
 ) -> None:
-    log = RunLog.start(CONFIG, run_config)
+    log = RunLog.new(run_config)
     record = write_run(log)
     server.hang = True
 
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("desc.runs.log.finish_online", interrupt)
-    started = time.monotonic()
+    monkeypatch.setattr("desc.runs.wandb_sync.WandbRun.finish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         log.finish(record)
-    assert time.monotonic() - started < 1
     assert resolve_run(log.run_id, run_config) == record
     assert not processes_left()

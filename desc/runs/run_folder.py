@@ -1,4 +1,4 @@
-"""The folder of a run that is being made: a new one, or one that is gone on with."""
+"""Run folders: a new one, or that of a run to resume, locked while the run is being made."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from desc.configuration import Note, RunConfig
+from desc.configuration import RunConfig
 from desc.errors import RunNotFoundError, StorageError
 from desc.runs.record import RUN_FILE, Record
-from desc.runs.resolve import resolve_record
 
 RUN_ID_LENGTH = 8
 LOCK_FILE = ".lock"
@@ -24,9 +23,9 @@ def new_run_id() -> str:
     return "".join(secrets.choice(characters) for _ in range(RUN_ID_LENGTH))
 
 
-def new_folder(run_config: RunConfig) -> Path:
-    """Make the folder of a run whose id is not taken yet."""
-    root = Path(run_config.experiment_dir) / run_config.project
+def new_folder(run: RunConfig) -> Path:
+    """Make `<experiment_dir>/<project>/<run_id>` with a run id that is not taken yet."""
+    root = Path(run.experiment_dir) / run.project
     while True:
         folder = root / new_run_id()
         try:
@@ -34,35 +33,32 @@ def new_folder(run_config: RunConfig) -> Path:
         except FileExistsError:
             if folder.exists():
                 continue
-            raise StorageError(f"{root}: a file is in the way of the folder of runs") from None
+            raise StorageError(f"{root}: must be a folder, but a file has this name") from None
         except OSError as error:
             raise StorageError(f"{folder}: cannot be made: {error.strerror}") from error
         return folder
 
 
-def existing_folder(run_id: str, run_config: RunConfig, note: Note | None) -> Path:
-    """Return the folder of a run to go on with; one from elsewhere is copied here first.
+def resumed_folder(record: Record, run: RunConfig) -> Path:
+    """Return the folder of a run to resume; a run from elsewhere is copied below experiment_dir.
 
     Raises
     ------
     RunNotFoundError
-        If the run is nowhere, or no more of it than a checkpoint.
+        If only a checkpoint of the run exists.
     StorageError
-        If a run of its id is here already, which may have gone on since, or it cannot be copied.
+        If experiment_dir already holds a run of this id, or the run cannot be copied.
     """
-    record = resolve_record(Record, run_id, run_config, note=note)
-    root = Path(run_config.experiment_dir)
-    if record.folder.resolve().parent.parent == root.resolve():
-        return record.folder
     if not (record.folder / RUN_FILE).is_file():
         raise RunNotFoundError(
-            f"{record.folder}: holds no {RUN_FILE}; a run is gone on with from its whole folder"
+            f"{record.folder}: holds no {RUN_FILE}; resuming needs the run's whole folder"
         )
+    root = Path(run.experiment_dir)
+    if record.folder.resolve().parent.parent == root.resolve():
+        return record.folder
     folder = root / record.project / record.run_id
     if folder.exists():
-        raise StorageError(
-            f"{folder}: the run in {record.folder} is gone on with here already; name it by its id"
-        )
+        raise StorageError(f"{record.folder}: already copied to {folder}; resume it by its id")
     try:
         shutil.copytree(record.folder, folder, ignore=shutil.ignore_patterns(LOCK_FILE))
     except OSError as error:
@@ -71,17 +67,17 @@ def existing_folder(run_id: str, run_config: RunConfig, note: Note | None) -> Pa
 
 
 def lock_run(folder: Path) -> BaseFileLock | None:
-    """Claim the folder of a run; the claim ends with `release` or with the process.
+    """Lock a run's folder until `release` or the end of the process.
 
     Returns
     -------
     BaseFileLock or None
-        None where the file system knows no locks: the run is made all the same.
+        None if the file system has no locks; the run is made all the same.
 
     Raises
     ------
     StorageError
-        If another process is making this run.
+        If another process is training this run.
     """
     lock = FileLock(folder / LOCK_FILE, blocking=False, thread_local=False)
     try:

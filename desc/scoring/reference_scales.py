@@ -1,4 +1,4 @@
-"""`Yardstick`: the units in which runs are compared, and the linear peer."""
+"""`ReferenceScales`: the units in which runs are compared, and the linear baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.standardizer import to_unbounded
+from desc.descriptors.standardizer import Standardizer
 from desc.errors import CheckpointError
 from desc.metrics import window_features
 from desc.models.statistics import TrainingStatistics
@@ -19,34 +19,30 @@ from desc.runs import RunRecord
 Array = npt.NDArray[np.float64]
 
 VAR_PREFIX = "var_"  # of the regression's arrays in statistics.npz
-NEEDED = ("window_mean", "window_spread")
 
 
 @dataclass(frozen=True, eq=False)
-class Yardstick:
-    """Scales of one run's training recordings; all runs of a table are measured with it.
+class ReferenceScales:
+    """Scales of one run's training recordings; all runs in a table are measured with them.
 
     Attributes
     ----------
-    config : DescriptorConfig
-    mean, scale : ndarray, (F,)
-        Of the static columns in their unbounded space.
+    standardizer : Standardizer
+        Mean and scale of the descriptors.
     window_mean, window_spread : ndarray, (3F,)
-        Of the window features of the training recordings.
+        Mean and standard deviation of the window features.
     var : VectorAutoregression
-        Fitted on the training recordings.
+        Linear baseline, fitted on the training recordings.
     """
 
-    config: DescriptorConfig
-    mean: Array
-    scale: Array
+    standardizer: Standardizer
     window_mean: Array
     window_spread: Array
     var: VectorAutoregression
 
     @classmethod
-    def from_run(cls, record: RunRecord, statistics: TrainingStatistics) -> Yardstick:
-        """Take the scales of a run.
+    def from_run(cls, record: RunRecord, statistics: TrainingStatistics) -> ReferenceScales:
+        """Read the scales of a run.
 
         Raises
         ------
@@ -57,13 +53,15 @@ class Yardstick:
             return cls.from_arrays(record.load_arrays(), statistics)
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{record.folder}: statistics.npz of run {record.run_id} holds not all that "
-                f"evaluation needs: {error}; train anew"
+                f"{record.folder}: statistics.npz of run {record.run_id} lacks an array that "
+                f"evaluation needs ({error}); train the model again"
             ) from error
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Array], statistics: TrainingStatistics) -> Yardstick:
-        """Take the scales of training recordings from what a run's `statistics.npz` holds.
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], statistics: TrainingStatistics
+    ) -> ReferenceScales:
+        """Build the scales from the arrays of a run's `statistics.npz`.
 
         Raises
         ------
@@ -75,26 +73,25 @@ class Yardstick:
             for name, array in arrays.items()
             if name.startswith(VAR_PREFIX)
         }
-        standardizer = statistics.standardizer
-        columns = standardizer.config.static_columns
-        window_mean, window_spread = (arrays[name] for name in NEEDED)
+        spread = arrays["window_spread"]
         return cls(
-            config=standardizer.config,
-            mean=standardizer.mean[columns],
-            scale=standardizer.scale[columns],
-            window_mean=window_mean,
-            window_spread=np.where(window_spread > 0, window_spread, 1.0),
+            standardizer=statistics.standardizer,
+            window_mean=arrays["window_mean"],
+            window_spread=np.where(spread > 0, spread, 1.0),
             var=VectorAutoregression.from_arrays(var),
         )
 
+    @property
+    def config(self) -> DescriptorConfig:
+        """Settings of the descriptors."""
+        return self.standardizer.config
+
     def standardise(self, static: npt.ArrayLike) -> Array:
-        """Return static columns (..., F), raw units, standardised."""
-        spaces = tuple(self.config.spaces[c] for c in self.config.static_columns)
-        result: Array = (to_unbounded(static, spaces) - self.mean) / self.scale
-        return result
+        """Standardise static columns (..., F) given in descriptor units."""
+        return self.standardizer.transform_static(static)
 
     def features(self, excerpts: Array) -> tuple[Array, npt.NDArray[np.int64]]:
-        """Return the scaled window features of excerpts (E, T, F), and each row's excerpt."""
+        """Compute the scaled window features of excerpts (E, T, F), and each row's excerpt."""
         parts = [(window_features(x) - self.window_mean) / self.window_spread for x in excerpts]
         owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         return np.concatenate(parts), owner

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, where matplotlib is installed (`pip install …[report]`)."""
+"""Plots of an evaluation; they need matplotlib (the extra `report`)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from desc.evaluation.baselines import VAR_REPLAY
 from desc.evaluation.tables import Evaluation, Row, Table
 from desc.metrics import autocorrelation, modulation_spectrum
-from desc.report.drawing import figure
+from desc.report.drawing import check_drawing, figure
 
 N_COLUMNS = 4  # descriptors shown
 N_EXCERPTS = 3
 BARS = ("tail_std", "diff_ratio", "acf", "modspec_db", "fd", "track_distance", "c2st", "novelty")
 
 
-def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Draw the first table's continuations, autocorrelation, modulation spectrum and metrics.
+def plot_evaluation(evaluation: Evaluation, output_dir: Path) -> list[Path]:
+    """Plot the first table: continuations, autocorrelation, modulation spectra and metrics.
 
     Parameters
     ----------
     evaluation : Evaluation
-    folder : Path
-        Where the PNGs go.
+    output_dir : Path
+        Folder of the PNG files.
 
     Returns
     -------
@@ -31,15 +31,17 @@ def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
 
     Raises
     ------
+    ConfigurationError
+        If matplotlib is not installed.
     StorageError
         If a file cannot be written.
     """
-    table = evaluation.tables[0]
-    rate = evaluation.yardstick.config.frame_rate
-    names = evaluation.yardstick.config.static_names
+    check_drawing()
+    table, config = evaluation.tables[0], evaluation.scales.config
+    rate, names = config.frame_rate, config.static_names
     shown = [row for row in table.rows if row.kind == "run" or row.name == VAR_REPLAY]
-    paths = [folder / f"{n}.png" for n in ("continuations", "autocorrelation", "modulation",
-                                           "metrics")]  # fmt: skip
+    kinds = ("continuations", "autocorrelation", "modulation", "metrics")
+    paths = [output_dir / f"{kind}.png" for kind in kinds]
     _continuations(table, shown, names, rate, paths[0])
     _autocorrelation(table, shown, rate, paths[1])
     _modulation(table, shown, rate, paths[2])
@@ -67,7 +69,7 @@ def _continuations(
                     ax.plot(t_after, row.example[e, :, c], lw=0.6, alpha=0.8, label=row.name)
                 ax.set_ylabel(names[c])
             axes[0, j].set_title(excerpts.sources[excerpts.tracks[e]])
-            axes[-1, j].set_xlabel("seconds")
+            axes[-1, j].set_xlabel("time (s)")
         axes[0, 0].legend(fontsize="x-small")
 
 
@@ -77,7 +79,7 @@ def _autocorrelation(table: Table, shown: list[Row], rate: float, path: Path) ->
         for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
             curve = autocorrelation(x).mean(1)
             ax.plot(np.arange(1, len(curve) + 1) / rate, curve, label=name)
-        ax.set(xlabel="lag in seconds", ylabel="autocorrelation, mean of columns")
+        ax.set(xlabel="lag (s)", ylabel="autocorrelation, mean of the descriptors")
         ax.legend()
 
 
@@ -88,19 +90,19 @@ def _modulation(table: Table, shown: list[Row], rate: float, path: Path) -> None
             centres, power = modulation_spectrum(x, rate)
             level = 10 * np.log10(np.maximum(power, 1e-12)).mean(1)
             ax.semilogx(centres, level, marker="o", label=name)
-        ax.set(xlabel="Hz", ylabel="power of movement in dB, mean of columns")
+        ax.set(xlabel="modulation frequency (Hz)", ylabel="power (dB), mean of the descriptors")
         ax.legend()
 
 
 def _metrics(table: Table, path: Path) -> None:
-    """Draw each metric of all rows; flat lines are off the scale."""
+    """Plot each metric of all rows except constant continuations, which are off the scale."""
     rows = [r for r in table.rows if r.kind != "mean" and r.name not in ("mean", "persistence")]
-    colours = {"floor": "0.4", "peer": "tab:blue", "run": "tab:red"}
+    colours = {"reference": "0.4", "baseline": "tab:blue", "run": "tab:red"}
     with figure(path, 2, 4, (16, 7)) as axes:
         for ax, metric in zip(axes.flat, BARS, strict=True):
             values = [row.figures.get(metric, np.nan) for row in rows]
             ax.barh([r.name for r in rows], values, color=[colours[r.kind] for r in rows])
             ax.invert_yaxis()
             ax.set_title(metric)
-            if metric == "fd":  # shuffled frames are a hundred times as far as real music
+            if metric == "fd":  # shuffled frames have a hundred times the distance of real music
                 ax.set_xscale("log")

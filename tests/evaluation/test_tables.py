@@ -1,0 +1,67 @@
+"""`desc.evaluate` in the library: a short name, tables as text, a DataFrame."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+import desc
+from desc.errors import DescError
+from desc.evaluation.tables import Evaluation
+from tests.small_run import SmallRun
+
+
+@pytest.fixture(scope="module")
+def result(small_run: SmallRun) -> Evaluation:
+    return desc.evaluate(
+        str(small_run.record.folder),
+        small_run.root / "held_out",
+        desc.EvaluateConfig(excerpt_frames=64, n_draws=2),
+        store=small_run.store,
+    )
+
+
+def test_its_name_is_short_and_its_text_is_the_tables(
+    result: Evaluation, small_run: SmallRun
+) -> None:
+    name = f"{small_run.run_id} LSTM"
+    assert repr(result) == (
+        f"Evaluation({name}: 12 excerpts of 2 recordings, 64 frames continued for 64)"
+    )
+    lines = str(result).splitlines()
+    assert lines[0] == "12 excerpts of 2 recordings, 64 frames continued for 64, 2 draws"
+    assert any(line.startswith(name) for line in lines)
+    assert max(map(len, lines)) < 120
+    assert any(line.startswith("note: left out: short.wav") for line in lines)
+
+
+def test_it_becomes_a_dataframe(result: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for pandas, whose frames are the lists they are made of."""
+    pandas = types.ModuleType("pandas")
+    pandas.DataFrame = list  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    rows = result.to_dataframe()
+    assert [row["name"] for row in rows] == [row.name for row in result.tables[0].rows]
+    assert {row["kind"] for row in rows} == {"reference", "baseline", "run"}
+    assert {row["table"] for row in rows} == {"short"}
+    (loop,) = (row for row in rows if row["name"] == "loop of the context")
+    assert loop["novelty"] == 0
+
+
+def test_without_pandas_it_says_what_to_install(
+    result: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(DescError, match="pip install pandas"):
+        result.to_dataframe()
+
+
+def test_its_figures_are_those_of_the_rows(result: Evaluation) -> None:
+    content = result.to_dict()
+    assert content["settings"]["n_draws"] == 2
+    (table,) = content["tables"]
+    for row, given in zip(table["rows"], result.tables[0].rows, strict=True):
+        assert row["figures"]["fd"] == given.figures["fd"]
+        assert row["kind"] == given.kind
