@@ -1,4 +1,4 @@
-"""What a person sees: progress bars on a terminal and in a notebook, plain lines in a pipe."""
+"""Console output: progress bars on a terminal and in a notebook, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from desc.progress import reporting
 
-STAGES = {  # what progress reports call a stage: what a person reads, and what is counted
+STAGES = {  # name of a stage in progress reports: label and unit
     "compose": ("making the demo corpus", "files"),
     "identify": ("looking for known recordings", "files"),
     "extract": ("extracting descriptors", "files"),
@@ -50,12 +50,12 @@ class Console:
         self._entered = ExitStack()
 
     def result(self, line: str) -> None:
-        """Print a line that belongs to the result."""
+        """Print a line of the result."""
         self._close()
         print(line, flush=True)
 
     def note(self, line: str) -> None:
-        """Print a line that explains, unless quiet."""
+        """Print an explanatory line, unless quiet."""
         if self.quiet:
             return
         self._close()

@@ -129,12 +129,12 @@ def test_it_is_stored_without_outputs(name: str) -> None:
 
 
 @every_notebook
-def test_it_opens_and_installs_the_version_it_belongs_to(name: str) -> None:
+def test_the_badge_opens_the_repository_that_the_form_installs(name: str) -> None:
     notebook = load(name)
-    repository = fields(notebook)["repository"]
-    assert repository.endswith(f"/descriptor-transformer@v{desc.__version__}")
-    path = repository.removeprefix("git+https://github.com/").replace("@", "/blob/")
-    badge = f"](https://colab.research.google.com/github/{path}/{name})"
+    address = fields(notebook)["repository"].removeprefix("git+https://")
+    assert address.startswith("github.com/")
+    path = address.replace("github.com", "github")
+    badge = f"](https://colab.research.google.com/{path}/blob/main/{name})"
     assert badge in notebook.cells[0].source.splitlines()[0]
 
 

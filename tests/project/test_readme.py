@@ -15,12 +15,6 @@ from desc.commands.main import COMMANDS, build_parser
 from tests.documents import ROOT, blocks, commands
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-INSTALL = "python3 -m venv .venv && .venv/bin/python -m pip install -r requirements.txt && "
-
-
-def test_the_two_commands_stand_alone() -> None:
-    assert INSTALL + ".venv/bin/desc demo\n" in blocks("README.md", "")
-    assert INSTALL + ".venv/bin/pytest\n" in blocks("README.md", "")
 
 
 def test_the_examples_are_found() -> None:

@@ -22,9 +22,9 @@ from desc.corpus import open_corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import OutputError
 from desc.report import ReportData
-from desc.report.neighbour_map import NeighbourMap
+from desc.report.projection import NeighbourMap
 from desc.report.result import MAPS
-from desc.report.run import SAMPLE_FRAMES, RunView
+from desc.report.run import EXAMPLE_FRAMES, RunView
 from desc.runs import RunRecord
 from desc.storage import DescriptorStore
 from desc.training.fit import train
@@ -97,12 +97,12 @@ def test_a_map_by_umap_is_drawn_on_request(
         assert main(["report", str(result), "--map", page.stem, "--output_path", str(page)]) == 0
     by_variance, by_neighbours = (page.read_text(encoding="utf-8") for page in pages)
     assert "% of the variance" in by_variance
-    assert "(UMAP; only near distances mean something)" in by_neighbours
+    assert "UMAP (only small distances are meaningful)" in by_neighbours
     points = ReportData.load(result / outputs.REPORT_DATA).points
     np.testing.assert_array_equal(
         NeighbourMap.fit(points).project(points), points[:, :2].astype(np.float32)
     )
-    with pytest.raises(OutputError, match="of 15 points: there must be 16"):
+    with pytest.raises(OutputError, match="needs at least 16 points, not 15"):
         NeighbourMap.fit(points[:15])
 
 
@@ -122,21 +122,21 @@ def test_what_is_no_run_and_no_result(tmp_path: Path, capsys: Captured) -> None:
     assert f"{tmp_path}" in capsys.readouterr().err
 
 
-def test_samples_go_on_from_the_middle(record: RunRecord) -> None:
+def test_examples_continue_from_the_middle(record: RunRecord) -> None:
     root = record.folder.parents[2]
     store = DescriptorStore(root / "cache")
     view = RunView.load(record, store)
-    assert [sample.heard for sample in view.samples] == [False, True]
-    sample = view.samples[0]
+    assert [example.is_training for example in view.examples] == [False, True]
+    example = view.examples[0]
     (digest,) = record.validation_files
     sequence = store.load(digest, record.descriptor_config, "x")
     assert sequence is not None
     static = sequence.complete_static
-    whole = np.concatenate([sample.before, sample.real])
-    np.testing.assert_array_equal(whole[-len(sample.real) :], static[-len(sample.real) :])
-    n = min(SAMPLE_FRAMES, len(static) - len(static) // 2)
-    assert sample.drawn.shape == (3, n, 13)
-    assert not np.array_equal(sample.drawn[0], sample.drawn[1])
+    whole = np.concatenate([example.before, example.real])
+    np.testing.assert_array_equal(whole[-len(example.real) :], static[-len(example.real) :])
+    n = min(EXAMPLE_FRAMES, len(static) - len(static) // 2)
+    assert example.drawn.shape == (3, n, 13)
+    assert not np.array_equal(example.drawn[0], example.drawn[1])
     rows = list(csv.DictReader((record.folder / "metrics.csv").open()))
     logged = [float(row["val_loss"]) for row in rows if row["val_loss"]]
     np.testing.assert_array_equal(view.curves["val_loss"][:, 1], logged)
@@ -152,7 +152,7 @@ def test_the_page_of_a_run(
     assert main(words) == 0
     assert capsys.readouterr().out == f"{page}\n"
     browser.open(page.as_uri(), width=420)
-    browser.wait("document.querySelectorAll('#samples canvas').length === 2")
+    browser.wait("document.querySelectorAll('#examples canvas').length === 2")
     assert browser.requests == [page.as_uri()]
     assert "<b>one.wav" in browser.value(
         "document.querySelector('#files-title').parentElement.textContent"
@@ -166,4 +166,4 @@ def test_the_page_of_a_run(
 
 
 def test_a_run_whose_recordings_are_not_cached(record: RunRecord, tmp_path: Path) -> None:
-    assert RunView.load(record, DescriptorStore(tmp_path / "empty")).samples == ()
+    assert RunView.load(record, DescriptorStore(tmp_path / "empty")).examples == ()

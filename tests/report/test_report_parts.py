@@ -18,10 +18,10 @@ from desc.audio import decode, encode_ogg, encode_wav, read_excerpt
 from desc.concatenation import Playlist
 from desc.configuration import RenderConfig
 from desc.report import ResultView
+from desc.report.drawing import envelope, grey_png, row_frequencies, spectrogram
 from desc.report.page import fill, quantised
-from desc.report.pictures import envelope, grey_png, row_frequencies, spectrogram
 from desc.report.projection import Plane
-from desc.report.series import map_points
+from desc.report.result_page import map_points
 from tests.report.conftest import HOSTILE, write_result
 
 Signal = Callable[..., np.ndarray]

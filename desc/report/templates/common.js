@@ -1,4 +1,4 @@
-// What all pages share: data, numbers, colours, canvases, one tooltip.
+// Shared by all pages: data, numbers, colours, canvases, a tooltip.
 
 const $ = (id) => document.getElementById(id);
 
