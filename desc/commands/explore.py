@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         from desc.storage import DescriptorStore
 
         store = DescriptorStore(args.cache_dir)
-        corpus = open_folder(args.audio_db_dir, config, store, args, console).with_sound()
+        corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()
         atlas = Atlas.of(DescriptorDatabase.from_corpus(corpus, store), args.max_points)
         with ExploreServer(atlas, args.port) as server:
             console.result(server.url)

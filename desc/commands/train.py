@@ -89,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
             downloads = store.cache_dir / "runs"
             record = resolve_run(args.resume_run_id, run_config, downloads)
-        corpus = _open_corpus(args, descriptors, record, store, console)
-        validation = _open_other(args.validation_db_dir, corpus, store, args, console)
-        sounds = _open_other(args.sample_audio_db_dir, corpus, store, args, console)
+        corpus = _open_corpus(args, descriptors, record, store)
+        validation = _open_other(args.validation_db_dir, corpus, store, args)
+        sounds = _open_other(args.sample_audio_db_dir, corpus, store, args)
         from desc.training.fit import train
 
         try:
@@ -124,7 +124,6 @@ def _open_corpus(
     descriptors: DescriptorConfig,
     record: RunRecord | None,
     store: DescriptorStore,
-    console: Console,
 ) -> Corpus:
     """Open the training recordings, with the settings of the run if one is resumed."""
     from desc.corpus import with_variants
@@ -136,8 +135,8 @@ def _open_corpus(
             descriptors = record.descriptor_config
         speeds = speeds or sorted({variant_of(d)[1] for d in record.training_files} - {1.0})
     adopt_hop = record is None and "hop_length" not in args
-    corpus = open_folder(args.audio_db_dir, descriptors, store, args, console, adopt_hop=adopt_hop)
-    return with_variants(corpus, speeds, store, jobs=args.jobs, progress=console.progress)
+    corpus = open_folder(args.audio_db_dir, descriptors, store, args, adopt_hop=adopt_hop)
+    return with_variants(corpus, speeds, store, jobs=args.jobs)
 
 
 def _open_other(
@@ -145,12 +144,11 @@ def _open_other(
     corpus: Corpus,
     store: DescriptorStore,
     args: argparse.Namespace,
-    console: Console,
 ) -> Corpus | None:
     """Open another folder with the settings of the corpus; None without a folder."""
     if path is None:
         return None
-    return open_folder(path, corpus.config, store, args, console, filtered=False)
+    return open_folder(path, corpus.config, store, args, filtered=False)
 
 
 def _sampler(sounds: Corpus, store: DescriptorStore, seed: int) -> SampleRenderer:
