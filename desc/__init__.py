@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Waiting threads of torch sleep instead of spinning: on a busy machine two spinning threads cost
+# eight times the processor time of one. The variable is read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
     "Answerer": "answering",
@@ -53,7 +58,7 @@ _PUBLIC = {
     "VocoderConfig": "soundgen.settings",
     "VocoderTraining": "soundgen.settings",
     "audio_sampler": "pipeline",
-    "choose_device": "prediction",
+    "choose_device": "devices",
     "evaluate": "evaluation.evaluate",
     "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+from desc.devices import is_first_process
 from desc.progress import reporting
 
 STAGES = {  # name of a stage in progress reports: label and unit
@@ -42,7 +43,8 @@ class Console:
     """
 
     def __init__(self, quiet: bool = False, *, bars: bool | None = None) -> None:
-        self.quiet = quiet
+        self._silent = not is_first_process()
+        self.quiet = quiet or self._silent
         self._bars = sys.stderr.isatty() if bars is None else bars
         self._bar: Any = None
         self._stage = ""
@@ -50,7 +52,9 @@ class Console:
         self._entered = ExitStack()
 
     def result(self, line: str) -> None:
-        """Print a line of the result."""
+        """Print a line of the result; of several processes only the first prints."""
+        if self._silent:
+            return
         self._close()
         print(line, flush=True)
 

@@ -57,9 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((a for a in arguments if a in COMMANDS), None)
     debug = "--debug" in arguments
-    # Threads of torch that wait for each other sleep instead of spinning: beside other programs a
-    # step of training took 0.2 instead of 0.9 s. Read when torch is loaded, so it comes first.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _print_anything()
     try:
         args = build_parser(command or "").parse_args(arguments)

@@ -73,14 +73,14 @@ def run(args: argparse.Namespace) -> int:
     descriptors = from_options(DescriptorConfig, args)
     run_config = from_options(RunConfig, args)
     from desc.corpus import check_speeds
+    from desc.engine.fabric import create_fabric
     from desc.models import model_class
     from desc.storage import DescriptorStore
-    from desc.training.trainer import check_machine
 
     # Impossible settings are refused before any work is done.
     check_speeds(args.speeds)
     model_class(model.selected_model)
-    check_machine(training)
+    create_fabric(training)
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
         record = None
@@ -103,8 +103,6 @@ def run(args: argparse.Namespace) -> int:
                 run=run_config,
                 resume_run_id=None if record is None else _place(record),
                 given=[*given_options(ModelConfig, args), *given_options(TrainConfig, args)],
-                progress=console.progress,
-                note=console.note,
                 render_sample=None if sounds is None else _sampler(sounds, store, training.seed),
             )
         except TrainingInterruptedError as stopped:

@@ -8,8 +8,8 @@ from pathlib import Path
 from desc.configuration import RunConfig, to_dict
 from desc.demo.corpus import write_corpus
 from desc.demo.job import kept_runs
+from desc.devices import one_thread
 from desc.files import write_json
-from desc.prediction import one_thread
 from desc.runs import SoundRecord
 from desc.soundgen.generation import Generated, generate
 from desc.soundgen.jobs import train_unagan, train_vocoder
