@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.event import CORPUS
+from desc.concatenation.playlist import CORPUS
 from desc.configuration import RenderConfig
 from desc.database import DescriptorDatabase
 from desc.matching.arrays import Bools, Float64, Int32, Rows

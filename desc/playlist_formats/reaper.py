@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import PurePath
 
-from desc.concatenation.timeline import Fade, Span
+from desc.concatenation.joins import Fade, Span
 from desc.playlist_formats.arrangement import Arrangement, one_line
 
 logger = logging.getLogger(__name__)
