@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo, and print where its WAV is."""
+    """Run the demo; print its WAV, comparisons and run id."""
     config = from_options(RunConfig, args)
     check_integer("seed", args.seed, 0)
     check_jobs(args.jobs)
@@ -50,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             jobs=args.jobs,
             overwrite=args.overwrite,
-            progress=console.progress,
-            note=console.note,
         )
         status = report(result.continuation, console)
         for line in result.comparisons:
