@@ -32,6 +32,7 @@ MODEL = ModelConfig(
     num_layers=1,
     n_components=2,
     dropout=0.0,
+    style_noise=0.0,
 )
 TRAINING = TrainConfig(
     epochs=2,
@@ -63,6 +64,7 @@ def without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
 
 
+@pytest.mark.slow
 def test_a_sequence_model(make_corpus: Callable[..., Corpus], tmp_path: Path) -> None:
     records = []
     for n in ("1", "2"):
