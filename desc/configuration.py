@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from desc.errors import ConfigurationError
 
@@ -33,20 +33,20 @@ def option(
     choices: tuple[str, ...] | None = None,
     kind: type | None = None,
 ) -> Any:
-    """Return a dataclass field that knows how to be a command line option.
+    """Return a dataclass field with the metadata of a command line option.
 
     Parameters
     ----------
     default : object
         The default value.
     help : str
-        One sentence, shown by `--help`.
+        Text of `--help`.
     unit : str
         Unit of the number, appended to the help.
     aliases : tuple of str
-        Older names that the command line still accepts, hidden from `--help`.
+        Older names of the option, hidden from `--help`.
     choices : tuple of str, optional
-        The values that are allowed.
+        Allowed values.
     kind : type, optional
         Type of a value given on the command line; by default that of `default`.
     """
@@ -61,14 +61,14 @@ def check(condition: bool, name: str, value: object, rule: str) -> None:
 
 
 def check_integer(name: str, value: object, minimum: int) -> None:
-    """Refuse what is no integer of at least `minimum`."""
+    """Raise `ConfigurationError` unless the value is an integer of at least `minimum`."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     rule = f"be an integer of at least {minimum}"
     check(is_integer and value >= minimum, name, value, rule)  # type: ignore[operator]
 
 
 def check_jobs(jobs: int) -> None:
-    """Refuse a number of processes that means nothing."""
+    """Raise `ConfigurationError` unless `jobs` is -1 or at least 1."""
     check(jobs == -1 or jobs >= 1, "jobs", jobs, "be -1 (all cores) or at least 1")
 
 
@@ -80,7 +80,7 @@ def check_number(
     *,
     above: float | None = None,
 ) -> None:
-    """Refuse what is no finite number within [minimum, maximum], or not above `above`."""
+    """Raise `ConfigurationError` unless the value is in [minimum, maximum], or above `above`."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     number = float(value) if is_number else math.nan  # type: ignore[arg-type]
     if above is not None:
@@ -93,7 +93,7 @@ def check_number(
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Refuse what is not one of the choices."""
+    """Raise `ConfigurationError` unless the value is one of the choices."""
     check(value in choices, name, value, "be one of " + ", ".join(choices))
 
 
@@ -107,8 +107,12 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:
-    """Build a configuration from `to_dict`'s result; unknown keys are an error that names them."""
+    """Return the configuration of a dictionary made by `to_dict`.
+
+    Keys of former settings (`FORMER`) are ignored; any other unknown key is an error.
+    """
     names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = {k: v for k, v in values.items() if k not in getattr(cls, "FORMER", ())}
     unknown = sorted(set(values) - names)
     if unknown:
         raise ConfigurationError(
@@ -123,16 +127,16 @@ SELECTIONS = ("path", "sample", "nearest")
 UNITS = ("frame", "onset", "grain")
 MAX_HOLD_S = 60.0
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
-MONITORS = (
-    "val_loss", "val_fd", "val_acf", "val_modspec_db", "val_crps_43", "val_track_distance",
-)  # fmt: skip
+MONITORS = ("val_loss", "val_fd", "val_acf", "val_modspec_db", "val_crps_43", "val_track_distance")
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which model, and its sizes. `None` leaves a size to the model (`desc.models` lists them)."""
+    """Settings of a sequence model; a size of `None` is the model's own (see `desc.models`)."""
+
+    FORMER: ClassVar[tuple[str, ...]] = ("add_positional_embedding", "dim_pos_encoding")
 
     selected_model: str = option(
         "LSTM",
@@ -140,36 +144,32 @@ class ModelConfig:
     )
     window_size: int = option(48, "length of the input sequence", unit="frames")
     forecast_size: int = option(
-        32, "length of the sequence that the sequence models predict at once", unit="frames"
+        32, "length of the sequence that the encoder-decoders predict at once", unit="frames"
     )
     hidden_size: int | None = option(None, "width of the network (default: the model's)", kind=int)
-    num_layers: int | None = option(None, "layers (default: the model's)", kind=int)
-    nhead: int | None = option(None, "attention heads (default: the model's)", kind=int)
+    num_layers: int | None = option(None, "number of layers (default: the model's)", kind=int)
+    nhead: int | None = option(None, "number of attention heads (default: the model's)", kind=int)
     dim_feedforward: int | None = option(
-        None, "width of the transformers' feed-forward part (default: the model's)", kind=int
+        None, "width of the transformers' feed-forward layers (default: the model's)", kind=int
     )
-    dropout: float = option(0.3, "share of activations dropped in training", unit="0 to 1")
+    dropout: float = option(0.3, "dropout probability", unit="0 to 0.9")
     style_noise: float = option(
-        0.3, "spread of the noise that training adds to the description of the context"
+        0.3, "spread of the noise added to the context embedding in training"
     )
     head: str = option(
-        "mixture", "output distribution; mse is the deterministic peer", choices=HEADS
+        "mixture", "output distribution; mse: a deterministic baseline", choices=HEADS
     )
-    n_components: int = option(8, "components of the mixture head")
+    n_components: int = option(8, "number of components of the mixture head")
     context_size: int = option(
-        320, "frames before the window whose statistics condition the model; 0: none", unit="frames"
-    )
-    add_positional_embedding: bool = option(
-        True, "accepted and unused: positions are relative in every model"
-    )
-    dim_pos_encoding: int | None = option(
-        None, "accepted and unused: positions are relative in every model", kind=int
+        320,
+        "length of the context before the window, whose statistics condition the model",
+        unit="frames",
     )
 
     def __post_init__(self) -> None:
         for name in ("window_size", "forecast_size", "n_components"):
             check_integer(name, getattr(self, name), 1)
-        for name in ("hidden_size", "num_layers", "nhead", "dim_feedforward", "dim_pos_encoding"):
+        for name in ("hidden_size", "num_layers", "nhead", "dim_feedforward"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), 1)
         check_integer("context_size", self.context_size, 0)
@@ -205,63 +205,62 @@ class HardwareConfig:
 
 @dataclass(frozen=True)
 class TrainConfig(HardwareConfig):
-    """How a model is fitted."""
+    """Settings of the training of a sequence model."""
 
-    learning_rate: float = option(2e-3, "highest step size of the schedule")
+    FORMER: ClassVar[tuple[str, ...]] = ("process_on_the_fly",)
+
+    learning_rate: float = option(2e-3, "peak learning rate of the schedule")
     batch_size: int = option(64, "windows per step")
     epochs: int | None = option(
         None,
-        "passes over the recordings at the most (default: at least 10, and more where there is "
-        "little music, until the model has seen enough)",
+        "maximum number of passes over the recordings (default: at least 10, and more for little "
+        "music)",
         kind=int,
     )
     max_time_s: float | None = option(
-        None, "wall time of the fit at the most, validation included", unit="seconds", kind=float
+        None, "time limit of the training, validation included", unit="seconds", kind=float
     )
-    save_interval: int = option(1, "validate and save every so many epochs", unit="epochs")
-    early_stopping: bool = option(True, "stop when what is monitored no longer falls")
-    patience: int = option(8, "times it was measured without improvement before stopping")
+    save_interval: int = option(1, "interval of validation and checkpoints", unit="epochs")
+    early_stopping: bool = option(True, "stop once the monitored metric no longer improves")
+    patience: int = option(8, "number of measurements without improvement before stopping")
     monitor: str = option(
         "val_loss",
-        "figure by which training stops early and the best model is chosen, lower is better; all "
-        "but val_loss are measured every realism_every_epochs",
+        "metric for early stopping and the best checkpoint, lower is better; all but val_loss are "
+        "measured every realism_every_epochs",
         choices=MONITORS,
     )
     realism_every_epochs: int = option(
         10,
-        "tell every so many epochs, and at the end, how real continuations of the validation "
-        "recordings are; 0: never",
+        "interval at which continuations of the validation recordings are compared with the "
+        "recordings, also done at the end; 0: never",
         unit="epochs",
     )
     sample_every_epochs: int = option(
         10,
-        "with sample_audio_db_dir: write an audio sample every so many epochs, and at the end",
+        "interval of audio samples, also written at the end; needs sample_audio_db_dir",
         unit="epochs",
     )
     remove_outliers: bool = option(
-        True, "leave windows of silence and of frozen or far-out frames out of training"
+        True, "exclude windows with silence, frozen frames or outliers from training"
     )
-    weight_decay: float = option(0.01, "AdamW's weight decay")
+    weight_decay: float = option(0.01, "weight decay of AdamW")
     rollout_every: int = option(
-        4, "steps between two that also learn from free-running continuations; 0: never"
+        4, "interval of steps that also train on free-running continuations; 0: never"
     )
     adversarial_weight: float = option(
         1.0,
-        "of a critic of free-running continuations, which learns what gives them away; 0: none",
+        "weight of an adversarial critic of free-running continuations; 0: no critic",
     )
     ema_decay: float = option(
         0.99,
-        "share kept per step in the running average of the weights, which is the model; 0: none",
+        "decay per step of the running average of the weights, which is the model; 0: none",
     )
-    gradient_clip: float = option(1.0, "largest norm of a gradient step; 0: no limit")
+    gradient_clip: float = option(1.0, "maximum gradient norm; 0: no limit")
     validation_share: float = option(
-        0.1, "share of the files held out for validation where no folder is named", unit="0 to 1"
+        0.1, "share of the files held out if no validation folder is given", unit="0 to 1"
     )
-    seed: int = option(0, "seed of the random generators")
+    seed: int = option(0, "random seed")
     notes: str = option("", "free text kept with the run")
-    process_on_the_fly: bool = option(
-        True, "accepted and unused: windows are gathered views of one tensor"
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -273,7 +272,7 @@ class TrainConfig(HardwareConfig):
         check_choice("monitor", self.monitor, MONITORS)
         check_integer("realism_every_epochs", self.realism_every_epochs, 0)
         measured = self.monitor == "val_loss" or self.realism_every_epochs > 0
-        rule = f"be at least 1 where monitor is {self.monitor}"
+        rule = f"be at least 1 for monitor={self.monitor}"
         check(measured, "realism_every_epochs", self.realism_every_epochs, rule)
         if self.max_time_s is not None:
             check_number("max_time_s", self.max_time_s, above=0.0)
@@ -288,21 +287,21 @@ class TrainConfig(HardwareConfig):
 
     @property
     def known_epochs(self) -> int:
-        """The number of epochs, which a run settles where none was given."""
+        """Number of epochs; a run sets it if none was given."""
         check(self.epochs is not None, "epochs", self.epochs, "be known before training begins")
         return self.epochs or 0
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where runs are kept and whether they are sent to a W&B server."""
+    """Settings of where runs are kept, and whether they are sent to a W&B server."""
 
-    experiment_dir: str = option(
-        "experiments", "folder of the runs, wandb's own files inside", aliases=("log_dir",)
+    experiment_dir: str = option("experiments", "folder of all runs", aliases=("log_dir",))
+    project: str = option(
+        "descriptor_model", "W&B project, and name of the runs' folder in experiment_dir"
     )
-    project: str = option("descriptor_model", "W&B project, and the runs' folder")
-    entity: str | None = option(None, "W&B entity (default: the key's own)", kind=str)
-    offline: bool = option(False, "keep the run on this machine only")
+    entity: str | None = option(None, "W&B entity (default: that of the API key)", kind=str)
+    offline: bool = option(False, "keep runs on this machine, do not contact W&B")
 
     def __post_init__(self) -> None:
         for name in ("experiment_dir", "project"):
@@ -519,20 +518,20 @@ class SelectionConfig:
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """How a playlist becomes sound."""
+    """Settings of rendering a playlist to audio."""
 
     crossfade_ms: float = option(
         10.0,
-        "length of the fade at a jump, adapted to the two sounds' correlation",
+        "length of the crossfade at a jump, its shape adapted to the correlation of the two sounds",
         unit="ms",
         aliases=("crossfade",),
     )
     align_ms: float = option(
-        5.0, "shift at the most by which a jump is made to fit; 0: none", unit="ms"
+        5.0, "largest shift that aligns the incoming sound at a jump; 0: none", unit="ms"
     )
     channels: str = option(
         "source",
-        "source: the largest count among the files used; mono; stereo",
+        "source: the largest channel count of the files used; mono; stereo",
         choices=("source", "mono", "stereo"),
     )
     subtype: str = option("PCM_24", "sample format of the WAV", choices=SUBTYPES)
@@ -540,7 +539,7 @@ class RenderConfig:
         None, "sample rate of the WAV (default: the descriptors')", unit="Hz", kind=int
     )
     with_recording_s: float = option(
-        0.0, "seconds of the recording's end to put before the continuation", unit="seconds"
+        0.0, "length of the recording's end to put before the continuation", unit="seconds"
     )
 
     def __post_init__(self) -> None:

@@ -22,7 +22,6 @@ from desc.models.inputs import Anchor, FrameSpace
 from desc.models.statistics import TrainingStatistics
 
 CONTEXT_FRAMES = 512  # of a context, are read at the least: 12 s, what innovations are drawn from
-ALWAYS_UNUSED = frozenset({"add_positional_embedding", "dim_pos_encoding"})
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class DescriptorModel(nn.Module, ABC):
 
     DEFAULTS: ClassVar[Sizes]
     STEPS: ClassVar[int] = 1100  # after which little is learned any more
-    UNUSED: ClassVar[frozenset[str]] = ALWAYS_UNUSED
+    UNUSED: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
