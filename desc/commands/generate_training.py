@@ -141,8 +141,6 @@ def train(
                 resume_run_id=args.resume_run_id,
                 load_from_run_id=args.load_from_run_id,
                 given=given,
-                progress=console.progress,
-                note=console.note,
                 **settings,
             )
         except TrainingInterruptedError as stopped:

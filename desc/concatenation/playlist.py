@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,19 @@ class Playlist:
                     f"end of the event before it; events of a layer (here {event.layer}) do not "
                     "overlap",
                 )
+
+    def __repr__(self) -> str:
+        seconds = self.n_samples / self.sample_rate
+        return (
+            f"Playlist({len(self.events)} events of {len({e.source for e in self.events})} files, "
+            f"{seconds:.2f} s at {self.sample_rate} Hz)"
+        )
+
+    def to_dataframe(self) -> Any:
+        """Return the events as a `pandas.DataFrame`, a row per event; needs pandas."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(event) for event in self.events])
 
     @property
     def n_samples(self) -> int:

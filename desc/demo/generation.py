@@ -9,9 +9,9 @@ from typing import Any
 
 from desc.configuration import Note, Progress, RunConfig, to_dict
 from desc.demo.corpus import write_corpus
+from desc.devices import one_thread
 from desc.errors import DescError
 from desc.files import write_json
-from desc.prediction import one_thread
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.generation import Generated, generate
 from desc.soundgen.jobs import train_unagan, train_vocoder
@@ -87,11 +87,9 @@ def run_generation_demo(
     if records is None:
         of_vocoder = train_vocoder(
             opened, mel=MEL, model=model, training=training, run=replace(run, project="melgan"),
-            progress=progress, note=note,
         )  # fmt: skip
         of_unagan = train_unagan(
             opened, mel=MEL, model=sizes, training=learning, run=replace(run, project="unagan"),
-            progress=progress, note=note,
         )  # fmt: skip
         records = (of_vocoder, of_unagan)
         ids = {"vocoder_run_id": of_vocoder.run_id, "unagan_run_id": of_unagan.run_id}

@@ -93,8 +93,8 @@ def run_demo(
     folder = Path(output_dir) / f"seed-{seed}"
     write_corpus(folder, seed, progress)
     config = DescriptorConfig()
-    recordings = _open(folder / "recordings", config, store, jobs, progress)
-    sounds = _open(folder / "database", config, store, jobs, progress)
+    recordings = open_corpus(folder / "recordings", config, store, jobs=jobs)
+    sounds = open_corpus(folder / "database", config, store, jobs=jobs)
     record = _kept_run(folder, recordings, run, seed)
     result = outputs.result_folder(folder / "continuation", RECORDING)
     if record is None:
@@ -104,9 +104,7 @@ def run_demo(
                 f"{run.experiment_dir}; choose another --output_dir, or give --overwrite"
             )
         training = replace(TRAINING, seed=seed)
-        record = train(
-            recordings, model=MODEL, training=training, run=run, progress=progress, note=note
-        )
+        record = train(recordings, model=MODEL, training=training, run=run)
         write_json(folder / "demo.json", _settings(recordings, seed) | {"run_id": record.run_id})
     elif note:
         note(f"using run {record.run_id} of an earlier demo with the same settings")
@@ -130,16 +128,6 @@ def run_demo(
         for line in _comparisons(continuer, heard, outcome.folder, record)
     )
     return DemoResult(continuation, record.run_id, comparisons)
-
-
-def _open(
-    folder: Path,
-    config: DescriptorConfig,
-    store: DescriptorStore,
-    jobs: int,
-    progress: Progress | None,
-) -> Corpus:
-    return open_corpus(folder, config, store, jobs=jobs, progress=progress)
 
 
 def _settings(recordings: Corpus, seed: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from desc.errors import ConfigurationError
 
 Matrix = npt.NDArray[np.float64]
 
+DETERMINISTIC = "mse"  # head whose score is half a squared error, not a density
 LOG_SIGMA = (-3.0, 2.0)  # bounds of a component's log standard deviation
 FIRST_SCALES = (1 / 3, 3.0)  # initial deviations of the mixture's components
 FIRST_GAIN = 0.1  # factor on the initial weights of the projection

@@ -228,8 +228,8 @@ def figures_of(view: ResultView) -> list[Figure]:
             f"{results['mean_match_distance']:.2f}",
             f"nearest frames {about['nearest_distance']:.2f} · random frames "
             f"{about['random_distance']:.2f}",
-            "mean distance between predicted and played descriptors; smooth transitions cost some "
-            "of it",
+            "mean distance between predicted and played descriptors; selection for smooth "
+            "transitions increases it",
         ),
         Figure(
             "mean unit length",
@@ -241,13 +241,13 @@ def figures_of(view: ResultView) -> list[Figure]:
         Figure(
             "repeats",
             f"{100 * results['repeat_share']:.0f} %",
-            "no repeats 0 %",
+            "ideal 0 %",
             "frames that repeat a sound of the last half second",
         ),
         Figure(
             "corpus coverage",
             f"{100 * results['corpus_coverage']:.2g} %",
-            f"possible {most:.2g} %",
+            f"at most {most:.2g} %",
             f"{results['distinct_rows']:.0f} of {about['n_rows']} frames are played, from "
             f"{results['files_used']:.0f} files",
         ),
@@ -267,7 +267,7 @@ def _variation(view: ResultView) -> list[Figure]:
             figures.append(
                 Figure(
                     f"variation of the {name}",
-                    f"{100 * late:.0f} %; per frame {100 * steps:.0f} %",
+                    f"{100 * late:.0f} % late, {100 * steps:.0f} % per frame",
                     "the recording's last seconds 100 % · a constant tone 0 %",
                     "standard deviation of the descriptors late in the continuation, and their "
                     "change from frame to frame, relative to the recording",

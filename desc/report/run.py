@@ -34,7 +34,8 @@ MAX_POINTS = 1500  # of a curve; longer ones are averaged
 MEANINGS = {
     "val_loss": "loss on the validation recordings, one frame ahead; lower is better",
     "var_loss": "loss of the linear baseline (VAR), fitted on the training recordings",
-    "val_nll": "negative log-likelihood on the validation recordings, nats per frame",
+    "val_nll": "negative log-likelihood on the validation recordings, nats per frame; lower is "
+    "better",
     "var_nll": "negative log-likelihood of the linear baseline, nats per frame",
     "val_fd": "Fréchet distance between generated and real one-second windows; lower is better",
     "val_acf": "difference of the autocorrelations of generated and real descriptors; lower is "

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from desc.configuration import check, check_choice, check_integer, check_number, option
+from desc.configuration import (
+    HardwareConfig,
+    check,
+    check_choice,
+    check_integer,
+    check_number,
+    option,
+)
 
 VOCODERS = ("melgan", "vocos")
-ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("32-true", "bf16-mixed")  # one loss scale does not serve several optimizers
 RATIOS = {256: (8, 8, 2, 2), 512: (8, 8, 4, 2)}
 """Hop length → MelGAN's factors of upsampling where none are given."""
 
@@ -121,8 +128,10 @@ MelModelConfig = UnaganConfig | FlowConfig
 
 
 @dataclass(frozen=True)
-class SoundTraining:
-    """What the training of vocoders and of UnaGAN has in common."""
+class SoundTraining(HardwareConfig):
+    """Settings of every training of sound generation."""
+
+    precision: str = option("32-true", "32-true or bf16-mixed", choices=PRECISIONS)
 
     learning_rate: float = option(1e-4, "step size", aliases=("init_lr",))
     schedule: str = option(
@@ -152,10 +161,11 @@ class SoundTraining:
         unit="0 to 1",
     )  # fmt: skip
     seed: int = option(0, "seed of the random generators")
-    accelerator: str = option("auto", "where to train", choices=ACCELERATORS)
     notes: str = option("", "free text kept with the run")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("precision", self.precision, PRECISIONS)
         check_number("learning_rate", self.learning_rate, above=0.0)
         check_choice("schedule", self.schedule, ("constant", "cosine"))
         for name in ("batch_size", "epochs", "log_interval", "save_interval"):
@@ -168,7 +178,6 @@ class SoundTraining:
         check_number("max_grad_norm", self.max_grad_norm, 0.0)
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check_integer("seed", self.seed, 0)
-        check_choice("accelerator", self.accelerator, ACCELERATORS)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from desc.training.windows import (
     FrameTable,
     TrainingGrid,
-    TrainingStream,
     ValidationBatches,
-    batches_per_epoch,
     good_starts,
     possible_starts,
     validation_starts,
@@ -117,7 +115,7 @@ def test_items_with_bad_frames_are_left_out_whole() -> None:
     begins = np.array([0, 40])
     bad = np.zeros(80, dtype=bool)
     bad[[20, 79]] = True
-    good = good_starts(bad, begins, lengths, reach=3, horizon=8)
+    good = good_starts(bad, begins, lengths, reach=3, prediction_length=8)
     # Row 20 is in every item that starts at 13 … 23; row 79 in those from 72 on.
     np.testing.assert_array_equal(np.flatnonzero(~good), [*range(13, 24), *range(72, 80)])
 
@@ -131,41 +129,14 @@ def test_an_epoch_is_never_empty(table: FrameTable) -> None:
         assert set(rows) <= {3, 17}
 
 
-def test_a_stream_goes_on_where_it_is_told(table: FrameTable) -> None:
-    sizes = batches_per_epoch(grid(table), 3, 3)
-    total = sum(sizes)
-    whole = list(TrainingStream(table, grid(table), 3, n_batches=total))
-    assert [b.is_last for b in whole] == [i == n - 1 for n in sizes for i in range(n)]
-    assert len(whole) == total
-    for step in (1, sizes[0] - 1, sizes[0], sizes[0] + 1, total - 1):
-        last = whole[step - 1]
-        epoch, number = (last.epoch + 1, 0) if last.is_last else (last.epoch, last.number + 1)
-        rest = list(
-            TrainingStream(
-                table, grid(table), 3, epoch=epoch, number=number, n_batches=total - step
-            )
-        )
-        assert len(rest) == total - step
-        for there, here in zip(whole[step:], rest, strict=True):
-            assert there[3:] == here[3:]
-            torch.testing.assert_close(there.frames, here.frames, rtol=0, atol=0)
-            assert torch.equal(there.valid, here.valid)
-
-
-def test_the_last_incomplete_batch_is_kept(table: FrameTable) -> None:
-    n = len(grid(table).epoch(0))
-    batches = list(TrainingStream(table, grid(table), 5, n_batches=-(-n // 5)))
-    assert n % 5
-    assert sum(len(b.frames) for b in batches) == n
-    assert len(batches[-1].frames) == n % 5
-
-
 @given(st.integers(9, 100), st.integers(1, 40))
-def test_validation_starts_cover_a_recording(length: int, horizon: int) -> None:
-    starts = validation_starts(length, horizon)
-    covered = np.unique((starts[:, None] + np.arange(horizon)).ravel())
+def test_validation_starts_cover_a_recording(length: int, prediction_length: int) -> None:
+    starts = validation_starts(length, prediction_length)
+    covered = np.unique((starts[:, None] + np.arange(prediction_length)).ravel())
     assert set(range(1, length)) <= set(covered)
-    assert length <= horizon or covered[-1] == length - 1, "no padding where none is needed"
+    assert length <= prediction_length or covered[-1] == length - 1, (
+        "no padding where none is needed"
+    )
 
 
 def test_validation_scores_every_frame_that_counts_once(table: FrameTable) -> None:

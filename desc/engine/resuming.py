@@ -1,4 +1,4 @@
-"""The settings a resumed run goes on with."""
+"""Settings of a resumed run: its own, and those that may change per call."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from desc.errors import ConfigurationError
 
 T = TypeVar("T")
 
-PER_CALL = frozenset({"max_time_s", "accelerator", "devices", "notes", "sample_every_epochs"})
-"""Settings a resumed run may change: they decide neither order nor arithmetic on one device."""
+PER_CALL = frozenset(
+    [
+        "max_time_s",
+        "accelerator",
+        "devices",
+        "num_nodes",
+        "strategy",
+        "notes",
+        "sample_every_epochs",
+    ]
+)
+"""Settings that a resumed run may change."""
 
 
-def own_settings(given: T, stored: T, names: Collection[str] | None = None) -> T:
-    """Return the settings a run goes on with: its own, and those given for this call.
-
-    A setting that is not given gives way to the run's.
+def resumed_settings(given: T, stored: T, names: Collection[str] | None = None) -> T:
+    """Return the settings to resume a run with: its own, changed by those given for this call.
 
     Parameters
     ----------
@@ -45,7 +53,7 @@ def own_settings(given: T, stored: T, names: Collection[str] | None = None) -> T
             conflicts.append(f"{field.name}={value!r} (the run has {own!r})")
     if conflicts:
         raise ConfigurationError(
-            "a run is resumed with the settings it was started with: "
-            f"{', '.join(conflicts)}; leave these out, or train a new run"
+            f"a run keeps the settings it was started with: {', '.join(conflicts)}; leave these "
+            "out, or train a new run"
         )
     return replace(stored, **changes)  # type: ignore[type-var]

@@ -1,4 +1,4 @@
-"""What the trainings of all generators of spectrograms have in common."""
+"""`MelTask`: the training of a generator of spectrograms."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from desc.audio import write
+from desc.engine.fabric import Fabric
 from desc.metrics import frechet_distance
 from desc.report.drawing import draw_mels
 from desc.soundgen.measures import Float32, diversity, frames_of
 from desc.soundgen.mel import MelFrontEnd
-from desc.soundgen.recipe import Recipe, pick_device
 from desc.soundgen.recordings import Crops, SoundRecordings
 from desc.soundgen.settings import MelConfig, MelModelConfig, MelTraining
+from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import Vocoder
 
 VALIDATION_SEED = 123
@@ -25,7 +26,7 @@ SHOWN_S = 5.0
 SMALLEST_SCALE = 1e-3  # of a band: one that never moves is not blown up
 
 
-class MelRecipe(Recipe):
+class MelTask(SoundTask):
     """A training on spectrograms that are standardised per band.
 
     A network makes numbers, (n, K, T), of which spectrograms follow. With `calibrate` they are
@@ -56,14 +57,15 @@ class MelRecipe(Recipe):
         recordings: SoundRecordings,
         *,
         vocoder: Vocoder | None,
+        fabric: Fabric | None,
     ) -> None:
-        self.generator_name, self.mel, self.model, self.training = name, mel, model, training
-        self.gain = recordings.gain
-        self.device = pick_device(training.accelerator)
+        super().__init__(
+            name, mel=mel, model=model, training=training, gain=recordings.gain, fabric=fabric
+        )
         self.vocoder = vocoder
         self.learned, self.held_out = self._spectrograms(recordings)
         frames = training.seq_frames
-        self.crops = Crops(self.learned, frames, training.batch_size, seed=training.seed)
+        self.crops = self.crops_of(self.learned, frames)
         validation = Crops(self.held_out, frames, training.num_va, seed=VALIDATION_SEED)
         self.real = torch.from_numpy(validation.batch(0))
         self.offset, self.spread = (np.full((1, 1), x, np.float32) for x in (0, 1))
@@ -125,7 +127,7 @@ class MelRecipe(Recipe):
         self.spread = np.maximum(spread, np.float32(SMALLEST_SCALE))
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
+    def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
         """Calibrate, and compare new spectrograms with crops that were held out.
 
         `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean

@@ -1,21 +1,29 @@
-"""Which recordings are learned from and which are held out, reproducible from the seed."""
+"""Recordings of a training: the split into training and validation, and outlier frames."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from desc.configuration import Note
 from desc.corpus import Corpus
+from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError
+from desc.models.statistics import MAX_QUANTILE_FRAMES, silent_frames
 
-NAMED = 5  # files named in a note; more are counted
+logger = logging.getLogger(__name__)
+Statics = Sequence[npt.NDArray[np.floating]]
+
+NAMED = 5  # files named in a message; more are counted
+FAR_OUT = 8.0  # robust standard deviations: one frame in 100,000 of orchestral music
+NORMAL_IQR = 1.349  # interquartile range of a normal distribution, in standard deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +56,6 @@ def split_recordings(
     validation: Corpus | None,
     share: float,
     seed: int,
-    note: Note | None = None,
 ) -> Split:
     """Divide recordings by file; one file alone is divided by time.
 
@@ -62,9 +69,9 @@ def split_recordings(
         0 to 1, of files, or of the frames of a single file.
     seed : int
         Decides which files are held out.
-    note : callable, optional
-        Gets a line for files that are left out: those with fewer than 9 complete frames, copies
-        of others, and training files that are validation files too.
+
+    Files with fewer than 9 complete frames, copies of others, and training files that are
+    validation files too are left out and logged.
 
     Raises
     ------
@@ -78,16 +85,16 @@ def split_recordings(
             f"{validation.root}: the validation recordings must be extracted with the settings of "
             f"{corpus.root}"
         )
-    sequences = usable(corpus, note)
+    sequences = usable(corpus)
     if validation is None and len(sequences) == 1:
         return _with_variants(_by_time(sequences[0], share), corpus)
     if validation is None:
         return _with_variants(_by_file(sequences, share, seed), corpus)
-    held_out = usable(validation, note)
+    held_out = usable(validation)
     digests = {s.digest for s in held_out}
     kept = tuple(s for s in sequences if s.digest not in digests)
     both = [s.source for s in sequences if s.digest in digests]
-    _tell(note, both, "left out of training, because they are validation recordings too")
+    _log(both, "left out of training, because they are validation recordings too")
     if not kept:
         raise CorpusError(
             f"{corpus.root}: every recording is a validation recording too; nothing is left to "
@@ -111,7 +118,7 @@ def _with_variants(split: Split, corpus: Corpus) -> Split:
     return replace(split, variants=tuple(variants[digest] for digest in sorted(variants)))
 
 
-def usable(corpus: Corpus, note: Note | None = None) -> tuple[DescriptorSequence, ...]:
+def usable(corpus: Corpus) -> tuple[DescriptorSequence, ...]:
     """Return the recordings of a corpus that one can train on, each content once, by digest.
 
     Raises
@@ -129,13 +136,13 @@ def usable(corpus: Corpus, note: Note | None = None) -> tuple[DescriptorSequence
         if sequence.digest in by_digest:
             copies.append(sequence.source)
         by_digest.setdefault(sequence.digest, sequence)
-    _tell(note, short, f"left out: fewer than {MIN_FRAMES} complete frames")
-    _tell(note, broken, "left out: descriptors that are no numbers")
-    _tell(note, copies, "left out: copies of other files")
+    _log(short, f"left out: fewer than {MIN_FRAMES} complete frames")
+    _log(broken, "left out: descriptors that are not finite numbers")
+    _log(copies, "left out: copies of other files")
     if not by_digest:
         raise CorpusError(
             f"{corpus.root}: no recording has {MIN_FRAMES} complete frames to learn from: "
-            f"{len(short)} are shorter, {len(broken)} have descriptors that are no numbers"
+            f"{len(short)} are shorter, {len(broken)} have descriptors that are not finite numbers"
         )
     return tuple(by_digest[digest] for digest in sorted(by_digest))
 
@@ -201,9 +208,53 @@ def excerpt(sequence: DescriptorSequence, start: int, stop: int) -> DescriptorSe
     return replace(sequence, values=values, n_samples=n_samples, first_frame=0)
 
 
-def _tell(note: Note | None, sources: Sequence[str], what: str) -> None:
-    """Say what becomes of some files, naming the first ones."""
-    if note is None or not sources:
-        return
-    more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
-    note(f"{', '.join(sources[:NAMED])}{more}: {what}")
+def _log(sources: Sequence[str], what: str) -> None:
+    """Log what becomes of some files, naming the first ones."""
+    if sources:
+        more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
+        logger.info("%s%s: %s", ", ".join(sources[:NAMED]), more, what)
+
+
+def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
+    """Tell which frames have a column far from what the recordings hold.
+
+    Far is more than `FAR_OUT` robust standard deviations (interquartile range / 1.349) from the
+    median over all recordings: clicks and damage. Neither median nor quartiles are moved by the
+    frames that are looked for. A column without a range between its quartiles is not judged.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray, (C, F)
+        Standardised static columns.
+
+    Returns
+    -------
+    list of ndarray of bool, (C,)
+    """
+    stride = -(-sum(map(len, recordings)) // MAX_QUANTILE_FRAMES)
+    sample = np.concatenate([x[::stride] for x in recordings])
+    lower, middle, upper = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
+    deviation = (upper - lower) / NORMAL_IQR
+    deviation[deviation <= 0] = np.inf
+    return [(np.abs(x - middle) > FAR_OUT * deviation).any(1) for x in recordings]
+
+
+def outliers(recordings: Statics, config: DescriptorConfig) -> npt.NDArray[np.bool_]:
+    """Tell which frames no training item may hold.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray, (C, F)
+        Standardised static columns.
+    config : DescriptorConfig
+        What the columns mean.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+        Frames of all recordings, one after the other: silent (mfcc0 below -2.5 standard
+        deviations), frozen (equal to the frame before) or far out (see `far_frames`).
+    """
+    far = far_frames(recordings)
+    silent = [silent_frames(x, config) for x in recordings]
+    return np.concatenate(silent) | np.concatenate(far)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,8 @@ from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
-from tests.training.test_resume import At, assert_same_run, raise_
+from tests.training.hooks import signal_after
+from tests.training.test_resume import assert_same_run
 
 MODEL = ModelConfig(
     window_size=8, forecast_size=4, context_size=8, hidden_size=8, num_layers=1, n_components=2,
@@ -53,8 +55,6 @@ def fit(corpus: Corpus, held_out: Corpus, tmp_path: Path) -> Callable[..., RunRe
         model: str = "LSTM",
         *,
         validation: Corpus = held_out,
-        note: Callable[[str], None] | None = None,
-        callbacks: tuple = (),
         resume_run_id: str | None = None,
         **settings: object,
     ) -> RunRecord:
@@ -64,8 +64,6 @@ def fit(corpus: Corpus, held_out: Corpus, tmp_path: Path) -> Callable[..., RunRe
             model=replace(MODEL, selected_model=model),
             training=replace(TRAINING, **settings),
             run=RunConfig(experiment_dir=str(tmp_path / name), offline=True),
-            note=note,
-            callbacks=callbacks,
             resume_run_id=resume_run_id,
         )
 
@@ -91,22 +89,24 @@ def test_measuring_changes_no_weight(model: str, fit: Callable[..., RunRecord]) 
     assert [row["val_loss"] for row in rows] == [row["val_loss"] for row in validations(plain)]
 
 
-def test_best_and_early_stopping_go_by_what_is_monitored(fit: Callable[..., RunRecord]) -> None:
-    notes: list[str] = []
+def test_best_and_early_stopping_go_by_what_is_monitored(
+    fit: Callable[..., RunRecord], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
     settings = {"monitor": "val_fd", "realism_every_epochs": 1, "epochs": 30, "patience": 1}
-    record = fit("a", note=notes.append, learning_rate=0.05, **settings)
+    record = fit("a", learning_rate=0.05, **settings)
     rows = validations(record)
     scores = [row["val_fd"] for row in rows]
     assert record.schedule["ended"] == "stopped early"
     assert scores[-1] >= min(scores[:-1]), "one measurement without improvement ends it"
     assert scores[:-1] == sorted(scores[:-1], reverse=True)
-    assert any("val_fd no longer falls" in line for line in notes)
+    assert "val_fd no longer falls" in caplog.text
     best = rows[scores.index(min(scores))]
     assert record.metrics["best_step"] == best["step"]
     for name in ("val_loss", "val_fd", "val_acf"):
         assert record.metrics[name] == best[name]
-    content = torch.load(record.checkpoint("best"), weights_only=True)
-    assert content["desc_training"]["step"] == best["step"]
+    state = torch.load(record.checkpoint("last"), weights_only=True)["desc.training"]
+    assert state["progress"]["best_step"] == best["step"]
 
 
 def test_what_is_measured_seldom_decides_seldom(fit: Callable[..., RunRecord]) -> None:
@@ -119,8 +119,8 @@ def test_a_resumed_run_goes_on_by_the_same_figure(fit: Callable[..., RunRecord])
     settings = {"monitor": "val_fd", "realism_every_epochs": 1}
     straight = fit("a", **settings)
     stop_at = straight.schedule["total_steps"] // 2
-    with pytest.raises(KeyboardInterrupt):
-        fit("b", callbacks=(At(stop_at, raise_(KeyboardInterrupt)),), **settings)
+    with signal_after(stop_at), pytest.raises(KeyboardInterrupt):
+        fit("b", **settings)
     (stopped,) = (straight.folder.parents[2] / "b").rglob("run.json")
     resumed = fit("b", resume_run_id=stopped.parent.name, **settings)
     assert_same_run(resumed, straight, stops=(stop_at,))
@@ -133,8 +133,8 @@ def test_a_stop_before_anything_was_measured_measures(
 ) -> None:
     settings = {"monitor": "val_fd", "realism_every_epochs": 4}
     steps_per_epoch = validations(fit("a", **settings))[0]["step"]
-    with pytest.raises(KeyboardInterrupt):
-        fit("b", callbacks=(At(int(steps_per_epoch), raise_(KeyboardInterrupt)),), **settings)
+    with signal_after(int(steps_per_epoch)), pytest.raises(KeyboardInterrupt):
+        fit("b", **settings)
     (path,) = (tmp_path / "b").rglob("run.json")
     stopped = RunRecord.load(path.parent)
     assert stopped.metrics["best_step"] == steps_per_epoch
@@ -143,12 +143,15 @@ def test_a_stop_before_anything_was_measured_measures(
 
 
 def test_recordings_too_short_to_be_continued(
-    fit: Callable[..., RunRecord], make_corpus: Callable[..., Corpus], tmp_path: Path
+    fit: Callable[..., RunRecord],
+    make_corpus: Callable[..., Corpus],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    notes: list[str] = []
+    caplog.set_level(logging.INFO, "desc")
     short = make_corpus([191], first_seed=70)
-    record = fit("a", validation=short, note=notes.append)
-    assert any("191 complete frames; 192 are needed" in line for line in notes)
+    record = fit("a", validation=short)
+    assert "191 complete frames; 192 are needed" in caplog.text
     assert not REALISM & record.metrics.keys()
     with pytest.raises(CorpusError, match="monitor='val_fd' is not possible"):
         fit("b", validation=short, monitor="val_fd")
@@ -163,9 +166,8 @@ def test_what_is_monitored_must_be_measured() -> None:
 
 
 def test_a_sample_that_fails_does_not_end_the_run(
-    corpus: Corpus, held_out: Corpus, tmp_path: Path
+    corpus: Corpus, held_out: Corpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    notes: list[str] = []
     seen: list[tuple[int, str]] = []
 
     def render(model: DescriptorModel, recording: DescriptorSequence, path: Path) -> None:
@@ -181,13 +183,13 @@ def test_a_sample_that_fails_does_not_end_the_run(
             model=MODEL,
             training=replace(TRAINING, realism_every_epochs=0, sample_every_epochs=2),
             run=RunConfig(experiment_dir=str(tmp_path / folder), offline=True),
-            note=notes.append,
             **options,
         )
 
     record, plain = run("a", render_sample=render), run("b")
     assert [name[:10] for _, name in seen[1:]] == ["epoch_0002", "epoch_0004", "epoch_0005"]
     assert {n for n, _ in seen} <= {round(0.75 * n) for n in (260, 230, 40)}
-    assert "no audio sample after epoch 2: no sound" in notes
+    assert "no audio sample epoch_0002" in caplog.text
+    assert "no sound" in caplog.text
     ours, theirs = (load_model(r.checkpoint("last")).state_dict() for r in (record, plain))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

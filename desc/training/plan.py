@@ -1,35 +1,46 @@
-"""The length of a run and its learning rate: fixed at the start, a function of the step alone."""
+"""Length of a run, fixed at its start: all epochs, or what fits into the time limit."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
+import torch
+
+from desc.engine import stopping
+from desc.engine.randomness import preserved_randomness
+from desc.engine.schedule import LearningRate
 from desc.errors import CheckpointError
+from desc.models.base import DescriptorModel
+from desc.training.task import DescriptorTask, is_due
 
 WARMUP_SHARE = 0.05  # of the run's steps
 WARMUP_STEPS = 200  # at the most: AdamW's averages have settled by then
-LAST_FACTOR = 0.01  # of the highest learning rate, at the last step
+LAST_SHARE = 0.01  # of the highest learning rate, at the last step
 TIME_SHARE = 0.92  # of max_time_s that a run is planned for: machines get slower when busy or hot
+UNTIMED_STEPS = 2  # first steps of a trial, which are not counted
+TRIAL_STEPS, TRIAL_S = 12, 1.0  # after which a speed that is only shown is known well enough
+TIMED_STEPS, TIMED_SHARE, TIMED_S = 400, 0.03, 10.0  # one that decides: a share of max_time_s
+TRIAL_BATCHES = 4  # of validation
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a run is and how large its steps are.
+    """Length of a run, its highest learning rate, and the speed measured at its start.
 
     Attributes
     ----------
     total_steps : int
-        Optimiser steps of the whole run.
+        Optimizer steps of the whole run.
     learning_rate : float
         The highest one.
     step_s : float
-        Seconds per step as measured at the start, with a share of all that lies between steps.
+        Seconds per step, with a share of everything between steps.
     realism_s : float
-        Seconds that telling how real continuations are takes once; 0 where nobody asks.
+        Seconds of one measurement of realism; 0 where it is not measured.
     """
 
     total_steps: int
@@ -38,21 +49,10 @@ class Schedule:
     realism_s: float = 0.0
 
     @property
-    def warmup_steps(self) -> int:
-        """Steps until the learning rate is highest."""
-        return max(1, min(WARMUP_STEPS, round(WARMUP_SHARE * self.total_steps)))
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of the step after `step` steps.
-
-        A straight line up, then half a cosine down (Loshchilov & Hutter 2017).
-        """
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        left = max(1, self.total_steps - self.warmup_steps)
-        done = min(1.0, (step - self.warmup_steps) / left)
-        cosine = 0.5 * (1 + math.cos(math.pi * done))
-        return self.learning_rate * (LAST_FACTOR + (1 - LAST_FACTOR) * cosine)
+    def rates(self) -> LearningRate:
+        """The learning rate of every step: a short warmup, then half a cosine down."""
+        warmup = max(1, min(WARMUP_STEPS, round(WARMUP_SHARE * self.total_steps)))
+        return LearningRate(self.learning_rate, self.total_steps, warmup, LAST_SHARE)
 
     def duration_s(self, step: int = 0) -> float:
         """Return the projected seconds from `step` to the end."""
@@ -82,26 +82,9 @@ class Schedule:
             raise CheckpointError(f"the run's schedule is damaged: {values}") from error
 
 
-def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:
-    """Tell whether what is done every so many epochs is done after a planned validation.
-
-    Where no validation falls on the epoch itself, the next one counts.
-
-    Parameters
-    ----------
-    epoch : int
-        Epochs done, a multiple of `save_interval`.
-    every_epochs : int
-        At least 1.
-    save_interval : int
-        Epochs between two validations.
-    """
-    return epoch % every_epochs < save_interval
-
-
 @dataclass(frozen=True)
 class Interlude:
-    """What is done after some planned validations, and at the end: how often, and its seconds."""
+    """Work after some planned validations and at the end: every so many epochs, and its seconds."""
 
     every_epochs: int
     seconds: float
@@ -109,7 +92,7 @@ class Interlude:
 
 @dataclass(frozen=True)
 class Speed:
-    """What a step, a validation and the saving after it take, in seconds, and interludes."""
+    """Seconds of a step and of a validation with the saving after it, and the interludes."""
 
     step_s: float
     validation_s: float
@@ -175,3 +158,62 @@ def _most_within(seconds: float, most: int, duration_s: Callable[[int], float]) 
         middle = (low + high + 1) // 2
         low, high = (middle, high) if duration_s(middle) <= seconds else (low, middle - 1)
     return low
+
+
+def measure_speed(
+    task: DescriptorTask,
+    max_time_s: float | None,
+    interludes: Mapping[str, Callable[[DescriptorModel], object]],
+) -> tuple[Speed, dict[str, float]]:
+    """Train for a few steps, then restore everything as it was.
+
+    Parameters
+    ----------
+    task : DescriptorTask
+    max_time_s : float, optional
+        The run's time limit: where there is one, the speed is measured for longer.
+    interludes : mapping of str to callable
+        Other work between steps, called with the model, by name.
+
+    Returns
+    -------
+    speed : Speed
+    interlude_s : dict of str to float
+        Seconds that each of the interludes took.
+    """
+    most, limit_s = TRIAL_STEPS, TRIAL_S
+    if max_time_s is not None:
+        most, limit_s = TIMED_STEPS, min(TIMED_S, max(TRIAL_S, TIMED_SHARE * max_time_s))
+    most = min(most, task.config.known_epochs * task.data.steps_per_epoch(1)[0])
+    before = copy.deepcopy(task.state_dict())
+    with preserved_randomness():
+        times = [stopping.now()]
+        while len(times) <= most and not (
+            len(times) > UNTIMED_STEPS and times[-1] - times[0] >= limit_s
+        ):
+            task.step(len(times) - 1, 0)
+            wait_for(task.device)
+            times.append(stopping.now())
+        timed = times[min(UNTIMED_STEPS, len(times) - 2) :]
+        step_s = (timed[-1] - timed[0]) / (len(timed) - 1)
+        some = copy.copy(task.data.validation)
+        some.rows = some.rows[: TRIAL_BATCHES * some.batch_size]
+        began = stopping.now()
+        task.validation_loss(some)
+        validation_s = (stopping.now() - began) * len(task.data.validation) / len(some)
+        interlude_s = {}
+        for name, interlude in interludes.items():
+            began = stopping.now()
+            interlude(task.model.eval())
+            interlude_s[name] = stopping.now() - began
+        task.model.train()
+    task.load_state_dict(before)
+    return Speed(step_s, validation_s), interlude_s
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once the device has done all its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_digest, variant_of
 from desc.errors import ConfigurationError, CorpusError
-from desc.training.split import excerpt, split_recordings
+from desc.training.recordings import excerpt, split_recordings
 
 MakeCorpus = Callable[..., Corpus]
 CONFIG = DescriptorConfig()
@@ -59,17 +60,21 @@ def test_one_file_is_divided_by_time(make_corpus: MakeCorpus) -> None:
     np.testing.assert_array_equal(validation.complete_static, frames[180:])
 
 
-def test_recordings_whose_descriptors_are_no_numbers_are_left_out(make_corpus: MakeCorpus) -> None:
+def test_recordings_whose_descriptors_are_no_numbers_are_left_out(
+    make_corpus: MakeCorpus, caplog: pytest.LogCaptureFixture
+) -> None:
     corpus = make_corpus([30] * 3)
     values = corpus.sequences[1].values.copy()
     values[7, 0] = np.nan
     broken = replace(corpus.sequences[1], values=values)
-    notes: list[str] = []
+    caplog.set_level(logging.INFO, "desc")
     mixed = replace(corpus, sequences=(corpus.sequences[0], broken, corpus.sequences[2]))
-    split = split_recordings(mixed, None, 0.5, 0, notes.append)
+    split = split_recordings(mixed, None, 0.5, 0)
     assert sources((*split.training, *split.validation)) == {"00.wav", "02.wav"}
-    assert notes == ["01.wav: left out: descriptors that are no numbers"]
-    with pytest.raises(CorpusError, match="0 are shorter, 1 have descriptors that are no numbers"):
+    assert caplog.messages == ["01.wav: left out: descriptors that are not finite numbers"]
+    with pytest.raises(
+        CorpusError, match="0 are shorter, 1 have descriptors that are not finite numbers"
+    ):
         split_recordings(replace(corpus, sequences=(broken,)), None, 0.5, 0)
 
 
@@ -111,36 +116,42 @@ def test_one_file_must_be_long_enough(make_corpus: MakeCorpus) -> None:
         split_recordings(make_corpus([19]), None, 0.1, 0)
 
 
-def test_short_files_are_left_out_by_name(make_corpus: MakeCorpus) -> None:
-    notes: list[str] = []
-    split = split_recordings(make_corpus([30, 8, 9]), None, 0.5, 0, notes.append)
+def test_short_files_are_left_out_by_name(
+    make_corpus: MakeCorpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+    split = split_recordings(make_corpus([30, 8, 9]), None, 0.5, 0)
     assert sources(split.training) | sources(split.validation) == {"00.wav", "02.wav"}
-    assert notes == ["01.wav: left out: fewer than 9 complete frames"]
+    assert caplog.messages == ["01.wav: left out: fewer than 9 complete frames"]
     with pytest.raises(CorpusError, match="9 complete frames"):
         split_recordings(make_corpus([8, 3]), None, 0.5, 0)
 
 
-def test_copies_stand_on_one_side_only(make_corpus: MakeCorpus) -> None:
+def test_copies_stand_on_one_side_only(
+    make_corpus: MakeCorpus, caplog: pytest.LogCaptureFixture
+) -> None:
     corpus = make_corpus([30] * 5)
     copies = tuple(replace(s, source=f"copy of {s.source}") for s in corpus.sequences)
-    notes: list[str] = []
+    caplog.set_level(logging.INFO, "desc")
     both = replace(corpus, sequences=corpus.sequences + copies)
-    split = split_recordings(both, None, 0.4, 0, notes.append)
+    split = split_recordings(both, None, 0.4, 0)
     assert len(split.training) + len(split.validation) == 5
     assert not set(split.files[0]) & set(split.files[1])
-    assert len(notes) == 1
-    assert "copies" in notes[0]
-    assert "copy of 00.wav" in notes[0]
+    assert len(caplog.messages) == 1
+    assert "copies" in caplog.messages[0]
+    assert "copy of 00.wav" in caplog.messages[0]
 
 
-def test_validation_recordings_are_left_out_of_training(make_corpus: MakeCorpus) -> None:
+def test_validation_recordings_are_left_out_of_training(
+    make_corpus: MakeCorpus, caplog: pytest.LogCaptureFixture
+) -> None:
     corpus, validation = make_corpus([30] * 5), make_corpus([30] * 2)
-    notes: list[str] = []
-    split = split_recordings(corpus, validation, 0.1, 0, notes.append)
+    caplog.set_level(logging.INFO, "desc")
+    split = split_recordings(corpus, validation, 0.1, 0)
     assert sources(split.training) == {"02.wav", "03.wav", "04.wav"}
     assert sources(split.validation) == {"00.wav", "01.wav"}
-    assert len(notes) == 1
-    assert "01.wav" in notes[0]
+    assert len(caplog.messages) == 1
+    assert "01.wav" in caplog.messages[0]
     with pytest.raises(CorpusError, match="nothing is left to learn from"):
         split_recordings(validation, corpus, 0.1, 0)
 

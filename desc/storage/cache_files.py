@@ -1,34 +1,89 @@
-"""Showing, limiting and pruning the cache.
+"""Files of the cache: their names, what they take up, limiting and pruning.
 
-When a file was last used is its time of change, which `touch` renews: unlike a table of uses it
-cannot be lost, and processes need not agree about it.
+A file's time of change says when it was last used; `touch` renews it. Unlike a table of uses it
+cannot be lost, and needs no lock between processes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from desc.configuration import check_integer
+from desc.descriptors.config import DescriptorConfig
 from desc.storage.arrays import read_array
-from desc.storage.layout import (
-    AUDIO,
-    DESCRIPTORS,
-    PACKED,
-    PARTS,
-    Layout,
-    content_of,
-    digest_of,
-    digests_of,
-    is_temporary,
-)
 from desc.storage.manifest import Manifest
 
+FORMAT_VERSION = 1
+"""Raised whenever the files change, or extraction gives other numbers for the same settings."""
+
+DESCRIPTORS, AUDIO, PACKED = "descriptors", "audio", "packed"
+PARTS = (DESCRIPTORS, AUDIO, PACKED)
 LEFTOVER_AGE_S = 600.0  # a writer at work changes its file every few seconds
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of the files below a cache folder.
+
+    Attributes
+    ----------
+    root : Path
+        The cache folder.
+    """
+
+    root: Path
+
+    def folder(self, part: str) -> Path:
+        """Return the folder of a part, for this version of the format."""
+        return self.root / part / f"v{FORMAT_VERSION}"
+
+    def descriptors(self, digest: str, config: DescriptorConfig) -> Path:
+        """Return the file of a content's descriptors."""
+        return self.folder(DESCRIPTORS) / config.fingerprint / f"{digest}.npy"
+
+    def audio(self, digest: str, sample_rate: int, suffix: str) -> Path:
+        """Return the file of a content's decoded audio."""
+        return self.folder(AUDIO) / f"{digest}-{sample_rate}{suffix}"
+
+    def packed(self, digests: Sequence[str], config: DescriptorConfig) -> Path:
+        """Return the file of the concatenated descriptors of several contents."""
+        key = hashlib.blake2b("\n".join((config.fingerprint, *digests)).encode(), digest_size=16)
+        return self.folder(PACKED) / f"{key.hexdigest()}.npy"
+
+    def files(self, part: str) -> Iterator[Path]:
+        """Yield the files of a part, those of other format versions and leftovers included."""
+        yield from (path for path in (self.root / part).rglob("*") if path.is_file())
+
+    def is_current(self, path: Path) -> bool:
+        """Whether a file of a part is of this version of the format."""
+        return any(self.folder(part) in path.parents for part in PARTS)
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest in the name of a file of descriptors or of decoded audio."""
+    return content_of(path.stem)
+
+
+def content_of(key: str) -> str:
+    """Return the digest of a recording's content: the part of a key before the hyphen."""
+    return key.partition("-")[0]
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether the name is a temporary one, of a running or a killed writer."""
+    return path.name.startswith(".")
+
+
+def digests_of(about: dict[str, Any]) -> tuple[str, ...]:
+    """Return the digests in the description of a packed file."""
+    return tuple(digest for digest, _, _ in about.get("files", ()))
 
 
 @dataclass(frozen=True)
@@ -41,7 +96,7 @@ class CachePart:
 
 @dataclass(frozen=True)
 class CacheSummary:
-    """What the cache holds.
+    """Number and size of the files in the cache.
 
     Attributes
     ----------
@@ -77,7 +132,7 @@ class CacheSummary:
 
 @dataclass(frozen=True)
 class Removed:
-    """What was removed from the cache: how many files, and their size in bytes."""
+    """Files removed from the cache: their number, and their size in bytes."""
 
     n_files: int
     n_bytes: int
@@ -87,13 +142,13 @@ class Removed:
 
 
 def touch(path: Path) -> None:
-    """Note that a file is used."""
+    """Mark a file as used now."""
     with suppress(OSError):  # gone meanwhile, or a cache that may only be read
         os.utime(path)
 
 
 def summarize(layout: Layout, manifest: Manifest) -> CacheSummary:
-    """Return what the cache holds."""
+    """Return the number and size of the files in the cache."""
     parts = {part: [size for _, size, _ in _entries(layout, (part,))] for part in PARTS}
     counts = {part: CachePart(len(sizes), sum(sizes)) for part, sizes in parts.items()}
     n_known = len({state.path for state in manifest.all_files()})
@@ -101,7 +156,7 @@ def summarize(layout: Layout, manifest: Manifest) -> CacheSummary:
 
 
 def limit(layout: Layout, max_bytes: int) -> Removed:
-    """Remove what was used longest ago until at most `max_bytes` are left."""
+    """Remove the least recently used files until at most `max_bytes` are left."""
     check_integer("max_bytes", max_bytes, 0)
     entries = sorted(_entries(layout, PARTS), key=lambda entry: entry[2])
     excess = sum(size for _, size, _ in entries) - max_bytes
@@ -117,7 +172,7 @@ def limit(layout: Layout, max_bytes: int) -> Removed:
 
 
 def prune(layout: Layout, manifest: Manifest) -> Removed:
-    """Remove what belongs to files that are gone or changed, to killed writers, to old formats.
+    """Remove the files of missing or changed recordings, of killed writers and old formats.
 
     Contents the manifest does not know (it was lost, or they were saved by hand) stay.
     """
@@ -135,7 +190,7 @@ def prune(layout: Layout, manifest: Manifest) -> Removed:
 
 
 def remove(paths: Iterable[Path]) -> Removed:
-    """Remove files; one that another process has open (on Windows) or has removed is passed."""
+    """Remove files, except those that another process has open (on Windows) or has removed."""
     n_files = n_bytes = 0
     for path in paths:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""How real a model's continuations of the validation recordings are, while it learns."""
+"""Realism of a model's continuations of the validation recordings, measured during training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from desc.progress import reporting
 from desc.scoring.excerpts import Continuations, Protocol, continue_excerpts, cut_excerpts
 from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import REAL, Scorer
-from desc.training.split import n_complete
+from desc.training.recordings import n_complete
 
 # Few and short, so that measuring takes about as long as a few dozen steps.
 EXCERPTS, SAMPLES, STEPS = 12, 4, 256

@@ -1,52 +1,52 @@
-"""`RecordingsDataModule`: the windows of training and validation recordings."""
+"""`TrainingData`: batches of training and validation recordings, gathered from one tensor."""
 
 from __future__ import annotations
 
+import logging
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
-from desc.configuration import Note
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models.base import DescriptorModel
 from desc.models.statistics import frozen_frames
 from desc.models.var import ORDER
-from desc.training.outliers import outliers
-from desc.training.state import TrainingState
+from desc.training.recordings import outliers
 from desc.training.windows import (
+    Batch,
     FrameTable,
     Mask,
+    Rows,
     TrainingGrid,
-    TrainingStream,
     ValidationBatches,
     batches_per_epoch,
     good_starts,
     possible_starts,
 )
 
-VALIDATION_ITEMS = 256  # per batch: without gradients there is room for more
+logger = logging.getLogger(__name__)
 MEMORY_SHARE = 0.5  # of a device's free memory that frames may take
 
 
-class RecordingsDataModule(pl.LightningDataModule):
-    """The items of a run. No worker, no copy: batches are gathered from one tensor.
+class TrainingData:
+    """The items of a run. No worker, no copy: a batch is a function of the step alone.
 
     Parameters
     ----------
     training, validation : sequence of DescriptorSequence
         Recordings with at least 9 complete frames each.
     model : DescriptorModel
-        Says what an item is, and how descriptors are standardised.
+        Decides what an item is, and how descriptors are standardised.
     batch_size : int
-        Items per step.
+        Items per step, of all processes together.
     seed : int
         Decides which items an epoch has, and their order.
     remove_outliers : bool
-        Leave out training items that hold silence, frozen or far-out frames.
-    note : callable, optional
-        Gets a line that says how many items are left out.
+        Leave out training items that hold silence, frozen or far-out frames; their share is
+        logged.
 
     Attributes
     ----------
@@ -64,63 +64,72 @@ class RecordingsDataModule(pl.LightningDataModule):
         batch_size: int,
         seed: int,
         remove_outliers: bool = True,
-        note: Note | None = None,
     ) -> None:
-        super().__init__()
         self.batch_size = batch_size
         self._frame_rate = model.descriptor_config.frame_rate
         self.table = frame_table(training, model)
         good = np.ones(self.table.n_rows, dtype=bool)
         if remove_outliers:
             good = self._good(training, model)
-        self.grid = TrainingGrid(self.table.begins, self.table.lengths, model.horizon, good, seed)
+        self.grid = TrainingGrid(
+            self.table.begins, self.table.lengths, model.prediction_length, good, seed
+        )
         if remove_outliers:
-            self.grid = with_some_items(self.grid, note)
+            self.grid = with_some_items(self.grid)
         self.counted = np.concatenate(comparable_frames(validation, model))
         self.counted = self.counted if self.counted.any() else np.ones_like(self.counted)
-        self.validation = ValidationBatches(
-            frame_table(validation, model), self.counted, VALIDATION_ITEMS
-        )
+        self.validation = ValidationBatches(frame_table(validation, model), self.counted)
         self._sizes: list[int] = []
-        self._stream: TrainingStream | None = None
+        self._ends: list[int] = []
+        self._rows: tuple[int, Rows] | None = None
 
     def _good(self, training: Sequence[DescriptorSequence], model: DescriptorModel) -> Mask:
-        # Of the frames that only the style describes, some may be silent: music has rests.
-        reach = model.lookback - model.context_size
+        # Of the frames that only describe the context, some may be silent: music has rests.
+        reach = model.context_length - model.context_size
         bad = outliers([standardised(s, model) for s in training], model.descriptor_config)
-        return good_starts(bad, self.table.begins, self.table.lengths, reach, model.horizon)
+        return good_starts(
+            bad, self.table.begins, self.table.lengths, reach, model.prediction_length
+        )
 
     def steps_per_epoch(self, epochs: int) -> list[int]:
         """Return the number of steps of each of the first `epochs` epochs."""
         if len(self._sizes) < epochs:
             self._sizes = batches_per_epoch(self.grid, self.batch_size, epochs)
+            self._ends = list(accumulate(self._sizes))
         return self._sizes[:epochs]
+
+    def epoch(self, step: int) -> int:
+        """Return the epoch that a step belongs to: the epochs complete before it."""
+        while not self._ends or step >= self._ends[-1]:
+            self.steps_per_epoch(len(self._sizes) + 1)
+        return bisect_right(self._ends, step)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Tell whether an epoch is complete after `step` steps."""
+        return step > 0 and self.epoch(step) > self.epoch(step - 1)
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """Return the batch of a step, or one process's share of it.
+
+        Every process gets items: where there are fewer than processes, each gets them all.
+        """
+        epoch = self.epoch(step)
+        if self._rows is None or self._rows[0] != epoch:
+            self._rows = epoch, self.grid.epoch(epoch)
+        number = step - (self._ends[epoch - 1] if epoch else 0)
+        rows = self._rows[1][number * self.batch_size : (number + 1) * self.batch_size]
+        return self.table.gather(rows[rank::world_size] if len(rows) >= world_size else rows)
 
     @property
     def duration_s(self) -> float:
-        """Seconds of music there is to learn from."""
+        """Length of the training recordings, seconds."""
         return self.table.n_rows / self._frame_rate
 
-    def begin(self, state: TrainingState, n_batches: int) -> None:
-        """Let the next fit go on from a state for so many steps."""
-        self._stream = TrainingStream(
-            self.table,
-            self.grid,
-            self.batch_size,
-            epoch=state.epoch,
-            number=state.batch,
-            n_batches=n_batches,
-        )
-
-    def train_dataloader(self) -> TrainingStream:
-        """Return the batches chosen by `begin`, gathered on the trainer's device."""
-        assert self._stream is not None
-        assert self.trainer is not None
-        device = self.trainer.strategy.root_device
+    def to(self, device: torch.device) -> None:
+        """Move the frames to a device that has room for them; else batches are moved one by one."""
         for table in (self.table, self.validation.table):
             if fits(table, device):
                 table.to(device)
-        return self._stream
 
 
 def standardised(sequence: DescriptorSequence, model: DescriptorModel) -> np.ndarray:
@@ -131,7 +140,9 @@ def standardised(sequence: DescriptorSequence, model: DescriptorModel) -> np.nda
 
 def frame_table(sequences: Sequence[DescriptorSequence], model: DescriptorModel) -> FrameTable:
     """Return the complete frames of recordings as one table."""
-    return FrameTable([s.complete_static for s in sequences], model.lookback, model.horizon)
+    return FrameTable(
+        [s.complete_static for s in sequences], model.context_length, model.prediction_length
+    )
 
 
 def comparable_frames(
@@ -139,8 +150,8 @@ def comparable_frames(
 ) -> list[Mask]:
     """Tell for each recording which complete frames (C,) model and baseline are compared on.
 
-    The linear baseline needs `ORDER` frames before; frames of digital silence equal the frame
-    before, and a bounded distribution is punished or praised for them beyond measure.
+    The linear baseline needs `ORDER` frames before. Frames of digital silence equal the frame
+    before, and the score of a bounded distribution there says nothing.
     """
     masks = []
     for sequence in sequences:
@@ -150,17 +161,19 @@ def comparable_frames(
     return masks
 
 
-def with_some_items(grid: TrainingGrid, note: Note | None) -> TrainingGrid:
-    """Say how many items are left out; where that would be all, leave out none."""
+def with_some_items(grid: TrainingGrid) -> TrainingGrid:
+    """Log the share of items left out; where that would be all, leave out none."""
     possible = possible_starts(grid)
     left_out = 1 - float(grid.good[possible].mean())
     if left_out == 1:
-        _tell(note, "every window holds silence or outliers: none is left out of training")
+        logger.info("every window holds silence or outliers: none is left out of training")
         every = np.ones_like(grid.good)
-        return TrainingGrid(grid.begins, grid.lengths, grid.horizon, every, grid.seed)
+        return TrainingGrid(grid.begins, grid.lengths, grid.prediction_length, every, grid.seed)
     if left_out > 0:
-        _tell(note, f"{100 * left_out:.1f} % of the windows hold silence or outliers and are "
-              "left out of training")  # fmt: skip
+        logger.info(
+            "%.1f %% of the windows hold silence or outliers and are left out of training",
+            100 * left_out,
+        )
     return grid
 
 
@@ -170,8 +183,3 @@ def fits(table: FrameTable, device: torch.device) -> bool:
         return True  # the same memory as now, or shared with it
     free, _ = torch.cuda.mem_get_info(device)
     return table.frames.nbytes <= MEMORY_SHARE * free
-
-
-def _tell(note: Note | None, line: str) -> None:
-    if note is not None:
-        note(line)

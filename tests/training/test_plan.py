@@ -1,37 +1,12 @@
-"""The length of a run and its learning rate."""
+"""The length of a run."""
 
 from __future__ import annotations
 
 import pytest
 
 from desc.errors import CheckpointError
-from desc.training.schedule import (
-    TIME_SHARE,
-    Interlude,
-    Schedule,
-    Speed,
-    is_due,
-    plan_schedule,
-)
-
-
-def test_the_rate_rises_then_falls() -> None:
-    schedule = Schedule(1000, 0.01)
-    rates = [schedule.rate(step) for step in range(1000)]
-    peak = schedule.warmup_steps - 1
-    assert schedule.warmup_steps == 50
-    assert rates[peak] == max(rates) == pytest.approx(0.01)
-    assert rates[: peak + 1] == sorted(rates[: peak + 1])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert rates[0] == pytest.approx(0.01 / 50)
-    assert rates[-1] == pytest.approx(0.0001, rel=0.01)
-    middle = (schedule.warmup_steps + 1000) // 2
-    assert rates[middle] == pytest.approx(0.505 * 0.01)
-
-
-def test_the_rate_is_a_function_of_the_step() -> None:
-    assert Schedule(100, 1e-3, 0.5).rate(30) == Schedule(100, 1e-3, 0.1).rate(30)
-    assert Schedule(1, 1e-3).rate(0) == 1e-3
+from desc.training.plan import TIME_SHARE, Interlude, Schedule, Speed, plan_schedule
+from desc.training.task import is_due
 
 
 def test_all_epochs_where_time_allows() -> None:
@@ -74,3 +49,10 @@ def test_a_schedule_is_stored() -> None:
     assert Schedule.from_dict(schedule.to_dict() | {"ended": "time limit"}) == schedule
     with pytest.raises(CheckpointError, match="damaged"):
         Schedule.from_dict({"total_steps": 3})
+
+
+def test_the_rate_warms_up_for_a_twentieth_of_a_short_run() -> None:
+    assert Schedule(1000, 0.01).rates.warmup_steps == 50
+    assert Schedule(100_000, 0.01).rates.warmup_steps == 200
+    assert Schedule(1, 0.01).rates.at(0) == 0.01
+    assert Schedule(100, 1e-3, 0.5).rates.at(30) == Schedule(100, 1e-3, 0.1).rates.at(30)
