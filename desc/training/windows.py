@@ -1,7 +1,8 @@
 """Items of recordings, gathered by index from one tensor of all their frames.
 
 An item is the frames [s - context_length, s + prediction_length) of one recording, of which the
-last `prediction_length` are scored. What reaches beyond the recording is masked, never filled from its neighbour.
+last `prediction_length` are scored. Frames beyond the recording are masked, never filled from its
+neighbour.
 """
 
 from __future__ import annotations
