@@ -194,7 +194,7 @@ def speed() -> None:
     ):
         network = fold_weights(create_generator(sizes, MelConfig()))
         vocoder = Vocoder("", name, MelConfig(), network)
-        took[name] = seconds(lambda v=vocoder: v.render(mel))
+        took[name] = seconds(lambda v=vocoder: v(mel))
     unagan, flow = preset(UnaganConfig, "small"), preset(FlowConfig, "small")
     sources = {
         "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),

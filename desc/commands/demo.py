@@ -6,6 +6,7 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.options import add_cache_option, add_options, from_options
+from desc.commands.predict import print_continuation
 from desc.configuration import RunConfig, check_integer, check_jobs
 
 
@@ -34,12 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo, and print where its WAV is."""
+    """Run the demo; print its WAV, comparisons and run id."""
     config = from_options(RunConfig, args)
     check_integer("seed", args.seed, 0)
     check_jobs(args.jobs)
     with Console(args.quiet) as console:
-        from desc.commands.results import report
         from desc.demo.job import run_demo
         from desc.storage import DescriptorStore
 
@@ -50,10 +50,8 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             jobs=args.jobs,
             overwrite=args.overwrite,
-            progress=console.progress,
-            note=console.note,
         )
-        status = report(result.continuation, console)
+        status = print_continuation(result.continuation, console)
         for line in result.comparisons:
             console.result(line)
         console.result(f"run id: {result.run_id}")

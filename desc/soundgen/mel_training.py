@@ -152,9 +152,9 @@ class MelTask(SoundTask):
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         mel = self.make(1, n_frames, random)[0].numpy() * self.scale + self.mean_frame
         vocoder = self.vocoder or Vocoder.griffin_lim(self.mel)
-        audio = vocoder.render(torch.from_numpy(mel), self.mel) / self.gain
+        audio = vocoder(mel, self.mel) / np.float32(self.gain)
         path = folder / f"step-{step}.wav"
-        write(path, audio.clamp(-1, 1).numpy(), self.mel.sample_rate)
+        write(path, audio.clip(-1, 1), self.mel.sample_rate)
         real = self.real[0].numpy() * self.scale + self.mean_frame
         pictures = draw_mels({"real": real, "generated": mel}, folder / f"step-{step}.png")
         return {"generated": path} | pictures

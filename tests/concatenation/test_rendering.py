@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from desc import audio
-from desc.audio import scaled
+from desc.audio import writer
 from desc.concatenation import (
     Playlist,
     PlaylistEvent,
@@ -17,16 +17,15 @@ from desc.concatenation import (
     mixing,
     render,
     render_to_file,
-    sources,
 )
 from desc.concatenation.mixing import to_channels
-from desc.configuration import QueryConfig, RenderConfig
+from desc.configuration import RenderConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, DescError
+from desc.matching import Matcher, Unit, to_playlist
 from desc.progress import reporting
-from desc.query import Selection, Unit, nearest, select_nearest, select_path, with_unit_gains
 from desc.storage import DescriptorStore
 
 RATE = 44100
@@ -96,12 +95,10 @@ def test_a_file_matched_with_itself_is_bit_equal_and_half_a_hop_late(
     values = rng.standard_normal((n_frames, CONFIG.n_columns)).astype(np.float32)
     sequence = DescriptorSequence(values, CONFIG, "a.wav", store.digest(path), n_samples)
     database = DescriptorDatabase.from_sequences([sequence], tmp_path)
-    matches = nearest(values, database, None, QueryConfig())
-    selection = select_path(matches, values, database)
-    assert selection.units == select_nearest(matches, database).units
-    selection = with_unit_gains(selection, values, database, limit_db=6.0)
-    playlist = Playlist.from_selection(selection, database, FLOAT)
-    render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
+    match = Matcher(database, rendering=FLOAT).match(values)
+    nearest = Matcher(database, selection=SelectionConfig("nearest")).match(values)
+    assert match.rows.tolist() == nearest.rows.tolist()
+    render_to_file(match.playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
     result, original = audio.read(tmp_path / "new.wav"), audio.read(path)
     assert result.shape == (n_channels, n_frames * HOP)
     assert not result[:, : HOP // 2].any()
@@ -121,7 +118,7 @@ def test_length_is_always_n_hops(
     units = tuple(Unit(row, 1, frame) for frame, row in enumerate(rows))
     for crossfade_ms in (0, 3, 10, 1000):
         config = RenderConfig(subtype="FLOAT", crossfade_ms=crossfade_ms)
-        playlist = Playlist.from_selection(Selection(units), database, config)
+        playlist = to_playlist(units, database, config)
         result = render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=config)
         assert result.n_samples == len(rows) * HOP
         assert audio.probe(tmp_path / "new.wav").n_samples == len(rows) * HOP
@@ -424,7 +421,7 @@ def test_peaks_turn_the_whole_file_down(
     held: bool,
 ) -> None:
     if not held:
-        monkeypatch.setattr(scaled, "MAX_HELD_VALUES", 0)
+        monkeypatch.setattr(writer, "MAX_HELD_VALUES", 0)
     make_wav("a.wav", 0.8 * np.ones(4000, np.float32), subtype="FLOAT")
     make_wav("b.wav", 0.2 * np.ones(4000, np.float32), subtype="FLOAT")
     playlist = playlist_of(
@@ -537,7 +534,7 @@ def test_few_files_are_open_at_a_time(
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "MAX_OPEN_FILES", 2)
+    monkeypatch.setattr(mixing, "MAX_OPEN_FILES", 2)
     open_files: set[object] = set()
     most = 0
 
@@ -552,7 +549,7 @@ def test_few_files_are_open_at_a_time(
             super().close()
             open_files.remove(self)
 
-    monkeypatch.setattr(sources, "AudioReader", Counted)
+    monkeypatch.setattr(mixing, "AudioReader", Counted)
     names = [f"{i}.wav" for i in range(6)]
     for name in names:
         make_wav(name, noise(rng, 1, 3000))

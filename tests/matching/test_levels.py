@@ -1,0 +1,174 @@
+"""Gains, silence, layers and transposition of units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.fft
+
+from desc.configuration import SelectionConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.deltas import append_deltas
+from desc.descriptors.envelope import envelope_db, mfcc_of
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError
+from desc.matching import Matcher, Unit, to_playlist
+from desc.matching.levels import (
+    MUTED_DB,
+    played_power,
+    residual_target,
+    split_at,
+    with_fitted_gains,
+    with_gains,
+    with_transposition,
+)
+from desc.matching.units import rows_of_units
+
+CONFIG = DescriptorConfig()
+PITCHED = DescriptorConfig(descriptors=("mfcc", "f0"))
+Values = npt.NDArray[np.float32]
+
+
+def values_of(envelopes: npt.NDArray[np.float64]) -> Values:
+    """Return descriptors whose envelope (T, 32) in dB is as near to this one as 13 MFCC allow."""
+    return append_deltas(mfcc_of(envelopes, CONFIG).astype(np.float32), CONFIG)
+
+
+def smooth(rng: np.random.Generator, n: int) -> npt.NDArray[np.float64]:
+    """Envelopes that 13 MFCC describe, moving slowly."""
+    mfcc = np.cumsum(rng.standard_normal((n, 13)), 0) * 8
+    return mfcc @ scipy.fft.idct(np.eye(13, 128), norm="ortho")[:, 1::4]
+
+
+def make_database(*files: Values, config: DescriptorConfig = CONFIG) -> DescriptorDatabase:
+    sequences = [
+        DescriptorSequence(values, config, f"file{i}.wav", f"digest{i}", len(values) * 1024)
+        for i, values in enumerate(files)
+    ]
+    return DescriptorDatabase.from_sequences(sequences, Path("/corpus"))
+
+
+def test_the_envelope_is_that_of_the_mel_bands(rng: np.random.Generator) -> None:
+    mfcc = rng.standard_normal((5, 13))
+    values = append_deltas(mfcc.astype(np.float32), CONFIG)
+    bands = scipy.fft.idct(np.pad(mfcc, ((0, 0), (0, 115))), norm="ortho")
+    envelope = envelope_db(values, CONFIG)
+    np.testing.assert_allclose(envelope, (bands[:, 1::4] + bands[:, 2::4]) / 2, atol=6e-3)
+    np.testing.assert_allclose(mfcc_of(envelope, CONFIG), mfcc, atol=1e-5)
+
+
+def test_what_is_left_is_the_difference_of_powers(rng: np.random.Generator) -> None:
+    low, high = np.zeros((20, 32)), np.zeros((20, 32))
+    low[:, :], high[:, :] = np.linspace(40, -40, 32), np.linspace(-40, 40, 32)
+    database = make_database(values_of(low), values_of(high))
+    target = values_of(10 * np.log10(10 ** (low / 10) + 10 ** (high / 10)))
+    played = played_power((Unit(0, 20, 0),), 20, database)
+    np.testing.assert_allclose(10 * np.log10(played), envelope_db(database.values[:20], CONFIG))
+    rest = envelope_db(residual_target(target, played, database), CONFIG)
+    assert np.abs(rest[:, 20:] - high[:, 20:]).max() < 6  # 13 MFCC draw the bend roughly
+    assert (rest[:, :8] < low[:, :8] - 10).all()
+
+
+def test_a_further_layer_plays_what_the_first_lacks() -> None:
+    rng = np.random.default_rng(2)
+    shape = np.linspace(30, -30, 32)
+    low, high = smooth(rng, 60) / 4 + shape, smooth(rng, 60) / 4 - shape
+    database = make_database(values_of(low), values_of(high))
+    target = values_of(10 * np.log10(10 ** (low / 10) + 10 ** (high / 10)))[10:50]
+    config = SelectionConfig(layers=2)
+    chosen = Matcher(database, selection=config).match(target)
+    files = [
+        {int(database.file_index[u.first_row]) for u in chosen.units if u.layer == layer}
+        for layer in (0, 1)
+    ]
+    assert files[0] != files[1]
+    wanted = envelope_db(target, CONFIG)
+
+    def error(units: tuple[Unit, ...]) -> float:
+        power = played_power(units, 40, database)
+        return float(np.sqrt(np.mean((10 * np.log10(power) - wanted) ** 2)))
+
+    first = tuple(unit for unit in chosen.units if not unit.layer)
+    alone = Matcher(database).match(target)
+    assert first == alone.units
+    assert error(chosen.units) < 0.5 * error(first)
+    for layer in (0, 1):
+        assert sum(u.n_frames for u in chosen.units if u.layer == layer) == 40
+    np.testing.assert_array_equal(chosen.rows, alone.rows)
+
+
+def test_a_layer_that_does_not_help_is_silent(rng: np.random.Generator) -> None:
+    database = make_database(values_of(smooth(rng, 60)), values_of(smooth(rng, 60) + 60))
+    target = database.values[10:30]
+    played = played_power((Unit(10, 20, 0),), 20, database)
+    further = (Unit(70, 12, 0), Unit(5, 8, 12))
+    gains = with_fitted_gains(further, target, played, database, limit_db=6.0)
+    assert [unit.gain_db for unit in gains] == [MUTED_DB, MUTED_DB]
+    half = played / 2
+    halves = with_fitted_gains((Unit(10, 20, 0),), target, half, database, limit_db=6.0)
+    assert halves[0].gain_db == -3
+
+
+def test_units_are_cut_where_silence_begins_and_ends() -> None:
+    silent = np.zeros(12, bool)
+    silent[3:5] = True
+    units = (Unit(20, 6, 0, cost=6.0), Unit(50, 6, 6))
+    cut = split_at(units, silent)
+    assert [(u.first_row, u.n_frames, u.onset_frame, u.cost) for u in cut] == [
+        (20, 3, 0, 3.0),
+        (23, 2, 3, 2.0),
+        (25, 1, 5, 1.0),
+        (50, 6, 6, 0.0),
+    ]
+
+
+def test_units_are_brought_to_the_pitch_asked_for() -> None:
+    values = np.zeros((40, PITCHED.n_columns), np.float32)
+    pitch, voicing = PITCHED.groups["f0"]
+    values[:, pitch], values[:, voicing] = np.log2(440), 0.9
+    values[30:, voicing] = 0.1
+    database = make_database(values, config=PITCHED)
+    queries = values.copy()
+    queries[:, pitch] += 3 / 12
+    queries[2, pitch] += 5  # one frame an error of octaves
+    queries[10:20, pitch] += 1
+    units = (Unit(0, 10, 0), Unit(12, 10, 10), Unit(20, 10, 20), Unit(30, 10, 30))
+    found = with_transposition(units, queries, database, 4.0)
+    assert [u.transpose_semitones for u in found] == pytest.approx([3, 0, 3, 0])
+    playlist = to_playlist(found, database)
+    assert [e.transpose_semitones for e in playlist.events] == pytest.approx([3, 0, 3, 0])
+    near = with_transposition(units, values + np.float32(0.001), database, 4.0)
+    assert near == units
+
+
+def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> None:
+    database = make_database(
+        np.cumsum(rng.standard_normal((60, CONFIG.n_columns)), 0).astype(np.float32)
+    )
+    units = (Unit(10, 4, 0), Unit(30, 3, 4), Unit(40, 2, 7))
+    queries = database.values[rows_of_units(units)].copy()
+    same = with_gains(units, queries, database, limit_db=6.0)
+    assert same == units
+    queries[:4, 0] += 3 * np.sqrt(128)  # every mel band 3 dB louder
+    queries[4:7, 0] -= 20 * np.sqrt(128)
+    gains = [u.gain_db for u in with_gains(units, queries, database, limit_db=6.0)]
+    assert gains == pytest.approx([3, -6, 0])
+    assert with_gains(units, queries, database, limit_db=0.0) == units
+
+
+def test_settings_that_lack_their_descriptors_are_refused() -> None:
+    mfcc = make_database(np.zeros((9, CONFIG.n_columns), np.float32))
+    config = DescriptorConfig(descriptors=("rms",))
+    rms = make_database(np.ones((9, 1), np.float32), config=config)
+    for database, name, settings in (
+        (mfcc, "transpose_semitones=3 must have f0", SelectionConfig(transpose_semitones=3.0)),
+        (rms, "layers=2 must have mfcc", SelectionConfig(layers=2)),
+    ):
+        with pytest.raises(ConfigurationError, match=name):
+            Matcher(database, selection=settings)
+    with pytest.raises(ConfigurationError, match="layers=0 must be"):
+        SelectionConfig(layers=0)
