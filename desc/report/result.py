@@ -14,7 +14,7 @@ import numpy.typing as npt
 from desc import outputs
 from desc.audio import AudioReader, decode, resample
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.event import RECORDING
+from desc.concatenation.playlist import RECORDING
 from desc.configuration import check_choice
 from desc.errors import ConfigurationError, OutputError
 from desc.report.data import BEFORE_S, ReportData

@@ -18,6 +18,7 @@ from desc.configuration import to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, StorageError
+from desc.progress import reporting
 from desc.storage import cache_files
 from desc.storage.arrays import StoredArray, read_array, write_array
 from desc.storage.cache_files import (
@@ -78,7 +79,8 @@ class DescriptorStore:
         AudioError
             If the file cannot be read.
         """
-        (result,) = self.identify([path])
+        with reporting(None):  # one file shows no progress
+            (result,) = self.identify([path])
         if isinstance(result, AudioError):
             raise result
         return result
