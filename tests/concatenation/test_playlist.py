@@ -17,7 +17,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.query import Selection, Unit
+from desc.matching import Unit, to_playlist
 
 CONFIG = DescriptorConfig()
 HOP = CONFIG.hop_length
@@ -37,7 +37,7 @@ def database() -> DescriptorDatabase:
 @pytest.fixture
 def playlist(database: DescriptorDatabase) -> Playlist:
     units = (Unit(0, 1, 0), Unit(12, 3, 1), Unit(5, 2, 4))
-    return Playlist.from_selection(Selection(units), database, RenderConfig())
+    return to_playlist(units, database, RenderConfig())
 
 
 def edited(playlist: Playlist, index: int, **changes: object) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def test_units_become_events(playlist: Playlist) -> None:
 
 def test_lengths_of_every_layer_add_up(database: DescriptorDatabase) -> None:
     units = (Unit(0, 4, 0), Unit(8, 2, 4), Unit(3, 5, 0, layer=2), Unit(11, 1, 5, layer=2))
-    playlist = Playlist.from_selection(Selection(units), database, RenderConfig())
+    playlist = to_playlist(units, database, RenderConfig())
     for layer in playlist.layers():
         assert sum(event.n_samples for _, event in layer) == 6 * HOP
     assert [event.fade_in_ms for event in playlist.events] == [0, 10, 0, 10]
@@ -71,7 +71,7 @@ def test_hop_of_odd_length(database: DescriptorDatabase) -> None:
     values = np.zeros((9, config.n_columns), np.float32)
     sequence = DescriptorSequence(values, config, "a", "aa", 9 * 441)
     odd = DescriptorDatabase.from_sequences([sequence], Path("/corpus"))
-    events = Playlist.from_selection(Selection((Unit(2, 3, 0),)), odd, RenderConfig()).events
+    events = to_playlist((Unit(2, 3, 0),), odd).events
     assert (events[0].start_sample, events[0].n_samples) == (2 * 441 - 220, 3 * 441)
 
 
@@ -291,3 +291,13 @@ def test_gains_of_a_join_add_up() -> None:
     np.testing.assert_allclose(power**2 + power[::-1] ** 2, 1, rtol=1e-6)
     np.testing.assert_allclose(linear + linear[::-1], 1, rtol=1e-6)
     assert (np.diff(power[:, 0]) > 0).all()
+
+
+def test_a_playlist_says_its_length_and_becomes_a_table() -> None:
+    events = (PlaylistEvent("a.wav", 0, 44100, 0), PlaylistEvent("b.wav", 9, 44100, 44100))
+    playlist = Playlist(events, 44100)
+    assert repr(playlist) == "Playlist(2 events of 2 files, 2.00 s at 44100 Hz)"
+    pytest.importorskip("pandas")
+    table = playlist.to_dataframe()
+    assert list(table["source"]) == ["a.wav", "b.wav"]
+    assert list(table["onset_sample"]) == [0, 44100]

@@ -19,13 +19,13 @@ from desc.concatenation import (
     render_to_file,
 )
 from desc.concatenation.mixing import to_channels
-from desc.configuration import QueryConfig, RenderConfig
+from desc.configuration import RenderConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, DescError
+from desc.matching import Matcher, Unit, to_playlist
 from desc.progress import reporting
-from desc.query import Selection, Unit, nearest, select_nearest, select_path, with_unit_gains
 from desc.storage import DescriptorStore
 
 RATE = 44100
@@ -95,12 +95,10 @@ def test_a_file_matched_with_itself_is_bit_equal_and_half_a_hop_late(
     values = rng.standard_normal((n_frames, CONFIG.n_columns)).astype(np.float32)
     sequence = DescriptorSequence(values, CONFIG, "a.wav", store.digest(path), n_samples)
     database = DescriptorDatabase.from_sequences([sequence], tmp_path)
-    matches = nearest(values, database, None, QueryConfig())
-    selection = select_path(matches, values, database)
-    assert selection.units == select_nearest(matches, database).units
-    selection = with_unit_gains(selection, values, database, limit_db=6.0)
-    playlist = Playlist.from_selection(selection, database, FLOAT)
-    render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
+    match = Matcher(database, rendering=FLOAT).match(values)
+    nearest = Matcher(database, selection=SelectionConfig("nearest")).match(values)
+    assert match.rows.tolist() == nearest.rows.tolist()
+    render_to_file(match.playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
     result, original = audio.read(tmp_path / "new.wav"), audio.read(path)
     assert result.shape == (n_channels, n_frames * HOP)
     assert not result[:, : HOP // 2].any()
@@ -120,7 +118,7 @@ def test_length_is_always_n_hops(
     units = tuple(Unit(row, 1, frame) for frame, row in enumerate(rows))
     for crossfade_ms in (0, 3, 10, 1000):
         config = RenderConfig(subtype="FLOAT", crossfade_ms=crossfade_ms)
-        playlist = Playlist.from_selection(Selection(units), database, config)
+        playlist = to_playlist(units, database, config)
         result = render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=config)
         assert result.n_samples == len(rows) * HOP
         assert audio.probe(tmp_path / "new.wav").n_samples == len(rows) * HOP
@@ -427,9 +425,10 @@ def test_peaks_turn_the_whole_file_down(
     make_wav("a.wav", 0.8 * np.ones(4000, np.float32), subtype="FLOAT")
     make_wav("b.wav", 0.2 * np.ones(4000, np.float32), subtype="FLOAT")
     playlist = playlist_of(
-        PlaylistEvent("a.wav", 0, 3000, 0), PlaylistEvent("a.wav", 0, 1000, 0, layer=1),
+        PlaylistEvent("a.wav", 0, 3000, 0),
+        PlaylistEvent("a.wav", 0, 1000, 0, layer=1),
         PlaylistEvent("b.wav", 0, 1000, 3000),
-    )  # fmt: skip
+    )
     samples, result = play(playlist, RenderConfig(subtype="PCM_24"))
     assert result.peak == pytest.approx(1.6)
     assert result.gain_db == pytest.approx(-20 * np.log10(1.6))
@@ -455,9 +454,13 @@ def test_a_recording_is_joined_with_the_ordinary_fade(
     make_wav("other/me.wav", y, subtype="FLOAT")
     playlist = in_a_row([("a.wav", 5000, 4 * HOP)])
     longer = playlist.after_recording(
-        "me.wav", "", tmp_path / "other", context_end_frame=30, hop_length=HOP,
+        "me.wav",
+        "",
+        tmp_path / "other",
+        context_end_frame=30,
+        hop_length=HOP,
         rendering=RenderConfig(with_recording_s=0.25),
-    )  # fmt: skip
+    )
     samples, _ = play(longer, AS_WRITTEN)
     cut, n = 31 * HOP - HOP // 2, round(0.25 * RATE)
     assert samples.shape == (1, n + 4 * HOP)
@@ -480,9 +483,13 @@ def test_a_continuation_by_the_recording_itself_is_seamless(
     cut = 21 * HOP - HOP // 2
     playlist = playlist_of(PlaylistEvent("me.wav", cut, 4 * HOP, 0, digest))
     longer = playlist.after_recording(
-        "me.wav", digest, tmp_path, context_end_frame=20, hop_length=HOP,
+        "me.wav",
+        digest,
+        tmp_path,
+        context_end_frame=20,
+        hop_length=HOP,
         rendering=RenderConfig(with_recording_s=0.2),
-    )  # fmt: skip
+    )
     n = round(0.2 * RATE)
     np.testing.assert_array_equal(play(longer)[0][0], x[cut - n : cut + 4 * HOP])
 
