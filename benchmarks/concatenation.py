@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from desc import audio
 from desc.concatenation import Playlist, PlaylistEvent, render_to_file
-from desc.concatenation.timeline import rising_gains, spans
+from desc.concatenation.joins import rising_gains, spans
 from desc.configuration import SUBTYPES, RenderConfig
 from desc.storage import DescriptorStore
 

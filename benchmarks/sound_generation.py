@@ -28,7 +28,7 @@ import torch
 
 from desc.configuration import RunConfig
 from desc.metrics import frechet_distance
-from desc.soundgen.flow_training import FlowRecipe
+from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.jobs import train_sound
 from desc.soundgen.layers import fold_weights
@@ -47,9 +47,8 @@ from desc.soundgen.measures import (
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.mel_generator import Bands, FlowSource, MelGenerator, UnaganSource
-from desc.soundgen.mel_recipe import MelRecipe
+from desc.soundgen.mel_training import MelTask
 from desc.soundgen.presets import preset
-from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips, open_recordings
 from desc.soundgen.settings import (
     FlowConfig,
@@ -60,10 +59,11 @@ from desc.soundgen.settings import (
     VocoderConfig,
     VocoderTraining,
 )
+from desc.soundgen.task import SoundTask
 from desc.soundgen.unagan import UnaganGenerator
-from desc.soundgen.unagan_training import UnaganRecipe
+from desc.soundgen.unagan_training import UnaganTask
 from desc.soundgen.vocoder import Vocoder, create_generator
-from desc.soundgen.vocoder_training import VocoderRecipe
+from desc.soundgen.vocoder_training import VocoderTask
 
 MEL = MelConfig(sample_rate=22050)
 SHOWN_S = 60  # of the recording, for FD39
@@ -71,9 +71,9 @@ TIMED_STEPS = 12
 KINDS = ("vocos", "melgan", "unagan", "no_cycle", "flow", "speed")
 
 
-def trained(make: type[Recipe], name: str, settings: tuple, recordings: SoundRecordings,
-            cpu_s: float) -> tuple[Recipe, int, float]:  # fmt: skip
-    """Train for about so many processor seconds; return the recipe with the mean in place."""
+def trained(make: type[SoundTask], name: str, settings: tuple, recordings: SoundRecordings,
+            cpu_s: float) -> tuple[SoundTask, int, float]:  # fmt: skip
+    """Train for about so many processor seconds; return the task with the mean in place."""
     probe = make(*settings, recordings)
     probe.step(0, 0)
     began = time.process_time()
@@ -82,10 +82,10 @@ def trained(make: type[Recipe], name: str, settings: tuple, recordings: SoundRec
     step_s = (time.process_time() - began) / (TIMED_STEPS - 1)
     steps = max(TIMED_STEPS, round(0.95 * cpu_s / step_s))
     training = replace(settings[2], steps=steps, save_interval=steps)
-    kept: list[Recipe] = []
+    kept: list[SoundTask] = []
 
-    def keep(*parts: object) -> Recipe:
-        kept.append(make(*parts))
+    def keep(*parts: object, **options: object) -> SoundTask:
+        kept.append(make(*parts, **options))
         return kept[0]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -93,10 +93,10 @@ def trained(make: type[Recipe], name: str, settings: tuple, recordings: SoundRec
         began = time.process_time()
         train_sound(keep, name, lambda _: recordings, (*settings[:2], training), run)
         took = time.process_time() - began
-    recipe = kept[0]
-    recipe.networks["generator"].load_state_dict(recipe.mean.state)
-    recipe.networks["generator"].eval()
-    return recipe, steps, took
+    task = kept[0]
+    task.networks["generator"].load_state_dict(task.average.state_dict())
+    task.networks["generator"].eval()
+    return task, steps, took
 
 
 def vocoders(recordings: SoundRecordings, names: list[str], cpu_s: float, share: float) -> None:
@@ -126,10 +126,8 @@ def vocoders(recordings: SoundRecordings, names: list[str], cpu_s: float, share:
     for name in names:
         model = replace(preset(VocoderConfig, "small"), vocoder=name)
         training = replace(preset(VocoderTraining, "small", of=name), validation_share=share)
-        recipe, steps, took = trained(
-            VocoderRecipe, name, (MEL, model, training), recordings, cpu_s
-        )
-        generator = recipe.networks["generator"]
+        task, steps, took = trained(VocoderTask, name, (MEL, model, training), recordings, cpu_s)
+        generator = task.networks["generator"]
         with torch.no_grad():
             made = generator(front_end(clips))
             whole = generator(front_end(shown))
@@ -145,18 +143,18 @@ def mel_generators(
     print(
         f"{'':24}{'FD80':>8}{'/ noise':>8}{'/ real':>8}{'NDB':>5}{'JS':>7}{'div':>7}  steps  cpu s"
     )
-    unagan = (UnaganRecipe, preset(UnaganConfig, "small"), preset(UnaganTraining, "small"))
+    unagan = (UnaganTask, preset(UnaganConfig, "small"), preset(UnaganTraining, "small"))
     kinds = {
         "unagan": unagan,
-        "no_cycle": (UnaganRecipe, replace(unagan[1], cycle=False), unagan[2]),
-        "flow": (FlowRecipe, preset(FlowConfig, "small"), preset(FlowTraining, "small")),
+        "no_cycle": (UnaganTask, replace(unagan[1], cycle=False), unagan[2]),
+        "flow": (FlowTask, preset(FlowConfig, "small"), preset(FlowTraining, "small")),
     }
     for index, name in enumerate(names):
         make, model, training = kinds[name]
         settings = (MEL, model, replace(training, validation_share=share))
-        recipe, steps, took = trained(make, make.__name__, settings, recordings, cpu_s)
-        assert isinstance(recipe, MelRecipe)
-        tested = recipe.held_out if share else recipe.learned
+        task, steps, took = trained(make, make.__name__, settings, recordings, cpu_s)
+        assert isinstance(task, MelTask)
+        tested = task.held_out if share else task.learned
         frames = np.concatenate(tested, 1).T.astype(float)
         even, odd = even_and_odd(frames, MEL.frame_rate)
         noise = np.random.default_rng(0).standard_normal(frames.shape)
@@ -168,10 +166,10 @@ def mel_generators(
             "Gaussian frames": (noise, frames),
         }
         random = torch.Generator().manual_seed(1)
-        made = {name: recipe.make(64, 128, random).numpy()}
-        if isinstance(recipe, FlowRecipe):
-            numbers = recipe.flow.noise(64, 128, random).numpy() * recipe.level
-            made = {"noise of its spectrum": recipe.basis @ numbers} | made
+        made = {name: task.make(64, 128, random).numpy()}
+        if isinstance(task, FlowTask):
+            numbers = task.flow.noise(64, 128, random).numpy() * task.level
+            made = {"noise of its spectrum": task.basis @ numbers} | made
         real = diversity(Crops(tested, 128, 64, seed=5).batch(0)[:16])
         rows = references if index == 0 else {}
         rows = rows | {label: (frames_of(m).astype(float), frames) for label, m in made.items()}
@@ -196,7 +194,7 @@ def speed() -> None:
     ):
         network = fold_weights(create_generator(sizes, MelConfig()))
         vocoder = Vocoder("", name, MelConfig(), network)
-        took[name] = seconds(lambda v=vocoder: v.render(mel))
+        took[name] = seconds(lambda v=vocoder: v(mel))
     unagan, flow = preset(UnaganConfig, "small"), preset(FlowConfig, "small")
     sources = {
         "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),

@@ -22,6 +22,11 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from desc.training.datamodule import RecordingsDataModule
+from desc.training.lightning_module import DescriptorTraining
+from desc.training.schedule import Schedule
+from desc.training.state import TrainingState
+from desc.training.trainer import build_trainer, quiet_lightning, run_trainer
 from torch.utils.data import DataLoader, Dataset
 
 from desc.configuration import ModelConfig, TrainConfig
@@ -30,11 +35,6 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
-from desc.training.datamodule import RecordingsDataModule
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.schedule import Schedule
-from desc.training.state import TrainingState
-from desc.training.trainer import build_trainer, quiet_lightning, run_trainer
 from desc.training.windows import FrameTable, TrainingGrid, TrainingStream, batches_per_epoch
 
 CONFIG = DescriptorConfig()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Waiting threads of torch sleep instead of spinning: on a busy machine two spinning threads cost
+# eight times the processor time of one. The variable is read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
     "Answerer": "answering",
@@ -23,10 +28,13 @@ _PUBLIC = {
     "DescriptorStore": "storage",
     "EvaluateConfig": "evaluation.settings",
     "ExploreServer": "explore",
+    "FlowConfig": "soundgen.settings",
+    "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",
     "MODELS": "models",
     "Matches": "query",
     "MelConfig": "soundgen.settings",
+    "MelGenerator": "soundgen.mel_generator",
     "ModelConfig": "configuration",
     "Playlist": "concatenation",
     "PredictConfig": "configuration",
@@ -41,6 +49,7 @@ _PUBLIC = {
     "Sampling": "configuration",
     "Selection": "query",
     "SelectionConfig": "configuration",
+    "SoundRecord": "runs",
     "Standardizer": "descriptors.standardizer",
     "TrainConfig": "configuration",
     "UnaganConfig": "soundgen.settings",
@@ -49,11 +58,12 @@ _PUBLIC = {
     "VocoderConfig": "soundgen.settings",
     "VocoderTraining": "soundgen.settings",
     "audio_sampler": "pipeline",
-    "choose_device": "prediction",
+    "choose_device": "devices",
     "evaluate": "evaluation.evaluate",
     "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",
     "generate_from_runs": "soundgen.generation",
+    "list_runs": "runs",
     "nearest": "query",
     "open_corpus": "corpus",
     "open_recordings": "soundgen.recordings",
@@ -70,13 +80,15 @@ _PUBLIC = {
     "select_path": "query",
     "select_units": "query",
     "train": "training.fit",
+    "train_flow": "soundgen.jobs",
     "train_unagan": "soundgen.jobs",
     "train_vocoder": "soundgen.jobs",
+    "upload_run": "runs",
     "versions": "runs",
     "with_variants": "corpus",
     "write_corpus": "demo.corpus",
     "write_result_report": "report",
-    "write_run_report": "report.run_page",
+    "write_run_report": "report.run",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
@@ -89,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return ["__version__", *__all__]

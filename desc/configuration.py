@@ -122,6 +122,7 @@ SAMPLINGS = ("plain", "replay", "mean")
 SELECTIONS = ("path", "sample", "nearest")
 UNITS = ("frame", "onset", "grain")
 MAX_HOLD_S = 60.0
+STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 MONITORS = (
     "val_loss", "val_fd", "val_acf", "val_modspec_db", "val_crps_43", "val_track_distance",
 )  # fmt: skip
@@ -178,7 +179,32 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class HardwareConfig:
+    """Devices, processes and precision of a training, as Lightning Fabric has them."""
+
+    accelerator: str = option("auto", "auto (cuda, mps or cpu, the first there is), cuda, mps, cpu")
+    devices: str = option("1", "number of devices, each with a process of its own; auto: all")
+    num_nodes: int = option(1, "number of machines; each needs the same files")
+    strategy: str = option(
+        "auto",
+        "how processes start: ddp starts the program anew, ddp_spawn and ddp_fork start processes "
+        "from a library call, ddp_notebook from a notebook",
+        choices=STRATEGIES,
+    )
+    precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
+
+    def __post_init__(self) -> None:
+        check_choice("accelerator", self.accelerator, ("auto", "cpu", "cuda", "gpu", "mps"))
+        is_number = self.devices.isdigit() and int(self.devices) > 0
+        rule = "be auto or a number of devices"
+        check(self.devices == "auto" or is_number, "devices", self.devices, rule)
+        check_integer("num_nodes", self.num_nodes, 1)
+        check_choice("strategy", self.strategy, STRATEGIES)
+        check_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+
+
+@dataclass(frozen=True)
+class TrainConfig(HardwareConfig):
     """How a model is fitted."""
 
     learning_rate: float = option(2e-3, "highest step size of the schedule")
@@ -232,15 +258,13 @@ class TrainConfig:
         0.1, "share of the files held out for validation where no folder is named", unit="0 to 1"
     )
     seed: int = option(0, "seed of the random generators")
-    accelerator: str = option("auto", "auto, cpu, cuda or mps")
-    devices: str = option("1", "1, or auto: a run has one device")
-    precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
     notes: str = option("", "free text kept with the run")
     process_on_the_fly: bool = option(
         True, "accepted and unused: windows are gathered views of one tensor"
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("learning_rate", self.learning_rate, above=0.0)
         for name in ("batch_size", "save_interval", "patience", "sample_every_epochs"):
             check_integer(name, getattr(self, name), 1)
@@ -261,14 +285,6 @@ class TrainConfig:
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check(self.validation_share > 0, "validation_share", self.validation_share, "be above 0")
         check_integer("seed", self.seed, 0)
-        check_choice("accelerator", self.accelerator, ("auto", "cpu", "cuda", "gpu", "mps"))
-        check(
-            self.devices == "auto" or (self.devices.isdigit() and int(self.devices) > 0),
-            "devices",
-            self.devices,
-            "be auto or a number of devices",
-        )
-        check_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
 
     @property
     def known_epochs(self) -> int:

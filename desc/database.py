@@ -1,10 +1,11 @@
-"""`DescriptorDatabase`: all frames of a corpus as one array, each row with its place in a file."""
+"""`DescriptorDatabase`: all frames of a corpus as one array, with the source of each row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,7 @@ class AudioReference:
 
 @dataclass(frozen=True)
 class DatabaseFile:
-    """A recording of the database, as it sounds when played at a speed.
+    """A recording of the database at a playback speed.
 
     Attributes
     ----------
@@ -52,9 +53,9 @@ class DatabaseFile:
     digest : str
         Of its content.
     n_frames, n_samples : int
-        As they are at that speed.
+        Lengths at that speed.
     speed : float
-        1: as it is; 2: an octave higher, in half the time.
+        1: unchanged; 2: an octave higher, in half the time.
     """
 
     source: str
@@ -71,16 +72,15 @@ class DescriptorDatabase:
     Attributes
     ----------
     values : ndarray of float32, (N, D)
-        One row per frame, the files one behind the other; read-only, memory-mapped.
+        One row per frame, file after file; read-only, memory-mapped.
     file_index : ndarray of int32, (N,)
         Position in `files` of each row's recording.
     centre_samples : ndarray of int64, (N,)
-        Sample at the centre of each row's frame, in its recording; of a recording that is played
-        at another speed, the sample of the recording that is heard then.
+        Sample of the recording at the centre of each row's frame.
     files : tuple of DatabaseFile
         The recordings in the order of their rows, each once for each speed.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of extraction.
     root : Path
         The folder that sources are relative to.
     digest : str
@@ -96,10 +96,19 @@ class DescriptorDatabase:
     digest: str
 
     @classmethod
-    def from_corpus(cls, corpus: Corpus, store: DescriptorStore) -> DescriptorDatabase:
-        """Open the database of a corpus; its packed view is written where it does not exist.
+    def from_corpus(
+        cls, corpus: Corpus, store: DescriptorStore | None = None
+    ) -> DescriptorDatabase:
+        """Return the database of a corpus; write its packed view to the cache if it is missing.
 
         Recordings at other speeds (`desc.with_variants`) follow the recordings themselves.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The recordings.
+        store : DescriptorStore, optional
+            The cache; by default the default cache.
 
         Raises
         ------
@@ -107,7 +116,7 @@ class DescriptorDatabase:
             If the cache cannot be written.
         """
         sequences = (*corpus.sequences, *corpus.variants)
-        return cls._of(store.packed(sequences), sequences, corpus.root)
+        return cls._of((store or DescriptorStore()).packed(sequences), sequences, corpus.root)
 
     @classmethod
     def from_sequences(
@@ -150,9 +159,21 @@ class DescriptorDatabase:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        return (
+            f"DescriptorDatabase({len(self.files)} files, {len(self)} frames × "
+            f"{self.config.n_columns} descriptors, {str(self.root)!r})"
+        )
+
+    def to_dataframe(self) -> Any:
+        """Return the files as a `pandas.DataFrame`, a row per file; needs pandas."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(file) for file in self.files])
+
     @property
     def static(self) -> Values:
-        """(N, F) the columns that are no deltas; a view where they lie side by side."""
+        """(N, F) the static columns, those without deltas; a view if they are adjacent."""
         columns = self.config.static_columns
         if len(columns) == columns[-1] - columns[0] + 1:
             return self.values[:, columns[0] : columns[-1] + 1]
@@ -164,7 +185,7 @@ class DescriptorDatabase:
         return sorted({file.speed for file in self.files})
 
     def reference(self, row: int) -> AudioReference:
-        """Return the sound of a row."""
+        """Return the place of a row's sound."""
         hop = self.config.hop_length
         start = int(self.centre_samples[row]) - hop // 2
         return AudioReference(self.files[self.file_index[row]].source, start, hop)

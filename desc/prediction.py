@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from desc.configuration import RunConfig, Sampling, check_choice, check_integer
+from desc.configuration import RunConfig, Sampling, check_integer
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorFrames, DescriptorSequence
+from desc.devices import choose_device, one_thread
 from desc.errors import ConfigurationError, DescError
 from desc.models.checkpoint import load_model
 from desc.models.rollout import continuation
@@ -252,17 +252,6 @@ def with_deltas(
     return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: a step is too small to share, and sums have one order."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
 def recording_generator(seed: int, digest: str) -> torch.Generator:
     """Return the generator of a recording, seeded from the seed and its content."""
     key = hashlib.blake2b(f"{seed}:{digest}".encode(), digest_size=8).digest()
@@ -286,22 +275,3 @@ def differences(one: DescriptorConfig, other: DescriptorConfig) -> str:
         for name, value in vars(one).items()
         if name in DescriptorConfig.__dataclass_fields__ and value != getattr(other, name)
     )
-
-
-def choose_device(accelerator: str) -> torch.device:
-    """Return the device that an accelerator's name stands for.
-
-    Raises
-    ------
-    ConfigurationError
-        If the name is unknown or this machine has no such device.
-    """
-    check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "gpu", "mps"))
-    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if accelerator == "cpu" or (accelerator == "auto" and not (has_cuda or has_mps)):
-        return torch.device("cpu")
-    if has_cuda and accelerator in ("auto", "cuda", "gpu"):
-        return torch.device("cuda")
-    if has_mps and accelerator in ("auto", "gpu", "mps"):
-        return torch.device("mps")
-    raise ConfigurationError(f"accelerator={accelerator!r}: this machine has no such device")

@@ -9,7 +9,8 @@ import numpy as np
 
 import desc
 from desc.descriptors.families import Family
-from desc.descriptors.features import Feature, Frames
+from desc.descriptors.features import Feature
+from desc.descriptors.frames import Frames
 
 
 def crest(frames: Frames) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from desc.corpus import open_corpus
+from desc.corpus import Corpus, open_corpus
 from desc.database import AudioReference, DatabaseFile, DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
@@ -93,15 +92,35 @@ def test_the_database_of_a_corpus(tmp_path: Path, make_wav: Callable[..., Path])
     np.testing.assert_array_equal(values, database.values)
 
 
-def test_a_million_rows_open_in_well_under_a_second(tmp_path: Path) -> None:
+def test_the_packed_view_of_a_million_rows_is_written_once(tmp_path: Path) -> None:
     store = DescriptorStore(tmp_path / "cache")
     config = DescriptorConfig(n_mfcc=1)  # three columns: the rows are what counts
-    sequences = [sequence_of(10_000, f"{i}", config) for i in range(100)]
-    store.packed(sequences)
-    started = time.perf_counter()
-    values = store.packed(sequences)
-    database = DescriptorDatabase._of(values, sequences, tmp_path)
-    assert time.perf_counter() - started < 0.5
+    sequences = tuple(sequence_of(10_000, f"{i}", config) for i in range(100))
+    corpus = Corpus(tmp_path, config, sequences, (), 0)
+    DescriptorDatabase.from_corpus(corpus, store)
+    packed = {path: path.stat().st_ino for path in store.cache_dir.rglob("*") if path.is_file()}
+    database = DescriptorDatabase.from_corpus(corpus, store)
+    assert packed == {p: p.stat().st_ino for p in store.cache_dir.rglob("*") if p.is_file()}
     assert len(database) == 1_000_000
     assert isinstance(database.values, np.memmap)
     assert database.reference(999_999).source == "99.wav"
+
+
+def test_a_database_says_its_shape(tmp_path: Path) -> None:
+    database = DescriptorDatabase.from_sequences([sequence_of(4, "a"), sequence_of(2, "b")], "x")
+    assert repr(database) == "DescriptorDatabase(2 files, 6 frames × 39 descriptors, 'x')"
+    pytest.importorskip("pandas")
+    table = database.to_dataframe()
+    assert list(table["source"]) == ["a.wav", "b.wav"]
+    assert list(table["n_frames"]) == [4, 2]
+
+
+def test_the_default_cache_is_used_where_none_is_given(
+    tmp_path: Path, make_wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESC_CACHE", str(tmp_path / "cache"))
+    make_wav("rec/a.wav", kind="noise", duration_s=0.5)
+    database = DescriptorDatabase.from_corpus(open_corpus(tmp_path / "rec", jobs=1))
+    assert len(database) == 22
+    summary = DescriptorStore(tmp_path / "cache").summary()
+    assert (summary.descriptors.n_files, summary.packed.n_files) == (1, 1)

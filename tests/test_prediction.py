@@ -15,7 +15,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, DescError
 from desc.models import MODELS, create_model
 from desc.models.statistics import fit_statistics
-from desc.prediction import Predictor, choose_device
+from desc.prediction import Predictor
 from desc.progress import reporting
 
 
@@ -199,13 +199,3 @@ def test_progress_counts_all_recordings(predictor: Predictor) -> None:
 
 def test_no_recordings_no_predictions(predictor: Predictor) -> None:
     assert predictor.predict_many([], frames=5) == []
-
-
-def test_device() -> None:
-    assert choose_device("cpu").type == "cpu"
-    assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(ConfigurationError, match="tpu"):
-        choose_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigurationError, match="no such device"):
-            choose_device("cuda")

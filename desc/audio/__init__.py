@@ -1,17 +1,16 @@
-"""Audio files: probed, read in blocks, read at any place, written. Nothing else opens them.
+"""Audio files: headers, reading in blocks or at random places, writing. The only opener of them.
 
-Everything libsndfile reads is read (WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, CAF …), at any
-sample rate and with any number of channels. Arrays are (S,) or (C, S) float32, full scale 1.
+libsndfile's formats are read (WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, CAF …), at any sample
+rate and channel count. Arrays are (S,) or (C, S) float32, full scale 1; `AudioClip` holds (S, C).
 
-Three ways of reading, each with its reason:
+There are three ways of reading:
 
-* `read_mono_blocks` decodes from front to back. It never seeks, because seeks in MP3 and Vorbis
-  files land beside the sample asked for (measured: off by half of full scale in a Vorbis file),
-  and python-soundfile seeks after every read of a file that says it is seekable. Without seeks
-  block reads of MP3 equal decoding in one go, bit for bit, also of cut and headerless files.
-* `AudioReader` reads at any place, of files where that is exact: PCM of any container, and FLAC.
-* Plain PCM in WAV files is read without libsndfile, which converts 16-bit samples seven times
-  slower than numpy does. The numbers are the same bits.
+* `read_mono_blocks` decodes from start to end and never seeks: seeks in MP3 and Vorbis files are
+  inexact (measured: off by half of full scale in a Vorbis file), and python-soundfile seeks after
+  every read of a seekable file. Without seeks, reading in blocks equals decoding in one go, bit for
+  bit, also for truncated and headerless MP3 files.
+* `AudioReader` reads at random places of files that can be sought exactly: PCM and FLAC.
+* Plain PCM in WAV files is converted by numpy, faster than by libsndfile and to the same bits.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ from desc.audio.files import (
     probe,
 )
 from desc.audio.reader import AudioReader
-from desc.audio.scaled import write_scaled
-from desc.audio.writer import AudioWriter, format_of, write
+from desc.audio.writer import AudioWriter, format_of, write, write_scaled
 
 __all__ = [
     "AUDIO_EXTENSIONS",

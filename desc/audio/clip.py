@@ -13,7 +13,7 @@ import numpy as np
 from desc.audio.decoding import resample
 from desc.audio.encoding import encode_ogg
 from desc.audio.files import Audio
-from desc.audio.scaled import write_scaled
+from desc.audio.writer import write_scaled
 from desc.configuration import check, check_integer
 
 logger = logging.getLogger(__name__)

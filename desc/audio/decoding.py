@@ -1,4 +1,4 @@
-"""Files decoded from front to back, and resampling."""
+"""Decoding from start to end, and resampling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from desc.audio.files import (
     open_forward,
     read_info,
 )
-from desc.audio.wave_pcm import WavePcm
+from desc.audio.reader import WavePcm
 from desc.errors import AudioError
 
 _CHUNK = 1 << 14
@@ -34,7 +34,7 @@ def read_mono_blocks(
     *,
     speed: float = 1.0,
 ) -> Iterator[Audio]:
-    """Decode a file from front to back: channels averaged, resampled, in blocks.
+    """Decode a file in blocks: average its channels and resample.
 
     The samples are those of `librosa.load(path, sr=sample_rate)`: the mean of the channels,
     resampled by soxr at high quality; their number is ceil(n_samples · sample_rate / native rate).
@@ -49,7 +49,7 @@ def read_mono_blocks(
     block_length : int
         Samples per block; the last one is shorter.
     speed : float
-        How fast the file is played, as a tape is: 2 is an octave higher and half as long.
+        Playback speed, as of a tape: 2 is an octave higher and half as long.
 
     Yields
     ------
@@ -110,7 +110,7 @@ def mono_blocks(
 def read_blocks(
     path: str | Path, sample_rate: int | None = None, block_length: int = 1 << 16
 ) -> Iterator[Audio]:
-    """Decode a file from front to back with all its channels, as `read_mono_blocks` does.
+    """Decode a file in blocks with all its channels, as `read_mono_blocks`.
 
     Yields
     ------
@@ -127,7 +127,7 @@ def read_blocks(
 
 
 def read(path: str | Path, sample_rate: int | None = None) -> Audio:
-    """Return a whole file, (C, S) float32, resampled where `sample_rate` differs from its own.
+    """Return a whole file, (C, S) float32, at its own rate or at `sample_rate`.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def _decoded_blocks(info: AudioInfo, file: soundfile.SoundFile, *, mono: bool) -
     finally:
         if pcm is not None:
             pcm.close()
-    # Headers are off by a little (an MP3's may be an estimate); more is missing in damaged files.
+    # An MP3's header may be an estimate; if more is missing, the file is damaged.
     if position < info.n_samples - info.sample_rate // 10 or position == 0:
         raise AudioError(
             f"{info.path}: the file ends after {position} of {info.n_samples} samples; "
@@ -222,7 +222,7 @@ def resampled_blocks(
 
 
 def _blocks_of_length(blocks: Iterator[Audio], length: int) -> Iterator[Audio]:
-    """Cut consecutive (n, C) blocks anew, into such of one length; only the last is shorter."""
+    """Cut consecutive (n, C) blocks into blocks of one length; only the last is shorter."""
     if length < 1:
         raise AudioError(f"block_length={length} must be at least 1")
     held: list[Audio] = []

@@ -1,16 +1,59 @@
-"""Audio as bytes in memory, for pages that carry their sound."""
+"""Audio encoded in memory, for pages that embed it: Ogg Vorbis with reproducible bytes, and WAV."""
 
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from desc.audio.files import Audio, errors_named, open_forward, read_info
-from desc.audio.ogg import with_serial
 from desc.errors import AudioError
+
+_HEADER = 27  # bytes of a page's header before its table of segments
+_SERIAL, _CHECKSUM, _N_SEGMENTS = 14, 22, 26  # their places in it
+_REVERSED = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], np.uint8)
+
+
+def with_serial(data: bytes, serial: int) -> bytes:
+    """Return an Ogg file whose stream has the serial number given, instead of a random one.
+
+    Each page of a file carries the number of its stream, which libsndfile draws at random, and a
+    checksum (RFC 3533, section 6).
+
+    Parameters
+    ----------
+    data : bytes
+        A file of one stream.
+    serial : int
+        0 to 2^32 - 1.
+    """
+    result = bytearray(data)
+    start = 0
+    while start < len(result):
+        table = start + _HEADER
+        n_segments = result[start + _N_SEGMENTS]
+        stop = table + n_segments + sum(result[table : table + n_segments])
+        struct.pack_into("<I", result, start + _SERIAL, serial)
+        struct.pack_into("<I", result, start + _CHECKSUM, 0)
+        checksum = crc32(bytes(result[start:stop]))
+        struct.pack_into("<I", result, start + _CHECKSUM, checksum)
+        start = stop
+    return bytes(result)
+
+
+def crc32(data: bytes) -> int:
+    """Return Ogg's checksum: polynomial 04c11db7, from 0, the highest bit first, not inverted.
+
+    It is zlib's of the mirrored bytes, mirrored, without the inversions before and after.
+    """
+    mirrored = _REVERSED[np.frombuffer(data, np.uint8)].tobytes()
+    value = zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{value:032b}"[::-1], 2)
+
 
 _WRITE_CHUNK = 1 << 17
 """Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
@@ -19,18 +62,18 @@ _QUALITIES = (0.5, 0.75, 1.0)
 
 
 def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
-    """Return audio as Ogg Vorbis of at most `max_bytes`, as good as that allows.
+    """Return audio as Ogg Vorbis of at most `max_bytes`, at the best quality that fits.
 
     Equal audio gives equal bytes.
 
     Parameters
     ----------
     audio : ndarray of float32, (C, S)
-        At least one sample; beyond full scale it is clipped.
+        At least one sample; clipped at full scale.
     sample_rate : int
         In Hz.
     max_bytes : int
-        If even the lowest quality is longer, the result is.
+        Exceeded if the lowest quality needs more.
     """
     samples = np.ascontiguousarray(np.clip(audio, -1, 1).T, np.float32)
     for quality in _QUALITIES:
@@ -76,9 +119,8 @@ def decode(data: bytes) -> tuple[Audio, int]:
 def read_excerpt(path: str | Path, start_s: float, duration_s: float) -> tuple[Audio, int]:
     """Return a piece of a file, (C, S) at its own sample rate, and that rate.
 
-    To be looked at or listened to: libsndfile seeks, which in MP3 and Vorbis files may land some
-    samples beside the place, and reads no more than the piece. What lies outside the file is left
-    out.
+    For display and listening: libsndfile seeks, which may be off by some samples in MP3 and Vorbis
+    files. Samples outside the file are left out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What an audio file is: its header, its digest, how it is opened and what its errors say."""
+"""Headers, digests and errors of audio files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LARGEST_SAMPLE = 1e12
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of an audio file says.
+    """Header of an audio file.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ def probe(path: str | Path) -> AudioInfo:
 
 
 def is_seekable_pcm(info: AudioInfo) -> bool:
-    """Say whether `AudioReader` reads the file at any place exactly and fast.
+    """Whether `AudioReader` reads the file at random places, exactly and fast.
 
     That is uncompressed audio: WAV, RF64, W64, AIFF, AU, CAF … with PCM, float or A/µ-law samples
     (WAV PCM 16/24/32 bit and float: about 10 µs per 2,000 stereo samples, other containers 36).
@@ -93,25 +93,25 @@ def is_seekable_pcm(info: AudioInfo) -> bool:
 
 
 def content_digest(path: str | Path) -> str:
-    """Return 32 hex digits that differ wherever the bytes of the file do (BLAKE2b)."""
+    """Return the digest of a file's bytes, 32 hex digits (BLAKE2b)."""
     with errors_named(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that denies being seekable, so that soundfile does not seek after every read."""
+    """A file that reports not to be seekable, so that soundfile does not seek after every read."""
 
     def seekable(self) -> bool:
         return False
 
 
 def open_forward(path: str | Path) -> AbstractContextManager[soundfile.SoundFile]:
-    """Open a file for reading from front to back."""
+    """Open a file for reading from start to end."""
     return _ForwardFile(os.fspath(path))
 
 
 def read_info(path: str | Path, file: soundfile.SoundFile) -> AudioInfo:
-    """Return what the header says; `AudioError` where it says that there are no samples."""
+    """Return the header; raise an `AudioError` if there are no samples."""
     if file.frames <= 0:
         raise AudioError(f"{path}: the file holds no samples")
     return AudioInfo(
@@ -120,7 +120,7 @@ def read_info(path: str | Path, file: soundfile.SoundFile) -> AudioInfo:
 
 
 def check_samples(samples: Audio, path: Path, first: int) -> None:
-    """Refuse (n, C) samples that are not finite, or so large that their power is not."""
+    """Raise an `AudioError` if samples (n, C), or their power, are not finite."""
     if not samples.size:
         return
     if max(float(samples.max()), -float(samples.min())) <= _LARGEST_SAMPLE:
@@ -146,7 +146,7 @@ def errors_named(path: str | Path, action: str = "read") -> Iterator[None]:
 
 
 def _reason(path: Path) -> str:
-    """Say what keeps a file from being read that libsndfile's message does not tell."""
+    """Return the cause of a failure that libsndfile does not name, or an empty text."""
     if not path.exists():
         return "no such file"
     if path.is_dir():

@@ -1,8 +1,12 @@
-"""`AudioWriter`: a file written in blocks, complete or not at all."""
+"""`AudioWriter`: atomic block-wise writing; `write_scaled`: two-pass peak normalisation."""
 
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from desc.audio.decoding import read_blocks
 from desc.audio.files import Audio, check_samples, errors_named
 from desc.errors import AudioError
 
@@ -21,9 +26,9 @@ _WAV_LIMIT = (1 << 32) - (1 << 16)
 
 
 class AudioWriter:
-    """Writes a file in blocks; it appears under its name when complete, or not at all.
+    """Writes an audio file in blocks, atomically.
 
-    The samples go to a hidden temporary file in the same folder (made where missing), which is
+    The samples go to a hidden temporary file in the same folder (made if missing), which is
     renamed on a clean exit from the `with` statement and removed on an exception. In integer
     formats samples are rounded to the nearest step, and clipped beyond full scale.
 
@@ -159,3 +164,91 @@ def format_of(path: Path, subtype: str) -> str:
             f"{path}: a file ending in {path.suffix!r} cannot hold {subtype} samples; .wav can"
         )
     return name
+
+
+MAX_HELD_VALUES = 1 << 24
+"""Samples times channels kept in memory until the peak is known, 64 MB; of longer files they go to
+a temporary file beside the output."""
+
+
+def write_scaled(
+    blocks: Iterable[Audio],
+    path: str | Path,
+    sample_rate: int,
+    n_channels: int,
+    subtype: str = "PCM_24",
+) -> tuple[float, float]:
+    """Write blocks, turned down as a whole if a sample exceeds full scale.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of float32, (C, n)
+        Consecutive samples, taken once.
+    path, sample_rate, n_channels, subtype
+        As for `AudioWriter`. Integer formats hold nothing beyond full scale, FLOAT does and is left
+        as it is.
+
+    Returns
+    -------
+    peak, gain : float
+        Largest absolute sample, and the factor on the whole file, 1 / peak at the most 1.
+
+    Raises
+    ------
+    AudioError
+        As `AudioWriter` does; no file is left then.
+    """
+    peak, gain = 0.0, 1.0
+
+    def measured() -> Iterator[Audio]:
+        nonlocal peak
+        for block in blocks:
+            if block.size:
+                peak = max(peak, float(block.max()), -float(block.min()))
+            yield block
+
+    with _kept(measured(), Path(path), sample_rate, n_channels, wait=subtype != "FLOAT") as kept:
+        if subtype != "FLOAT":
+            gain = 1 / max(peak, 1.0)
+        with AudioWriter(path, sample_rate, n_channels, subtype) as writer:
+            for block in kept:
+                writer.write(block if gain == 1 else block * np.float32(gain))
+    return peak, gain
+
+
+@contextmanager
+def _kept(
+    blocks: Iterator[Audio], path: Path, sample_rate: int, n_channels: int, *, wait: bool
+) -> Iterator[Iterable[Audio]]:
+    """Yield the blocks; with `wait`, after the last one is known."""
+    if not wait:
+        yield blocks
+        return
+    held: list[Audio] = []
+    n_values = 0
+    for block in blocks:
+        held.append(block)
+        n_values += block.size
+        if n_values > MAX_HELD_VALUES:
+            break
+    else:
+        yield held
+        return
+    with _spooled(chain(held, blocks), path, sample_rate, n_channels) as temporary:
+        held.clear()
+        yield read_blocks(temporary)
+
+
+@contextmanager
+def _spooled(
+    blocks: Iterable[Audio], path: Path, sample_rate: int, n_channels: int
+) -> Iterator[Path]:
+    """Write blocks (C, n) to a hidden float file beside `path`, removed with the context."""
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mix.w64")
+    try:
+        with AudioWriter(temporary, sample_rate, n_channels, "FLOAT") as writer:
+            for block in blocks:
+                writer.write(block)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -15,16 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc cache`."""
     parser.add_argument(
         "--limit_gb", type=float, metavar="X",
-        help="remove what was used longest ago until the cache holds at most this [GiB]",
+        help="remove the least recently used files until the cache holds at most this [GiB]",
     )  # fmt: skip
     parser.add_argument(
-        "--prune", action="store_true", help="remove what belongs to files that no longer exist"
+        "--prune", action="store_true", help="remove the files of recordings that no longer exist"
     )
     add_cache_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Limit and prune where asked, then show what the cache holds."""
+    """Limit and prune if asked, then show the cache's content."""
     if args.limit_gb is not None:
         check_number("limit_gb", args.limit_gb, 0.0)
     from desc.storage import DescriptorStore

@@ -1,4 +1,4 @@
-"""`desc completion`: a script by which a shell completes commands, options and their values."""
+"""`desc completion`: shell completion of commands, options and their values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the script.
-
-    It is the parser, written out: completing starts no Python.
-    """
+    """Print the script: the parser, written out, so that completing starts no Python."""
     import shtab
 
     from desc.commands.main import build_parser
@@ -33,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the actions that take a value, of a parser and of those below it."""
+    """Yield the actions that take a value, of a parser and its sub-parsers."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():
@@ -43,7 +40,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _describe(action: argparse.Action, kinds: dict[str, Any]) -> None:
-    """Tell shtab what an action's value may be, and hide the older names of its option."""
+    """Set the values of an action that shtab offers, and hide the option's older names."""
     from desc.descriptors.families import FAMILIES
     from desc.models import MODELS
 

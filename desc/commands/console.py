@@ -1,4 +1,4 @@
-"""What a person sees: progress bars on a terminal and in a notebook, plain lines in a pipe."""
+"""Console output: progress bars on a terminal and in a notebook, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+from desc.devices import is_first_process
 from desc.progress import reporting
 
-STAGES = {  # what progress reports call a stage: what a person reads, and what is counted
+STAGES = {  # name of a stage in progress reports: label and unit
     "compose": ("making the demo corpus", "files"),
     "identify": ("looking for known recordings", "files"),
     "extract": ("extracting descriptors", "files"),
@@ -42,7 +43,8 @@ class Console:
     """
 
     def __init__(self, quiet: bool = False, *, bars: bool | None = None) -> None:
-        self.quiet = quiet
+        self._silent = not is_first_process()
+        self.quiet = quiet or self._silent
         self._bars = sys.stderr.isatty() if bars is None else bars
         self._bar: Any = None
         self._stage = ""
@@ -50,12 +52,14 @@ class Console:
         self._entered = ExitStack()
 
     def result(self, line: str) -> None:
-        """Print a line that belongs to the result."""
+        """Print a line of the result; of several processes only the first prints."""
+        if self._silent:
+            return
         self._close()
         print(line, flush=True)
 
     def note(self, line: str) -> None:
-        """Print a line that explains, unless quiet."""
+        """Print an explanatory line, unless quiet."""
         if self.quiet:
             return
         self._close()

@@ -1,4 +1,4 @@
-"""`desc demo`: the whole job on a corpus that the package makes itself."""
+"""`desc demo`: all stages once, on a small corpus that the program synthesises."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from desc.configuration import RunConfig, check_integer, check_jobs
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc demo`."""
     parser.add_argument(
-        "--output_dir", default="desc-demo", metavar="DIR",
-        help="gets the corpus and the continuation [default desc-demo]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="another seed, other music [default 0]"
+        "--output_dir",
+        default="desc-demo",
+        metavar="DIR",
+        help="folder for the corpus and the continuation [default desc-demo]",
     )
     parser.add_argument(
-        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
-        help="replace a continuation that was made by other settings [default off]",
-    )  # fmt: skip
+        "--seed", type=int, default=0, metavar="N", help="seed of the music [default 0]"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="replace a continuation made with other settings [default off]",
+    )
     parser.add_argument(
         "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"
     )
@@ -30,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo, and print where its WAV is."""
+    """Run the demo; print its WAV, comparisons and run id."""
     config = from_options(RunConfig, args)
     check_integer("seed", args.seed, 0)
     check_jobs(args.jobs)
@@ -46,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             jobs=args.jobs,
             overwrite=args.overwrite,
-            progress=console.progress,
-            note=console.note,
         )
         status = report(result.continuation, console)
         for line in result.comparisons:

@@ -1,13 +1,15 @@
-"""`desc evaluate --generated`: a folder of generated sound beside recordings."""
+"""`desc evaluate --generated`: evaluate a folder of generated sound."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desc.commands.console import Console
+from desc.commands.generate import add_vocoder_option
 from desc.commands.options import from_options
 from desc.configuration import RunConfig
 
@@ -17,20 +19,21 @@ if TYPE_CHECKING:
 RESULT = "generated.json"
 DEFAULT_RATE = 44100
 
+logger = logging.getLogger(__name__)
+
 
 def add_arguments(parser: argparse._ActionsContainer) -> None:
     """Add the options that are for generated sound alone."""
     parser.add_argument(
         "--generated", metavar="DIR",
-        help="evaluate a folder of generated sound instead of runs; audio_db_dir holds what it "
-        "was learned from",
+        help="evaluate a folder of generated sound instead of runs; audio_db_dir holds the "
+        "recordings it was trained on",
     )  # fmt: skip
+    add_vocoder_option(
+        parser, "vocoder to evaluate by itself [default: that of the folder's manifest.csv]"
+    )
     parser.add_argument(
-        "--melgan_run_id", "--vocoder_run_id", metavar="ID",
-        help="vocoder to measure by itself [default: that of the folder's manifest.csv]",
-    )  # fmt: skip
-    parser.add_argument(
-        "--other_db_dir", metavar="DIR", help="other recordings, as a reference for --generated"
+        "--other_db_dir", metavar="DIR", help="other recordings as a reference for --generated"
     )
 
 
@@ -44,22 +47,20 @@ def run(args: argparse.Namespace) -> int:
     from desc.soundgen.settings import MelConfig
 
     with Console(args.quiet) as console:
-        vocoder = _vocoder(args, console)
+        vocoder = _vocoder(args)
         if vocoder is not None:
             mel = vocoder.mel
         else:
             found, _ = find_files(args.generated)
             mel = MelConfig(probe(found[0][0]).sample_rate if found else DEFAULT_RATE)
         rate = mel.sample_rate
-        generated = open_recordings(args.generated, rate, exclude="merged_*", note=console.note)
-        recordings = open_recordings(
-            args.audio_db_dir, rate, include=args.include, exclude=args.exclude, note=console.note
-        )
-        other = None
-        if args.other_db_dir is not None:
-            other = open_recordings(args.other_db_dir, rate, note=console.note)
+        patterns = {"include": args.include, "exclude": args.exclude}
         result = evaluate_generated(
-            generated, recordings, mel, other=other, vocoder=vocoder, progress=console.progress
+            open_recordings(args.generated, rate, exclude="merged_*"),
+            open_recordings(args.audio_db_dir, rate, **patterns),
+            mel,
+            other=open_recordings(args.other_db_dir, rate) if args.other_db_dir else None,
+            vocoder=vocoder,
         )
         path = Path(args.output_dir) / RESULT
         write_json(path, result.to_dict(), indent=1)
@@ -69,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _vocoder(args: argparse.Namespace, console: Console) -> Vocoder | None:
-    """Return the vocoder that was named, or the one the folder was made with, if it is known."""
+def _vocoder(args: argparse.Namespace) -> Vocoder | None:
+    """Return the named vocoder, or the one of the folder's manifest if it is found."""
     from desc.errors import DescError
     from desc.soundgen.vocoder import Vocoder
 
-    run_config = from_options(RunConfig, args, project="melgan")
-    if args.melgan_run_id is not None:
-        return Vocoder.from_run(args.melgan_run_id, run_config)
+    run = from_options(RunConfig, args, project="melgan")
+    if args.vocoder_run_id:
+        return Vocoder.from_run(args.vocoder_run_id[-1], run)
     manifest = Path(args.generated) / "manifest.csv"
     if not manifest.is_file():
         return None
@@ -84,7 +85,7 @@ def _vocoder(args: argparse.Namespace, console: Console) -> Vocoder | None:
         names = sorted({r["vocoder_run_id"] for r in csv.DictReader(stream)} - {"", "griffin_lim"})
     for name in names:
         try:
-            return Vocoder.from_run(name, run_config)
+            return Vocoder.from_run(name, run)
         except DescError:
-            console.note(f"vocoder {name} of {manifest} was not found; --melgan_run_id names it")
+            logger.warning("vocoder %s of %s not found; give --vocoder_run_id", name, manifest)
     return None

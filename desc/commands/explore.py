@@ -1,4 +1,4 @@
-"""`desc explore`: a local page with a map of a large folder, to look, listen and choose files."""
+"""`desc explore`: a map of a folder in the browser, to browse, listen and select files."""
 
 from __future__ import annotations
 
@@ -13,28 +13,40 @@ from desc.descriptors.config import DescriptorConfig
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc explore`."""
-    main = parser.add_argument_group("what")
+    main = parser.add_argument_group("input and page")
     main.add_argument(
-        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR",
-        help="folder of sounds; the patterns below are for it",
-    )  # fmt: skip
-    main.add_argument(
-        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 [default: any free one]"
+        "--audio_db_dir",
+        "--audio_dir",
+        required=True,
+        metavar="DIR",
+        help="folder of sounds; --include and --exclude apply to it",
     )
     main.add_argument(
-        "--max_points", type=int, default=300_000, metavar="N",
-        help="frames shown at the most; of more, evenly spaced ones [default 300000]",
-    )  # fmt: skip
+        "--port",
+        type=int,
+        default=0,
+        metavar="N",
+        help="port on 127.0.0.1 [default: any free port]",
+    )
     main.add_argument(
-        "--open_browser", action=argparse.BooleanOptionalAction, default=False,
+        "--max_points",
+        type=int,
+        default=300_000,
+        metavar="N",
+        help="largest number of points; larger folders are thinned out evenly [default 300000]",
+    )
+    main.add_argument(
+        "--open_browser",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="open the page in the browser [default off]",
-    )  # fmt: skip
+    )
     add_corpus_options(main)
     add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the page's address, and serve it until Ctrl-C."""
+    """Print the address of the page, and serve it until Ctrl-C."""
     config = from_options(DescriptorConfig, args)
     check_integer("port", args.port, 0)
     check_integer("max_points", args.max_points, 1)
@@ -44,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
         from desc.storage import DescriptorStore
 
         store = DescriptorStore(args.cache_dir)
-        corpus = open_folder(args.audio_db_dir, config, store, args, console).with_sound()
+        corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()
         atlas = Atlas.of(DescriptorDatabase.from_corpus(corpus, store), args.max_points)
         with ExploreServer(atlas, args.port) as server:
             console.result(server.url)
-            console.note("open this address in a browser on this machine; Ctrl-C ends it")
+            console.note("open this address in a browser on this machine; press Ctrl-C to stop")
             if args.open_browser:
                 import webbrowser
 
@@ -56,5 +68,5 @@ def run(args: argparse.Namespace) -> int:
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                console.note("ended")
+                console.note("stopped")
     return 0

@@ -33,9 +33,8 @@ def run(args: argparse.Namespace) -> int:
             config,
             DescriptorStore(args.cache_dir),
             args,
-            console,
             adopt_hop="hop_length" not in args,
         )
-        written = export_corpus(corpus, args.format, args.output_dir, progress=console.progress)
+        written = export_corpus(corpus, args.format, args.output_dir)
         console.result(f"{len(written)} files written to {args.output_dir}")
     return 0

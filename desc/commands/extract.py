@@ -1,4 +1,4 @@
-"""`desc extract`: fill the cache and list what was skipped."""
+"""`desc extract`: fill the cache and list the skipped files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def run(args: argparse.Namespace) -> int:
             config,
             DescriptorStore(args.cache_dir),
             args,
-            console,
             name_skipped=False,
             adopt_hop="hop_length" not in args,
         )

@@ -1,4 +1,4 @@
-"""`desc`: finds the sub-command, runs it, turns errors into a line and an exit status."""
+"""`desc`: dispatch to the sub-commands, error messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from desc.commands.options import Parser, UsageError, add_common_options
 from desc.errors import DescError
 
 COMMANDS = {
-    "demo": "make a small corpus, train on it and continue one of its recordings",
-    "train": "learn from a folder of recordings; prints the run id",
+    "demo": "synthesise a small corpus, train on it and continue one of its recordings",
+    "train": "train a model on a folder of recordings; prints the run id",
     "predict": "continue recordings with the sounds of another folder",
-    "evaluate": "compare runs with real music and simple baselines on held-out recordings",
-    "explore": "show a folder of sounds as a map to look at, listen to and choose from",
-    "generate": "train networks of sound generation, and write new sound with them",
-    "extract": "fill the descriptor cache and list what was skipped",
-    "runs": "list the runs known here, or upload one",
-    "render": "render a playlist again, with another crossfade or format",
-    "export-playlist": "write a playlist for Audacity, Reaper, as a table, EDL or MIDI",
-    "report": "make the page of a result again, or that of a run",
-    "plot": "draw a result or a run as png, svg or pdf",
-    "export": "write a folder's descriptors as npz, json, csv or parquet",
+    "evaluate": "compare runs with baselines and real music on held-out recordings",
+    "explore": "show a folder of sounds as a map in the browser, to listen and select",
+    "generate": "train networks of sound generation, and generate sound with them",
+    "extract": "extract a folder's descriptors into the cache",
+    "runs": "list the runs of this machine, or upload one to W&B",
+    "render": "render a playlist again with another crossfade or format",
+    "export-playlist": "export a playlist for Reaper or Audacity, or as CSV, EDL or MIDI",
+    "report": "write the page of a result or a run again",
+    "plot": "plot a result or a run as PNG, SVG or PDF",
+    "export": "export a folder's descriptors as npz, json, csv or parquet",
     "cache": "show, limit or prune the cache",
-    "completion": "print the script by which bash, zsh or fish completes `desc`",
+    "completion": "print the completion script for bash, zsh or fish",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 
@@ -40,7 +40,7 @@ def _module(command: str) -> str:
 
 
 def build_parser(command: str | None = None) -> Parser:
-    """Return the parser; only the named command's options are loaded, or all without a name."""
+    """Return the parser with the options of one command, or of all commands without a name."""
     parser = Parser(prog="desc", description=desc.__doc__)
     parser.add_argument("--version", action="version", version=f"desc {desc.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -57,14 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((a for a in arguments if a in COMMANDS), None)
     debug = "--debug" in arguments
-    # Threads of torch that wait for each other sleep instead of spinning: beside other programs a
-    # step of training took 0.2 instead of 0.9 s. Read when torch is loaded, so it comes first.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _print_anything()
     try:
         args = build_parser(command or "").parse_args(arguments)
         if debug:
             _log_to_file()
+        if getattr(args, "former", ()) and not args.quiet:
+            print(f"ignored, without effect: {', '.join(args.former)}", file=sys.stderr)
         status: int = importlib.import_module(_module(args.command)).run(args)
         sys.stdout.flush()
         return status
@@ -78,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("interrupted", debug)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (`desc runs | head`) has what it wanted; keep the exit from complaining.
+        # The reader (`desc runs | head`) is done; avoid a second error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -95,7 +94,7 @@ def _complain(message: str, debug: bool) -> None:
 
 
 def _print_anything() -> None:
-    """Let what the encoding of a pipe lacks appear as an escape instead of ending the program.
+    """Escape characters that the encoding of a pipe lacks, instead of raising an error.
 
     On Windows a pipe has the system's code page: no arrow, and not every file name.
     """

@@ -1,4 +1,4 @@
-"""Dataclass fields as command line options, and back."""
+"""Command line options from the fields of configurations, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser without abbreviations, whose errors suggest what was meant."""
+    """Argument parser without abbreviations, with suggestions for mistyped options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", HelpFormatter)
@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; an unknown option is an error that names the nearest known one."""
+        """Parse; the error for an unknown option suggests the nearest known one."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             parser = self._parser_of(parsed)
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _parser_of(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
-        """Return the parser of the sub-command that was named, or this one."""
+        """Return the parser of the sub-command in use, or this one."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 chosen: Parser = action.choices[getattr(parsed, action.dest)]
@@ -45,17 +45,17 @@ class Parser(argparse.ArgumentParser):
         return self
 
     def error(self, message: str) -> NoReturn:
-        """Raise what `main` prints with exit status 2, options under their present names."""
+        """Raise a `UsageError` that shows options by their current names."""
         raise UsageError(re.sub(r"(--\w+)(/--\w+)+", r"\1", message), self.prog)
 
 
 class UsageError(ConfigurationError):
-    """The words of a call are off.
+    """Wrong usage of the command line.
 
     Attributes
     ----------
     program : str
-        The command, for the line that says where help is.
+        The command, whose `--help` the message refers to.
     """
 
     def __init__(self, message: str, program: str) -> None:
@@ -64,18 +64,32 @@ class UsageError(ConfigurationError):
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Help with a column wide enough for the longest option."""
+    """Help with a column wide enough for the longest option, older names hidden."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34, width=100)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        """Show the first name only: the others are older ones that are still understood."""
+        """Show the first name only; the others are older names."""
         shown = action
         if action.nargs != 0:
             shown = copy.copy(action)
             shown.option_strings = action.option_strings[:1]
         return super()._format_action_invocation(shown)
+
+
+class FormerOption(argparse.Action):
+    """An option without effect, still accepted; `former` of the namespace collects its names."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ARG002
+        option_string: str | None = None,
+    ) -> None:
+        """Collect the name of the option."""
+        namespace.former = [*getattr(namespace, "former", ()), option_string]
 
 
 def add_options(
@@ -97,6 +111,15 @@ def add_options(
         if field.name in exclude:
             continue
         _add_option(parser, field, hints[field.name])
+    for name in getattr(cls, "FORMER", ()):
+        parser.add_argument(
+            *(f"--{name}", f"--no-{name}"),
+            action=FormerOption,
+            nargs="?",
+            dest="former",
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
 
 
 def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> None:
@@ -118,7 +141,7 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
 
 
 def option_help(field: dataclasses.Field[Any]) -> str:
-    """Return what a field made by `desc.configuration.option` is, with its unit and default."""
+    """Return the help of a field made by `desc.configuration.option`, with unit and default."""
     text, unit, default = field.metadata["help"], field.metadata["unit"], field.default
     if isinstance(default, tuple):
         default = " ".join(map(str, default))
@@ -143,7 +166,7 @@ def _converter(kind: type, name: str) -> Any:
 
 
 def from_options(cls: type[T], args: argparse.Namespace, **overrides: Any) -> T:
-    """Build a configuration from the options that were given; the rest keeps its default."""
+    """Build a configuration from the given options; other fields keep their defaults."""
     given = vars(args)
     values = {
         field.name: tuple(value) if isinstance(value, list) else value
@@ -155,12 +178,12 @@ def from_options(cls: type[T], args: argparse.Namespace, **overrides: Any) -> T:
 
 
 def given_options(cls: type, args: argparse.Namespace) -> tuple[str, ...]:
-    """Names of the fields that were given on the command line."""
+    """Return the names of the fields given on the command line."""
     return tuple(f.name for f in dataclasses.fields(cls) if f.name in vars(args))
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
-    """Add `--quiet` and `--debug`; with `suppress` they leave what a parser above has set."""
+    """Add `--quiet` and `--debug`; with `suppress` they keep the values of a parent parser."""
     group = parser.add_argument_group("output")
     for name, text in (
         ("--quiet", "print results and errors only"),
@@ -180,14 +203,14 @@ def add_cache_option(parser: argparse._ActionsContainer) -> None:
 
 
 def add_corpus_options(parser: argparse._ActionsContainer) -> None:
-    """Add what goes with every folder: patterns, jobs and the cache."""
+    """Add the options of every folder of audio: patterns, jobs and the cache."""
     for name, verb in (("include", "use only"), ("exclude", "leave out")):
         parser.add_argument(
             f"--{name}",
             nargs="+",
             default=[],
             metavar="PATTERN",
-            help=f"{verb} files whose path below audio_db_dir matches, as 'strings/*.wav'",
+            help=f"{verb} files whose path in audio_db_dir matches, as 'strings/*.wav'",
         )
     parser.add_argument(
         "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"

@@ -1,4 +1,4 @@
-"""`desc plot`: static pictures of a result or a run, for papers."""
+"""`desc plot`: static plots of a result or a run, for papers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ FORMATS = ("png", "svg", "pdf")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc plot`."""
     parser.add_argument(
-        "run_or_folder", metavar="RUN_OR_FOLDER",
+        "run_or_folder",
+        metavar="RUN_OR_FOLDER",
         help="a result's folder, a run id or a run's folder",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--output_dir", default="plots", metavar="DIR",
-        help="where the pictures go; those of the same name are replaced [default plots]",
-    )  # fmt: skip
+        "--output_dir",
+        default="plots",
+        metavar="DIR",
+        help="folder for the plots; existing plots are replaced [default plots]",
+    )
     parser.add_argument(
-        "--format", default="png", choices=FORMATS, help="format of the pictures [default png]"
+        "--format", default="png", choices=FORMATS, help="file format [default png]"
     )
     add_cache_option(parser)
     add_options(parser.add_argument_group("run"), RunConfig)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw, and print where the pictures are."""
+    """Draw the plots, and print their paths."""
     run_config = from_options(RunConfig, args)
     from desc.outputs import PREDICTION
     from desc.report.drawing import check_drawing

@@ -96,13 +96,9 @@ def run(args: argparse.Namespace) -> int:
         record = resolve_run(args.run_id, run_config, downloads)
         predictor = Predictor.from_run(record, accelerator=args.accelerator)
         config = predictor.config
-        recordings = open_folder(
-            args.prediction_db_dir, config, store, args, console, filtered=False
-        )
-        corpus = open_folder(args.audio_db_dir, config, store, args, console).with_sound()
-        corpus = with_variants(
-            corpus, args.speeds, store, jobs=args.jobs, progress=console.progress
-        )
+        recordings = open_folder(args.prediction_db_dir, config, store, args, filtered=False)
+        corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()
+        corpus = with_variants(corpus, args.speeds, store, jobs=args.jobs)
         continuer = Continuer(
             predictor=predictor,
             database=DescriptorDatabase.from_corpus(corpus, store),

@@ -1,4 +1,4 @@
-"""`desc report`: the page of a result, or of a run, made (again) from what its folder holds."""
+"""`desc report`: the page of a result or a run, made from the files in its folder."""
 
 from __future__ import annotations
 
@@ -14,34 +14,42 @@ from desc.errors import ConfigurationError, OutputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc report`."""
     parser.add_argument(
-        "run_or_folder", metavar="RUN_OR_FOLDER",
+        "run_or_folder",
+        metavar="RUN_OR_FOLDER",
         help="a result's folder, a folder of results, a run id or a run's folder",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--output_path", metavar="PAGE.html",
-        help="the page, of one result or run [default: report.html in the folder]",
-    )  # fmt: skip
+        "--output_path",
+        metavar="PAGE.html",
+        help="path of the page, for a single result or run [default: report.html in its folder]",
+    )
     parser.add_argument(
-        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
+        "--overwrite",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="replace an existing output_path [default off]",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--map", choices=("pca", "umap"), default="pca",
-        help="of the corpus in a result's page; umap keeps neighbours together, takes some "
-        "minutes and needs umap-learn [default pca]",
-    )  # fmt: skip
+        "--map",
+        choices=("pca", "umap"),
+        default="pca",
+        help="projection of the corpus map; umap preserves neighbourhoods, takes some minutes and "
+        "needs umap-learn [default pca]",
+    )
     add_cache_option(parser)
     add_options(parser.add_argument_group("run"), RunConfig)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the pages, and print where they are."""
+    """Write the pages, and print their paths."""
     run_config = from_options(RunConfig, args)
     from desc.outputs import result_folders
     from desc.report import write_result_report
 
     if args.output_path and Path(args.output_path).exists() and not args.overwrite:
-        raise OutputError(f"{args.output_path}: exists; choose another name, or give --overwrite")
+        raise OutputError(
+            f"{args.output_path}: already exists; choose another path, or give --overwrite"
+        )
     with Console(args.quiet) as console:
         folders = result_folders(args.run_or_folder)
         if len(folders) > 1 and args.output_path:
@@ -52,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         for folder in folders:
             console.result(str(write_result_report(folder, args.output_path, args.map)))
         if not folders:
-            from desc.report.run_page import write_run_report
+            from desc.report.run import write_run_report
             from desc.runs import resolve_run
             from desc.storage import DescriptorStore
 

@@ -1,4 +1,4 @@
-"""`desc train`: learn from a folder of recordings."""
+"""`desc train`: train a model on a folder of recordings."""
 
 from __future__ import annotations
 
@@ -28,22 +28,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc train`."""
     folders = parser.add_argument_group("recordings")
     folders.add_argument(
-        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR",
-        help="folder of the recordings to learn from (formerly audio_dir)",
-    )  # fmt: skip
+        "--audio_db_dir",
+        "--audio_dir",
+        required=True,
+        metavar="DIR",
+        help="folder of training recordings",
+    )
     folders.add_argument(
-        "--validation_db_dir", metavar="DIR",
-        help="folder of recordings to validate on [default: a share of audio_db_dir's files]",
-    )  # fmt: skip
+        "--validation_db_dir",
+        metavar="DIR",
+        help="folder of validation recordings [default: a share of the files in audio_db_dir]",
+    )
     folders.add_argument(
-        "--sample_audio_db_dir", metavar="DIR",
-        help="folder whose sounds make the audio samples written while training [default: none]",
-    )  # fmt: skip
+        "--sample_audio_db_dir",
+        metavar="DIR",
+        help="folder of sounds for the audio samples written during training [default: none]",
+    )
     folders.add_argument(
-        "--speeds", nargs="+", type=float, default=[], metavar="X",
-        help="also learn from the recordings played at these speeds, as a tape is: 1.06 is a "
-        "semitone higher [default: none]",
-    )  # fmt: skip
+        "--speeds",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="X",
+        help="also train on the recordings played at these speeds, as a tape: 1.06 is a semitone "
+        "higher [default: none]",
+    )
     add_corpus_options(folders)
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("training"), TrainConfig)
@@ -53,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument(
         "--resume_run_id",
         metavar="ID",
-        help="go on with a run that was stopped, to the same end, by its own settings",
+        help="resume a stopped run with its own settings; the result is as if it had not stopped",
     )
 
 
@@ -64,14 +73,14 @@ def run(args: argparse.Namespace) -> int:
     descriptors = from_options(DescriptorConfig, args)
     run_config = from_options(RunConfig, args)
     from desc.corpus import check_speeds
+    from desc.engine.fabric import create_fabric
     from desc.models import model_class
     from desc.storage import DescriptorStore
-    from desc.training.trainer import check_machine
 
-    # What cannot be is refused before any work is done.
+    # Impossible settings are refused before any work is done.
     check_speeds(args.speeds)
     model_class(model.selected_model)
-    check_machine(training)
+    create_fabric(training)
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
         record = None
@@ -80,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
             downloads = store.cache_dir / "runs"
             record = resolve_run(args.resume_run_id, run_config, downloads)
-        corpus = _open_corpus(args, descriptors, record, store, console)
-        validation = _open_other(args.validation_db_dir, corpus, store, args, console)
-        sounds = _open_other(args.sample_audio_db_dir, corpus, store, args, console)
+        corpus = _open_corpus(args, descriptors, record, store)
+        validation = _open_other(args.validation_db_dir, corpus, store, args)
+        sounds = _open_other(args.sample_audio_db_dir, corpus, store, args)
         from desc.training.fit import train
 
         try:
@@ -94,8 +103,6 @@ def run(args: argparse.Namespace) -> int:
                 run=run_config,
                 resume_run_id=None if record is None else _place(record),
                 given=[*given_options(ModelConfig, args), *given_options(TrainConfig, args)],
-                progress=console.progress,
-                note=console.note,
                 render_sample=None if sounds is None else _sampler(sounds, store, training.seed),
             )
         except TrainingInterruptedError as stopped:
@@ -106,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _place(record: RunRecord) -> str:
-    """Return where the run that is gone on with lies."""
+    """Return the path of the run to resume."""
     return str(record.checkpoint_file or record.folder)
 
 
@@ -115,9 +122,8 @@ def _open_corpus(
     descriptors: DescriptorConfig,
     record: RunRecord | None,
     store: DescriptorStore,
-    console: Console,
 ) -> Corpus:
-    """Open what is learned from; of a run that is gone on with by the run's own settings."""
+    """Open the training recordings, with the settings of the run if one is resumed."""
     from desc.corpus import with_variants
     from desc.descriptors.extraction import variant_of
 
@@ -127,8 +133,8 @@ def _open_corpus(
             descriptors = record.descriptor_config
         speeds = speeds or sorted({variant_of(d)[1] for d in record.training_files} - {1.0})
     adopt_hop = record is None and "hop_length" not in args
-    corpus = open_folder(args.audio_db_dir, descriptors, store, args, console, adopt_hop=adopt_hop)
-    return with_variants(corpus, speeds, store, jobs=args.jobs, progress=console.progress)
+    corpus = open_folder(args.audio_db_dir, descriptors, store, args, adopt_hop=adopt_hop)
+    return with_variants(corpus, speeds, store, jobs=args.jobs)
 
 
 def _open_other(
@@ -136,16 +142,15 @@ def _open_other(
     corpus: Corpus,
     store: DescriptorStore,
     args: argparse.Namespace,
-    console: Console,
 ) -> Corpus | None:
-    """Open another folder by the settings of the corpus, where one is named."""
+    """Open another folder with the settings of the corpus; None without a folder."""
     if path is None:
         return None
-    return open_folder(path, corpus.config, store, args, console, filtered=False)
+    return open_folder(path, corpus.config, store, args, filtered=False)
 
 
 def _sampler(sounds: Corpus, store: DescriptorStore, seed: int) -> SampleRenderer:
-    """Return what writes audio samples with the sounds of a folder."""
+    """Return the writer of audio samples with the sounds of a folder."""
     from desc.database import DescriptorDatabase
     from desc.pipeline import audio_sampler
 

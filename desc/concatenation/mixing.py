@@ -1,19 +1,135 @@
-"""Events added up, block by block."""
+"""Mixing: the source files of a playlist, and their events added up block by block."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import resample
-from desc.concatenation.alignment import aligned_spans
-from desc.concatenation.event import PlaylistEvent
-from desc.concatenation.playlist import Playlist
-from desc.concatenation.sources import Sources
-from desc.concatenation.timeline import Span
+from desc.audio import AudioReader, probe, resample
+from desc.concatenation.joins import Span, aligned_spans
+from desc.concatenation.playlist import Playlist, PlaylistEvent
+from desc.errors import DescError
+from desc.storage import DescriptorStore
+
+MAX_OPEN_FILES = 32
+"""Files kept open: opening costs ten times what reading a unit does."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a playlist.
+
+    Attributes
+    ----------
+    path : Path
+        The file that events name.
+    seekable_path : Path
+        The file to read: itself, or its decoded copy in the cache.
+    digest : str
+        Digest of its present content.
+    n_channels : int
+        Its channels.
+    """
+
+    path: Path
+    seekable_path: Path
+    digest: str
+    n_channels: int
+
+
+class Sources:
+    """Readers of the files of a playlist, at its rate; use it in a `with` statement.
+
+    The constructor finds every file, and decodes or resamples those that need it.
+
+    Parameters
+    ----------
+    playlist : Playlist
+        Names the files.
+    roots : mapping of str to path
+        Folders of the sources.
+    store : DescriptorStore
+        Keeps decoded and resampled files.
+
+    Attributes
+    ----------
+    changed : dict of Path to int
+        Files whose content is not that of their events' digest (the file was replaced, or its
+        descriptors came from JSON, which knows no content), with the first such event.
+
+    Raises
+    ------
+    DescError
+        If a source is missing or cannot be read; the message names event and source.
+    """
+
+    def __init__(
+        self, playlist: Playlist, roots: Mapping[str, str | Path], store: DescriptorStore
+    ) -> None:
+        self._sample_rate = playlist.sample_rate
+        self._files: dict[tuple[str, str], SourceFile] = {}
+        self._readers: OrderedDict[Path, AudioReader] = OrderedDict()
+        self.changed: dict[Path, int] = {}
+        for index, event in enumerate(playlist.events):
+            key = event.root, event.source
+            try:
+                if key not in self._files:
+                    self._files[key] = self._find(event, roots, store)
+                self._check(index, event, self._files[key])
+            except DescError as error:
+                raise DescError(f"event {index}: source {event.source!r}: {error}") from error
+
+    def reader(self, event: PlaylistEvent) -> AudioReader:
+        """Return the open file of an event."""
+        path = self._files[event.root, event.source].seekable_path
+        if path in self._readers:
+            self._readers.move_to_end(path)
+            return self._readers[path]
+        reader = self._readers[path] = AudioReader(path)
+        while len(self._readers) > MAX_OPEN_FILES:
+            self._readers.popitem(last=False)[1].close()
+        return reader
+
+    def n_channels(self, event: PlaylistEvent) -> int:
+        """Return the number of channels that an event uses."""
+        if event.channels is not None:
+            return len(event.channels)
+        return self._files[event.root, event.source].n_channels
+
+    def __enter__(self) -> Sources:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def _find(
+        self, event: PlaylistEvent, roots: Mapping[str, str | Path], store: DescriptorStore
+    ) -> SourceFile:
+        if event.root not in roots:
+            raise DescError(f"the folder of root={event.root!r} is not known; name it")
+        path = Path(roots[event.root], event.source)
+        if not path.is_file():
+            raise DescError(f"there is no file {path}; name the folder it was moved to")
+        digest = store.digest(path)
+        seekable_path = store.audio_path(path, digest, self._sample_rate)
+        return SourceFile(path, seekable_path, digest, probe(path).n_channels)
+
+    def _check(self, index: int, event: PlaylistEvent, file: SourceFile) -> None:
+        if event.digest and event.digest != file.digest:
+            self.changed.setdefault(file.path, index)
+        if max(event.channels or (0,)) >= file.n_channels:
+            raise DescError(
+                f"channels={list(event.channels or ())} must be below {file.n_channels}, the "
+                "number of channels of the file"
+            )
+
 
 Audio = npt.NDArray[np.float32]
 
@@ -26,14 +142,14 @@ MARGIN_SAMPLES = 256
 
 
 class Mixer:
-    """The sum of all events of a playlist.
+    """Mixes all events of a playlist.
 
     Memory is that of a block and of the transposed events sounding in it.
 
     Parameters
     ----------
     playlist : Playlist
-        What is to be played.
+        The events to play.
     sources : Sources
         Its files.
     n_channels : int
@@ -44,7 +160,7 @@ class Mixer:
     Attributes
     ----------
     spans : list of Span
-        The events as they sound, in the order in which they begin.
+        The events with their fades and shifts, in order of their starts.
     """
 
     def __init__(
@@ -76,7 +192,7 @@ class Mixer:
             yield block
 
     def _piece(self, span: Span, first: int, last: int) -> Audio:
-        """Return what an event adds to samples [first, last) of the result, (n, C)."""
+        """Return the contribution of an event to samples [first, last) of the result, (n, C)."""
         event = span.event
         if event.transpose_semitones:
             samples = self._whole_transposed(span)[first - span.first : last - span.first].copy()

@@ -1,4 +1,4 @@
-"""`Playlist`: which piece of which file sounds when. A JSON file that can be edited by hand."""
+"""`Playlist` and its `PlaylistEvent`s: which piece of which file plays when. Editable JSON."""
 
 from __future__ import annotations
 
@@ -6,34 +6,121 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from desc.concatenation.event import CORPUS, RECORDING, PlaylistEvent
-from desc.configuration import RenderConfig, check, check_integer, from_dict, to_dict
+from desc.configuration import RenderConfig, check, check_integer, check_number, from_dict, to_dict
 from desc.database import DescriptorDatabase
 from desc.errors import ConfigurationError
 from desc.files import write_text
 from desc.query import Selection, Unit
+
+CORPUS, RECORDING = "corpus", "recording"
+MAX_FADE_MS = 10000.0
+
+
+@dataclass(frozen=True)
+class PlaylistEvent:
+    """One piece of a file, played once.
+
+    Attributes
+    ----------
+    source : str
+        Path of the file relative to its root, with forward slashes.
+    start_sample : int
+        First sample played; samples outside the file are zeros.
+    n_samples : int
+        Length in the result. n_samples·2^(transpose_semitones/12) samples of the file are read,
+        about the same centre.
+    onset_sample : int
+        Its start in the result.
+    digest : str
+        Digest of the file's content; empty: any content.
+    fade_in_ms, fade_out_ms : float
+        Length of the fades. Between adjacent events the fade is centred on their boundary, and at
+        most as long as the shorter one; at a free end it lies inside the event. Events that
+        continue each other in their file have none.
+    gain_db : float
+        Gain in dB.
+    transpose_semitones : float
+        Change of pitch by playback speed, −72 to 72.
+    layer : int
+        Events of a layer do not overlap; layers are added.
+    channels : tuple of int or None
+        Channels of the file to use, counted from 0; None: all.
+    root : str
+        The key, in the playlist's `roots`, of the folder that `source` is relative to.
+    """
+
+    source: str
+    start_sample: int
+    n_samples: int
+    onset_sample: int
+    digest: str = ""
+    fade_in_ms: float = 0.0
+    fade_out_ms: float = 0.0
+    gain_db: float = 0.0
+    transpose_semitones: float = 0.0
+    layer: int = 0
+    channels: tuple[int, ...] | None = None
+    root: str = CORPUS
+
+    def __post_init__(self) -> None:
+        for name in ("source", "root"):
+            value = getattr(self, name)
+            check(isinstance(value, str) and value != "", name, value, "be a text, not empty")
+        check(isinstance(self.digest, str), "digest", self.digest, "be a text")
+        check_integer("start_sample", self.start_sample, -(1 << 48))
+        check_integer("n_samples", self.n_samples, 1)
+        for name in ("onset_sample", "layer"):
+            check_integer(name, getattr(self, name), 0)
+        for name in ("fade_in_ms", "fade_out_ms"):
+            check_number(name, getattr(self, name), 0.0, MAX_FADE_MS)
+        check_number("gain_db", self.gain_db, -200.0, 60.0)
+        check_number("transpose_semitones", self.transpose_semitones, -72.0, 72.0)
+        if self.channels is not None:
+            numbers = isinstance(self.channels, tuple) and len(self.channels) > 0
+            check(numbers, "channels", self.channels, "be null or a list of channel numbers")
+            for channel in self.channels:
+                check_integer("channels", channel, 0)
+
+    @property
+    def end_sample(self) -> int:
+        """First sample of the result after the event."""
+        return self.onset_sample + self.n_samples
+
+    def continues(self, other: PlaylistEvent) -> bool:
+        """Whether the event continues another one in the same file."""
+        if self.digest and other.digest:
+            same_file = self.digest == other.digest
+        else:
+            same_file = (self.root, self.source) == (other.root, other.source)
+        return (
+            same_file
+            and self.start_sample == other.start_sample + other.n_samples
+            and self.transpose_semitones == other.transpose_semitones == 0
+            and self.channels == other.channels
+        )
+
 
 FORMAT, VERSION = "desc playlist", 1
 
 
 @dataclass(frozen=True)
 class Playlist:
-    """Events in any order.
+    """Events that play pieces of files, in any order.
 
     Attributes
     ----------
     events : tuple of PlaylistEvent
         At least one.
     sample_rate : int
-        Rate in Hz at which all sample numbers count, whatever the rates of the files.
+        Rate of all sample numbers in Hz, whatever the rates of the files.
     roots : mapping of str to str
-        Folders that the sources are relative to: `corpus`, and `recording` where the end of a
-        recording goes before its continuation.
+        Folders of the sources: `corpus`, and `recording` if the end of a recording precedes its
+        continuation.
     """
 
     events: tuple[PlaylistEvent, ...]
@@ -53,13 +140,26 @@ class Playlist:
                     "overlap",
                 )
 
+    def __repr__(self) -> str:
+        seconds = self.n_samples / self.sample_rate
+        return (
+            f"Playlist({len(self.events)} events of {len({e.source for e in self.events})} files, "
+            f"{seconds:.2f} s at {self.sample_rate} Hz)"
+        )
+
+    def to_dataframe(self) -> Any:
+        """Return the events as a `pandas.DataFrame`, a row per event; needs pandas."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(event) for event in self.events])
+
     @property
     def n_samples(self) -> int:
         """Length of the result at `sample_rate`."""
         return max(event.end_sample for event in self.events)
 
     def layers(self) -> list[list[tuple[int, PlaylistEvent]]]:
-        """Return the events of each layer with their index, in the order they sound."""
+        """Return the events of each layer with their index, ordered by onset."""
         layers: dict[int, list[tuple[int, PlaylistEvent]]] = {}
         for index, event in enumerate(self.events):
             layers.setdefault(event.layer, []).append((index, event))
@@ -74,7 +174,7 @@ class Playlist:
         database: DescriptorDatabase,
         rendering: RenderConfig = RenderConfig(),
     ) -> Playlist:
-        """Turn selected units into events.
+        """Return the playlist of the selected units.
 
         A unit of n frames becomes n·hop samples of its file, from half a hop before the centre of
         its first frame; so the lengths of a layer of N frames add up to N·hop. One of a recording
@@ -85,9 +185,10 @@ class Playlist:
         selection : Selection
             At least one unit.
         database : DescriptorDatabase
-            What its rows refer to.
+            The database of the rows.
         rendering : RenderConfig
-            Gives the length of the fades; the first start and the last end of a layer have none.
+            `crossfade_ms` is the length of the fades; the first start and the last end of a layer
+            have none.
         """
         events = tuple(_unit_event(unit, database) for unit in selection.units)
         playlist = cls(
@@ -98,7 +199,7 @@ class Playlist:
         return playlist.with_crossfade(rendering.crossfade_ms)
 
     def with_crossfade(self, crossfade_ms: float) -> Playlist:
-        """Return the playlist with this fade wherever one event follows another, none elsewhere."""
+        """Return the playlist with this crossfade between adjacent events, no fades elsewhere."""
         fades: dict[int, dict[str, float]] = {
             index: {"fade_in_ms": 0.0, "fade_out_ms": 0.0} for index in range(len(self.events))
         }
@@ -112,7 +213,7 @@ class Playlist:
     def resolved_roots(
         self, source_root: str | Path | None, recording_root: str | Path | None
     ) -> dict[str, str | Path]:
-        """Return the folders of the sources, the given ones instead of the playlist's own."""
+        """Return the folders of the sources; given ones replace the playlist's own."""
         given = {CORPUS: source_root, RECORDING: recording_root}
         return {**self.roots, **{key: path for key, path in given.items() if path is not None}}
 
@@ -126,10 +227,10 @@ class Playlist:
         hop_length: int,
         rendering: RenderConfig,
     ) -> Playlist:
-        """Return the playlist with the end of a recording before it.
+        """Return the playlist after the end of a recording.
 
-        The recording is cut at (t + 1)·hop − hop/2, where the sound of the first predicted frame
-        would begin, and joined there with the ordinary fade.
+        The recording is cut at (t + 1)·hop − hop/2, the start of the first predicted frame, and
+        joined with the ordinary crossfade.
 
         Parameters
         ----------
@@ -138,12 +239,12 @@ class Playlist:
         root : path
             Folder of the recording.
         context_end_frame : int
-            t, the last frame that the prediction has seen.
+            t, the last frame of the context.
         hop_length : int
             Samples between two frames.
         rendering : RenderConfig
-            `with_recording_s` says how much is wanted (less where the recording is shorter; 0:
-            nothing, the playlist is returned as it is), `crossfade_ms` how it is joined.
+            `with_recording_s` is the length wanted (shorter if the recording is; 0: the playlist is
+            returned unchanged), `crossfade_ms` the length of the crossfade.
         """
         cut = (context_end_frame + 1) * hop_length - hop_length // 2
         n_samples = min(round(rendering.with_recording_s * self.sample_rate), cut)
@@ -178,8 +279,8 @@ class Playlist:
     def from_dict(cls, values: Any) -> Playlist:
         """Build a playlist from `to_dict`'s result, edited or not.
 
-        An event without `onset_sample` follows the event before it in the list that has the same
-        layer; every other key but source, start_sample and n_samples may be left out as well.
+        An event without `onset_sample` follows the previous event of its layer. Every key except
+        source, start_sample and n_samples may be left out.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Sources that were moved or renamed, found again by their content."""
+"""Source files that were moved or renamed, found by content."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from desc.concatenation.playlist import Playlist
 from desc.corpus.discovery import find_files
 from desc.errors import DescError
+from desc.progress import reporting
 from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
@@ -29,17 +30,17 @@ def relocated(
     store: DescriptorStore | None = None,
     roots: Mapping[str, str | Path] | None = None,
 ) -> Playlist:
-    """Return the playlist with the files that are gone, or no longer the same, looked for anew.
+    """Return the playlist with missing or changed files replaced by those of equal content.
 
-    The folder is searched until every content is found, files of the wanted names first. Files
-    that are where the playlist says, with the content it says, stay as they are.
+    The folder is searched until every content is found, files of the same names first. Files at
+    their place with the right content stay as they are.
 
     Parameters
     ----------
     playlist : Playlist
-        Its events tell the digests; an event without one stays as it is.
+        Events without a digest stay unchanged.
     folder : path
-        Where to look, folders in it included.
+        Folder to search, with its subfolders.
     store : DescriptorStore, optional
         Knows the digests of files that were read before; by default the default cache.
     roots : mapping of str to path, optional
@@ -48,7 +49,7 @@ def relocated(
     Raises
     ------
     DescError
-        Naming a file that is gone and whose content is not in the folder.
+        If a file is missing and its content is not in the folder.
     CorpusError
         If there is no such folder.
     """
@@ -105,7 +106,8 @@ def _search(
     files, _ = find_files(folder)
     found: dict[str, str] = {}
     for path, source in sorted(files, key=lambda file: _name(file[1]) not in names):
-        digest = store.identify([path])[0]
+        with reporting(None):  # files are read one by one, until all are found
+            digest = store.identify([path])[0]
         if digest in digests:
             found.setdefault(str(digest), source)
         if len(found) == len(digests):

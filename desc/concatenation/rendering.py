@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.audio import AudioClip, format_of, resampled_blocks, resampled_length, write_scaled
-from desc.concatenation.mixing import Mixer
+from desc.concatenation.joins import Span
+from desc.concatenation.mixing import Mixer, Sources
 from desc.concatenation.playlist import Playlist
-from desc.concatenation.sources import Sources
-from desc.concatenation.timeline import Span
 from desc.configuration import RenderConfig
 from desc.progress import report
 from desc.storage import DescriptorStore

@@ -1,4 +1,4 @@
-"""`Corpus`: the descriptors of a folder, from the cache or extracted now."""
+"""`Corpus`: the descriptors of a folder, from the cache or newly extracted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from desc.configuration import Progress, check_jobs
+from desc.configuration import check_jobs
 from desc.corpus.discovery import Patterns, SkippedFile, find_files
 from desc.corpus.parallel import Task, extract_all
 from desc.descriptors.config import DescriptorConfig
@@ -32,18 +32,18 @@ class Corpus:
     root : Path
         The folder; of one file its folder.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of extraction.
     sequences : tuple of DescriptorSequence
         One per recording, sorted by source. Recordings of equal content are each listed.
     skipped : tuple of SkippedFile
-        Files that were expected to be used and are not, sorted by source. Of a folder of
-        descriptor JSON also recordings that are gone, whose descriptors are used.
+        Files that cannot be used, sorted by source. For a folder of descriptor JSON also missing
+        recordings, whose descriptors are used.
     n_extracted : int
-        Contents that were extracted now; those of the others were in the cache.
+        Contents extracted now; the others came from the cache.
     ignored : tuple of SkippedFile
-        Files nobody expects to be used: no audio, hidden, left out by patterns.
+        Files that are not meant to be used: no audio, hidden, excluded by patterns.
     variants : tuple of DescriptorSequence
-        Recordings played at other speeds: see `with_variants`.
+        The recordings played at other speeds (speed perturbation), see `with_variants`.
     """
 
     root: Path
@@ -54,12 +54,18 @@ class Corpus:
     ignored: tuple[SkippedFile, ...] = ()
     variants: tuple[DescriptorSequence, ...] = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"Corpus({len(self.sequences)} recordings, {self.duration_s:.1f} s, "
+            f"{self.n_frames} frames × {self.config.n_columns} descriptors, {str(self.root)!r})"
+        )
+
     def path(self, source: str) -> Path:
         """Return the file of a source."""
         return self.root / source
 
     def with_sound(self) -> Corpus:
-        """Return the corpus without descriptors whose recordings are gone.
+        """Return the corpus without the descriptors of missing recordings.
 
         Raises
         ------
@@ -97,14 +103,13 @@ def collection_digest(files: Iterable[tuple[str, str]]) -> str:
 
 def open_corpus(
     path: str | Path,
-    config: DescriptorConfig,
-    store: DescriptorStore,
+    config: DescriptorConfig = DescriptorConfig(),
+    store: DescriptorStore | None = None,
     *,
     include: Patterns = (),
     exclude: Patterns = (),
     jobs: int = -1,
     adopt_hop: bool = False,
-    progress: Progress | None = None,
 ) -> Corpus:
     """Open a folder of recordings, or one recording; extract what the cache does not hold.
 
@@ -115,18 +120,15 @@ def open_corpus(
     path : path
         The folder, or a file.
     config : DescriptorConfig
-        What to extract.
-    store : DescriptorStore
-        The cache.
+        Settings of extraction.
+    store : DescriptorStore, optional
+        The cache; by default the default cache.
     include, exclude : str or sequence of str
         Patterns that choose files, see `find_files`.
     jobs : int
-        Processes that extract at a time; -1: one per core, 1: this one.
+        Parallel processes; -1: one per core, 1: this one.
     adopt_hop : bool
         Take the hop length from descriptor JSON where it differs from the configuration's.
-    progress : callable, optional
-        Called as progress("identify", done, total) while files are read that are new or changed,
-        and as progress("extract", done, total) while descriptors are computed.
 
     Returns
     -------
@@ -152,7 +154,7 @@ def open_corpus(
         if corpus.sequences or corpus.skipped:
             return _usable(corpus, path)
     root = path.parent if path.is_file() else path
-    sequences, failed, n_extracted = _open_audio(files, config, store, jobs, progress)
+    sequences, failed, n_extracted = _open_audio(files, config, store or DescriptorStore(), jobs)
     skipped = sorted([*(s for s in passed if not s.ignored), *failed], key=lambda s: s.source)
     ignored = tuple(s for s in passed if s.ignored)
     corpus = Corpus(root, config, tuple(sequences), tuple(skipped), n_extracted, ignored)
@@ -164,10 +166,9 @@ def _open_audio(
     config: DescriptorConfig,
     store: DescriptorStore,
     jobs: int,
-    progress: Progress | None,
 ) -> tuple[list[DescriptorSequence], list[SkippedFile], int]:
-    """Return sequences in the order of the files, the files that failed, and what was extracted."""
-    identified = store.identify([path for path, _ in files], jobs=jobs, progress=progress)
+    """Return the sequences in order, the files that failed, and the number of new extractions."""
+    identified = store.identify([path for path, _ in files], jobs=jobs)
     failed: list[SkippedFile] = []
     tasks: list[Task] = []
     for (path, source), digest in zip(files, identified, strict=True):
@@ -184,7 +185,7 @@ def _open_audio(
             missing.remove(task.digest)
             new.append(task)
     if new:
-        reasons |= extract_all(new, config, store, jobs=jobs, progress=progress)
+        reasons |= extract_all(new, config, store, jobs=jobs)
     failed += [SkippedFile(t.source, reasons[t.digest]) for t in tasks if t.digest in reasons]
     good = [task for task in tasks if task.digest not in reasons]
     sequences = store.load_all([t.digest for t in good], config, [t.source for t in good])
@@ -213,7 +214,7 @@ def _open_json(
 
 
 def _usable(corpus: Corpus, path: Path) -> Corpus:
-    """Return the corpus, or say what was found instead of anything usable."""
+    """Return the corpus, or raise an error that lists the files found."""
     if corpus.sequences:
         return corpus
     found = [*corpus.skipped, *corpus.ignored]

@@ -1,4 +1,4 @@
-"""Extraction of many files: here, or in other processes, without one stopping the others."""
+"""Parallel extraction: many files, in several processes; one failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from desc.audio import content_digest
-from desc.configuration import Progress
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract, variant_digest
 from desc.descriptors.families import FAMILIES, Family
 from desc.descriptors.features import FEATURES, Feature, register_descriptor
 from desc.errors import AudioError, DescError, StorageError
+from desc.progress import report
 from desc.storage import DescriptorStore
 
-WORKERS_START_S = 3.0  # what it takes to start other processes
+WORKERS_START_S = 3.0  # time to start other processes
 UNCOMPRESSED = frozenset({".wav", ".wave", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"})
 BYTES_PER_SECOND = {True: 200e6, False: 7e6}
 """Of uncompressed and of compressed files, extracted by one process (1174 and 422 times real
@@ -29,7 +29,7 @@ IDLE_WORKER_S = 5.0  # joblib keeps its processes for 300 s, with 150 MB each
 
 @dataclass(frozen=True)
 class Task:
-    """A file to extract, played at a speed; its source and digest are known."""
+    """A file to extract at a playback speed."""
 
     path: Path
     source: str
@@ -38,7 +38,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """The digest of what will be extracted."""
+        """Digest of the content at this speed."""
         return self.digest if self.speed == 1 else variant_digest(self.digest, self.speed)
 
     @property
@@ -53,16 +53,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task.
+    """Result of a task.
 
     Attributes
     ----------
     task : Task
         The task.
     reason : str
-        Why there are no descriptors; empty where they are stored.
+        Cause of a failure; empty if the descriptors are stored.
     is_lasting : bool
-        Whether the reason lies in the file's content, so that there is no use in trying again.
+        Whether the file's content causes the failure, so that it is not tried again.
     """
 
     task: Task
@@ -76,7 +76,6 @@ def extract_all(
     store: DescriptorStore,
     *,
     jobs: int,
-    progress: Progress | None = None,
 ) -> dict[str, str]:
     """Extract files into the store.
 
@@ -90,8 +89,6 @@ def extract_all(
         Where the descriptors go.
     jobs : int
         Processes at the most: -1 one per core, 1 this one.
-    progress : callable, optional
-        Called as progress("extract", done, total) as files are finished.
 
     Returns
     -------
@@ -111,8 +108,7 @@ def extract_all(
             reasons[outcome.task.key] = outcome.reason
         if outcome.is_lasting:
             store.remember_failure(outcome.task.digest, outcome.reason)
-        if progress is not None:
-            progress("extract", n_done, len(tasks))
+        report("extract", n_done, len(tasks))
     return reasons
 
 
@@ -124,7 +120,7 @@ def extract_into(
 ) -> Outcome:
     """Extract one file into the cache; runs in any process.
 
-    `families` are those of the configuration: another process has only those of this package.
+    `families` are those of the configuration; another process knows only those of this package.
     """
     for family, feature in families:
         register_descriptor(family, feature)
@@ -136,14 +132,14 @@ def extract_into(
         if store.digest(task.path) != task.digest:
             return Outcome(task, "changed while it was read; try again when it is complete")
         store.save(sequence)
-    except StorageError:  # not this file's fault, and the next one would meet it too
+    except StorageError:  # every other file would fail likewise
         raise
     except AudioError as error:
         reason = str(error).removeprefix(f"{task.path}: ")
         return Outcome(task, reason, is_lasting=_has_content(task))
     except DescError as error:
         return Outcome(task, str(error).removeprefix(f"{task.path}: "))
-    except Exception as error:  # whatever it is, it is reported by name and the others go on
+    except Exception as error:  # reported; the other files are extracted
         return Outcome(task, f"{type(error).__name__}: {error}")
     return Outcome(task)
 
@@ -153,8 +149,8 @@ def run_tasks(
 ) -> Iterator[Outcome]:
     """Yield the outcomes as tasks are finished.
 
-    A task whose process dies (no memory, a crash of the decoder) is found by running what is left
-    one by one, and reported.
+    If a process dies (out of memory, a crash of the decoder), the remaining tasks run one by
+    one, and those whose process dies are reported.
     """
     if jobs == 1 or len(tasks) < 2 or sum(t.estimated_s for t in tasks) < WORKERS_START_S:
         for task in tasks:
@@ -185,17 +181,17 @@ def _in_workers(
     options: dict[str, Any] = {"idle_worker_timeout": IDLE_WORKER_S} if is_default else {}
     n_jobs = min(joblib.effective_n_jobs(jobs), len(tasks))
     parallel = joblib.Parallel(n_jobs, return_as="generator_unordered", **options)
-    with _deaf_children():
+    with _sigint_blocked():
         outcomes = parallel(joblib.delayed(function)(task) for task in tasks)
     yield from outcomes
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Let processes that are started here not hear Ctrl-C, which reaches all of a terminal.
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT while worker processes are spawned.
 
-    Those that are just being started would print a traceback each. This process hears it once
-    it has started them, and ends them.
+    Ctrl-C reaches every process of a terminal, and each new worker would print a traceback. This
+    process receives it when the workers have started, and ends them.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -223,7 +219,7 @@ def _alone(function: Callable[[Task], Outcome], task: Task) -> Outcome:
 
 
 def _has_content(task: Task) -> bool:
-    """Whether the bytes can be read and are the expected ones, so that a failure is theirs."""
+    """Whether the file still has the content of the task, which then caused the failure."""
     try:
         return content_digest(task.path) == task.digest
     except AudioError:

@@ -1,1 +1,1 @@
-"""The embedded default: a synthetic corpus, then the whole job on it."""
+"""Demos on a synthetic corpus: the main workflow, and sound generation."""

@@ -1,8 +1,7 @@
-"""The embedded corpus: pieces for a few synthetic instruments, the same for the same seed."""
+"""Demo corpus: pieces for a few synthetic instruments; the same seed gives the same music."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from scipy.signal import fftconvolve
 
 from desc.audio import write
 from desc.demo.instruments import INSTRUMENTS, SAMPLE_RATE
+from desc.progress import report
 
 DORIAN = np.array([0, 2, 3, 5, 7, 9, 10])  # semitones above the root
 Mix = npt.NDArray[np.float64]
@@ -19,7 +19,7 @@ Mix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Piece:
-    """One file of the corpus: who plays, how fast, how long."""
+    """A file of the corpus: instruments, tempo, key and length."""
 
     source: str
     players: tuple[str, ...]
@@ -53,14 +53,13 @@ DATABASE = (
 def write_corpus(
     folder: str | Path,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
     *,
     with_database: bool = True,
 ) -> tuple[Path, Path]:
     """Write `recordings/` and `database/` below a folder, and return both.
 
-    Files are stereo, 44.1 kHz, 16 bit; the same seed gives the same bytes. What is already there
-    stays. Without `with_database` only `recordings/` is written.
+    Files are stereo, 44.1 kHz, 16 bit; the same seed gives the same bytes. Existing files are kept.
+    Without `with_database` only `recordings/` is written.
     """
     pieces = RECORDINGS + (DATABASE if with_database else ())
     for index, piece in enumerate(pieces):
@@ -69,8 +68,7 @@ def write_corpus(
             path.parent.mkdir(parents=True, exist_ok=True)
             rng = np.random.default_rng([seed, index])
             write(path, perform(piece, rng).astype(np.float32), SAMPLE_RATE, "PCM_16")
-        if progress:
-            progress("compose", index + 1, len(pieces))
+        report("compose", index + 1, len(pieces))
     return Path(folder) / "recordings", Path(folder) / "database"
 
 
@@ -88,16 +86,16 @@ def perform(piece: Piece, rng: np.random.Generator) -> Mix:
             mix[:, start:stop] += gains[:, None] * note[: stop - start]
     mix = _reverberated(mix[:, :n_samples], rng)
     mix *= 0.8 / np.abs(mix).max()
-    return mix + 2e-4 * rng.standard_normal(mix.shape)  # room tone: no recording is ever silent
+    return mix + 2e-4 * rng.standard_normal(mix.shape)  # room tone: real recordings have noise
 
 
 def _part(
     piece: Piece, name: str, rng: np.random.Generator
 ) -> list[tuple[float, float, float, float]]:
-    """Return one player's notes as (onset in s, pitch in Hz, length in s, velocity).
+    """Return a player's notes as (onset in s, pitch in Hz, length in s, velocity).
 
-    A motif of a few steps comes back transposed, turned over or with one note changed, with a
-    rest between phrases: enough for a model to have something to learn.
+    A short motif is repeated with transpositions, inversions and changed notes, and with rests
+    between phrases: structure for a model to learn.
     """
     octave = {"strings": 1, "plucked": 1, "flute": 4, "bell": 2, "drum": 1}[name]
     slow = {"strings": 4, "bell": 2}.get(name, 1)
@@ -122,7 +120,7 @@ def _part(
 
 
 def _reverberated(mix: Mix, rng: np.random.Generator) -> Mix:
-    """Add a room: noise falling by 60 dB in 1.2 s, different left and right."""
+    """Add stereo reverberation: noise decaying by 60 dB in 1.2 s."""
     t = np.arange(round(1.2 * SAMPLE_RATE)) / SAMPLE_RATE
     room = rng.standard_normal((2, len(t))) * 10 ** (-3 * t / 1.2)
     room /= np.sqrt((room**2).sum(1, keepdims=True))

@@ -1,7 +1,6 @@
-"""Five synthetic instruments: each turns a pitch and a length into a mono note.
+"""Five synthetic instruments: pitch, length and velocity → mono note.
 
-All return float64 arrays of `round((duration_s + release) · SAMPLE_RATE)` samples whose peak is
-about `velocity`.
+Each returns `round((duration_s + release) · SAMPLE_RATE)` samples with a peak of about `velocity`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def _times(duration_s: float) -> Signal:
 
 
 def _envelope(t: Signal, attack_s: float, hold_s: float, release_s: float) -> Signal:
-    """Rise with the attack, stay until `hold_s`, fall exponentially with the release."""
+    """Return an attack-hold-release envelope with exponential release."""
     rise = 1 - np.exp(-t / max(attack_s, 1e-4) * 4)
     fall = np.where(t < hold_s, 1.0, np.exp(-(t - hold_s) / release_s * 4))
     return rise * fall
@@ -40,7 +39,7 @@ def plucked(
     period = max(2, round(SAMPLE_RATE / pitch_hz))
     excitation = np.zeros(len(t))
     burst = rng.uniform(-1, 1, period)
-    # A softer stroke is duller: low-pass the burst by the velocity.
+    # Softer strokes are duller: the velocity is the low-pass coefficient.
     burst = lfilter([velocity], [1, velocity - 1], burst)
     excitation[:period] = burst[: len(t)]
     damping = 0.996 - 0.5 / pitch_hz
@@ -52,7 +51,7 @@ def plucked(
 
 
 def flute(pitch_hz: float, duration_s: float, velocity: float, rng: np.random.Generator) -> Signal:
-    """A flute: five harmonics with a late vibrato, and breath around the pitch."""
+    """A flute: five harmonics with delayed vibrato, and breath noise around the pitch."""
     t = _times(duration_s + 0.15)
     depth = 0.006 * np.clip((t - 0.2) / 0.4, 0, 1)
     phase = (
@@ -67,7 +66,7 @@ def flute(pitch_hz: float, duration_s: float, velocity: float, rng: np.random.Ge
 
 
 def bell(pitch_hz: float, duration_s: float, velocity: float, rng: np.random.Generator) -> Signal:
-    """A bell: inharmonic partials, the higher ones dying sooner (ratios after Risset 1969)."""
+    """A bell: inharmonic partials, faster decay of high ones (ratios after Risset 1969)."""
     t = _times(duration_s + 1.6)
     ratios = np.array([0.56, 0.92, 1.19, 1.7, 2.0, 2.74, 3.0, 3.76, 4.07])
     levels = np.array([1.0, 0.7, 1.0, 0.6, 0.9, 0.5, 0.4, 0.35, 0.3])
@@ -83,7 +82,7 @@ def bell(pitch_hz: float, duration_s: float, velocity: float, rng: np.random.Gen
 def strings(
     pitch_hz: float, duration_s: float, velocity: float, rng: np.random.Generator
 ) -> Signal:
-    """A string section: three detuned players, twelve harmonics, a slow bow."""
+    """A string section: three detuned players, twelve harmonics, slow attack."""
     t = _times(duration_s + 0.5)
     note = np.zeros(len(t))
     for detune in (-0.004, 0.0, 0.0035):
@@ -96,7 +95,7 @@ def strings(
 
 
 def drum(pitch_hz: float, duration_s: float, velocity: float, rng: np.random.Generator) -> Signal:
-    """A hand drum: a falling tone and a short noise."""
+    """A hand drum: falling tone and short noise burst."""
     t = _times(min(duration_s, 0.4) + 0.2)
     phase = 2 * np.pi * np.cumsum(pitch_hz / 4 * (1 + 1.5 * np.exp(-t * 40))) / SAMPLE_RATE
     skin = np.sin(phase) * np.exp(-t * 14)

@@ -1,27 +1,25 @@
-"""The whole job on the embedded corpus, and a few numbers beside baselines."""
+"""Demo of the main workflow: train on the demo corpus, continue a recording, print figures."""
 
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from desc import outputs
 from desc.configuration import (
     ModelConfig,
-    Note,
     PredictConfig,
-    Progress,
     RenderConfig,
     RunConfig,
     TrainConfig,
     to_dict,
 )
-from desc.corpus import Corpus, open_corpus
+from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.demo.corpus import write_corpus
 from desc.descriptors.config import DescriptorConfig
@@ -31,7 +29,7 @@ from desc.files import write_json
 from desc.pipeline import Continuation, Continuer
 from desc.prediction import Predictor
 from desc.query import matching_space
-from desc.runs import RunRecord, resolve_run
+from desc.runs import Record, RunRecord, resolve_record
 from desc.storage import DescriptorStore
 from desc.training.fit import train
 
@@ -39,20 +37,23 @@ RECORDING = "01 garden.wav"
 MODEL = ModelConfig()
 TRAINING = TrainConfig(epochs=200, save_interval=5, patience=6, realism_every_epochs=0)
 RENDERING = RenderConfig(with_recording_s=5.0)
+R = TypeVar("R", bound=Record)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made.
+    """Result of the demo.
 
     Attributes
     ----------
     continuation : Continuation
-        The one recording that was continued.
+        The continued recording.
     run_id : str
         The run trained or reused.
     comparisons : tuple of str
-        Lines that put a number beside a baseline.
+        Lines that compare a figure with a baseline.
     """
 
     continuation: Continuation
@@ -63,53 +64,56 @@ class DemoResult:
 def run_demo(
     output_dir: str | Path,
     *,
-    store: DescriptorStore,
+    store: DescriptorStore | None = None,
     run: RunConfig = RunConfig(),
     seed: int = 0,
     jobs: int = -1,
     overwrite: bool = False,
-    progress: Progress | None = None,
-    note: Note | None = None,
 ) -> DemoResult:
-    """Make the corpus, train on `recordings/`, continue one of them with `database/`.
+    """Compose the corpus, train on `recordings/`, continue one of them with `database/`.
 
-    What a former call with the same settings left in the folder is used again.
+    The files and the run of an earlier call with the same settings are reused.
 
     Parameters
     ----------
     output_dir : path
         Gets `seed-<seed>/` with `recordings/`, `database/`, `continuation/` and `demo.json`.
-    store : DescriptorStore
-        The descriptor cache.
+    store : DescriptorStore, optional
+        The descriptor cache; the default cache if None.
     run : RunConfig
         Where the run is kept.
     seed : int
-        Decides the music, the training and the draw.
+        Seed of the music, the training and the prediction.
     jobs : int
         Parallel processes of extraction; -1: all cores.
     overwrite : bool
-        Replace a continuation made by other settings.
+        Replace a continuation made with other settings.
     """
     folder = Path(output_dir) / f"seed-{seed}"
-    write_corpus(folder, seed, progress)
-    config = DescriptorConfig()
-    recordings = _open(folder / "recordings", config, store, jobs, progress)
-    sounds = _open(folder / "database", config, store, jobs, progress)
-    record = _kept_run(folder, recordings, run, seed)
-    result = outputs.result_folder(folder / "continuation", RECORDING)
-    if record is None:
+    store = store or DescriptorStore()
+    recordings, sounds = (
+        open_corpus(path, DescriptorConfig(), store, jobs=jobs)
+        for path in write_corpus(folder, seed)
+    )
+    training = replace(TRAINING, seed=seed)
+    settings = {
+        "corpus": recordings.digest,
+        "model": to_dict(MODEL),
+        "training": to_dict(training),
+    }
+    kept = kept_runs(folder / "demo.json", settings, {"run_id": (RunRecord, run)})
+    if kept is not None:
+        (record,) = kept
+        logger.info("reusing run %s of an earlier demo with the same settings", record.run_id)
+    else:
+        result = outputs.result_folder(folder / "continuation", RECORDING)
         if not overwrite and (result / outputs.PREDICTION).exists():
             raise OutputError(
-                f"{result}: holds the continuation of a run that is not below "
-                f"{run.experiment_dir}; choose another --output_dir, or give --overwrite"
+                f"{result}: holds the continuation of a run that is not in {run.experiment_dir}; "
+                "choose another --output_dir, or give --overwrite"
             )
-        training = replace(TRAINING, seed=seed)
-        record = train(
-            recordings, model=MODEL, training=training, run=run, progress=progress, note=note
-        )
-        write_json(folder / "demo.json", _settings(recordings, seed) | {"run_id": record.run_id})
-    elif note:
-        note(f"using run {record.run_id} of an earlier demo with the same settings")
+        record = train(recordings, model=MODEL, training=training, run=run)
+        write_json(folder / "demo.json", settings | {"run_id": record.run_id})
     continuer = Continuer(
         predictor=Predictor.from_run(record),
         database=DescriptorDatabase.from_corpus(sounds, store),
@@ -117,61 +121,53 @@ def run_demo(
         prediction=PredictConfig(seed=seed),
         rendering=RENDERING,
     )
-    (heard,) = (s for s in recordings.sequences if s.source == RECORDING)
-    continuation = continuer.run(
-        replace(recordings, sequences=(heard,)),
-        folder / "continuation",
-        overwrite=overwrite,
-        note=note,
-    )
+    (recording,) = (s for s in recordings.sequences if s.source == RECORDING)
+    one = replace(recordings, sequences=(recording,))
+    continuation = continuer.run(one, folder / "continuation", overwrite=overwrite)
     comparisons = tuple(
         line
         for outcome in continuation.outcomes
-        for line in _comparisons(continuer, heard, outcome.folder, record)
+        for line in _comparisons(continuer, recording, outcome.folder, record)
     )
     return DemoResult(continuation, record.run_id, comparisons)
 
 
-def _open(
-    folder: Path,
-    config: DescriptorConfig,
-    store: DescriptorStore,
-    jobs: int,
-    progress: Progress | None,
-) -> Corpus:
-    return open_corpus(folder, config, store, jobs=jobs, progress=progress)
+def kept_runs(
+    path: Path, settings: dict[str, Any], runs: dict[str, tuple[type[R], RunConfig]]
+) -> list[R] | None:
+    """Return the runs of an earlier demo if its settings were the same and all runs still exist.
 
-
-def _settings(recordings: Corpus, seed: int) -> dict[str, Any]:
-    training = to_dict(replace(TRAINING, seed=seed))
-    return {"corpus": recordings.digest, "model": to_dict(MODEL), "training": training}
-
-
-def _kept_run(folder: Path, recordings: Corpus, run: RunConfig, seed: int) -> RunRecord | None:
-    """Return the run that an earlier demo trained by the same settings, if it is still there."""
+    Parameters
+    ----------
+    path : Path
+        JSON file of the settings and run ids.
+    settings : dict
+    runs : dict
+        Key of each run id in the file → kind of the run, and where it is kept.
+    """
     try:
-        stored = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
-        run_id = stored.pop("run_id")
-        if stored != _settings(recordings, seed):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        ids = [stored.pop(name) for name in runs]
+        if stored != settings:
             return None
-        return resolve_run(run_id, replace(run, offline=True))
+        return [
+            resolve_record(kind, run_id, replace(run, offline=True))
+            for run_id, (kind, run) in zip(ids, runs.values(), strict=True)
+        ]
     except (OSError, ValueError, AttributeError, KeyError, DescError):
         return None
 
 
 def _comparisons(
-    continuer: Continuer, heard: DescriptorSequence, result: Path, record: RunRecord
+    continuer: Continuer, recording: DescriptorSequence, result: Path, record: RunRecord
 ) -> tuple[str, ...]:
-    """Say how the model, the prediction and the matches compare with trivial ones."""
+    """Compare model, prediction and matches with baselines."""
     stored = json.loads((result / outputs.PREDICTION).read_text(encoding="utf-8"))
-    config, standardizer = heard.config, continuer.predictor.standardizer
+    config, standardizer = recording.config, continuer.predictor.standardizer
     predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
-
-    def static(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        z: npt.NDArray[np.float64] = standardizer.transform(values)[:, config.static_columns]
-        return z
-
-    real, late = static(heard.values[heard.complete]), static(predicted)[len(predicted) // 2 :]
+    statics = config.static_columns
+    real = standardizer.transform(recording.values[recording.complete])[:, statics]
+    late = standardizer.transform(predicted)[len(predicted) // 2 :, statics]
     movement = np.exp(np.mean(np.log(late.std(0) / real.std(0))))
     steps = np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(real, axis=0) ** 2))
     rows = np.random.default_rng(0).integers(0, len(continuer.database), len(predicted))
@@ -180,9 +176,9 @@ def _comparisons(
     chance = np.sqrt((apart**2).sum(1)).mean()
     chosen = stored["_meta"]["results"]["mean_match_distance"]
     return (
-        f"one frame ahead, on the validation recording: {record.metrics['val_nll']:.2f} nats per "
-        f"frame; a linear model (VAR): {record.metrics['var_nll']:.2f} (lower is better)",
-        f"movement late in the continuation: {100 * movement:.0f} % of the recording's, from frame "
-        f"to frame {100 * steps:.0f} %; a prediction of the mean: 0 %",
-        f"distance to the sounds chosen: {chosen:.2f}; to sounds chosen at random: {chance:.2f}",
+        f"one-step error on the validation recording: {record.metrics['val_nll']:.2f} nats per "
+        f"frame; linear model (VAR): {record.metrics['var_nll']:.2f} (lower is better)",
+        f"spread late in the continuation: {100 * movement:.0f} % of the recording's, change from "
+        f"frame to frame {100 * steps:.0f} %; a constant mean: 0 %",
+        f"distance to the selected sounds: {chosen:.2f}; to random sounds: {chance:.2f}",
     )

@@ -34,7 +34,7 @@ class DescriptorConfig:
     )
     hop_length: int = option(1024, "distance between two frames", unit="samples")
     n_fft: int = option(2048, "length of the analysis window", unit="samples")
-    n_mels: int = option(128, "mel bands behind the MFCC")
+    n_mels: int = option(128, "mel bands of MFCC and onset strength")
     n_mfcc: int = option(13, "MFCC coefficients; their deltas triple the columns")
     top_db: float | None = option(
         80.0, "range kept below a file's loudest band; none: all of it", unit="dB", kind=float
@@ -57,11 +57,16 @@ class DescriptorConfig:
             check(name in FAMILIES, "descriptors", name, "be one of " + ", ".join(FAMILIES))
         unique = len(set(self.descriptors)) == len(self.descriptors)
         check(unique, "descriptors", self.descriptors, "name each family once")
-        if "mfcc" in self.descriptors:
+        if "contrast" in self.descriptors:
+            rule = "be above 12800 for contrast, whose highest band begins at 6.4 kHz"
+            check(self.sample_rate > 12800, "sample_rate", self.sample_rate, rule)
+            rule = "be at least sample_rate / 200 for contrast, whose lowest band ends at 200 Hz"
+            check(self.n_fft >= self.sample_rate / 200, "n_fft", self.n_fft, rule)
+        if not {"mfcc", "onset_strength"}.isdisjoint(self.descriptors):
             bands = mel_filters(self.sample_rate, self.n_fft, self.n_mels).any(1)
             rule = (
-                f"be longer, or n_mels={self.n_mels} smaller: "
-                f"{np.count_nonzero(~bands)} of the bands lie between two bins and hear nothing"
+                f"be larger, or n_mels={self.n_mels} smaller: "
+                f"{np.count_nonzero(~bands)} mel bands contain no FFT bin"
             )
             check(bool(bands.all()), "n_fft", self.n_fft, rule)
 

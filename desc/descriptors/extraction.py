@@ -21,7 +21,8 @@ from desc import audio
 from desc.configuration import check, check_number
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
-from desc.descriptors.features import FEATURES, Frames, log_mel
+from desc.descriptors.features import FEATURES, needs_exact_power
+from desc.descriptors.frames import Frames
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, ConfigurationError
 
@@ -191,7 +192,7 @@ def loudest_band_db(blocks: Iterable[Array], config: DescriptorConfig) -> float:
     AudioError
         If there are no samples.
     """
-    return max(float(log_mel(frames).max()) for frames in _batches(_Counter(blocks), config))
+    return max(float(frames.log_mel.max()) for frames in _batches(_Counter(blocks), config))
 
 
 class _Counter:
@@ -222,6 +223,7 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
     np.empty(_SHOWN_BYTES, np.uint8)
     buffer = np.zeros(overlap + advance, np.float32)
     scratch = np.empty((batch_size, n_fft), np.float32)
+    exact = needs_exact_power(config)
     filled = start = n_fft // 2  # samples held; first of them that belongs to the recording
     n_done = 0
     for block in blocks:
@@ -232,7 +234,7 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
             filled += n
             position += n
             if filled == len(buffer):
-                yield Frames(buffer, slice(start, filled), batch_size, config, scratch)
+                yield Frames(buffer, slice(start, filled), batch_size, config, scratch, exact)
                 n_done += batch_size
                 buffer[:overlap] = buffer[advance:]
                 filled, start = overlap, max(0, start - advance)
@@ -241,7 +243,7 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
     buffer[filled:] = 0
     stop = filled
     for n_left in range(config.n_frames(blocks.n_samples) - n_done, 0, -batch_size):
-        yield Frames(buffer, slice(start, stop), min(n_left, batch_size), config, scratch)
+        yield Frames(buffer, slice(start, stop), min(n_left, batch_size), config, scratch, exact)
         buffer[:overlap] = buffer[advance:]
         buffer[overlap:] = 0
         start, stop = max(0, start - advance), max(0, stop - advance)

@@ -1,4 +1,4 @@
-"""The table of descriptor families: columns, and the space in which each is unbounded.
+"""Table of the descriptor families: columns, and the space in which each is unbounded.
 
 A family is a group of columns computed together. Only `mfcc` has delta columns; the columns of
 the others are all static.
@@ -46,6 +46,10 @@ FAMILIES: dict[str, Family] = {
         Family("chroma", tuple(f"chroma{i}" for i in range(12)), "logit", 1e-3),
         Family("zero_crossing_rate", ("zero_crossing_rate",), "logit", 1e-3),
         Family("f0", ("f0", "voicing")),  # log2 Hz, and 0 … 1
+        Family("bandwidth", ("bandwidth",), "log", 1.0),  # Hz
+        Family("contrast", tuple(f"contrast{i}" for i in range(7))),  # dB
+        Family("tonnetz", tuple(f"tonnetz{i}" for i in range(6))),  # -1 … 1
+        Family("onset_strength", ("onset_strength",), "log", 0.1),  # dB
     )
 }
 COLUMN_SPACES: dict[str, tuple[Space, float]] = {"voicing": ("logit", 1e-3)}

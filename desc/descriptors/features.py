@@ -1,4 +1,4 @@
-"""The descriptor families: one function each, from a batch of analysis frames to columns.
+"""Descriptor families: one function each, from a batch of analysis frames to columns.
 
 `FEATURES` is keyed like `FAMILIES`. A family whose columns need more than the batch (MFCC the
 loudest band of the file, f0 the last voiced frame) has a second function that finishes all
@@ -9,120 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
-import scipy.fft
 
 from desc.configuration import check
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.families import FAMILIES, Family
-from desc.descriptors.filterbanks import (
-    banded_mel_filters,
-    chroma_filters,
-    cosine_transform,
-    hann_window,
+from desc.descriptors.filterbanks import cosine_transform
+from desc.descriptors.frames import POWER_FLOOR, Array, Frames
+from desc.descriptors.librosa_features import (
+    bandwidth,
+    finish_contrast,
+    finish_onset_strength,
+    peaks_and_valleys,
+    tonnetz,
 )
 from desc.descriptors.pitch import hold_unvoiced, yin
 
-Array = npt.NDArray[np.float32]
-
-_POWER_FLOOR = np.float32(1e-10)
-"""Smallest power before a logarithm is taken: librosa's `amin`."""
 _STILL = 1e-10
 """Samples this close to zero count as positive in zero crossings: librosa's `threshold`."""
 _ROLLOFF_SHARE = 0.85
 _DEEP_DB = 90.0
-_EXACT_FAMILIES = frozenset({"centroid", "flatness", "rolloff", "rms", "chroma"})
-
-
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """A batch of B consecutive analysis frames, and what families share of them.
-
-    Attributes
-    ----------
-    signal : ndarray of float32, (S,)
-        Samples from the first of the first frame to the last of the last, padding included.
-    inside : slice
-        The part of `signal` that belongs to the recording; the rest is zeros.
-    n_frames : int
-        B.
-    config : DescriptorConfig
-        Window length, hop and rate.
-    scratch : ndarray of float32, (at least B, n_fft)
-        Room for the windowed frames; kept from batch to batch it stays in the cache.
-    """
-
-    signal: Array
-    inside: slice
-    n_frames: int
-    config: DescriptorConfig
-    scratch: Array
-
-    @cached_property
-    def samples(self) -> Array:
-        """(B, n_fft) view of the signal."""
-        n_fft, hop = self.config.n_fft, self.config.hop_length
-        step = self.signal.strides[0]
-        return np.lib.stride_tricks.as_strided(
-            self.signal, (self.n_frames, n_fft), (hop * step, step), writeable=False
-        )
-
-    @cached_property
-    def power(self) -> Array:
-        """(B, 1 + n_fft // 2) squared magnitudes of the Hann-windowed spectrum."""
-        if self._is_exact:
-            return np.square(self.magnitude)
-        windowed = self.scratch[: self.n_frames]
-        np.multiply(self.samples, hann_window(self.config.n_fft), out=windowed)
-        spectrum = scipy.fft.rfft(windowed, axis=1)
-        power: Array = np.square(spectrum.real)
-        power += np.square(spectrum.imag)
-        return power
-
-    @cached_property
-    def magnitude(self) -> Array:
-        """(B, 1 + n_fft // 2) magnitudes of the Hann-windowed spectrum, those of librosa."""
-        window = hann_window(self.config.n_fft, np.float64)
-        spectrum = scipy.fft.rfft(self.samples * window, axis=1, overwrite_x=True)
-        magnitude: Array = np.abs(spectrum.astype(np.complex64))
-        return magnitude
-
-    @property
-    def _is_exact(self) -> bool:
-        """Whether the spectrum is computed in double precision, which takes twice the time.
-
-        The rounding of single precision lies some 130 dB below the loudest bin. MFCC do not need
-        more where `top_db` cuts above that. But flatness hears it in the quiet bins of lossy
-        files, and it moves the rolloff across a bin now and then.
-        """
-        top_db = self.config.top_db
-        is_deep = "mfcc" in self.config.descriptors and (top_db is None or top_db > _DEEP_DB)
-        return is_deep or not _EXACT_FAMILIES.isdisjoint(self.config.descriptors)
-
-    @cached_property
-    def frequencies(self) -> Array:
-        """(1 + n_fft // 2,) centre of each bin in Hz."""
-        n_fft, rate = self.config.n_fft, self.config.sample_rate
-        return np.fft.rfftfreq(n_fft, 1 / rate).astype(np.float32)
+"""Range of `top_db` within which the rounding of single precision does not show."""
 
 
 def mfcc(frames: Frames) -> Array:
     """Return log mel spectra (B, n_mels) in dB; without `top_db` already the MFCC (B, n_mfcc)."""
-    mel = log_mel(frames)
-    return _cepstrum(mel, frames.config) if frames.config.top_db is None else mel
+    no_floor = frames.config.top_db is None
+    return _cepstrum(frames.log_mel, frames.config) if no_floor else frames.log_mel
 
 
 def log_mel(frames: Frames) -> Array:
     """Return log mel spectra (B, n_mels) in dB, at least -100."""
-    config = frames.config
-    mel = banded_mel_filters(config.sample_rate, config.n_fft, config.n_mels)(frames.power)
-    np.maximum(mel, _POWER_FLOOR, out=mel)
-    np.log10(mel, out=mel)
-    mel *= 10
-    return mel
+    return frames.log_mel
 
 
 def finish_mfcc(
@@ -156,7 +75,7 @@ def centroid(frames: Frames) -> Array:
 
 def flatness(frames: Frames) -> Array:
     """Return the geometric over the arithmetic mean of the power, 0 … 1, (B, 1); 1 of silence."""
-    power = np.maximum(frames.power, _POWER_FLOOR)
+    power = np.maximum(frames.power, POWER_FLOOR)
     arithmetic = power.mean(1, keepdims=True)
     geometric = np.exp(np.log(power, out=power).mean(1, keepdims=True))
     ratio: Array = geometric / arithmetic
@@ -182,12 +101,7 @@ def rms(frames: Frames) -> Array:
 
 def chroma(frames: Frames) -> Array:
     """Return the energy of the twelve pitch classes over the largest of them, (B, 12)."""
-    filters = chroma_filters(frames.config.sample_rate, frames.config.n_fft)
-    energy = frames.power @ filters.T
-    largest = energy.max(1, keepdims=True)
-    largest[largest < np.finfo(np.float32).tiny] = 1
-    relative: Array = energy / largest
-    return relative
+    return frames.chroma
 
 
 def zero_crossing_rate(frames: Frames) -> Array:
@@ -231,23 +145,50 @@ def finish_f0(
 
 @dataclass(frozen=True)
 class Feature:
-    """How a family is computed: `analyse` a batch, then `finish` all batches of a recording."""
+    """Functions of a family.
+
+    Attributes
+    ----------
+    analyse : callable
+        Called with each batch of `Frames`; returns an array (B, n).
+    finish : callable
+        Called with all arrays of a recording, the configuration, and the level of the loudest mel
+        band where it is given; returns the columns (T, n). By default it joins them.
+    exact : bool
+        Whether `Frames.power` must be computed in double precision: sums over quiet bins hear the
+        rounding of single precision.
+    """
 
     analyse: Callable[[Frames], Array]
     finish: Callable[[list[Array], DescriptorConfig, float | None], Array] = join
+    exact: bool = False
 
 
 FEATURES: dict[str, Feature] = {
     "mfcc": Feature(mfcc, finish_mfcc),
-    "centroid": Feature(centroid),
-    "flatness": Feature(flatness),
-    "rolloff": Feature(rolloff),
-    "rms": Feature(rms),
-    "chroma": Feature(chroma),
+    "centroid": Feature(centroid, exact=True),
+    "flatness": Feature(flatness, exact=True),
+    "rolloff": Feature(rolloff, exact=True),
+    "rms": Feature(rms, exact=True),
+    "chroma": Feature(chroma, exact=True),
     "zero_crossing_rate": Feature(zero_crossing_rate),
     "f0": Feature(f0, finish_f0),
+    "bandwidth": Feature(bandwidth, exact=True),
+    "contrast": Feature(peaks_and_valleys, finish_contrast, exact=True),
+    "tonnetz": Feature(tonnetz, exact=True),
+    "onset_strength": Feature(log_mel, finish_onset_strength),
 }
 """Keyed like `desc.descriptors.families.FAMILIES`."""
+
+
+def needs_exact_power(config: DescriptorConfig) -> bool:
+    """Return whether the spectrum of a configuration's families needs double precision.
+
+    MFCC and onset strength do only where `top_db` keeps more than 90 dB.
+    """
+    of_mel = not {"mfcc", "onset_strength"}.isdisjoint(config.descriptors)
+    is_deep = config.top_db is None or config.top_db > _DEEP_DB
+    return (of_mel and is_deep) or any(FEATURES[name].exact for name in config.descriptors)
 
 
 def register_descriptor(family: Family, feature: Feature) -> None:

@@ -13,19 +13,20 @@ import torch
 from desc import progress
 from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
+from desc.devices import choose_device, one_thread
 from desc.errors import ConfigurationError
 from desc.evaluation.baselines import VAR_NOISE, VAR_REPLAY
 from desc.metrics import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
+from desc.models.heads import DETERMINISTIC
 from desc.models.rollout import continuation
-from desc.prediction import choose_device, differences, one_thread
+from desc.prediction import differences
 from desc.runs import RunRecord
 from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import Figures
-from desc.training.datamodule import VALIDATION_ITEMS, comparable_frames, frame_table
+from desc.training.data import comparable_frames, frame_table
 from desc.training.windows import ValidationBatches
-from desc.training.wording import DETERMINISTIC
 
 SKILL_POSITIONS = 64  # one-step forecasts per recording
 Sequences = Sequence[DescriptorSequence]
@@ -180,7 +181,7 @@ def model_nll(run: Candidate, sequences: Sequences, scales: ReferenceScales) -> 
     table = frame_table(sequences, model)
     total, n = 0.0, 0
     with torch.inference_mode(), one_thread():
-        for batch in ValidationBatches(table, counted, VALIDATION_ITEMS):
+        for batch in ValidationBatches(table, counted):
             nll = model.nll(batch.frames.to(device), batch.valid.to(device)).cpu()
             total += float(nll[batch.scored].double().sum())
             n += int(batch.scored.sum())

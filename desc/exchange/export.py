@@ -9,15 +9,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from desc.configuration import Progress, check_choice, to_dict
+from desc.configuration import check_choice, to_dict
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, OutputError
 from desc.exchange.json_writing import write_descriptor_json
 from desc.files import replacing
+from desc.progress import report
 
 
 class Recordings(Protocol):
-    """What is exported: a `Corpus`."""
+    """The recordings to export: a `Corpus`."""
 
     @property
     def sequences(self) -> tuple[DescriptorSequence, ...]:
@@ -27,23 +28,19 @@ class Recordings(Protocol):
         """Return the recording itself."""
 
 
-def export_corpus(
-    corpus: Recordings, format: str, output_dir: str | Path, *, progress: Progress | None = None
-) -> list[Path]:
+def export_corpus(corpus: Recordings, format: str, output_dir: str | Path) -> list[Path]:
     """Write the descriptors of each recording to `output_dir/<relative path>.<format>`.
 
     Parameters
     ----------
     corpus : Corpus
-        What to export.
+        The recordings.
     format : str
         `npz`: `values` (T, D), `names`, `centre_samples`, `config` (JSON), and `source`,
         `digest`, `n_samples`. `json`: the earlier form, which `open_corpus` reads. `csv`:
         `_sample` and a column per descriptor. `parquet`: the same; needs pyarrow.
     output_dir : path
         Made where missing. Files of the same names are replaced, nothing is removed.
-    progress : callable, optional
-        Called as progress("export", done, total).
 
     Returns
     -------
@@ -67,13 +64,12 @@ def export_corpus(
         path = _target(Path(output_dir), sequence.source, format)
         _WRITERS[format](path, sequence, corpus.path(sequence.source))
         written.append(path)
-        if progress is not None:
-            progress("export", n_done, len(corpus.sequences))
+        report("export", n_done, len(corpus.sequences))
     return written
 
 
 def _target(output_dir: Path, source: str, suffix: str) -> Path:
-    """Return the file of a source, which lies below the folder also where links lead elsewhere."""
+    """Return the output file of a source; refuse one outside the folder, links followed."""
     relative = PurePosixPath(source)
     path = output_dir / relative.parent / f"{relative.name}.{suffix}"
     inside = path.parent.resolve().is_relative_to(output_dir.resolve())

@@ -1,7 +1,6 @@
-"""A local page with a map of a whole database: look, listen, choose files.
+"""A local web page with a map of a database, to browse, listen and select files.
 
-`atlas` brings the frames to two dimensions, `server` hands them to the page, which is in
-`templates/`.
+`atlas` projects the frames to two dimensions; `server` serves them to the page in `templates/`.
 """
 
 from desc.explore.atlas import Atlas

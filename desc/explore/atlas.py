@@ -1,4 +1,4 @@
-"""`Atlas`: the frames of a database as points of a map, as bytes for a page."""
+"""`Atlas`: a database as points of a map, encoded for a page."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ BLOCK_ROWS = 1 << 16
 STEPS = 65535  # coordinates are 16-bit
 FADE_S = 0.005
 GRAIN_MS = (10, 5000)
-OUTSIDE = 0.02  # share of a column's values that lie beyond its colours, on either side
+OUTSIDE = 0.02  # share of a column's values beyond either end of the colour scale
 
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Points of a map, one per frame (M of the N rows where there are too many).
+    """Points of a map: one per frame, or M evenly spaced ones of the N rows.
 
     Attributes
     ----------
     database : DescriptorDatabase
     rows : ndarray of int64, (M,)
-        The rows that are shown, ascending.
+        The rows shown, ascending.
     positions : ndarray of uint16, (M, 2)
-        Where they lie: 0 to 65535 along the longer side of the map.
+        Their coordinates: 0 to 65535 along the longer side of the map.
     share : float
-        Share of the variance that the map shows, 0 to 1.
+        Share of the variance in the map, 0 to 1.
     """
 
     database: DescriptorDatabase
@@ -45,13 +45,13 @@ class Atlas:
 
     @classmethod
     def of(cls, database: DescriptorDatabase, max_points: int = 300_000) -> Atlas:
-        """Map a database: the two main directions of its frames in the space of matching.
+        """Map a database to the first two principal components of the match space.
 
         Parameters
         ----------
         database : DescriptorDatabase
         max_points : int
-            Frames shown at the most; of more, evenly spaced ones.
+            Largest number of points; larger databases are thinned out evenly.
         """
         check_integer("max_points", max_points, 1)
         n = len(database)
@@ -68,7 +68,7 @@ class Atlas:
         return cls(database, rows, np.rint(scaled * STEPS).astype(np.uint16), plane.share)
 
     def about(self) -> dict[str, Any]:
-        """Return what the page must know before it gets the points, as JSON values."""
+        """Return the data that the page needs before the points, as JSON values."""
         config = self.database.config
         return {
             "root": str(self.database.root),
@@ -81,7 +81,7 @@ class Atlas:
         }
 
     def points(self) -> bytes:
-        """Return positions (M, 2) uint16, files (M,) uint32, centre samples (M,) float64."""
+        """Encode positions (M, 2) uint16, files (M,) uint32, centre samples (M,) float64."""
         database, rows = self.database, self.rows
         return b"".join(
             (
@@ -92,9 +92,9 @@ class Atlas:
         )
 
     def column(self, name: str) -> bytes:
-        """Return a descriptor: two float64, then (M,) uint8 steps between them.
+        """Encode a descriptor: two limits as float64, then (M,) uint8 steps between them.
 
-        The two are quantiles, so that a few far values do not take all the colours.
+        The limits are quantiles, so that outliers do not use up the colour scale.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Atlas:
         return b"".join(part.tobytes() for part in parts)
 
     def grain(self, file: int, centre_sample: int, length_ms: int) -> bytes:
-        """Return the sound about a place of a file as a WAV, with short fades.
+        """Encode the sound around a sample of a file as WAV, with short fades.
 
         Parameters
         ----------

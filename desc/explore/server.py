@@ -1,4 +1,4 @@
-"""The page's server: this machine only, and only for who knows the token."""
+"""`ExploreServer`: local web server of the map, protected by a token."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ BINARY = "application/octet-stream"
 
 
 class ExploreServer(ThreadingHTTPServer):
-    """Serves one atlas on 127.0.0.1; nothing is read but what its database names.
+    """HTTP server of one atlas on 127.0.0.1; it reads only files that the database names.
 
-    Every path begins with a random token, and requests by another host name are refused (a page
-    elsewhere could have its name point here).
+    Every path starts with a random token. Requests with another host name are refused, because a
+    foreign page could point its name to this address (DNS rebinding).
 
     Parameters
     ----------
     atlas : Atlas
-        What is shown.
+        The map.
     port : int
-        0: any free one.
+        0: any free port.
 
     Attributes
     ----------
     url : str
-        The page.
+        Address of the page.
 
     Raises
     ------
@@ -68,12 +68,12 @@ class ExploreServer(ThreadingHTTPServer):
         ).encode()
 
     def answer(self, name: str, query: dict[str, str]) -> tuple[bytes, str] | None:
-        """Return body and media type of what lies behind the token, None where nothing does.
+        """Return body and media type of a path after the token, None if there is no such path.
 
         Raises
         ------
         DescError
-            If the query is off, or a file cannot be read.
+            If the query is wrong, or a file cannot be read.
         """
         if name == "":
             return self.page, "text/html; charset=utf-8"
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.wfile.write(body)
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the page was left
+            self.close_connection = True  # the page was closed
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the terminal quiet."""

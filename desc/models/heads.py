@@ -20,6 +20,7 @@ from desc.errors import ConfigurationError
 
 Matrix = npt.NDArray[np.float64]
 
+DETERMINISTIC = "mse"  # the head whose score is half a squared error, not a density
 LOG_SIGMA = (-3.0, 2.0)  # bounds of a component's log-deviation: neither spikes nor explosions
 FIRST_SCALES = (1 / 3, 3.0)  # of the mixture's components before training
 FIRST_GAIN = 0.1  # of the projection: an untrained head hardly listens to its network

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.timeline import Span
+from desc.concatenation.joins import Span
 from desc.configuration import Note
 
 

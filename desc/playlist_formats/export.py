@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from desc.concatenation import Playlist
+from desc.concatenation.joins import Span, spans
 from desc.concatenation.rendering import aligned
-from desc.concatenation.timeline import Span, spans
 from desc.configuration import Note, RenderConfig, check_choice
 from desc.files import write_bytes
 from desc.playlist_formats.arrangement import Arrangement

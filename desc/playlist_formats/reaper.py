@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from desc.concatenation.timeline import Fade, Span
+from desc.concatenation.joins import Fade, Span
 from desc.playlist_formats.arrangement import Arrangement, one_line
 
 LINEAR, EQUAL_POWER = 0, 1

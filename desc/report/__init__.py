@@ -1,10 +1,9 @@
-"""Pages and pictures of finished numbers: of a result, and of a run.
+"""Pages and plots of results and runs.
 
-`data` is what a result's folder keeps for its report, `result` reads a folder back, `clip` cuts
-its sound, `pictures` draws sound without a library, `projection` brings descriptors to a map,
-`series` and `figures` say what is shown, `page` joins templates and data into one file,
-`result_page` is the page of a result; `run` reads a run and draws samples, `run_page` is its
-page. What is of runs needs torch, and is imported where it is used.
+`data` gathers the numbers that a result keeps for its page, `result` reads a result's folder back,
+and `result_page` writes the page. `run` does the same for runs; it needs torch and is imported on
+use. `page` joins templates and data into one file, `drawing` makes images, `projection` maps,
+`plots` static figures.
 """
 
 from desc.report.data import ReportData

@@ -1,4 +1,4 @@
-"""`ReportData`: what a report shows beyond the other files of a result; `report.npz`."""
+"""`ReportData`: data of a report that the other files of a result lack (`report.npz`)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "desc-report", 1
 MAX_POINTS = 10000
 BEFORE_S = 10.0
-"""Length of the recording's end that a report lets one hear, seconds."""
+"""Length of the recording's end in a report, seconds."""
 _RECORDING_BYTES = 400_000
 _HIGHEST_RATE = 48000
 
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Numbers of a result that its other files do not hold. T frames, F static columns.
+    """Data of a report that the result's other files lack. T frames, F static columns.
 
     Attributes
     ----------
@@ -43,15 +43,15 @@ class ReportData:
         `nearest_distance` and `random_distance` (means over the frames), `n_rows` of the corpus,
         `recording_path`.
     points : ndarray of float16, (M, d)
-        At most 10,000 evenly spaced rows of the corpus in the space of matching.
+        At most 10,000 evenly spaced rows of the corpus in the match space.
     point_file, point_sample : ndarray of int32, int64, (M,)
         The file of each point, and the sample at its centre.
     played, predicted : ndarray of float16, (T, d)
-        The rows that are played, and what was asked for, in the same space.
+        The played rows and the target in the match space.
     matched : ndarray of float32, (T, F)
-        Static descriptors of the rows that are played.
+        Static descriptors of the played rows.
     context : ndarray of float32, (T0, F)
-        Those of the recording's last complete frames.
+        Static descriptors of the recording's last complete frames.
     scale : ndarray of float32, (F,)
         Standard deviation of the columns in the training recordings.
     recording : bytes
@@ -84,7 +84,7 @@ class ReportData:
         sequence: DescriptorSequence,
         recording_path: Path,
     ) -> ReportData:
-        """Collect the numbers of a result while database and recording are at hand.
+        """Collect the data of a result while database and recording are available.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class ReportData:
         )
 
     def save(self, path: Path) -> None:
-        """Write the arrays as `.npz`, compressed."""
+        """Write the arrays to a compressed `.npz`."""
         arrays: dict[str, Any] = {**vars(self)}
         arrays["about"] = np.frombuffer(json.dumps(self.about).encode(), np.uint8)
         arrays["recording"] = np.frombuffer(self.recording, np.uint8)
@@ -143,7 +143,7 @@ class ReportData:
 
     @classmethod
     def load(cls, path: Path) -> ReportData:
-        """Read what `save` wrote; nothing is unpickled.
+        """Read a file written by `save`, without unpickling.
 
         Raises
         ------
@@ -158,13 +158,13 @@ class ReportData:
                 raise ValueError(f"version={about['version']} of {about['format']}")
             return cls(about=about, recording=arrays.pop("recording").tobytes(), **arrays)
         except FileNotFoundError:
-            raise OutputError(f"{path}: there is no such file: no result to report on") from None
+            raise OutputError(f"{path}: not found: there is no result here to report on") from None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise OutputError(f"{path}: not the data of a report: {error}") from error
+            raise OutputError(f"{path}: not a report's data: {error}") from error
 
 
 def _end_of(path: Path, prediction: Prediction) -> bytes:
-    """Return the last seconds before the continuation as Ogg Vorbis, b"" where they are gone."""
+    """Encode the seconds before the continuation as Ogg Vorbis; b"" if the file is missing."""
     config = prediction.config
     cut = (prediction.context_end_frame + 1) * config.hop_length - config.hop_length // 2
     start_s = max(0.0, cut / config.sample_rate - BEFORE_S)

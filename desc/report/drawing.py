@@ -1,8 +1,10 @@
-"""Figures by matplotlib, where it is installed (`pip install …[report]`); no window, no state."""
+"""Images of sound without a library, and figures by matplotlib (the extra `report`)."""
 
 from __future__ import annotations
 
 import importlib.util
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,19 +16,27 @@ import numpy.typing as npt
 from desc.errors import ConfigurationError
 from desc.files import replacing
 
+Audio = npt.NDArray[np.float32]
+
+N_FFT = 2048
+LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
+RANGE_DB = 80.0
+GREYS = 48
+"""Grey levels of a spectrogram. More are not visible, and double the size of the PNG."""
+
 
 def can_draw() -> bool:
-    """Tell whether matplotlib is installed."""
+    """Return whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
 
 def check_drawing() -> None:
-    """Refuse to draw without matplotlib.
+    """Raise an error if matplotlib is missing.
 
     Raises
     ------
     ConfigurationError
-        Saying what to install.
+        With the command that installs it.
     """
     if not can_draw():
         raise ConfigurationError(
@@ -39,18 +49,18 @@ def check_drawing() -> None:
 def figure(
     path: Path, n_rows: int, n_columns: int, size: tuple[float, float], **layout: Any
 ) -> Iterator[Any]:
-    """Yield the axes (n_rows, n_columns) of a picture that is written at the end.
+    """Yield the axes (n_rows, n_columns) of a figure that is written on exit.
 
     Parameters
     ----------
     path : Path
-        The picture; its suffix decides the format. Equal figures give equal files.
+        The file; its suffix determines the format. Equal figures give equal files.
     n_rows, n_columns : int
-        Panels.
+        Number of panels.
     size : tuple of float
         Width and height in inches.
     **layout
-        More for `Figure.subplots`, as `sharex` and `height_ratios`.
+        Further arguments of `Figure.subplots`, such as `sharex` and `height_ratios`.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,7 +75,7 @@ def figure(
 
 
 def literal(name: str) -> str:
-    """Return a file's name as text for matplotlib, which takes `$` for mathematics."""
+    """Escape a file name for matplotlib, which reads `$` as mathematics."""
     return name.replace("$", r"\$")
 
 
@@ -75,7 +85,7 @@ def draw_mels(mels: Mapping[str, npt.NDArray[np.float32]], path: Path) -> dict[s
     Returns
     -------
     dict of str to Path
-        The picture by its name; empty without matplotlib.
+        The file by its title; empty without matplotlib.
     """
     if not can_draw():
         return {}
@@ -87,3 +97,67 @@ def draw_mels(mels: Mapping[str, npt.NDArray[np.float32]], path: Path) -> dict[s
             ax.set(title=name, ylabel="mel band")
         axes[-1, 0].set_xlabel("frame")
     return {"mel spectrograms": path}
+
+
+def envelope(audio: Audio, n_columns: int) -> npt.NDArray[np.int8]:
+    """Compute the lowest and highest sample of each of n stretches of audio (C, S), (2, n) int8.
+
+    127 is the largest absolute sample; n is at most `n_columns`.
+    """
+    step = max(1, -(-audio.shape[1] // n_columns))
+    starts = np.arange(0, audio.shape[1], step)
+    low = np.minimum.reduceat(audio, starts, axis=1).min(0)
+    high = np.maximum.reduceat(audio, starts, axis=1).max(0)
+    largest = max(float(high.max()), -float(low.min()), 1e-9)
+    return np.rint(np.stack([low, high]) * (127 / largest)).astype(np.int8)
+
+
+def row_frequencies(sample_rate: int, n_rows: int) -> npt.NDArray[np.float64]:
+    """Return the n_rows + 1 logarithmic edges of a spectrogram's rows in Hz, ascending."""
+    return np.geomspace(LOWEST_HZ, min(HIGHEST_HZ, sample_rate / 2), n_rows + 1)
+
+
+def spectrogram(
+    audio: Audio, sample_rate: int, n_columns: int, n_rows: int
+) -> npt.NDArray[np.uint8]:
+    """Compute the spectrogram of audio (C, S) as grey levels, (n_rows, n) uint8.
+
+    Row 0 has the highest frequencies (`row_frequencies`). 255 is the highest level, 0 is `RANGE_DB`
+    below it. A column shows the maximum of the Hann windows of 2,048 samples that start in it.
+    """
+    mono = audio.mean(0)
+    columns = max(1, min(n_columns, len(mono) // 256))
+    per_column = max(1, -(-len(mono) // columns // N_FFT))
+    starts = np.linspace(0, len(mono), columns * per_column, endpoint=False).astype(int)
+    padded = np.pad(mono, N_FFT // 2)
+    window = np.hanning(N_FFT).astype(np.float32)
+    bins = row_frequencies(sample_rate, n_rows) * N_FFT / sample_rate
+    first = np.floor(bins[:-1]).astype(int)
+    last = np.minimum(np.maximum(np.ceil(bins[1:]).astype(int), first + 1), N_FFT // 2 + 1)
+    edges = np.stack([first, last], 1).ravel()
+    power = np.empty((columns * per_column, n_rows), np.float32)
+    for at in range(0, len(starts), 256):  # in blocks, to limit memory
+        frames = padded[starts[at : at + 256, None] + np.arange(N_FFT)] * window
+        magnitude = np.abs(np.fft.rfft(frames)) ** 2
+        magnitude = np.pad(magnitude, ((0, 0), (0, 1)))  # the last edge lies beyond the last bin
+        power[at : at + 256] = np.maximum.reduceat(magnitude, edges, axis=1)[:, ::2]
+    power = power.reshape(columns, per_column, n_rows).max(1)
+    level = 10 * np.log10(np.maximum(power, 1e-20))
+    shown = np.clip((level - level.max()) / RANGE_DB + 1, 0, 1)
+    grey = np.rint(shown * (GREYS - 1)) * (255 / (GREYS - 1))
+    return np.ascontiguousarray(np.rint(grey).astype(np.uint8).T[::-1])
+
+
+def grey_png(image: npt.NDArray[np.uint8]) -> bytes:
+    """Encode grey levels (rows, columns) as PNG (ISO/IEC 15948: 8-bit greyscale, filter 1)."""
+    rows, columns = image.shape
+    filtered = np.empty((rows, columns + 1), np.uint8)
+    filtered[:, 0] = 1  # filter of each row: difference from the pixel to the left
+    filtered[:, 1:] = image
+    filtered[:, 2:] -= image[:, :-1]
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )

@@ -1,8 +1,7 @@
-"""Pages in one file: template, style, scripts and data joined; nothing is fetched.
+"""Self-contained HTML pages: template, style, scripts and data in one file.
 
-Text from outside (file names, notes) goes into the page as JSON only, from where the scripts put it
-into text nodes. A content security policy forbids the page every request and every script but
-its own.
+External text, such as file names, is stored as JSON, and the scripts put it into text nodes. A
+content security policy blocks all requests and all other scripts.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ _POLICY = (
 
 
 def template(name: str, package: str = "desc.report") -> str:
-    """Return the text of a template."""
+    """Read a template."""
     return files(package).joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def fill(page: str, *, title: str, scripts: Sequence[str], data: Any, policy: str = "") -> str:
-    """Return a page with its title, style, scripts and data in place.
+    """Fill a page with its title, style, scripts and data.
 
     Parameters
     ----------
@@ -40,11 +39,11 @@ def fill(page: str, *, title: str, scripts: Sequence[str], data: Any, policy: st
     title : str
         Any text.
     scripts : sequence of str
-        JavaScript, run in this order in one scope of its own.
+        JavaScript, run in this order in one scope.
     data : object
-        JSON values, for `readData()`.
+        JSON values, read by `readData()`.
     policy : str
-        More of the content security policy.
+        Additions to the content security policy.
     """
     script = '(() => {\n"use strict";\n' + "\n".join(scripts) + "\n})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -67,19 +66,19 @@ def fill(page: str, *, title: str, scripts: Sequence[str], data: Any, policy: st
 
 
 def packed(values: npt.ArrayLike, dtype: str) -> str:
-    """Return an array as base64 of its little-endian numbers."""
+    """Encode an array as base64 of its little-endian numbers."""
     return base64.b64encode(np.ascontiguousarray(values, np.dtype(dtype)).tobytes()).decode()
 
 
 def quantised(values: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> str:
-    """Return numbers from `low` to `high` (per last axis) as 16-bit steps between, packed."""
+    """Quantise numbers between `low` and `high` (per last axis) to 16 bits, and pack them."""
     x, least = np.asarray(values, np.float64), np.asarray(low, np.float64)
     span = np.maximum(np.asarray(high, np.float64) - least, 1e-12)
     return packed(np.rint(np.clip((x - least) / span, 0, 1) * 65535), "<u2")
 
 
 def plain(value: Any) -> str:
-    """Return a setting or a figure as one reads it."""
+    """Format a setting or a figure for display."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Static pictures of a result or a run, for papers."""
+"""Static plots of a result or a run, for papers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from desc.report.drawing import check_drawing, figure, literal
-from desc.report.pictures import envelope, row_frequencies, spectrogram
+from desc.report.drawing import (
+    check_drawing,
+    envelope,
+    figure,
+    literal,
+    row_frequencies,
+    spectrogram,
+)
 from desc.report.result import ResultView
 from desc.report.run import RunView
 
-N_SHOWN = 4  # descriptors, and file names of a legend
+N_SHOWN = 4  # descriptors, and file names in a legend
 RECORDED, PREDICTED, MATCHED = "0.5", "tab:purple", "tab:orange"
 
 
 def plot_result(view: ResultView, output_dir: Path, suffix: str = "png") -> list[Path]:
-    """Draw a result: its sound and units, its descriptors, its path through the corpus.
+    """Plot a result: its sound and units, its descriptors, and its path through the corpus.
 
     Parameters
     ----------
     view : ResultView
     output_dir : Path
-        Gets `sound`, `descriptors` and `map`.
+        Folder of the files `sound`, `descriptors` and `map`.
     suffix : str
         png, svg or pdf.
 
@@ -33,7 +39,7 @@ def plot_result(view: ResultView, output_dir: Path, suffix: str = "png") -> list
     ConfigurationError
         If matplotlib is not installed.
     StorageError
-        If a picture cannot be written.
+        If a plot cannot be written.
     """
     check_drawing()
     paths = [output_dir / f"{name}.{suffix}" for name in ("sound", "descriptors", "map")]
@@ -45,7 +51,7 @@ def plot_result(view: ResultView, output_dir: Path, suffix: str = "png") -> list
 
 
 def plot_run(view: RunView, output_dir: Path, suffix: str = "png") -> list[Path]:
-    """Draw a run: its losses, and samples where there are some; see `plot_result`."""
+    """Plot a run: its losses, and continuations if its recordings are cached; see `plot_result`."""
     check_drawing()
     paths = [output_dir / f"losses.{suffix}"]
     with figure(paths[0], 1, 1, (7, 4)) as axes:
@@ -58,37 +64,37 @@ def plot_run(view: RunView, output_dir: Path, suffix: str = "png") -> list[Path]
                 ax.plot(*view.curves[name].T, color=colour, label=label)
         if np.isfinite(view.record.metrics.get("var_loss", np.nan)):
             baseline = view.record.metrics["var_loss"]
-            ax.axhline(baseline, color=MATCHED, ls="--", label="linear model (VAR), validation")
+            ax.axhline(baseline, color=MATCHED, ls="--", label="linear baseline (VAR), validation")
         ax.set(xlabel="steps", ylabel="loss")
         ax.legend()
-    if view.samples:
-        paths.append(output_dir / f"samples.{suffix}")
-        _samples(view, paths[1])
+    if view.examples:
+        paths.append(output_dir / f"continuations.{suffix}")
+        _continuations(view, paths[1])
     return paths
 
 
-def _samples(view: RunView, path: Path) -> None:
+def _continuations(view: RunView, path: Path) -> None:
     config = view.record.descriptor_config
     n_columns = min(N_SHOWN, len(config.static_names))
-    size = (6 * len(view.samples), 2.2 * n_columns)
-    with figure(path, n_columns, len(view.samples), size, sharex=True) as axes:
-        for j, sample in enumerate(view.samples):
-            before = np.arange(-len(sample.before), 0) / config.frame_rate
-            after = np.arange(len(sample.real)) / config.frame_rate
+    size = (6 * len(view.examples), 2.2 * n_columns)
+    with figure(path, n_columns, len(view.examples), size, sharex=True) as axes:
+        for j, example in enumerate(view.examples):
+            before = np.arange(-len(example.before), 0) / config.frame_rate
+            after = np.arange(len(example.real)) / config.frame_rate
             for c in range(n_columns):
                 ax = axes[c, j]
-                for drawn in sample.drawn:
+                for drawn in example.drawn:
                     ax.plot(after, drawn[:, c], color=PREDICTED, lw=0.7, alpha=0.6)
-                ax.plot(before, sample.before[:, c], color=RECORDED, lw=1)
-                ax.plot(after, sample.real[:, c], color=RECORDED, lw=1)
+                ax.plot(before, example.before[:, c], color=RECORDED, lw=1)
+                ax.plot(after, example.real[:, c], color=RECORDED, lw=1)
                 ax.set_ylabel(config.static_names[c])
-            heard = "learned from" if sample.heard else "not heard in training"
-            axes[0, j].set_title(f"{literal(sample.source)} ({heard})", fontsize="medium")
-            axes[-1, j].set_xlabel("seconds")
+            part = "training" if example.is_training else "validation"
+            axes[0, j].set_title(f"{literal(example.source)} ({part} set)", fontsize="medium")
+            axes[-1, j].set_xlabel("time (s)")
 
 
 def _colours(view: ResultView) -> dict[str, Any]:
-    """Return a colour for each file that is played: own ones for those played most."""
+    """Return a colour for each file played; the ten played most have their own."""
     names = [name for name, _ in view.shares()]
     return {name: f"C{i}" if i < 10 else "0.6" for i, name in enumerate(names)}
 
@@ -106,7 +112,7 @@ def _sound(view: ResultView, colours: dict[str, Any], path: Path) -> None:
         image = spectrogram(clip.audio, clip.sample_rate, 1400, 256)[::-1]
         time_edges = np.linspace(clip.start_s, clip.end_s, image.shape[1] + 1)
         spectrum.pcolormesh(time_edges, edges, image, cmap="magma", rasterized=True)
-        spectrum.set(yscale="log", ylabel="Hz")
+        spectrum.set(yscale="log", ylabel="frequency (Hz)")
         for event in view.units:
             onset = view.onset_s(event)
             if onset < clip.end_s:
@@ -124,7 +130,7 @@ def _sound(view: ResultView, colours: dict[str, Any], path: Path) -> None:
         names = [literal(name) for name in shown]
         handles = [strip.broken_barh([], (0, 1), color=colours[name]) for name in shown]
         strip.legend(handles, names, loc="upper left", fontsize="x-small", ncols=2)
-        strip.set(xlabel="seconds; 0: the continuation begins", yticks=[], ylabel="units")
+        strip.set(xlabel="time from the start of the continuation (s)", yticks=[], ylabel="units")
         strip.set_xlim(clip.start_s, clip.end_s)
 
 
@@ -135,11 +141,11 @@ def _descriptors(view: ResultView, path: Path) -> None:
     with figure(path, len(names), 1, (10, 2 * len(names)), sharex=True) as axes:
         for c, (name, ax) in enumerate(zip(names, axes[:, 0], strict=True)):
             ax.plot(before, view.data.context[:, c], color=RECORDED, lw=1, label="recording")
-            ax.plot(after, view.data.matched[:, c], color=MATCHED, lw=1, label="sounds chosen")
+            ax.plot(after, view.data.matched[:, c], color=MATCHED, lw=1, label="matched")
             ax.plot(after, view.predicted[:, c], color=PREDICTED, lw=1, label="predicted")
             ax.set_ylabel(name)
         axes[0, 0].legend(fontsize="x-small", ncols=3)
-        axes[-1, 0].set_xlabel("seconds; 0: the continuation begins")
+        axes[-1, 0].set_xlabel("time from the start of the continuation (s)")
 
 
 def _map(view: ResultView, colours: dict[str, Any], path: Path) -> None:
@@ -152,6 +158,6 @@ def _map(view: ResultView, colours: dict[str, Any], path: Path) -> None:
             chosen: npt.NDArray[np.float64] = points[of_point == colour]
             ax.scatter(*chosen.T, s=2, color=colour, lw=0, rasterized=True)
         ax.plot(*played.T, color="k", lw=0.7, alpha=0.7, label="path of the result")
-        ax.set_title(f"{len(points)} frames of the corpus by {view.plane.caption}", fontsize=8)
+        ax.set_title(f"{len(points)} corpus frames: {view.plane.caption}", fontsize=8)
         ax.set(xticks=[], yticks=[])
         ax.legend()

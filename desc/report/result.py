@@ -1,4 +1,4 @@
-"""`ResultView`: a result's folder, read back: what pages and plots show of it."""
+"""`ResultView`: a result's folder, read back for pages and plots, with its sound."""
 
 from __future__ import annotations
 
@@ -12,26 +12,59 @@ import numpy as np
 import numpy.typing as npt
 
 from desc import outputs
+from desc.audio import AudioReader, decode, resample
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.event import RECORDING
+from desc.concatenation.playlist import RECORDING
 from desc.configuration import check_choice
 from desc.errors import ConfigurationError, OutputError
-from desc.report.clip import Clip, cut_clip
-from desc.report.data import ReportData
-from desc.report.neighbour_map import NeighbourMap
-from desc.report.projection import Plane
+from desc.report.data import BEFORE_S, ReportData
+from desc.report.projection import NeighbourMap, Plane
 
 Array = npt.NDArray[np.float32]
 
 MAPS: dict[str, type[Plane] | type[NeighbourMap]] = {"pca": Plane, "umap": NeighbourMap}
+MAX_S = 60.0
+HIGHEST_RATE = 48000
+FADE_S = 0.005  # at the boundary between the recording's end and the continuation
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Sound of a report: the recording's end and the continuation, at most a minute.
+
+    Time 0 is the start of the continuation.
+
+    Attributes
+    ----------
+    audio : ndarray of float32, (C, S)
+        One or two channels.
+    sample_rate : int
+        In Hz.
+    start_s : float
+        Time of the first sample, 0 or negative.
+    total_s : float
+        Length of the whole continuation, which may exceed the clip.
+    peak : float
+        Largest absolute sample before normalisation to full scale.
+    """
+
+    audio: Array
+    sample_rate: int
+    start_s: float
+    total_s: float
+    peak: float
+
+    @property
+    def end_s(self) -> float:
+        """Time after the last sample."""
+        return self.start_s + int(self.audio.shape[1]) / self.sample_rate
 
 
 @dataclass(frozen=True, eq=False)
 class ResultView:
-    """What a result's files say. T frames, F static columns.
+    """Contents of a result's folder. T frames, F static columns.
 
-    Times count in seconds from the beginning of the continuation; those of the recording are
-    negative.
+    Times are in seconds from the start of the continuation; those of the recording are negative.
 
     Attributes
     ----------
@@ -41,14 +74,14 @@ class ResultView:
     corpus : str
         Folder of the sounds.
     predicted : ndarray of float32, (T, F)
-        Static descriptors that were asked for.
+        Predicted static descriptors.
     distances : ndarray of float64, (T,)
-        Of the rows that are played.
+        Match distance of each frame.
     playlist : Playlist
     data : ReportData
     clip : Clip
     plane : Plane or NeighbourMap
-        Of the map.
+        Projection of the map.
     """
 
     folder: Path
@@ -75,9 +108,9 @@ class ResultView:
         Raises
         ------
         ConfigurationError
-            If there is no such map, or what it needs is not installed.
+            If there is no such map, or it needs a library that is not installed.
         OutputError
-            If it holds no whole result.
+            If the folder holds no complete result.
         AudioError
             If its WAV cannot be read.
         """
@@ -89,13 +122,12 @@ class ResultView:
         playlist = _playlist(folder / outputs.PLAYLIST)
         plane = MAPS[map_kind].fit(data.points)
         try:
+            columns = [prediction[name] for name in data.about["columns"]]
             return cls(
                 folder=folder,
                 meta=prediction["_meta"],
                 corpus=matches["_meta"]["corpus"],
-                predicted=np.array(
-                    [prediction[name] for name in data.about["columns"]], np.float32
-                ).T,
+                predicted=np.array(columns, np.float32).T,
                 distances=np.array(matches["_distance"], np.float64),
                 playlist=playlist,
                 data=data,
@@ -103,37 +135,43 @@ class ResultView:
                 plane=plane,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise OutputError(f"{folder}: not a whole result: {error!r}") from error
+            raise OutputError(f"{folder}: not a complete result: {error!r}") from error
+
+    def __repr__(self) -> str:
+        return (
+            f"ResultView({str(self.folder)!r}: {len(self.predicted)} frames, "
+            f"{len(self.units)} units, {self.clip.total_s:.1f} s)"
+        )
 
     @property
     def request(self) -> dict[str, Any]:
-        """Everything that decided the result."""
+        """All settings that determine the result."""
         request: dict[str, Any] = self.meta["request"]
         return request
 
     @property
     def step_s(self) -> float:
-        """Time from frame to frame."""
+        """Time between frames."""
         descriptors = self.request["descriptors"]
         return float(descriptors["hop_length"] / descriptors["sample_rate"])
 
     @property
     def first_onset(self) -> int:
-        """The sample of the playlist at which the continuation begins."""
+        """Sample of the playlist at which the continuation starts."""
         return min((event.onset_sample for event in self.units), default=0)
 
     @property
     def units(self) -> list[PlaylistEvent]:
-        """The pieces of the corpus in the order they sound."""
+        """Units of the corpus in playing order."""
         units = [event for event in self.playlist.events if event.root != RECORDING]
         return sorted(units, key=lambda event: (event.onset_sample, event.layer))
 
     def onset_s(self, event: PlaylistEvent) -> float:
-        """Return when a unit begins."""
+        """Return the start time of a unit."""
         return (event.onset_sample - self.first_onset) / self.playlist.sample_rate
 
     def shares(self) -> list[tuple[str, float]]:
-        """Return the files that are played with their share, the largest first."""
+        """Return the files played and their shares of the time, the largest first."""
         counts: Counter[str] = Counter()
         for event in self.units:
             counts[event.source] += event.n_samples
@@ -142,7 +180,7 @@ class ResultView:
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
     def distance(self, event: PlaylistEvent) -> float:
-        """Return the mean distance of a unit's frames to what was asked for."""
+        """Return the mean match distance of a unit's frames."""
         hop = self.request["descriptors"]["hop_length"]
         first = (event.onset_sample - self.first_onset) // hop
         own = self.distances[first : first + max(1, event.n_samples // hop)]
@@ -160,9 +198,73 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise OutputError(f"{path}: no whole result here: {error.strerror or error}") from error
+        raise OutputError(f"{path}: no complete result here: {error.strerror or error}") from error
     except ValueError as error:
         raise OutputError(f"{path}: damaged: {error}") from error
     if not isinstance(content, dict):
         raise OutputError(f"{path}: must be an object")
     return content
+
+
+def cut_clip(wav: Path, playlist: Playlist, recording: bytes) -> Clip:
+    """Cut the clip of a result.
+
+    Parameters
+    ----------
+    wav : Path
+        The rendered result.
+    playlist : Playlist
+        Its playlist, which says how much of the recording precedes the continuation in the WAV.
+    recording : bytes
+        The recording's end, encoded; used where the WAV starts with the continuation.
+
+    Raises
+    ------
+    AudioError
+        If the WAV cannot be read.
+    """
+    before = sum(event.n_samples for event in playlist.events if event.root == RECORDING)
+    before_s = before / playlist.sample_rate
+    with AudioReader(wav) as reader:
+        rate = reader.sample_rate
+        total_s = reader.n_samples / rate - before_s
+        end = _recording_end(recording, rate) if not before_s else None
+        shown_s = BEFORE_S if before_s else 0.0 if end is None else end.shape[1] / rate
+        first = max(0, round((before_s - shown_s) * rate)) if before_s else 0
+        after_s = MAX_S - (min(before_s, BEFORE_S) if before_s else shown_s)
+        last = min(reader.n_samples, round((before_s + after_s) * rate))
+        audio = _two_channels(reader.read(first, last - first))
+    start_s = first / rate - before_s
+    if end is not None:
+        audio = _joined(end, audio, max(1, round(FADE_S * rate)))
+        start_s = -end.shape[1] / rate
+    playable = min(rate, HIGHEST_RATE)
+    audio = resample(audio, rate, playable)
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak > 1:
+        audio = audio / np.float32(peak)
+    return Clip(np.ascontiguousarray(audio), playable, start_s, total_s, peak)
+
+
+def _recording_end(recording: bytes, rate: int) -> Array | None:
+    if not recording:
+        return None
+    audio, own_rate = decode(recording)
+    return resample(audio, own_rate, rate)
+
+
+def _two_channels(audio: Array) -> Array:
+    return audio if len(audio) <= 2 else audio.mean(0, keepdims=True)
+
+
+def _joined(before: Array, after: Array, n_fade: int) -> Array:
+    """Concatenate two sounds, with short fades at the boundary."""
+    n_channels = max(len(before), len(after))
+    parts = [np.repeat(a, n_channels, 0) if len(a) < n_channels else a for a in (before, after)]
+    rise = np.linspace(0, 1, n_fade, dtype=np.float32)
+    joined = np.concatenate(parts, axis=1)
+    n = before.shape[1]
+    joined[:, max(0, n - n_fade) : n] *= rise[::-1][-min(n, n_fade) :]
+    n_after = min(n_fade, joined.shape[1] - n)
+    joined[:, n : n + n_after] *= rise[:n_after]
+    return joined

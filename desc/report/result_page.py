@@ -5,29 +5,36 @@ from __future__ import annotations
 import base64
 import math
 import shlex
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from desc import outputs
 from desc.audio import encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
 from desc.files import write_text
-from desc.report.figures import figures_of
-from desc.report.page import fill, packed, plain, template
-from desc.report.pictures import envelope, grey_png, row_frequencies, spectrogram
+from desc.metrics import diff_ratio, tail_std
+from desc.report.drawing import envelope, grey_png, row_frequencies, spectrogram
+from desc.report.page import fill, packed, plain, quantised, template
 from desc.report.result import ResultView
-from desc.report.series import descriptor_series, map_points, unit_series
 
 SCRIPTS = ("common.js", "player.js", "timeline.js", "map.js", "result.js")
-N_COLUMNS, N_ROWS = 1400, 128  # of the spectrogram: some 60 KB
-_AUDIO_BYTES = 1_000_000
+N_COLUMNS, N_ROWS = 1400, 128  # of the spectrogram: about 60 KB
+AUDIO_BYTES = 1_000_000
+MAX_VALUES = 60_000
+"""Largest number of values per set of descriptors, 160 KB; longer ones are thinned out."""
+OUTSIDE = 0.002
+"""Share of the corpus that may lie beyond an edge of the map."""
+NAME_LENGTH = 40  # characters of a file name that only the map shows
 
 
 def write_result_report(
     folder: str | Path, output_path: str | Path | None = None, map_kind: str = "pca"
 ) -> Path:
-    """Write the page of a result, from nothing but the files in its folder.
+    """Write the page of a result, from the files in its folder alone.
 
     Parameters
     ----------
@@ -36,7 +43,7 @@ def write_result_report(
     output_path : path, optional
         The page; by default `report.html` in the folder.
     map_kind : str
-        `pca`, or `umap`, which takes some minutes, and umap-learn.
+        `pca`, or `umap`, which takes some minutes and needs umap-learn.
 
     Returns
     -------
@@ -48,7 +55,7 @@ def write_result_report(
     ConfigurationError
         If there is no such map, or umap-learn is needed and not installed.
     OutputError
-        If the folder holds no whole result.
+        If the folder holds no complete result.
     AudioError
         If its WAV cannot be read.
     StorageError
@@ -57,13 +64,13 @@ def write_result_report(
     view = ResultView.load(folder, map_kind)
     path = Path(folder) / outputs.REPORT if output_path is None else Path(output_path)
     scripts = [template(name) for name in SCRIPTS]
-    title = f"{view.request['recording']} continued"
+    title = f"Continuation of {view.request['recording']}"
     write_text(path, fill(template("result.html"), title=title, scripts=scripts, data=_data(view)))
     return path
 
 
 def _data(view: ResultView) -> dict[str, Any]:
-    """Return all that the page shows, as JSON values."""
+    """Return all contents of the page as JSON values."""
     shares = view.shares()
     names = [source for source, _ in shares]
     return {
@@ -86,14 +93,15 @@ def _data(view: ResultView) -> dict[str, Any]:
 def _notes(view: ResultView) -> list[str]:
     clip, notes = view.clip, []
     if clip.start_s == 0:
-        notes.append("The end of the recording is not in this page: it could not be read.")
+        notes.append("This page lacks the end of the recording, which could not be read.")
     if clip.end_s < clip.total_s - 0.01:
         notes.append(
-            f"This page holds the first {clip.end_s:.0f} s of {clip.total_s:.0f} s; the whole "
-            f"result is {outputs.WAV} beside it."
+            f"This page contains the first {clip.end_s:.0f} s of {clip.total_s:.0f} s. The "
+            f"complete result is {outputs.WAV} in the same folder."
         )
     if clip.peak > 1:
-        notes.append(f"Turned down by {20 * math.log10(clip.peak):.1f} dB for this page.")
+        decibels = 20 * math.log10(clip.peak)
+        notes.append(f"To avoid clipping, this page plays the sound {decibels:.1f} dB quieter.")
     return notes
 
 
@@ -101,7 +109,7 @@ def _sound(view: ResultView) -> dict[str, Any]:
     clip = view.clip
     edges = row_frequencies(clip.sample_rate, N_ROWS)
     image = spectrogram(clip.audio, clip.sample_rate, N_COLUMNS, N_ROWS)
-    ogg = encode_ogg(clip.audio, clip.sample_rate, _AUDIO_BYTES)
+    ogg = encode_ogg(clip.audio, clip.sample_rate, AUDIO_BYTES)
     return {
         "ogg": base64.b64encode(ogg).decode(),
         "start": clip.start_s,
@@ -113,8 +121,167 @@ def _sound(view: ResultView) -> dict[str, Any]:
     }
 
 
+def shown_frames(view: ResultView) -> slice:
+    """Return the frames of the continuation shown in the page, thinned out if there are many."""
+    n = min(len(view.predicted), max(1, round(view.clip.end_s / view.step_s)))
+    return slice(0, n, max(1, -(-n * view.predicted.shape[1] // MAX_VALUES)))
+
+
+def descriptor_series(view: ResultView) -> dict[str, Any]:
+    """Return predicted, matched and recorded descriptors over time.
+
+    Each of `sets` is a packed (F, n) array of 16-bit steps from `low` to `high` (F,). Frames of
+    `predicted` and `matched` are at first, first + step …; those of `recorded` end at −first.
+    """
+    frames = shown_frames(view)
+    n_before = min(len(view.data.context), round(-view.clip.start_s / view.step_s))
+    before = view.data.context[len(view.data.context) - n_before :]
+    sets: dict[str, npt.NDArray[np.float32]] = {
+        "predicted": view.predicted[frames],
+        "matched": view.data.matched[frames],
+        "recorded": before[::-1][:: frames.step][::-1],
+    }
+    every = np.concatenate(list(sets.values()))
+    low, high = every.min(0), every.max(0)
+    return {
+        "names": view.data.about["columns"],
+        "first": view.step_s / 2,
+        "step": view.step_s * frames.step,
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "sets": {name: quantised(x.T, low[:, None], high[:, None]) for name, x in sets.items()},
+    }
+
+
+def unit_series(view: ResultView, names: list[str]) -> dict[str, Any]:
+    """Return the units in the page: columns packed as float32, one value per unit."""
+    units = [event for event in view.units if view.onset_s(event) < view.clip.end_s]
+    rate = view.playlist.sample_rate
+    number = {name: index for index, name in enumerate(names)}
+    columns: dict[str, list[float]] = {
+        "onset": [view.onset_s(event) for event in units],
+        "length": [event.n_samples / rate for event in units],
+        "file": [number[event.source] for event in units],
+        "start": [event.start_sample / rate for event in units],
+        "distance": [view.distance(event) for event in units],
+        "gain": [event.gain_db for event in units],
+        "semitones": [event.transpose_semitones for event in units],
+        "layer": [event.layer for event in units],
+    }
+    return {name: packed(values, "<f4") for name, values in columns.items()}
+
+
+def map_points(view: ResultView, names: list[str]) -> dict[str, Any]:
+    """Return the map: corpus points and the path through them, in 16-bit coordinates.
+
+    The few corpus points that lie far out are moved to the edge. `pointFile` counts `names`, then
+    `others`: the shortened names of files that are not played.
+    """
+    data, frames = view.data, shown_frames(view)
+    points, played, predicted = (
+        view.plane.project(x) for x in (data.points, data.played[frames], data.predicted[frames])
+    )
+    middle = np.quantile(points, (OUTSIDE, 1 - OUTSIDE), axis=0)
+    shown = np.concatenate([middle, played, predicted])
+    low, high = shown.min(0), shown.max(0)
+    number = {name: index for index, name in enumerate(names)}
+    others = [name for name in dict.fromkeys(data.about["files"]) if name not in number]
+    number |= {name: len(names) + index for index, name in enumerate(others)}
+    of_file = np.array([number[name] for name in data.about["files"]])
+    rate = view.playlist.sample_rate
+    return {
+        "points": quantised(points, low, high),
+        "pointFile": packed(of_file[data.point_file], "<u4"),
+        "pointTime": packed(data.point_sample / rate, "<f4"),
+        "others": [_shortened(name) for name in others],
+        "played": quantised(played, low, high),
+        "predicted": quantised(predicted, low, high),
+        "aspect": float((high[0] - low[0]) / max(high[1] - low[1], 1e-12)),
+        "first": view.step_s / 2,
+        "step": view.step_s * frames.step,
+        "caption": view.plane.caption,
+        "nRows": data.about["n_rows"],
+    }
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else "…" + name[1 - NAME_LENGTH :]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row of the table of figures: name, value, reference values and meaning."""
+
+    name: str
+    value: str
+    compared: str
+    meaning: str
+
+
+def figures_of(view: ResultView) -> list[Figure]:
+    """Return the table of figures of a result."""
+    results, about = view.meta["results"], view.data.about
+    most = 100 * min(1.0, results["n_frames"] / about["n_rows"])
+    return [
+        Figure(
+            "distance to the prediction",
+            f"{results['mean_match_distance']:.2f}",
+            f"nearest frames {about['nearest_distance']:.2f} · random frames "
+            f"{about['random_distance']:.2f}",
+            "mean distance between predicted and played descriptors; selection for smooth "
+            "transitions increases it",
+        ),
+        Figure(
+            "mean unit length",
+            f"{results['mean_unit_frames'] * view.step_s:.2f} s "
+            f"({results['mean_unit_frames']:.1f} frames)",
+            f"single frames {view.step_s:.2f} s",
+            f"how long a sound plays before the next; {results['n_units']:.0f} units in total",
+        ),
+        Figure(
+            "repeats",
+            f"{100 * results['repeat_share']:.0f} %",
+            "ideal 0 %",
+            "frames that repeat a sound of the last half second",
+        ),
+        Figure(
+            "corpus coverage",
+            f"{100 * results['corpus_coverage']:.2g} %",
+            f"at most {most:.2g} %",
+            f"{results['distinct_rows']:.0f} of {about['n_rows']} frames are played, from "
+            f"{results['files_used']:.0f} files",
+        ),
+        *_variation(view),
+    ]
+
+
+def _variation(view: ResultView) -> list[Figure]:
+    """Compare the variation of the prediction and of the sounds with the recording's end."""
+    if len(view.data.context) < 2 or len(view.predicted) < 2:
+        return []
+    real = _scaled(view, view.data.context)
+    figures = []
+    for name, values in (("prediction", view.predicted), ("sounds", view.data.matched)):
+        late, steps = (f(_scaled(view, values), real) for f in (tail_std, diff_ratio))
+        if np.isfinite([late, steps]).all():
+            figures.append(
+                Figure(
+                    f"variation of the {name}",
+                    f"{100 * late:.0f} % late, {100 * steps:.0f} % per frame",
+                    "the recording's last seconds 100 % · a constant tone 0 %",
+                    "standard deviation of the descriptors late in the continuation, and their "
+                    "change from frame to frame, relative to the recording",
+                )
+            )
+    return figures
+
+
+def _scaled(view: ResultView, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    return np.divide(values, view.data.scale, dtype=np.float64)[None]
+
+
 def _command(view: ResultView) -> str:
-    """Return the call that makes the result again."""
+    """Return the command that reproduces the result."""
     about, request = view.data.about, view.request
     words = ["desc", "predict", "--run_id", request["run_id"]]
     words += ["--prediction_db_dir", about["recording_path"], "--audio_db_dir", view.corpus]

@@ -1,8 +1,11 @@
-"""`RunView`: what a run's folder says about its training, and what the model does with music."""
+"""The page of a run: training curves, metrics and continuations by its model."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,38 +13,65 @@ import numpy.typing as npt
 from desc.configuration import Sampling
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import CheckpointError
+from desc.files import write_text
 from desc.models.checkpoint import load_model
 from desc.prediction import Predictor
+from desc.report.page import fill, packed, plain, template
 from desc.runs import RunRecord
 from desc.runs.metrics_file import read_metrics
 from desc.runs.record import METRICS_FILE
 from desc.storage import DescriptorStore
 
 Array = npt.NDArray[np.float32]
+Curve = npt.NDArray[np.float64]
 
-SAMPLE_FRAMES = 215  # 5 s by default: as much is shown of what came before
-N_RECORDINGS = 2
+EXAMPLE_FRAMES = 215  # 5 s by default, before and after the middle
+N_EXAMPLES = 2
 N_DRAWS = 3
+SCRIPTS = ("common.js", "chart.js", "run.js")
+MAX_POINTS = 1500  # of a curve; longer ones are averaged
+
+MEANINGS = {
+    "val_loss": "loss on the validation recordings, one frame ahead; lower is better",
+    "var_loss": "loss of the linear baseline (VAR), fitted on the training recordings",
+    "val_nll": "negative log-likelihood on the validation recordings, nats per frame; lower is "
+    "better",
+    "var_nll": "negative log-likelihood of the linear baseline, nats per frame",
+    "val_fd": "Fréchet distance between generated and real one-second windows; lower is better",
+    "val_acf": "difference of the autocorrelations of generated and real descriptors; lower is "
+    "better",
+    "val_modspec_db": "difference of their modulation spectra in dB; lower is better",
+    "val_crps_43": "error of the predicted distribution 43 frames ahead; lower is better",
+    "val_track_distance": "distance of continuations from their own recording; lower is better",
+    "val_tail_std": "variation late in the continuation, relative to real music; 1 is right",
+    "val_diff_ratio": "change from frame to frame, relative to real music; 1 is right",
+    "val_spread": "difference between draws, relative to their error; 1 is right",
+    "steps": "optimiser steps",
+    "epochs": "passes over the training recordings",
+    "fit_s": "training time in seconds",
+    "realism_s": "seconds spent measuring continuations",
+    "best_step": "step of the checkpoint used for prediction",
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """Continuations of a recording from its middle, beside what really followed.
+class Example:
+    """A recording continued from its middle, with the real continuation.
 
     Attributes
     ----------
     source : str
         The recording.
-    heard : bool
-        Whether the model learned from it.
+    is_training : bool
+        Whether it is in the training set.
     before, real : ndarray of float32, (T0, F), (T, F)
-        Static descriptors up to the middle, and after it.
+        Static descriptors before and after the middle.
     drawn : ndarray of float32, (N, T, F)
-        Continuations, with one seed each.
+        Continuations with different seeds.
     """
 
     source: str
-    heard: bool
+    is_training: bool
     before: Array
     real: Array
     drawn: Array
@@ -49,28 +79,28 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class RunView:
-    """A run as pages and plots show it.
+    """Contents of a run's folder for pages and plots.
 
     Attributes
     ----------
     record : RunRecord
     curves : dict of str to ndarray of float64, (n, 2)
-        Of each column of `metrics.csv` the steps and the values.
-    samples : tuple of Sample
+        Steps and values of each column of `metrics.csv`.
+    examples : tuple of Example
     """
 
     record: RunRecord
-    curves: dict[str, npt.NDArray[np.float64]]
-    samples: tuple[Sample, ...]
+    curves: dict[str, Curve]
+    examples: tuple[Example, ...]
 
     @classmethod
-    def load(cls, record: RunRecord, store: DescriptorStore) -> RunView:
-        """Read a run's log, and draw continuations of recordings whose descriptors are cached.
+    def load(cls, record: RunRecord, store: DescriptorStore | None = None) -> RunView:
+        """Read a run's metrics, and continue recordings whose descriptors are in the cache.
 
         Raises
         ------
         StorageError
-            If the log is damaged.
+            If the metrics are damaged.
         """
         path = record.folder / METRICS_FILE
         rows = read_metrics(path) if path.is_file() else []
@@ -80,16 +110,22 @@ class RunView:
             for name in names
             if name not in ("step", "time", "epoch")
         }
-        return cls(record, curves, draw_samples(record, store))
+        return cls(record, curves, draw_examples(record, store or DescriptorStore()))
+
+    def __repr__(self) -> str:
+        return (
+            f"RunView({self.record.run_id} {self.record.model_config.selected_model}: "
+            f"{len(self.curves)} curves, {len(self.examples)} examples)"
+        )
 
 
-def draw_samples(record: RunRecord, store: DescriptorStore) -> tuple[Sample, ...]:
-    """Continue up to two recordings of a run, of those it did not hear first.
+def draw_examples(record: RunRecord, store: DescriptorStore) -> tuple[Example, ...]:
+    """Continue up to two recordings of a run, those of the validation set first.
 
     Returns
     -------
-    tuple of Sample
-        Empty where the run has no checkpoint, or the cache none of its recordings.
+    tuple of Example
+        Empty if the run has no checkpoint, or the cache none of its recordings.
     """
     try:
         path = record.checkpoint()
@@ -98,35 +134,118 @@ def draw_samples(record: RunRecord, store: DescriptorStore) -> tuple[Sample, ...
     known = [(d, s, False) for d, s in record.validation_files.items()]
     known += [(d, s, True) for d, s in record.training_files.items()]
     found = []
-    for digest, source, heard in known:
+    for digest, source, is_training in known:
         sequence = store.load(digest, record.descriptor_config, source)
         if sequence is not None and len(sequence.complete_static) >= 4 * MIN_FRAMES:
-            found.append((sequence, heard))
-        if len(found) == N_RECORDINGS:
+            found.append((sequence, is_training))
+        if len(found) == N_EXAMPLES:
             break
     if not found:
         return ()
     predictor = Predictor.from_model(load_model(path), record.run_id)
-    return tuple(_sample(predictor, sequence, heard) for sequence, heard in found)
+    return tuple(_example(predictor, *given) for given in found)
 
 
-def _sample(predictor: Predictor, sequence: DescriptorSequence, heard: bool) -> Sample:
+def _example(predictor: Predictor, sequence: DescriptorSequence, is_training: bool) -> Example:
     config, frames = sequence.config, sequence.complete
     middle = (frames.start + frames.stop) // 2
-    n = min(SAMPLE_FRAMES, frames.stop - middle)
+    n = min(EXAMPLE_FRAMES, frames.stop - middle)
     n_samples = (middle - 1) * config.hop_length + config.n_fft // 2
     values = sequence.values[: config.n_frames(n_samples)]
     cut = DescriptorSequence(values, config, sequence.source, sequence.digest, n_samples)
     static = config.static_columns
-    return Sample(
+    drawn = [predictor.predict(cut, Sampling(seed=seed), frames=n) for seed in range(N_DRAWS)]
+    return Example(
         source=sequence.source,
-        heard=heard,
+        is_training=is_training,
         before=sequence.values[max(frames.start, middle - n) : middle, static],
         real=sequence.values[middle : middle + n, static],
-        drawn=np.stack(
-            [
-                predictor.predict(cut, Sampling(seed=seed), frames=n).values[:, static]
-                for seed in range(N_DRAWS)
-            ]
-        ),
+        drawn=np.stack([prediction.values[:, static] for prediction in drawn]),
     )
+
+
+def write_run_report(
+    record: RunRecord,
+    store: DescriptorStore | None = None,
+    output_path: str | Path | None = None,
+) -> Path:
+    """Write the page of a run: losses, metrics, continuations, settings.
+
+    Parameters
+    ----------
+    record : RunRecord
+        The run.
+    store : DescriptorStore, optional
+        The cache with the descriptors of the run's recordings, some of which are continued.
+    output_path : path, optional
+        The page; by default `report.html` in the run's folder.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    StorageError
+        If the metrics are damaged or the page cannot be written.
+    CheckpointError
+        If the checkpoint is damaged.
+    """
+    view = RunView.load(record, store)
+    path = record.folder / "report.html" if output_path is None else Path(output_path)
+    title = f"Run {record.run_id}, {record.model_config.selected_model}"
+    scripts = [template(name) for name in SCRIPTS]
+    write_text(path, fill(template("run.html"), title=title, scripts=scripts, data=_data(view)))
+    return path
+
+
+def _data(view: RunView) -> dict[str, Any]:
+    """Return all contents of the page as JSON values."""
+    record = view.record
+    return {
+        "runId": record.run_id,
+        "model": record.model_config.selected_model,
+        "status": record.schedule.get("ended", record.status),
+        "created": record.created[:16].replace("T", " "),
+        "curves": {name: _curve(curve) for name, curve in view.curves.items()},
+        "baseline": _finite(record.metrics.get("var_loss", math.nan)),
+        "bestStep": _finite(record.metrics.get("best_step", math.nan)),
+        "figures": [
+            [name, plain(_finite(value)), MEANINGS.get(name, "")]
+            for name, value in record.metrics.items()
+        ],
+        "examples": [_packed_example(example) for example in view.examples],
+        "names": list(record.descriptor_config.static_names),
+        "frameRate": record.descriptor_config.frame_rate,
+        "settings": [[name, plain(value)] for name, value in record.settings.items()]
+        + [[f"version of {name}", value] for name, value in record.versions.items()],
+        "training": sorted(record.training_files.values()),
+        "validation": sorted(record.validation_files.values()),
+    }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    """Return steps and values; long curves are averaged over neighbouring points."""
+    curve = curve[np.isfinite(curve).all(1)]
+    every = max(1, -(-len(curve) // MAX_POINTS))
+    starts = np.arange(0, len(curve), every)
+    if every > 1:
+        counts = np.diff(np.append(starts, len(curve)))[:, None]
+        curve = np.add.reduceat(curve, starts) / counts
+    return {"x": packed(curve[:, 0], "<f4"), "y": packed(curve[:, 1], "<f4")}
+
+
+def _packed_example(example: Example) -> dict[str, Any]:
+    """Return an example's arrays column by column, (F, T) or (N, F, T), packed."""
+    return {
+        "source": example.source,
+        "isTraining": example.is_training,
+        "before": packed(example.before.T, "<f4"),
+        "real": packed(example.real.T, "<f4"),
+        "drawn": [packed(drawn.T, "<f4") for drawn in example.drawn],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -12,10 +12,11 @@ import torch
 from desc import progress
 from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
+from desc.devices import one_thread
 from desc.errors import CorpusError
 from desc.models.base import DescriptorModel
 from desc.models.rollout import continuation
-from desc.prediction import one_thread, recording_generator
+from desc.prediction import recording_generator
 from desc.scoring.reference_scales import ReferenceScales
 
 Array = npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""The checkpoints of sound generation: everything needed to generate, and to go on training."""
+"""Checkpoints of sound generation: everything needed to generate."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from desc.configuration import from_dict, to_dict
+from desc.engine.checkpoint import save_checkpoint
 from desc.errors import CheckpointError, ConfigurationError
-from desc.files import replacing
 from desc.soundgen.published import read_checkpoint
 from desc.soundgen.settings import (
     FlowConfig,
@@ -52,8 +51,6 @@ class SoundCheckpoint:
         Of generators of spectrograms, (n_mels,): `mean` and `scale`, which turn what they make into
         bands, and `lowest` and `highest`, between which bands stay; of the flow also `basis`
         (n_mels, n_components), `offset` and `level` (n_components, 1).
-    training : dict
-        Where the training stands, and everything it needs to go on; empty in `best.ckpt`.
     """
 
     generator: str
@@ -62,10 +59,9 @@ class SoundCheckpoint:
     state: Mapping[str, Tensor]
     gain: float = 1.0
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
-        """Write it, complete or not at all."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the file holds: plain values and tensors under `KEY`."""
         payload = {
             "format_version": FORMAT_VERSION,
             "generator": self.generator,
@@ -74,10 +70,12 @@ class SoundCheckpoint:
             "state_dict": dict(self.state),
             "gain": self.gain,
             "arrays": dict(self.arrays),
-            "training": dict(self.training),
         }
-        with replacing(path) as temporary:
-            torch.save({KEY: payload}, temporary)
+        return {KEY: payload}
+
+    def save(self, path: Path) -> None:
+        """Write it, complete or not at all."""
+        save_checkpoint(path, self.to_dict())
 
     @classmethod
     def load(cls, path: Path) -> SoundCheckpoint:
@@ -92,7 +90,7 @@ class SoundCheckpoint:
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any], path: Path) -> SoundCheckpoint:
-        """Undo `save`, given what the file holds."""
+        """Undo `to_dict`."""
         payload = content.get(KEY)
         if not isinstance(payload, dict):
             raise CheckpointError(f"{path}: no checkpoint of sound generation")
@@ -111,7 +109,6 @@ class SoundCheckpoint:
                 state=payload["state_dict"],
                 gain=float(payload["gain"]),
                 arrays=payload["arrays"],
-                training=payload["training"],
             )
         except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
             raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""A folder of generated sound beside recordings: how near, how varied, how useful, how clean."""
+"""Evaluation of a folder of generated sound against recordings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from desc.audio import Audio
-from desc.configuration import Progress
 from desc.errors import CorpusError
 from desc.metrics import frechet_distance
+from desc.progress import report
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.measures import (
     Array,
@@ -40,7 +40,7 @@ FORMAT, VERSION = "desc-generated-evaluation", 1
 
 @dataclass(frozen=True)
 class SoundRow:
-    """A set of sounds and its figures; one that means nothing for it is left out."""
+    """Name and measures of a set of sounds; measures that do not apply are missing."""
 
     name: str
     figures: dict[str, float]
@@ -48,16 +48,16 @@ class SoundRow:
 
 @dataclass(frozen=True)
 class SoundEvaluation:
-    """Figures of generated sound.
+    """Measures of generated sound.
 
     Attributes
     ----------
     sets : tuple of SoundRow
-        References first, the generated folder last.
+        References, then the generated folder.
     vocoders : tuple of SoundRow
-        On held-out clips; empty where no vocoder was named.
+        On held-out clips; empty without a vocoder.
     settings : dict
-        What was compared.
+        Files, lengths and sample rate.
     """
 
     sets: tuple[SoundRow, ...]
@@ -65,7 +65,7 @@ class SoundEvaluation:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; figures that are not finite are null."""
+        """Return plain JSON values; measures that are not finite are null."""
 
         def plain(rows: tuple[SoundRow, ...]) -> list[dict[str, Any]]:
             return [
@@ -76,10 +76,9 @@ class SoundEvaluation:
                 for row in rows
             ]
 
-        return {
-            "format": FORMAT, "version": VERSION, "settings": self.settings,
-            "sets": plain(self.sets), "vocoders": plain(self.vocoders),
-        }  # fmt: skip
+        sets, vocoders = plain(self.sets), plain(self.vocoders)
+        head = {"format": FORMAT, "version": VERSION, "settings": self.settings}
+        return head | {"sets": sets, "vocoders": vocoders}
 
 
 SET_COLUMNS = (
@@ -111,11 +110,11 @@ def _table(
     return text
 
 
-MOST_S = 600.0  # of each set that is measured
+MAX_S = 600.0  # evaluated of each set
 CROP_FRAMES, N_CROPS = 128, 32  # of diversity
 HELD_OUT = 0.1
 N_CLIPS = 8
-SHORTEST_S = 4.0  # even and odd seconds need some of each
+SHORTEST_S = 4.0  # two even and two odd seconds
 
 
 class _Set:
@@ -124,7 +123,7 @@ class _Set:
     Parameters
     ----------
     sounds : list of ndarray, (S,)
-        At the levels of the recordings, multiplied by their gain.
+        At the levels of the recordings, times their gain.
     """
 
     def __init__(self, sounds: list[Audio], front_end: MelFrontEnd) -> None:
@@ -145,26 +144,23 @@ def evaluate_generated(
     *,
     other: SoundRecordings | None = None,
     vocoder: Vocoder | None = None,
-    progress: Progress | None = None,
 ) -> SoundEvaluation:
-    """Measure generated sound beside the recordings it was learned from.
+    """Evaluate generated sound against the recordings it was trained on.
 
     Parameters
     ----------
     generated, recordings : SoundRecordings
-        Both at the rate of `mel`.
+        Both at the sample rate of `mel`.
     mel : MelConfig
     other : SoundRecordings, optional
-        Other music, as a reference.
+        Other music as a reference.
     vocoder : Vocoder, optional
-        Measured by itself, on the last tenth of each recording.
-    progress : callable, optional
-        Called as progress("evaluate", done, total).
+        Evaluated by itself on the last tenth of each recording.
 
     Raises
     ------
     CorpusError
-        If there are less than four seconds of either.
+        If either is shorter than four seconds.
     """
     for what, given in (("generated sound", generated), ("recordings", recordings)):
         if given.duration_s < SHORTEST_S:
@@ -182,8 +178,7 @@ def evaluate_generated(
     rows = [judge.halves(), judge.seconds()]
     for index, (name, sounds) in enumerate(candidates.items()):
         rows.append(SoundRow(name, judge.figures(_Set(sounds, front_end))))
-        if progress is not None:
-            progress("evaluate", index + 1, len(candidates))
+        report("evaluate", index + 1, len(candidates))
     return SoundEvaluation(
         sets=tuple(rows),
         vocoders=_vocoder_rows(vocoder, recordings, mel) if vocoder is not None else (),
@@ -199,7 +194,7 @@ def evaluate_generated(
 
 
 class _Judge:
-    """Compares sets of sounds with the recordings."""
+    """Measures of sets of sounds against the recordings."""
 
     def __init__(self, real: _Set, mel: MelConfig) -> None:
         self.real, self.mel = real, mel
@@ -214,21 +209,19 @@ class _Judge:
         self._held_out, self._kept = self._space(odd), self._space(even)
 
     def _space(self, values: Array) -> Array:
-        result: Array = (values[:, self._static] - self._centre) / self._spread
-        return result
+        return np.asarray((values[:, self._static] - self._centre) / self._spread)
 
     def _standardised(self, frames: Array) -> Array:
-        result: Array = (frames - self._mean) / self._scale
-        return result
+        return np.asarray((frames - self._mean) / self._scale)
 
     def seconds(self) -> SoundRow:
-        """Compare even with odd seconds: what is real and of the same piece is so far apart."""
+        """Compare even with odd seconds: the reference for real sound of the same piece."""
         rate = descriptor_config(self.mel.sample_rate).frame_rate
         even, odd = even_and_odd(self.real.descriptors, rate)
         even_mel, odd_mel = even_and_odd(self._frames, self.mel.frame_rate)
-        return SoundRow("real even/odd seconds", self._row(odd, even, odd_mel, even_mel) | {
-            "coverage": coverage(self._held_out, self._kept), **self._clean(self.real),
-        })  # fmt: skip
+        figures = self._row(odd, even, odd_mel, even_mel) | self._clean(self.real)
+        figures["coverage"] = coverage(self._held_out, self._kept)
+        return SoundRow("real even/odd seconds", figures)
 
     def halves(self) -> SoundRow:
         """Compare the two halves of the recordings."""
@@ -237,7 +230,7 @@ class _Judge:
         return SoundRow("real halves", self._row(x[n:], x[:n], y[m:], y[:m]))
 
     def figures(self, candidate: _Set) -> dict[str, float]:
-        """Return all figures of a set."""
+        """Return all measures of a set."""
         frames = self._standardised(candidate.frames)
         figures = self._row(candidate.descriptors, self.real.descriptors, frames, self._frames)
         own, real = (self._diversity(s.mels) for s in (candidate, self.real))
@@ -248,9 +241,8 @@ class _Judge:
     @staticmethod
     def _row(x: Array, y: Array, x_mel: Array, y_mel: Array) -> dict[str, float]:
         ndb, js = bins_apart(x_mel, y_mel)
-        return {
-            "fd39": fd39(x, y), "fd80": frechet_distance(x_mel, y_mel), "ndb": float(ndb), "js": js,
-        }  # fmt: skip
+        fd80 = frechet_distance(x_mel, y_mel)
+        return {"fd39": fd39(x, y), "fd80": fd80, "ndb": float(ndb), "js": js}
 
     def _diversity(self, mels: list[Float32]) -> float:
         standardised = [((m.T - self._mean) / self._scale).T.astype(np.float32) for m in mels]
@@ -268,25 +260,23 @@ class _Judge:
 
 
 def _limited(recordings: SoundRecordings, gain: float) -> list[Audio]:
-    """Return sounds at one gain, ten minutes of them at the most, as much of each."""
-    share = min(1.0, MOST_S / recordings.duration_s)
+    """Return sounds at a gain; the same share of each, at most ten minutes in all."""
+    share = min(1.0, MAX_S / recordings.duration_s)
     factor = np.float32(gain / recordings.gain)
     return [s[: max(1, round(share * len(s)))] * factor for s in recordings.sounds]
 
 
 @torch.no_grad()
 def _resynthesised(sound: Audio, front_end: MelFrontEnd) -> Audio:
-    """Return what Griffin-Lim makes of a recording's spectrogram."""
-    vocoder = Vocoder.griffin_lim(front_end.config)
-    audio: Audio = vocoder.render(torch.from_numpy(front_end.of_recording(sound))).numpy()
-    return audio
+    """Return a recording rendered by Griffin-Lim from its mel spectrogram."""
+    return Vocoder.griffin_lim(front_end.config)(front_end.of_recording(sound))
 
 
 @torch.no_grad()
 def _vocoder_rows(
     vocoder: Vocoder, recordings: SoundRecordings, mel: MelConfig
 ) -> tuple[SoundRow, ...]:
-    """Measure a vocoder and simple peers on clips of a second, of the ends of the recordings."""
+    """Evaluate a vocoder and baselines on one-second clips from the ends of the recordings."""
     check_same_mel(vocoder.mel, mel, (f"vocoder {vocoder.name}", "the evaluation"))
     front_end = MelFrontEnd(mel)
     length = mel.sample_rate // mel.hop_length * mel.hop_length
@@ -295,7 +285,9 @@ def _vocoder_rows(
     made = {
         "silence": torch.zeros_like(clips),
         "Griffin-Lim": GriffinLim(mel)(mels),
-        f"{vocoder.kind} {vocoder.name}": torch.stack([vocoder.render(m, mel) for m in mels]),
+        f"{vocoder.kind} {vocoder.name}": torch.stack(
+            [torch.from_numpy(vocoder(m.numpy(), mel)) for m in mels]
+        ),
     }
     rows = [SoundRow("mean spectrogram", {"mel_l1": mel_l1_of_mean(front_end, clips)})]
     for name, audio in made.items():

@@ -1,4 +1,4 @@
-"""How the flow learns: the velocity from noise to spectrograms, by least squares."""
+"""Training of the flow: the velocity from noise to spectrograms, by least squares."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from desc.engine.fabric import Fabric
 from desc.soundgen.measures import Float32
 from desc.soundgen.mel_flow import Components, MelFlow, colouring_filters, flow_loss
-from desc.soundgen.mel_recipe import CALIBRATION_CROPS, SMALLEST_SCALE, VALIDATION_SEED, MelRecipe
-from desc.soundgen.recordings import Crops, SoundRecordings
+from desc.soundgen.mel_training import (
+    CALIBRATION_CROPS,
+    SMALLEST_SCALE,
+    VALIDATION_SEED,
+    MelTask,
+)
+from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import FlowConfig, FlowTraining, MelConfig
 from desc.soundgen.vocoder import Vocoder
 
 
-class FlowRecipe(MelRecipe):
+class FlowTask(MelTask):
     """One network, one loss, no adversary.
 
     Each component is divided by its own level: most of the variance of frames is their loudness,
@@ -43,17 +49,16 @@ class FlowRecipe(MelRecipe):
         recordings: SoundRecordings,
         *,
         vocoder: Vocoder | None = None,
+        fabric: Fabric | None = None,
     ) -> None:
-        super().__init__("flow", mel, model, training, recordings, vocoder=vocoder)
+        super().__init__("flow", mel, model, training, recordings, vocoder=vocoder, fabric=fabric)
         n = min(model.n_components, mel.n_mels)
         self.basis, self.level = principal_components(np.concatenate(self.learned, 1), n)
         data = [(self.basis.T @ m) / self.level for m in self.learned]
-        self.components = Crops(data, training.seq_frames, training.batch_size, seed=training.seed)
+        self.components = self.crops_of(data, training.seq_frames)
         self.flow = MelFlow(n, model.width, model.num_layers)
         self.flow.colour.copy_(colouring_filters(data))
-        self.networks = {"generator": self.flow}
-        self.add_optimisers(AdamW)
-        self.prepare(self.crops.steps_per_pass)
+        self.prepare({"generator": self.flow}, self.crops.steps_per_pass, AdamW)
 
     @property
     def arrays(self) -> dict[str, Tensor]:
@@ -67,12 +72,13 @@ class FlowRecipe(MelRecipe):
             *map(torch.from_numpy, (self.basis, self.offset, self.level / self.spread))
         )
 
-    def step(self, step: int, attempt: int) -> dict[str, float]:
+    def step(self, step: int, attempt: int) -> dict[str, Tensor]:
         """Learn from one batch of crops."""
         data = torch.from_numpy(self.components.batch(step, attempt)).to(self.device)
-        loss = flow_loss(self.flow, data, self.random(step, attempt))
+        with self.fabric.autocast():
+            loss = flow_loss(self.flow, data, self.generator(step, attempt))
         self.update("generator", loss, step)
-        return {"generator": loss.item()}
+        return self.losses(generator=loss)
 
     def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
         """Return new components, (n, K, n_frames), on the CPU."""

@@ -104,8 +104,7 @@ class HifiganGenerator(nn.Module):
             first = stage * self.n_blocks
             blocks = [self.resblocks[first + i](x) for i in range(self.n_blocks)]
             x = sum(blocks[1:], blocks[0]) / self.n_blocks
-        audio: Tensor = torch.tanh(self.conv_post(functional.leaky_relu(x)))[:, 0]
-        return audio
+        return torch.tanh(self.conv_post(functional.leaky_relu(x)))[:, 0]
 
     @classmethod
     def from_shapes(cls, state: dict[str, Tensor]) -> HifiganGenerator:

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-from desc.configuration import Note, Progress, RunConfig, from_dict, to_dict
+from desc.configuration import RunConfig, from_dict, to_dict
+from desc.engine import stopping
+from desc.engine.checkpoint import LAST, read_state
+from desc.engine.fabric import Fabric, launch
+from desc.engine.loop import Engine, OnValidation
+from desc.engine.randomness import preserved_randomness
+from desc.engine.resuming import resumed_settings
+from desc.engine.stopping import StopCondition
 from desc.errors import ConfigurationError
 from desc.runs import RunLog, SoundRecord, resolve_record
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.loop import LAST, Training
 from desc.soundgen.mel import check_same_mel
-from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import (
     FlowConfig,
     FlowTraining,
     MelConfig,
-    SoundTraining,
     UnaganConfig,
     UnaganTraining,
     VocoderConfig,
     VocoderTraining,
 )
+from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import Vocoder
-from desc.training.ending import Clock
-from desc.training.own_settings import own_settings
 
+logger = logging.getLogger(__name__)
 OpenRecordings = Callable[[MelConfig], SoundRecordings]
 """Reads the recordings at the rate of a front end."""
-S = TypeVar("S")
 
 
 def train_vocoder(
@@ -55,7 +59,7 @@ def train_vocoder(
     mel, model, training, run
         The settings; for a resumed run those that are given must be its own.
     **options
-        See `train_sound`.
+        `resume_run_id`, `load_from_run_id`, `given` and `on_validation` of `train_sound`.
 
     Returns
     -------
@@ -66,10 +70,10 @@ def train_vocoder(
     DescError
         As `train_sound`.
     """
-    from desc.soundgen.vocoder_training import VocoderRecipe
+    from desc.soundgen.vocoder_training import VocoderTask
 
     settings = (mel, model, training)
-    return train_sound(VocoderRecipe, model.vocoder, open_recordings, settings, run, **options)
+    return train_sound(VocoderTask, model.vocoder, open_recordings, settings, run, **options)
 
 
 def train_unagan(
@@ -86,11 +90,11 @@ def train_unagan(
 
     Samples are written by `vocoder`, else by Griffin-Lim.
     """
-    from desc.soundgen.unagan_training import UnaganRecipe
+    from desc.soundgen.unagan_training import UnaganTask
 
     if vocoder is not None:
         check_same_mel(mel, vocoder.mel, ("UnaGAN", f"vocoder {vocoder.name}"))
-    make = partial(UnaganRecipe, vocoder=vocoder)
+    make = partial(UnaganTask, vocoder=vocoder)
     return train_sound(make, "unagan", open_recordings, (mel, model, training), run, **options)
 
 
@@ -105,16 +109,44 @@ def train_flow(
     **options: Any,
 ) -> SoundRecord:
     """Train the flow on recordings, and keep it as a run; see `train_unagan`."""
-    from desc.soundgen.flow_training import FlowRecipe
+    from desc.soundgen.flow_training import FlowTask
 
     if vocoder is not None:
         check_same_mel(mel, vocoder.mel, ("the flow", f"vocoder {vocoder.name}"))
-    make = partial(FlowRecipe, vocoder=vocoder)
+    make = partial(FlowTask, vocoder=vocoder)
     return train_sound(make, "flow", open_recordings, (mel, model, training), run, **options)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoundJob:
+    """A training of sound generation that is ready to start, in any process.
+
+    Attributes
+    ----------
+    make_task : callable
+        Returns the task, given front end, model, training and recordings.
+    recordings : SoundRecordings
+    settings : tuple
+        Front end, model and training.
+    run : RunConfig
+    former : SoundRecord or None
+        The run to resume.
+    start : tuple of SoundCheckpoint and str, optional
+        The network to start with, and the run it is from.
+    on_validation : callable, optional
+    """
+
+    make_task: Callable[..., SoundTask]
+    recordings: SoundRecordings
+    settings: tuple[MelConfig, Any, Any]
+    run: RunConfig
+    former: SoundRecord | None = None
+    start: tuple[SoundCheckpoint, str] | None = None
+    on_validation: OnValidation | None = None
+
+
 def train_sound(
-    make_recipe: Callable[..., Recipe],
+    make_task: Callable[..., SoundTask],
     name: str,
     open_recordings: OpenRecordings,
     settings: tuple[MelConfig, Any, Any],
@@ -123,127 +155,139 @@ def train_sound(
     resume_run_id: str | None = None,
     load_from_run_id: str | None = None,
     given: Collection[str] | None = None,
-    progress: Progress | None = None,
-    note: Note | None = None,
-    clock: Clock = time.monotonic,
-    on_validation: Callable[[Recipe, int], None] | None = None,
+    on_validation: OnValidation | None = None,
 ) -> SoundRecord:
-    """Train by a recipe: a new run, or one that goes on.
+    """Train a network of sound generation: a new run, or one that is resumed.
 
-    A run that was stopped is resumed by its id: on a processor its result is bit for bit that of
-    a run that was not.
+    A stopped run is resumed by its id: on the CPU its result equals, byte for byte, that of a run
+    that was not stopped.
 
     Parameters
     ----------
-    make_recipe : callable
-        Returns the recipe, given the settings and the recordings.
+    make_task : callable
+        Returns the task, given the settings and the recordings.
     name : str
         melgan, vocos, unagan or flow.
     open_recordings : callable
     settings : tuple
-        Front end, sizes and training.
+        Front end, model and training.
     run : RunConfig
     resume_run_id : str, optional
-        The run to go on with.
+        The run to resume.
     load_from_run_id : str, optional
-        A run whose parameters a new run begins with.
+        A run whose generator a new run starts with.
     given : collection of str, optional
         Names of the settings that were set on purpose; by default those away from their default.
-    progress : callable, optional
-        Called as progress("train", step, total_steps).
-    note : callable, optional
-        Gets lines for the user.
-    clock : callable
-        Returns seconds.
     on_validation : callable, optional
-        Called as on_validation(recipe, step) after each validation.
+        Called as on_validation(generator, step) after each validation.
 
     Raises
     ------
     ConfigurationError
-        If settings contradict each other, or those of a resumed run.
+        If settings contradict each other or those of a resumed run, or this machine lacks a
+        device.
     CorpusError
         If there is nothing to learn from.
     DescError
-        If the training explodes again and again.
+        If the training diverges again and again.
     TrainingInterruptedError
         After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """
     if resume_run_id is not None and load_from_run_id is not None:
         raise ConfigurationError("give resume_run_id or load_from_run_id, not both")
-    mel, model, training = settings
-    former: SoundRecord | None = None
+    former = None
     if resume_run_id is not None:
         former = resolve_record(SoundRecord, resume_run_id, run)
-        if former.generator != name and (given is None or "vocoder" in given):
-            raise ConfigurationError(
-                f"run {former.run_id} is one of {former.generator}, not of {name}"
-            )
-        mel = _own(mel, former.mel_config, given)
-        model = _own(model, former.model_config, given)
-        training = _own(training, former.train_config, given)
+        settings = _resumed(former, name, settings, given)
         if former.status == "finished":
-            if note is not None:
-                note(f"run {former.run_id} is at its end; nothing is left to do")
+            logger.info("run %s is complete; nothing is left to do", former.run_id)
             return former
-    recordings = open_recordings(mel)
-    torch.manual_seed(training.seed)
-    recipe = make_recipe(mel, model, training, recordings)
+    start = None
     if load_from_run_id is not None:
         source = resolve_record(SoundRecord, load_from_run_id, run)
-        recipe.start_from(SoundCheckpoint.load(source.checkpoint()), source.run_id)
-    record, log = _open_log(recipe, recordings, former, run)
-    if note is not None:
+        start = SoundCheckpoint.load(source.checkpoint()), source.run_id
+    job = SoundJob(
+        make_task=make_task,
+        recordings=open_recordings(settings[0]),
+        settings=settings,
+        run=run,
+        former=former,
+        start=start,
+        on_validation=on_validation,
+    )
+    return launch(settings[2], _train, job)
+
+
+def _resumed(
+    former: SoundRecord,
+    name: str,
+    settings: tuple[MelConfig, Any, Any],
+    given: Collection[str] | None,
+) -> tuple[MelConfig, Any, Any]:
+    """Return the settings of a run that is resumed."""
+    if former.generator != name and (given is None or "vocoder" in given):
+        raise ConfigurationError(f"run {former.run_id} trains {former.generator}, not {name}")
+    mel, model, training = settings
+    return (
+        resumed_settings(mel, from_dict(MelConfig, former.mel_config), given),
+        resumed_settings(model, from_dict(type(model), former.model_config), given),
+        resumed_settings(training, from_dict(type(training), former.train_config), given),
+    )
+
+
+def _train(fabric: Fabric, job: SoundJob) -> SoundRecord:
+    """Train, in each process."""
+    began, recordings, training = stopping.now(), job.recordings, job.settings[2]
+    with preserved_randomness():
+        torch.manual_seed(training.seed)
+        task = job.make_task(*job.settings, recordings, fabric=fabric)
+        if job.start is not None:
+            task.start_from(*job.start)
+        log, record = None, job.former
+        if fabric.is_global_zero:
+            log, record = _open_log(task, job)
+        record = fabric.broadcast(record)
+        assert record is not None
         n = len(recordings.sources)
-        note(
-            f"training {recipe.generator_name} on {n} recording{'s' * (n != 1)} "
-            f"({recordings.duration_s:.0f} s at {recordings.sample_rate} Hz): "
-            f"{recipe.total_steps} steps of {training.batch_size} crops"
-        )
-    with log:
-        work = Training(
-            recipe, log, record,
-            progress=progress, note=note, clock=clock, on_validation=on_validation,
+        logger.info(
+            "training %s on %d recording%s (%.0f s at %d Hz): %d steps of %d crops",
+            task.generator_name, n, "s" * (n != 1), recordings.duration_s,
+            recordings.sample_rate, task.total_steps, training.batch_size,
         )  # fmt: skip
-        if former is not None:
-            work.resume()
-        return work.run()
+        limit_s = training.max_time_s
+        stop = StopCondition(None if limit_s is None else began + limit_s)
+        engine = Engine(task, record, log, stop, on_validation=job.on_validation)
+        with log or nullcontext():
+            if job.former is not None:
+                engine.resume()
+            return engine.run()
 
 
-def _own(given: S, stored: dict[str, Any], names: Collection[str] | None) -> S:
-    """Return a run's settings, with those that may change per call."""
-    return own_settings(given, from_dict(type(given), stored), names)
-
-
-def _open_log(
-    recipe: Recipe,
-    recordings: SoundRecordings,
-    former: SoundRecord | None,
-    run: RunConfig,
-) -> tuple[SoundRecord, RunLog]:
-    """Begin a run, or go on with one on the same recordings."""
-    training: SoundTraining = recipe.training
+def _open_log(task: SoundTask, job: SoundJob) -> tuple[RunLog, SoundRecord]:
+    """Begin a run, or continue one on the same recordings."""
+    former, files = job.former, job.recordings.files
     if former is None:
-        log = RunLog.new(run)
+        log = RunLog.new(job.run)
         record = SoundRecord(
             run_id=log.run_id,
             folder=log.folder,
-            generator=recipe.generator_name,
-            mel_config=to_dict(recipe.mel),
-            model_config=to_dict(recipe.model),
-            train_config=to_dict(training),
-            training_files=recordings.files,
-            project=run.project,
-            entity=run.entity,
+            generator=task.generator_name,
+            mel_config=to_dict(task.mel),
+            model_config=to_dict(task.model),
+            train_config=to_dict(task.training),
+            training_files=files,
+            project=job.run.project,
+            entity=job.run.entity,
         )
     else:
-        if former.training_files.keys() != recordings.files.keys():
+        if former.training_files.keys() != files.keys():
             raise ConfigurationError(
                 f"run {former.run_id} was started with other recordings: "
                 f"{', '.join(sorted(former.training_files.values()))[:200]}"
             )
-        path = former.folder / LAST
-        step = SoundCheckpoint.load(path).training["progress"]["step"] if path.is_file() else 0
-        log = RunLog.resume(former, run, step=step)
+        path, step = former.folder / LAST, 0
+        if path.is_file():
+            step = int(read_state(path, former.run_id)["progress"]["step"])
+        log = RunLog.resume(former, job.run, step=step)
         record = replace(former, folder=log.folder)
-    return log.begin(record), log
+    return log, log.begin(record)

@@ -131,5 +131,4 @@ def summed_gru(rec: nn.GRU, x: Tensor, initial: Tensor | None) -> Tensor:
     """
     both, _ = rec(x.transpose(1, 2), initial)  # (B, T, 2H)
     forward, backward = both.chunk(2, dim=2)
-    result: Tensor = (forward + backward).transpose(1, 2)
-    return result
+    return (forward + backward).transpose(1, 2)

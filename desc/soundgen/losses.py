@@ -1,4 +1,4 @@
-"""Differences between spectra, as losses and as measures."""
+"""Losses: multi-resolution STFT distance, and the adversarial losses of MelGAN."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-RESOLUTIONS = (512, 1024, 2048)  # samples of a window; the hop is a quarter
+RESOLUTIONS = (512, 1024, 2048)  # n_fft; the hop is a quarter
+FeatureMaps = list[list[Tensor]]
+"""Feature maps of each discriminator scale; the last of a scale is its score."""
 FLOOR = 1e-5
 
 
 class SpectralDistance(nn.Module):
-    """Spectral convergence + mean difference of log magnitudes, over three resolutions.
+    """Multi-resolution STFT loss: spectral convergence + L1 of log magnitudes.
 
-    (Arik, Jun & Diamos 2019; Yamamoto, Song & Kim 2020.) Natural logarithm, magnitudes of Hann
-    windows floored at 1e-5; the mean over the resolutions. 0 for equal sounds.
+    (Arik, Jun & Diamos 2019; Yamamoto, Song & Kim 2020.) Mean over three resolutions; Hann
+    windows, magnitudes floored at 1e-5, natural logarithm.
     """
 
     def __init__(self) -> None:
@@ -23,7 +25,7 @@ class SpectralDistance(nn.Module):
             self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
     def forward(self, audio: Tensor, real: Tensor) -> Tensor:
-        """Return the distance of sounds (B, S) to real ones (B, S), a number of at least 0."""
+        """Return the distance of samples (B, S) from real ones (B, S); 0 if they are equal."""
         total = torch.zeros((), device=audio.device)
         for size in RESOLUTIONS:
             x, y = (self._magnitude(signal, size) for signal in (audio, real))
@@ -37,27 +39,25 @@ class SpectralDistance(nn.Module):
         return spectrum.abs().clamp_min(FLOOR)
 
 
-def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+def discriminator_loss(real: FeatureMaps, fake: FeatureMaps) -> Tensor:
     """Return the hinge loss of the scores, summed over the scales."""
     parts = [
         functional.relu(1 + f[-1]).mean() + functional.relu(1 - r[-1]).mean()
         for r, f in zip(real, fake, strict=True)
     ]
-    total: Tensor = sum(parts[1:], parts[0])
-    return total
+    return sum(parts[1:], parts[0])
 
 
-def adversarial_loss(fake: list[list[Tensor]]) -> Tensor:
-    """Return what the generator minimises of the scores: minus their means, summed."""
+def adversarial_loss(fake: FeatureMaps) -> Tensor:
+    """Return the generator's adversarial loss: minus the mean scores, summed over the scales."""
     parts = [-f[-1].mean() for f in fake]
-    total: Tensor = sum(parts[1:], parts[0])
-    return total
+    return sum(parts[1:], parts[0])
 
 
-def feature_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """Return the mean absolute difference of feature maps, weighted as published.
+def feature_loss(real: FeatureMaps, fake: FeatureMaps) -> Tensor:
+    """Return the feature matching loss: L1 of feature maps, weighted as published.
 
-    Each map counts 4 / (strided layers + 1), averaged over the scales.
+    Each map has weight 4 / (strided layers + 1); mean over the scales.
     """
     n_strided = len(real[0]) - 3
     weight = 4 / (n_strided + 1) / len(real)
@@ -66,5 +66,4 @@ def feature_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
         for of_real, of_fake in zip(real, fake, strict=True)
         for r, f in zip(of_real[:-1], of_fake[:-1], strict=True)
     ]
-    total: Tensor = weight * sum(parts[1:], parts[0])
-    return total
+    return weight * sum(parts[1:], parts[0])

@@ -1,7 +1,6 @@
-"""Numbers that say how near generated sound comes to recordings.
+"""Measures of generated sound against recordings.
 
-Everywhere: S samples, T frames, K columns. Distances of sets of frames need many more frames than
-columns.
+S samples, T frames, K columns. Distances between sets of frames need many more frames than columns.
 """
 
 from __future__ import annotations
@@ -23,34 +22,34 @@ Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
 N_BINS = 20  # of NDB
-FULL_SCALE = 0.999
+FULL_SCALE = 0.999  # absolute samples from here on count as clipped
 
 
 def mel_l1(front_end: MelFrontEnd, audio: Tensor, real: Tensor) -> float:
-    """Return the mean absolute difference of log mel spectrograms of sounds (B, S)."""
+    """Return the mean absolute difference of the log mel spectrograms of samples (B, S)."""
     return float((front_end(audio) - front_end(real)).abs().mean())
 
 
 def mel_l1_of_mean(front_end: MelFrontEnd, real: Tensor) -> float:
-    """Return the mel L1 of a spectrogram that stands still at the mean of all frames."""
+    """Return the mel L1 of a constant spectrogram, the mean of all frames."""
     mel = front_end(real)
     return float((mel - mel.mean((0, 2), keepdim=True)).abs().mean())
 
 
 def mr_stft(audio: Tensor, real: Tensor) -> float:
-    """Return the spectral distance of sounds (B, S) over three resolutions."""
+    """Return the multi-resolution STFT distance of samples (B, S)."""
     return float(SpectralDistance()(audio, real))
 
 
 def descriptor_config(sample_rate: int) -> DescriptorConfig:
-    """Return the descriptors' defaults with frames as long in seconds as at 44.1 kHz."""
+    """Return the default descriptors; below 32 kHz with half the window and hop."""
     if sample_rate > 32000:
         return DescriptorConfig(sample_rate=sample_rate)
     return DescriptorConfig(sample_rate=sample_rate, hop_length=512, n_fft=1024)
 
 
 def descriptors(sounds: list[Audio], sample_rate: int) -> Array:
-    """Return the descriptors of complete frames of sounds, one after another, (T, 39)."""
+    """Return the descriptors (T, 39) of the complete frames of all sounds."""
     config = descriptor_config(sample_rate)
     parts = []
     for sound in sounds:
@@ -66,7 +65,7 @@ def fd39(generated: Array, real: Array) -> float:
 
 
 def even_and_odd(frames: npt.NDArray[np.floating], frame_rate: float) -> tuple[Array, Array]:
-    """Split consecutive frames (T, K) into those of even and of odd seconds."""
+    """Split consecutive frames (T, K) into even and odd seconds."""
     odd = (np.arange(len(frames)) / frame_rate).astype(int) % 2 == 1
     return np.asarray(frames[~odd], np.float64), np.asarray(frames[odd], np.float64)
 
@@ -77,27 +76,27 @@ def frames_of(mels: Float32) -> Float32:
 
 
 def diversity(mels: Float32) -> float:
-    """Return the mean absolute difference of each two of spectrograms (B, n_mels, T)."""
+    """Return the mean absolute difference between pairs of spectrograms (B, n_mels, T)."""
     pairs = [np.abs(mels[i] - mels[j]).mean() for i in range(len(mels)) for j in range(i)]
     return float(np.mean(pairs)) if pairs else math.nan
 
 
 def bins_apart(generated: Array, real: Array, n_bins: int = N_BINS) -> tuple[int, float]:
-    """Compare how often frames fall into the clusters of real ones (Richardson & Weiss 2018).
+    """Number of statistically different bins (NDB; Richardson & Weiss 2018) and JS divergence.
 
-    Consecutive frames are alike, so that even real music differs from real music in many bins:
-    read both numbers beside those of even and odd seconds.
+    Frames are assigned to k-means clusters of the real frames. Consecutive frames are similar, so
+    real music differs from real music in many bins: compare with even and odd seconds.
 
     Parameters
     ----------
     generated, real : ndarray, (T, K) and (T', K)
     n_bins : int
-        Clusters of k-means.
+        Number of clusters.
 
     Returns
     -------
     n_different : int
-        Bins whose shares differ at a significance of 5 % (two-proportion z test).
+        Bins whose shares differ at a significance level of 5 % (two-proportion z-test).
     divergence : float
         Jensen-Shannon divergence of the shares, nats, from 0 to log 2.
     """
@@ -120,7 +119,7 @@ def bins_apart(generated: Array, real: Array, n_bins: int = N_BINS) -> tuple[int
 
 
 def coverage(held_out: Array, database: Array, block: int = 512) -> float:
-    """Return the mean distance of frames (T, K) to the nearest of a database (N, K)."""
+    """Return the mean distance of frames (T, K) to their nearest neighbour in (N, K)."""
     norms = (database**2).sum(1)
     total = 0.0
     for start in range(0, len(held_out), block):
@@ -136,14 +135,15 @@ def clip_fraction(sounds: list[Audio]) -> float:
 
 
 def direct_current(sounds: list[Audio]) -> float:
-    """Return the mean over sounds of the absolute mean of their samples."""
+    """Return the absolute DC offset, mean over the sounds."""
     return float(np.mean([abs(float(sound.mean())) for sound in sounds]))
 
 
 def end_click(sounds: list[Audio], hop_length: int = 256) -> float:
-    """Return how much rougher the last ten frames are than the rest, in dB, the mean of sounds.
+    """Return the level of a click at the end in dB, mean over the sounds.
 
-    Roughness is the largest second difference of neighbouring samples: a click stands out of it.
+    Compares the largest second difference of the samples in the last ten frames with the 99.9th
+    percentile of the rest.
     """
     levels = []
     for sound in sounds:

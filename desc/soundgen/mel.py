@@ -1,4 +1,7 @@
-"""The mel spectrogram that vocoders read and generators write: one front end for all."""
+"""Mel front end shared by vocoders and mel generators, and the STFT below it.
+
+Frames are centred on their hop: T · hop_length samples ↔ T frames.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,22 @@ import dataclasses
 import math
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import fold, pad
 
+from desc.audio import Audio
 from desc.descriptors.filterbanks import hann_window, mel_filters
 from desc.errors import CheckpointError
 from desc.soundgen.settings import MelConfig
 
-_QUIETEST = 1e-8  # of the sum of squared windows, which is 0 at the very ends
+FLOOR = 1e-5  # smallest magnitude of a band before the logarithm
+_BLOCK = 4096  # frames analysed at once
+_TINY = 1e-8  # lower limit of the summed squared windows, which are 0 at the very ends
 
 
 def analyse(audio: Tensor, window: Tensor, hop_length: int) -> Tensor:
-    """Return the spectrum of sound reflected by (n_fft - hop_length) / 2 at either end.
+    """Return the STFT of samples, reflected by (n_fft - hop_length) / 2 at either end.
 
     Parameters
     ----------
@@ -39,7 +44,7 @@ def analyse(audio: Tensor, window: Tensor, hop_length: int) -> Tensor:
 
 
 def synthesise(spectrum: Tensor, window: Tensor, hop_length: int) -> Tensor:
-    """Return the sound whose spectrum is nearest (Griffin & Lim 1984): windowed overlap-add.
+    """Return the samples with the nearest STFT: windowed overlap-add (Griffin & Lim 1984).
 
     Parameters
     ----------
@@ -61,25 +66,21 @@ def synthesise(spectrum: Tensor, window: Tensor, hop_length: int) -> Tensor:
     )
     margin = (n_fft - hop_length) // 2
     inside = slice(margin, margin + n_frames * hop_length)
-    return audio[:, inside] / envelope[:, inside].clamp_min(_QUIETEST)
-
-
-FLOOR = 1e-5  # smallest magnitude of a band before the logarithm
-_BLOCK = 4096  # frames analysed at once
+    return audio[:, inside] / envelope[:, inside].clamp_min(_TINY)
 
 
 def convert_log(mel: Tensor, source: MelConfig, target: MelConfig) -> Tensor:
-    """Return a mel spectrogram in another base of the logarithm."""
+    """Convert a log mel spectrogram to another base of the logarithm."""
     if source.log_base == target.log_base:
         return mel
     return mel * math.log(10) if target.log_base == "e" else mel / math.log(10)
 
 
 class MelFrontEnd(nn.Module):
-    """Sound → log mel spectrogram.
+    """Samples → log mel spectrogram.
 
-    Magnitudes (power 1, no normalisation) of windowed frames, through Slaney's mel filters of
-    equal area, floored at 1e-5 before the logarithm.
+    STFT magnitudes (power 1, no normalisation) through Slaney's equal-area mel filters, floored at
+    1e-5 before the logarithm.
 
     Attributes
     ----------
@@ -121,8 +122,8 @@ class MelFrontEnd(nn.Module):
         return mel.log10() if self.config.log_base == "10" else mel.log()
 
     @torch.no_grad()
-    def of_recording(self, sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the spectrogram (n_mels, S // hop_length) of a recording (S,), in blocks."""
+    def of_recording(self, sound: Audio) -> Audio:
+        """Return the spectrogram (n_mels, S // hop_length) of samples (S,), computed in blocks."""
         hop, n_fft = self.config.hop_length, self.config.n_fft
         margin = self.config.margin
         padded = torch.from_numpy(np.pad(sound, margin, mode="reflect"))
@@ -140,19 +141,19 @@ class MelFrontEnd(nn.Module):
 
     @property
     def silence(self) -> float:
-        """The value of every band in silence."""
+        """Value of every band in silence."""
         return math.log10(FLOOR) if self.config.log_base == "10" else math.log(FLOOR)
 
 
 def check_same_mel(one: MelConfig, other: MelConfig, names: tuple[str, str]) -> None:
-    """Refuse two networks that mean different things by a mel spectrogram.
+    """Refuse two networks with different mel front ends.
 
-    The base of the logarithm may differ: `convert_log` passes from one to the other exactly.
+    The base of the logarithm may differ: `convert_log` is exact.
 
     Raises
     ------
     CheckpointError
-        Naming each setting that differs, with both values.
+        Names each setting that differs, with both values.
     """
     differing = [
         f"{field.name} {getattr(one, field.name)} and {getattr(other, field.name)}"
@@ -161,7 +162,7 @@ def check_same_mel(one: MelConfig, other: MelConfig, names: tuple[str, str]) -> 
     ]
     if differing:
         raise CheckpointError(
-            f"{names[0]} and {names[1]} do not fit together: they have {'; '.join(differing)}"
+            f"{names[0]} and {names[1]} have different mel front ends: {'; '.join(differing)}"
         )
 
 

@@ -69,8 +69,7 @@ class FlowBlock(nn.Module):
         """Return (B, width, T) for x and features of the time (B, TIME_FEATURES)."""
         shift, scale = self.modulation(when)[:, None].chunk(2, dim=2)
         y = self.norm(self.depthwise(x).transpose(1, 2)) * (1 + scale) + shift  # (B, T, width)
-        result: Tensor = x + self.contract(functional.gelu(self.expand(y))).transpose(1, 2)
-        return result
+        return x + self.contract(functional.gelu(self.expand(y))).transpose(1, 2)
 
 
 class MelFlow(nn.Module):
@@ -115,8 +114,7 @@ class MelFlow(nn.Module):
         y = self.enter(x)
         for block in self.blocks:
             y = block(y, features)
-        result: Tensor = self.leave(self.norm(y.transpose(1, 2))).transpose(1, 2)
-        return result
+        return self.leave(self.norm(y.transpose(1, 2))).transpose(1, 2)
 
     @torch.no_grad()
     def transport(self, noise: Tensor, n_steps: int) -> Tensor:
@@ -129,8 +127,7 @@ class MelFlow(nn.Module):
                 break
             second = self(x + first / n_steps, then.to(x.device))
             x = x + (first + second) / (2 * n_steps)
-        result: Tensor = x + first / n_steps
-        return result
+        return x + first / n_steps
 
 
 def time_features(when: Tensor) -> Tensor:

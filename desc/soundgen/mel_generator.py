@@ -1,31 +1,32 @@
-"""`MelGenerator`: new mel spectrograms of any length from noise."""
+"""`MelGenerator`: noise → new mel spectrograms of any length."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
 from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.published import load_published_unagan, load_state, read_checkpoint
-from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig, VocoderConfig
+from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig
 from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
 
 BLOCK = 2048  # frames that a block adds
-OVERLAP = 128  # frames over which a block passes into the next
+OVERLAP = 128  # frames of the crossfade between two blocks
 
 
-class MelSource(ABC):
-    """A network that makes standardised spectrograms out of noise, piece by piece.
+class UnaganSource:
+    """UnaGAN as a source of standardised spectrograms.
 
     Attributes
     ----------
@@ -33,60 +34,47 @@ class MelSource(ABC):
         Frames per noise vector.
     """
 
-    ratio = 1
-
-    @abstractmethod
-    def draw(self, n: int, random: torch.Generator) -> Tensor:
-        """Return n noise vectors, (1, C, n)."""
-
-    @abstractmethod
-    def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
-        """Return a standardised spectrogram (n_mels, n · ratio) for noise (1, C, n)."""
-
-
-class UnaganSource(MelSource):
-    """UnaGAN, which also draws the states its recurrent layers begin with."""
-
     ratio = TIME_RATIO
 
     def __init__(self, network: UnaganGenerator) -> None:
         self.network = network.eval()
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
-        """Return n noise vectors."""
+        """Draw n noise vectors, (1, z_dim, n)."""
         return torch.randn(1, self.network.z_dim, n, generator=random)
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
-        """Return a standardised spectrogram."""
-        made: Tensor = self.network(noise, self.network.draw_states(1, random))[0]
-        return made
+        """Return a standardised spectrogram (n_mels, 16 · n); also draws the GRUs' first states."""
+        return self.network(noise, self.network.draw_states(1, random))[0]
 
 
-class FlowSource(MelSource):
-    """The flow, with what its components mean."""
+class FlowSource:
+    """The flow as a source of standardised spectrograms; one noise vector per frame."""
+
+    ratio = 1
 
     def __init__(self, network: MelFlow, meaning: Components, n_steps: int) -> None:
         self.network, self.meaning, self.n_steps = network.eval(), meaning, n_steps
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
-        """Return n noise vectors."""
+        """Draw n noise vectors, (1, n_components, n)."""
         return self.network.noise(1, n, random)
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
-        """Return a standardised spectrogram."""
+        """Return a standardised spectrogram, (n_mels, n)."""
         return self.meaning.in_bands(self.network.transport(noise, self.n_steps)[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """What the numbers of a source stand for.
+    """Statistics of the mel bands of the recordings, each (n_mels, 1), log scale.
 
     Attributes
     ----------
-    mean, scale : Tensor, (n_mels, 1)
-        Of each band, in the logarithms of the front end.
-    lowest, highest : Tensor, (n_mels, 1)
-        What bands of the recordings range between, and generated ones with them.
+    mean, scale : Tensor
+        Undo the standardisation.
+    lowest, highest : Tensor
+        Range of each band; generated bands are clamped to it.
     """
 
     mean: Tensor
@@ -94,45 +82,55 @@ class Bands:
     lowest: Tensor
     highest: Tensor
 
-    def of(self, made: Tensor) -> Tensor:
-        """Return the log mel spectrogram (n_mels, T) of what a source makes."""
-        return (made * self.scale + self.mean).clamp(self.lowest, self.highest)
+    def of(self, standardised: Tensor) -> Tensor:
+        """Return the log mel spectrogram (n_mels, T) of a standardised one."""
+        return (standardised * self.scale + self.mean).clamp(self.lowest, self.highest)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MelGenerator:
-    """Noise → log mel spectrogram.
+    """Makes new log mel spectrograms out of noise.
+
+    ```python
+    generator = desc.MelGenerator.from_run("4kx0a7cd")
+    mel = generator.generate(frames=860, seed=1)  # (n_mels, 860)
+    samples = desc.Vocoder.griffin_lim(generator.mel)(mel) / generator.gain
+    ```
 
     Attributes
     ----------
     name : str
-        Run id, as it stands in names of files.
+        Run id, or name of the checkpoint file.
     mel : MelConfig
-        What its spectrograms mean.
-    source : MelSource
+        Front end of its spectrograms.
+    source : UnaganSource or FlowSource
         Makes standardised spectrograms.
     bands : Bands
-        What these mean.
+        Statistics that undo the standardisation.
     gain : float
-        What the recordings were multiplied by; sound made of the spectrograms is divided by it.
+        Factor by which the recordings were multiplied; divide rendered samples by it.
     """
 
     name: str
     mel: MelConfig
-    source: MelSource
+    source: UnaganSource | FlowSource
     bands: Bands
     gain: float
 
+    def __repr__(self) -> str:
+        kind = "unagan" if isinstance(self.source, UnaganSource) else "flow"
+        return f"MelGenerator({self.name!r}, {kind}: {self.mel.summary})"
+
     @classmethod
-    def from_run(cls, run_id: str, run: RunConfig = RunConfig()) -> MelGenerator:
-        """Find a generator by its run id, or by the path of its run or of a checkpoint.
+    def from_run(cls, run_id: str, run: RunConfig = RunConfig(project="unagan")) -> MelGenerator:
+        """Load a generator by run id, by the folder of a run, or by the path of a checkpoint.
 
         Raises
         ------
         RunNotFoundError
-            If no place has the run.
+            If the run is not found.
         CheckpointError
-            If what is there is no generator of spectrograms.
+            If it is not a mel generator.
         """
         path = Path(run_id).expanduser()
         if path.is_file() and path.name != "run.json":
@@ -142,9 +140,9 @@ class MelGenerator:
 
     @classmethod
     def from_checkpoint(cls, path: Path, name: str) -> MelGenerator:
-        """Read a checkpoint of `desc generate train-unagan` or `train-flow`, or a published UnaGAN.
+        """Load a checkpoint of `desc generate train-unagan` or `train-flow`, or a published UnaGAN.
 
-        Published ones were trained on clips at full level each; their sound keeps that level.
+        Published ones were trained on clips normalised one by one; their gain is 1.
         """
         content = read_checkpoint(path)
         if KEY not in content:
@@ -153,59 +151,74 @@ class MelGenerator:
             bands = Bands(*(values[:, None] for values in (mean, scale, least, most)))
             return cls(name, mel, UnaganSource(unagan), bands, 1.0)
         stored = SoundCheckpoint.from_content(content, path)
-        if isinstance(stored.model, VocoderConfig):
-            raise CheckpointError(f"{path}: a vocoder ({stored.generator}), no UnaGAN")
         names = ("mean", "scale", "lowest", "highest")
+        source = _source(stored, path)
         bands = Bands(*(stored.arrays[name][:, None] for name in names))
-        return cls(name, stored.mel, _source(stored, path), bands, stored.gain)
+        return cls(name, stored.mel, source, bands, stored.gain)
 
-    @torch.no_grad()
-    def blocks(self, n_frames: int, seed: int) -> Iterator[Tensor]:
-        """Make a spectrogram piece by piece: memory does not grow with its length.
-
-        Consecutive blocks share noise vectors, and pass into one another where they do.
+    def generate(self, frames: int, seed: int = 0) -> Audio:
+        """Return a new log mel spectrogram.
 
         Parameters
         ----------
-        n_frames : int
-            Of the whole spectrogram.
+        frames : int
+            Length; `mel.frame_rate` frames are a second.
         seed : int
-            The same seed makes the same spectrogram.
+            The same seed gives the same spectrogram.
+
+        Returns
+        -------
+        ndarray of float32, (n_mels, frames)
+        """
+        return np.concatenate([block.numpy() for block in self.blocks(frames, seed)], 1)
+
+    @torch.no_grad()
+    def blocks(self, frames: int, seed: int) -> Iterator[Tensor]:
+        """Generate a spectrogram block by block: memory does not grow with its length.
+
+        Consecutive blocks share noise vectors and are crossfaded where they do.
 
         Yields
         ------
         Tensor, (n_mels, T)
-            In all `n_frames` frames.
+            `frames` frames in all.
         """
         random = torch.Generator().manual_seed(seed)
         ratio = self.source.ratio
-        n, step, overlap = -(-n_frames // ratio), BLOCK // ratio, OVERLAP // ratio
+        n, step, overlap = -(-frames // ratio), BLOCK // ratio, OVERLAP // ratio
         noise = self.source.draw(n, random)
         fade = torch.linspace(0, 1, OVERLAP)
-        held: Tensor | None = None
-        left = n_frames
+        tail: Tensor | None = None
+        left = frames
         for first in range(0, max(1, n - overlap), step):
             last = n if first + step + overlap >= n else first + step + overlap
             made = self.bands.of(self.source.make(noise[..., first:last], random))
-            if held is not None:
-                joined = held * (1 - fade) + made[:, :OVERLAP] * fade
+            if tail is not None:
+                joined = tail * (1 - fade) + made[:, :OVERLAP] * fade
                 made = torch.cat([joined, made[:, OVERLAP:]], 1)
             if last < n:
-                held = made[:, BLOCK:]
+                tail = made[:, BLOCK:]
                 made = made[:, :BLOCK]
             yield made[:, :left]
             left -= made.shape[1]
 
 
-def _source(stored: SoundCheckpoint, path: Path) -> MelSource:
-    """Return the network of a checkpoint, ready to generate."""
+def _source(stored: SoundCheckpoint, path: Path) -> UnaganSource | FlowSource:
+    """Return the trained network of a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If it is a vocoder.
+    """
     model = stored.model
     if isinstance(model, FlowConfig):
         meaning = Components(*(stored.arrays[name] for name in ("basis", "offset", "level")))
         flow = MelFlow(meaning.basis.shape[1], model.width, model.num_layers)
         load_state(flow, stored.state, path)
         return FlowSource(flow, meaning, model.flow_steps)
-    assert isinstance(model, UnaganConfig)  # the caller has refused vocoders
-    unagan = UnaganGenerator(stored.mel.n_mels, model.z_dim, model.width)
-    load_state(unagan, stored.state, path)
-    return UnaganSource(unagan)
+    if isinstance(model, UnaganConfig):
+        unagan = UnaganGenerator(stored.mel.n_mels, model.z_dim, model.width)
+        load_state(unagan, stored.state, path)
+        return UnaganSource(unagan)
+    raise CheckpointError(f"{path}: a vocoder ({stored.generator}), not a mel generator")

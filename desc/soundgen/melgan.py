@@ -29,8 +29,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, channels, S)."""
-        result: Tensor = self.shortcut(x) + self.block(x)
-        return result
+        return self.shortcut(x) + self.block(x)
 
 
 class MelganGenerator(nn.Module):
@@ -77,8 +76,7 @@ class MelganGenerator(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """Return sound (B, T · hop_length) for (B, n_mels, T), T at least 4."""
-        audio: Tensor = self.model(mel)[:, 0]
-        return audio
+        return self.model(mel)[:, 0]
 
 
 class ScaleDiscriminator(nn.Module):

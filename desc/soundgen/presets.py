@@ -1,4 +1,4 @@
-"""Presets: settings that fit together."""
+"""Presets of the settings: `small` for two processor cores, `published` as in the papers."""
 
 from __future__ import annotations
 
@@ -19,51 +19,66 @@ MEL_PRESETS: dict[str, dict[str, int]] = {
     "compatible": {"sample_rate": 44100, "n_fft": 1024, "hop_length": 256, "n_mels": 80},
     "recommended": {"sample_rate": 44100, "n_fft": 2048, "hop_length": 512, "n_mels": 128},
 }
-"""compatible: MelGAN's windows, at 44.1 kHz; recommended for new runs at that rate: half the
-frames, and the bass resolved better."""
-_SMALL_TRAINING: dict[str, Any] = {
-    "learning_rate": 2e-3, "schedule": "cosine", "batch_size": 4, "steps": 4000,
-    "save_interval": 500, "ema_decay": 0.99,
-}  # fmt: skip
+"""compatible: MelGAN's windows at 44.1 kHz. recommended: half the frame rate, finer bass."""
+_SMALL = {
+    "learning_rate": 2e-3,
+    "schedule": "cosine",
+    "batch_size": 4,
+    "steps": 4000,
+    "save_interval": 500,
+    "ema_decay": 0.99,
+}
 SMALL: dict[type, dict[str, Any]] = {
     VocoderConfig: {
-        "ngf": 8, "dim": 128, "intermediate_dim": 384, "num_layers": 4, "ndf": 8, "n_layers_D": 3,
+        "ngf": 8,
+        "dim": 128,
+        "intermediate_dim": 384,
+        "num_layers": 4,
+        "ndf": 8,
+        "n_layers_D": 3,
     },
     UnaganConfig: {"width": 64},
-    VocoderTraining: _SMALL_TRAINING
-    | {
-        "lambda_mel": 45.0, "lambda_stft": 10.0, "discriminator_from": 20000,
-        "level_jitter": 1.0, "max_grad_norm": 100.0,
-    },
-    UnaganTraining: _SMALL_TRAINING
-    | {
-        "learning_rate": 1e-3, "schedule": "constant", "seq_frames": 128, "num_va": 16,
-        "lambda_moments": 1.0, "calibrate": True,
-    },
     FlowConfig: {"width": 128, "num_layers": 8},
-    FlowTraining: _SMALL_TRAINING
+    VocoderTraining: _SMALL
     | {
-        "learning_rate": 1e-3, "batch_size": 8, "ema_decay": 0.995, "seq_frames": 128,
-        "num_va": 16,
+        "lambda_mel": 45.0,
+        "lambda_stft": 10.0,
+        "discriminator_from": 20000,
+        "level_jitter": 1.0,
+        "max_grad_norm": 100.0,
     },
-}  # fmt: skip
-"""What the preset `small` changes: sizes that two processor cores train in minutes, on spectral
-losses, which show a few hundred steps' work where the published adversarial loss does not."""
-
-
+    UnaganTraining: _SMALL
+    | {
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "seq_frames": 128,
+        "num_va": 16,
+        "lambda_moments": 1.0,
+        "calibrate": True,
+    },
+    FlowTraining: _SMALL
+    | {"learning_rate": 1e-3, "batch_size": 8, "ema_decay": 0.995, "seq_frames": 128, "num_va": 16},
+}
+"""Changes of the preset `small`: two processor cores train these sizes in minutes. Vocoders use
+spectral losses, which converge in far fewer steps than the published adversarial loss."""
 OF_VOCOS: dict[str, dict[str, Any]] = {
     "small": {"lambda_mel": 15.0, "lambda_stft": 30.0},
     "published": {
-        "learning_rate": 5e-4, "schedule": "cosine", "steps": 1_000_000, "seq_len": 16384,
-        "lambda_mel": 45.0, "discriminator_from": 20000, "level_jitter": 0.5,
+        "learning_rate": 5e-4,
+        "schedule": "cosine",
+        "steps": 1_000_000,
+        "seq_len": 16384,
+        "lambda_mel": 45.0,
+        "discriminator_from": 20000,
+        "level_jitter": 0.5,
     },
-}  # fmt: skip
-"""What a preset of `VocoderTraining` has otherwise for vocos: published are its paper's step size,
-length and weight of the mel spectrogram; the discriminators wait until the spectrum is near."""
+}
+"""Further changes of `VocoderTraining` for vocos. `published` has the paper's step size, crop
+length and mel weight; the discriminators start once the spectrum is close."""
 
 
 def preset(cls: type, name: str, *, of: str | None = None, **changes: Any) -> Any:
-    """Return a configuration as the preset `small` or `published` has it.
+    """Return the settings of a preset.
 
     Parameters
     ----------
@@ -72,9 +87,9 @@ def preset(cls: type, name: str, *, of: str | None = None, **changes: Any) -> An
     name : str
         small or published.
     of : str, optional
-        The vocoder that a `VocoderTraining` is for; melgan's where None.
+        The vocoder of a `VocoderTraining`; melgan by default.
     **changes
-        Settings to have otherwise; None leaves one to the preset.
+        Settings that differ from the preset; None keeps the preset's.
     """
     check_choice("preset", name, PRESET_NAMES)
     given = {field: value for field, value in changes.items() if value is not None}

@@ -1,8 +1,9 @@
-"""Checkpoints of the published MelGAN, HiFi-GAN and UnaGAN programs: shapes tell the sizes."""
+"""Published checkpoints of MelGAN, HiFi-GAN and UnaGAN; sizes follow from tensor shapes."""
 
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from desc.soundgen.settings import MelConfig
 from desc.soundgen.unagan import UnaganGenerator
 
 WRAPPERS = ("state_dict.model", "state_dict", "generator", "model_g")
-"""Keys under which programs put a state dict: UnaGAN, Lightning, HiFi-GAN."""
+"""Keys that hold the state dict: of UnaGAN, Lightning and HiFi-GAN."""
 _RENAMED = (
     ("parametrizations.weight.original0", "weight_g"),
     ("parametrizations.weight.original1", "weight_v"),
@@ -33,7 +34,7 @@ _RENAMED = (
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds; nothing in it is run.
+    """Read a checkpoint without running code in it.
 
     Raises
     ------
@@ -46,23 +47,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path}: holds more than plain values and tensors, and is not opened: loading it "
-            "would run its code"
+            f"{path}: not opened: it holds objects whose loading would run code"
         ) from error
-    # Bytes that are no checkpoint make the reader fail in any way.
+    # torch fails in many ways on other bytes.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: no checkpoint, or one that is damaged: {reason}") from error
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: no checkpoint: it holds a {type(content).__name__}")
+        raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
     return dict(content)
 
 
 def plain_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the state dict in a checkpoint, with the names of the published networks.
+    """Return the state dict of a checkpoint under the published parameter names.
 
-    Wrappers and `module.` prefixes (of parallel training) are taken off; weight and spectral norm
-    of PyTorch's newer form get the names of the older one.
+    Removes wrappers and the prefix `module.` of parallel training; renames parameters of PyTorch's
+    newer weight and spectral norm.
     """
     for wrapper in WRAPPERS:
         inner = content.get(wrapper)
@@ -82,12 +82,12 @@ def _renamed(name: str) -> str:
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
-    """Fill a network from a state dict; a weight whose norm was folded in is split again.
+    """Load a state dict into a network; folded weight norms are split again.
 
     Raises
     ------
     CheckpointError
-        Naming the first parameters that are missing, unknown or of another shape.
+        Names the first parameters that are missing, unknown or of another shape.
     """
     state = split_folded(network, state)
     own = network.state_dict()
@@ -101,15 +101,13 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], source: object) 
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise CheckpointError(
-            f"{source}: not the parameters of this {type(network).__name__}: "
-            + "; ".join(wrong[:3])
-            + more
+            f"{source}: does not fit this {type(network).__name__}: " + "; ".join(wrong[:3]) + more
         )
     network.load_state_dict(dict(state))
 
 
 def split_folded(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state dict whose plain weights became length and direction."""
+    """Split plain weights into the magnitude and direction of weight norm."""
     result = dict(state)
     for name, module in network.named_modules():
         if not isinstance(module, NormedConv1d | NormedConvTranspose1d):
@@ -122,11 +120,11 @@ def split_folded(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, T
 
 
 def indices_of(state: Mapping[str, Tensor], pattern: str) -> list[int]:
-    """Return the numbers that a pattern's only group matches in the names, ascending."""
+    """Return the sorted numbers matched by a pattern's only group in the parameter names."""
     return sorted({int(m.group(1)) for k in state for m in [re.fullmatch(pattern, k)] if m})
 
 
-PUBLISHED_RATE = 22050  # Hz, of all three where nothing else is said
+PUBLISHED_RATE = 22050  # Hz; the default of all three programs
 MELGAN_SETTINGS = "args.yml"
 HIFIGAN_SETTINGS = "config.json"
 UNAGAN_STATISTICS = ("mean.mel.npy", "std.mel.npy")
@@ -141,15 +139,15 @@ _HIFIGAN_NAMES = {
 
 
 def load_published(content: Mapping[str, Any], path: Path) -> tuple[str, MelConfig, nn.Module]:
-    """Return kind, front end and generator of a published checkpoint.
+    """Return kind, front end and network of a published vocoder.
 
-    What the parameters do not tell, the rate above all, is read from `args.yml` (MelGAN) or
-    `config.json` (HiFi-GAN) beside the file; without it, it is 22,050 Hz as published.
+    The sample rate and other settings are read from `args.yml` (MelGAN) or `config.json` (HiFi-GAN)
+    beside the file; without it the rate is 22,050 Hz.
 
     Raises
     ------
     CheckpointError
-        If it is neither a MelGAN nor a HiFi-GAN generator.
+        If it is not a MelGAN or HiFi-GAN generator.
     """
     state = plain_state(content)
     try:
@@ -158,26 +156,26 @@ def load_published(content: Mapping[str, Any], path: Path) -> tuple[str, MelConf
         if "model.1.bias" in state:
             return "melgan", *_melgan(state, path)
     except (KeyError, ValueError, IndexError, ZeroDivisionError, ConfigurationError) as error:
-        raise CheckpointError(f"{path}: not a complete generator: {error}") from error
-    raise CheckpointError(f"{path}: neither a MelGAN nor a HiFi-GAN generator")
+        raise CheckpointError(f"{path}: the generator is incomplete: {error}") from error
+    raise CheckpointError(f"{path}: not a MelGAN or HiFi-GAN generator")
 
 
 def load_published_unagan(
     content: Mapping[str, Any], path: Path
 ) -> tuple[MelConfig, UnaganGenerator, Tensor, Tensor]:
-    """Return front end, generator, and mean and scale (n_mels,) of a published UnaGAN.
+    """Return front end, network, and mean and scale (n_mels,) of a published UnaGAN.
 
-    The statistics are read from `mean.mel.npy` and `std.mel.npy` beside the file or one folder
-    above, the rate from an `args.yml` beside it; without that it is 22,050 Hz as published.
+    Mean and scale are read from `mean.mel.npy` and `std.mel.npy` beside the file or one folder up,
+    the sample rate from `args.yml` beside it; without that file it is 22,050 Hz.
 
     Raises
     ------
     CheckpointError
-        If it is no UnaGAN generator, or its statistics are missing or of other bands.
+        If it is not a UnaGAN generator, or its statistics are missing or have another shape.
     """
     state = plain_state(content)
     if "head0.weight" not in state or "block0.block.0.weight" not in state:
-        raise CheckpointError(f"{path}: no generator of UnaGAN")
+        raise CheckpointError(f"{path}: not a UnaGAN generator")
     n_mels, width, _ = state["head0.weight"].shape
     network = UnaganGenerator(n_mels, state["block0.block.0.weight"].shape[1], width)
     load_state(network, state, path)
@@ -186,11 +184,11 @@ def load_published_unagan(
 
 
 def _statistic(path: Path, name: str, n_mels: int) -> Tensor:
-    """Return a number per band that UnaGAN's program put into a file of its own."""
+    """Read a statistic (n_mels,) from the file that UnaGAN keeps beside its checkpoints."""
     places = [folder / name for folder in (path.parent, path.parent.parent)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise CheckpointError(f"{path}: needs {name} beside it, the statistics of its bands")
+        raise CheckpointError(f"{path}: needs the band statistics {name} beside it")
     try:
         values = np.load(found, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -201,7 +199,7 @@ def _statistic(path: Path, name: str, n_mels: int) -> Tensor:
 
 
 def _rate(path: Path) -> int:
-    """Return the sample rate in the settings beside a checkpoint, or that of the publication."""
+    """Return the sample rate given beside a checkpoint, or the published one."""
     return int(_scalars(path.with_name(MELGAN_SETTINGS)).get("sampling_rate", PUBLISHED_RATE))
 
 
@@ -219,14 +217,11 @@ def _melgan(state: dict[str, Tensor], path: Path) -> tuple[MelConfig, nn.Module]
         n_mels, channels // 2 ** len(ratios), len(blocks) // len(ratios), ratios, gru=gru
     )
     load_state(network, state, path)
-    hop = 1
-    for ratio in ratios:
-        hop *= ratio
-    return MelConfig(sample_rate=_rate(path), n_mels=n_mels, hop_length=hop), network
+    return MelConfig(_rate(path), hop_length=math.prod(ratios), n_mels=n_mels), network
 
 
 def _scalars(path: Path) -> dict[str, str]:
-    """Return the plain `name: value` lines of a YAML file; nothing in it is run."""
+    """Return the plain `name: value` lines of a YAML file; tags are ignored."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):

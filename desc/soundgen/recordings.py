@@ -1,7 +1,8 @@
-"""The recordings that networks of sound learn from: mono, at one rate, at one level."""
+"""Recordings for training: mono, at one sample rate, with one gain."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,33 +10,35 @@ from pathlib import Path
 import numpy as np
 
 from desc.audio import Audio, content_digest, read_mono_blocks
-from desc.configuration import Note, Progress
 from desc.corpus.discovery import Patterns, find_files
 from desc.errors import AudioError, CorpusError
+from desc.progress import report
 
-PEAK = 0.95  # of the loudest recording, once multiplied: MelGAN's output is within ±1
+PEAK = 0.95  # of the loudest recording after the gain: MelGAN's output is within ±1
 SHORTEST_S = 0.25
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SoundRecordings:
-    """Recordings in memory, all multiplied by one gain.
+    """Recordings in memory, all multiplied by the same gain.
 
-    One gain for the whole folder leaves quiet recordings quieter than loud ones, and both networks
-    hear the same levels; what is generated is divided by it and so has the folder's levels.
+    One gain for the folder keeps the level differences between recordings, and gives vocoder and
+    generator the same levels. Generated samples are divided by it.
 
     Attributes
     ----------
     sounds : tuple of ndarray of float32, (S,)
         Four bytes per sample: an hour at 44.1 kHz takes 635 MB.
     sources : tuple of str
-        Paths below the folder.
+        Paths relative to the folder.
     digests : tuple of str
-        Of the files' contents.
+        Digests of the files' contents.
     sample_rate : int
         Hz.
     gain : float
-        0.95 / the largest sample of the folder.
+        0.95 / the largest absolute sample of the folder.
     """
 
     sounds: tuple[Audio, ...]
@@ -44,6 +47,10 @@ class SoundRecordings:
     sample_rate: int
     gain: float
 
+    def __repr__(self) -> str:
+        n, s = len(self.sounds), self.duration_s
+        return f"SoundRecordings({n} recordings, {s:.1f} s at {self.sample_rate} Hz)"
+
     @property
     def files(self) -> dict[str, str]:
         """Content digest → source."""
@@ -51,11 +58,11 @@ class SoundRecordings:
 
     @property
     def duration_s(self) -> float:
-        """Length of all recordings, seconds."""
+        """Total length, seconds."""
         return sum(map(len, self.sounds)) / self.sample_rate
 
     def split(self, share: float) -> tuple[list[Audio], list[Audio]]:
-        """Return what is learned from and what is held out: the last share of each recording."""
+        """Return training and validation parts: the last share of each recording is held out."""
         places = [len(s) - round(share * len(s)) for s in self.sounds]
         learned = [s[:p] for s, p in zip(self.sounds, places, strict=True)]
         held_out = [s[p:] for s, p in zip(self.sounds, places, strict=True) if p < len(s)]
@@ -63,33 +70,23 @@ class SoundRecordings:
 
 
 def open_recordings(
-    path: str | Path,
-    sample_rate: int,
-    *,
-    include: Patterns = (),
-    exclude: Patterns = (),
-    progress: Progress | None = None,
-    note: Note | None = None,
+    path: str | Path, sample_rate: int, *, include: Patterns = (), exclude: Patterns = ()
 ) -> SoundRecordings:
-    """Read all recordings of a folder.
+    """Read all recordings of a folder; unusable ones are skipped with a warning.
 
     Parameters
     ----------
     path : path
-        A folder, or one file.
+        A folder or a file.
     sample_rate : int
         Rate to resample to, Hz.
     include, exclude : patterns
         See `desc.corpus.discovery.find_files`.
-    progress : callable, optional
-        Called as progress("read", done, total).
-    note : callable, optional
-        Gets a line for each recording that is left out.
 
     Raises
     ------
     CorpusError
-        If the folder holds no recording that can be used; the message says why.
+        If no recording can be used; the message says why.
     """
     files, passed_over = find_files(path, include, exclude)
     found: list[tuple[Audio, str, str]] = []
@@ -104,14 +101,12 @@ def open_recordings(
             found.append((sound, source, content_digest(file)))
         except AudioError as error:
             reasons.append(str(error))
-        if progress is not None:
-            progress("read", index + 1, len(files))
+        report("read", index + 1, len(files))
     if not found:
         listed = "; ".join(reasons[:3]) or "it holds no audio file"
-        raise CorpusError(f"{path}: nothing to learn from: {listed}")
+        raise CorpusError(f"{path}: no usable recording: {listed}")
     for reason in reasons:
-        if note is not None:
-            note(f"left out: {reason}")
+        logger.warning("skipped: %s", reason)
     gain = PEAK / max(float(np.abs(sound).max()) for sound, _, _ in found)
     return SoundRecordings(
         sounds=tuple(sound * np.float32(gain) for sound, _, _ in found),
@@ -123,24 +118,24 @@ def open_recordings(
 
 
 class Crops:
-    """Random stretches of recordings, each moment as likely as any other.
+    """Random crops of recordings; every position is equally likely.
 
-    What step n draws is a function of (seed, worker, attempt, n) alone: no two steps, workers or
-    attempts share random numbers, nothing has to be kept for a resumed run, and a run that goes
-    back to an earlier step after a failure meets other crops.
+    The crops of step n depend on (seed, worker, attempt, n) alone. No two steps, workers or
+    attempts share random numbers, a resumed run needs no stored state, and a run that restarts
+    from an earlier step draws other crops.
 
     Parameters
     ----------
     sounds : sequence of ndarray, (…, T)
         The last axis is time.
     length : int
-        Of a crop; a recording that is shorter is padded.
+        Length of a crop; shorter recordings are padded at the end.
     batch_size : int
     seed : int
     worker : int
-        Number of this process, where several draw.
+        Index of this process, where several draw crops.
     padding : float
-        What is put behind a recording that is too short.
+        Value of the padding.
     """
 
     def __init__(
@@ -160,7 +155,7 @@ class Crops:
 
     @property
     def steps_per_pass(self) -> int:
-        """Steps whose crops add up to the recordings."""
+        """Steps whose crops add up to the length of the recordings."""
         total = sum(s.shape[-1] for s in self.sounds)
         return max(1, round(float(total) / (self.length * self.batch_size)))
 
@@ -186,13 +181,13 @@ class Crops:
 
 
 def even_clips(sounds: Sequence[Audio], n: int, length: int) -> Audio:
-    """Return n stretches at even distances, (n, length); silent ones give way where others are.
+    """Return n evenly spaced clips, (n, length); silent ones are avoided where possible.
 
     Parameters
     ----------
     sounds : sequence of ndarray, (S,)
     n, length : int
-        How many, and samples of each; sounds that are too short are padded.
+        Number of clips and samples of each; recordings that are too short are padded.
     """
     whole = np.concatenate(sounds)
     if len(whole) < length:

@@ -1,36 +1,47 @@
-"""Settings of the networks and of their training; the defaults are the published ones."""
+"""Settings of the mel spectrogram, the networks, their training and generation.
+
+Defaults are those of the papers; `presets` has smaller ones.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from desc.configuration import check, check_choice, check_integer, check_number, option
+from desc.configuration import (
+    HardwareConfig,
+    check,
+    check_choice,
+    check_integer,
+    check_number,
+    option,
+)
 
 VOCODERS = ("melgan", "vocos")
-ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("32-true", "bf16-mixed")  # one loss scale does not serve several optimizers
 RATIOS = {256: (8, 8, 2, 2), 512: (8, 8, 4, 2)}
-"""Hop length → MelGAN's factors of upsampling where none are given."""
-
-
+"""Hop length → default upsampling factors of MelGAN."""
 LOG_BASES = ("10", "e")
 
 
 @dataclass(frozen=True)
 class MelConfig:
-    """Everything that decides what a mel spectrogram means; stored in every checkpoint.
+    """Settings of the mel front end; stored in every checkpoint.
 
-    The defaults are those of MelGAN (Kumar et al. 2019), at 44.1 kHz; see `MEL_PRESETS`.
+    Defaults are those of MelGAN (Kumar et al. 2019), at 44.1 kHz; see `MEL_PRESETS`.
     """
 
-    sample_rate: int = option(44100, "rate of the sound", unit="Hz", aliases=("sampling_rate",))
+    sample_rate: int = option(44100, "sample rate", unit="Hz", aliases=("sampling_rate",))
     n_fft: int = option(1024, "length of the analysis window", unit="samples")
-    hop_length: int = option(256, "distance between two frames", unit="samples")
-    n_mels: int = option(80, "mel bands", aliases=("n_mel_channels", "feat_dim"))
-    fmin: float = option(0.0, "lower end of the bands", unit="Hz")
+    hop_length: int = option(256, "hop between frames", unit="samples")
+    n_mels: int = option(80, "number of mel bands", aliases=("n_mel_channels", "feat_dim"))
+    fmin: float = option(0.0, "lowest frequency of the bands", unit="Hz")
     fmax: float | None = option(
-        None, "upper end of the bands (default: half the rate)", unit="Hz", kind=float
+        None,
+        "highest frequency of the bands (default: half the rate)",
+        unit="Hz",
+        kind=float,
     )
-    log_base: str = option("10", "base of the logarithm: 10, or e as HiFi-GAN", choices=LOG_BASES)
+    log_base: str = option("10", "base of the logarithm; HiFi-GAN uses e", choices=LOG_BASES)
 
     def __post_init__(self) -> None:
         check_integer("sample_rate", self.sample_rate, 1000)
@@ -51,36 +62,41 @@ class MelConfig:
 
     @property
     def margin(self) -> int:
-        """Samples reflected at either end, so that S samples give S // hop_length frames."""
+        """Samples of reflection padding at either end: S samples give S // hop_length frames."""
         return (self.n_fft - self.hop_length) // 2
+
+    @property
+    def summary(self) -> str:
+        """The settings in a few words."""
+        return f"{self.n_mels} mel bands, hop {self.hop_length} at {self.sample_rate} Hz"
 
 
 @dataclass(frozen=True)
 class VocoderConfig:
-    """Sizes of a vocoder and of the discriminators it is trained against."""
+    """Sizes of a vocoder and of its discriminators."""
 
     vocoder: str = option("melgan", "architecture", choices=VOCODERS)
     ngf: int = option(32, "melgan: channels of the last stage")
     n_residual_layers: int = option(3, "melgan: residual blocks per stage")
     ratios: tuple[int, ...] = option(
-        RATIOS[256], "melgan: factors of upsampling, their product is hop_length; for 512: 8 8 4 2"
+        RATIOS[256], "melgan: upsampling factors; their product is hop_length (512: 8 8 4 2)"
     )
     pad_mode: str = option("reflect", "melgan: padding", choices=("reflect", "replicate"))
-    gru: bool = option(False, "melgan: a GRU behind the first layer, as UnaGAN's own vocoder")
+    gru: bool = option(False, "melgan: add a GRU after the first layer, as UnaGAN's vocoder does")
     dim: int = option(512, "vocos: channels")
-    intermediate_dim: int = option(1536, "vocos: units inside a block")
+    intermediate_dim: int = option(1536, "vocos: hidden units of a block")
     num_layers: int = option(8, "vocos: blocks")
-    num_D: int = option(3, "scales of the discriminators")  # noqa: N815
-    ndf: int = option(16, "channels of a discriminator's first layer")
-    n_layers_D: int = option(4, "strided layers of a discriminator")  # noqa: N815
-    downsamp_factor: int = option(4, "stride of these layers")
+    num_D: int = option(3, "number of discriminator scales")  # noqa: N815
+    ndf: int = option(16, "channels of the first discriminator layer")
+    n_layers_D: int = option(4, "strided layers per discriminator")  # noqa: N815
+    downsamp_factor: int = option(4, "stride of the discriminator layers")
 
     def __post_init__(self) -> None:
         check_choice("vocoder", self.vocoder, VOCODERS)
         for name in ("ngf", "dim", "intermediate_dim", "num_layers", "num_D", "n_layers_D"):
             check_integer(name, getattr(self, name), 1)
         check_integer("n_residual_layers", self.n_residual_layers, 0)
-        check(bool(self.ratios), "ratios", self.ratios, "name a factor")
+        check(bool(self.ratios), "ratios", self.ratios, "not be empty")
         for ratio in self.ratios:
             check_integer("ratios", ratio, 1)
         check_choice("pad_mode", self.pad_mode, ("reflect", "replicate"))
@@ -93,9 +109,9 @@ class VocoderConfig:
 class UnaganConfig:
     """Sizes of UnaGAN."""
 
-    z_dim: int = option(20, "numbers per noise vector")
-    width: int = option(512, "channels of all three networks")
-    cycle: bool = option(True, "train an encoder that closes the cycle noise → mel → noise")
+    z_dim: int = option(20, "size of a noise vector")
+    width: int = option(512, "channels of generator, discriminator and encoder")
+    cycle: bool = option(True, "train an encoder for the cycle noise → mel → noise")
 
     def __post_init__(self) -> None:
         check_integer("z_dim", self.z_dim, 1)
@@ -107,10 +123,10 @@ class UnaganConfig:
 class FlowConfig:
     """Sizes of the flow."""
 
-    n_components: int = option(48, "principal components that describe a frame")
+    n_components: int = option(48, "principal components per frame")
     width: int = option(256, "channels")
     num_layers: int = option(12, "blocks")
-    flow_steps: int = option(8, "steps from noise to a spectrogram")
+    flow_steps: int = option(8, "integration steps from noise to spectrogram")
 
     def __post_init__(self) -> None:
         for name in ("n_components", "width", "num_layers", "flow_steps"):
@@ -121,8 +137,10 @@ MelModelConfig = UnaganConfig | FlowConfig
 
 
 @dataclass(frozen=True)
-class SoundTraining:
-    """What the training of vocoders and of UnaGAN has in common."""
+class SoundTraining(HardwareConfig):
+    """Settings of every training of sound generation."""
+
+    precision: str = option("32-true", "32-true or bf16-mixed", choices=PRECISIONS)
 
     learning_rate: float = option(1e-4, "step size", aliases=("init_lr",))
     schedule: str = option(
@@ -152,10 +170,11 @@ class SoundTraining:
         unit="0 to 1",
     )  # fmt: skip
     seed: int = option(0, "seed of the random generators")
-    accelerator: str = option("auto", "where to train", choices=ACCELERATORS)
     notes: str = option("", "free text kept with the run")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("precision", self.precision, PRECISIONS)
         check_number("learning_rate", self.learning_rate, above=0.0)
         check_choice("schedule", self.schedule, ("constant", "cosine"))
         for name in ("batch_size", "epochs", "log_interval", "save_interval"):
@@ -168,7 +187,6 @@ class SoundTraining:
         check_number("max_grad_norm", self.max_grad_norm, 0.0)
         check_number("validation_share", self.validation_share, 0.0, 0.9)
         check_integer("seed", self.seed, 0)
-        check_choice("accelerator", self.accelerator, ACCELERATORS)
 
 
 @dataclass(frozen=True)
@@ -254,22 +272,22 @@ class FlowTraining(MelTraining):
 
 
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32")
-"""Float WAVs are left out: libsndfile writes the time of day into them."""
+"""No float WAVs: libsndfile writes the time of day into them."""
 
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """What to generate."""
+    """Number, length, seed and format of generated files."""
 
-    duration_s: float = option(10.0, "length of a file", unit="seconds", aliases=("duration",))
-    num_samples: int = option(10, "files for each generator and vocoder")
-    seed: int = option(123, "seed of the first file; each next has one more")
-    randomize_seed: bool = option(False, "draw the seed")
+    duration_s: float = option(10.0, "length of each file", unit="seconds", aliases=("duration",))
+    num_samples: int = option(10, "files per pair of generator and vocoder")
+    seed: int = option(123, "seed of the first file; each further file adds 1")
+    randomize_seed: bool = option(False, "choose the seed at random")
     random_merge_audio: bool = option(
-        False, "also put files side by side as the channels of one, chosen at random"
+        False, "also write multichannel files, each channel a randomly chosen file"
     )
-    channel_per_merge: int = option(3, "channels of such a file")
-    num_combine_audio: int = option(3, "how many of them")
+    channel_per_merge: int = option(3, "channels of a multichannel file")
+    num_combine_audio: int = option(3, "number of multichannel files")
     subtype: str = option("PCM_24", "sample format", choices=SUBTYPES)
 
     def __post_init__(self) -> None:

@@ -100,8 +100,7 @@ class UnaganGenerator(nn.Module):
             body, head = (functional.interpolate(x, scale_factor=factor) for x in (body, head))
             body = body + self.blocks[index](body, states[index + 1])
             head = head + self.heads[index](body)
-        result: Tensor = head
-        return result
+        return head
 
     def draw(self, n: int, n_noise: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw both sources of noise: (n, z_dim, n_noise) and (5, 2, n, width)."""
@@ -126,8 +125,7 @@ class _NormedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the convolution's shape says."""
-        result: Tensor = self.block(x)
-        return result
+        return self.block(x)
 
 
 class _SpectrogramNetwork(nn.Module):
@@ -158,8 +156,7 @@ class _SpectrogramNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, T') for a spectrogram (B, n_mels, T)."""
         y = self.body2d(x[:, None]).flatten(1, 2)  # (B, 64 · bands, T)
-        result: Tensor = self.head(self.body1d(y))
-        return result
+        return self.head(self.body1d(y))
 
 
 class UnaganDiscriminator(_SpectrogramNetwork):

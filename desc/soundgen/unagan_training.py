@@ -1,4 +1,4 @@
-"""How UnaGAN learns: a boundary equilibrium game (BEGAN) on spectrograms, and a cycle."""
+"""Training of UnaGAN: a boundary equilibrium game (BEGAN) on spectrograms, and a cycle."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
-from desc.soundgen.mel_recipe import VALIDATION_SEED, MelRecipe
+from desc.engine.fabric import Fabric
+from desc.soundgen.mel_training import VALIDATION_SEED, MelTask
 from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import MelConfig, UnaganConfig, UnaganTraining
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
@@ -43,7 +44,7 @@ def _spread(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     return (x.var(dims, correction=0) + _LEAST_VARIANCE).sqrt()
 
 
-class UnaganRecipe(MelRecipe):
+class UnaganTask(MelTask):
     """One update of generator and encoder, one of the discriminator, one of k, per step.
 
     Parameters
@@ -67,73 +68,75 @@ class UnaganRecipe(MelRecipe):
         recordings: SoundRecordings,
         *,
         vocoder: Vocoder | None = None,
+        fabric: Fabric | None = None,
     ) -> None:
-        super().__init__("unagan", mel, model, training, recordings, vocoder=vocoder)
+        super().__init__("unagan", mel, model, training, recordings, vocoder=vocoder, fabric=fabric)
         self.k = training.init_k
         self.unagan = UnaganGenerator(mel.n_mels, model.z_dim, model.width)
-        self.networks = {
+        networks: dict[str, nn.Module] = {
             "generator": self.unagan,
             "discriminator": UnaganDiscriminator(mel.n_mels, model.width),
         }
         if model.cycle:
-            self.networks["encoder"] = UnaganEncoder(mel.n_mels, model.z_dim, model.width)
-        self.add_optimisers(Adam)
-        self.prepare(self.crops.steps_per_pass)
+            networks["encoder"] = UnaganEncoder(mel.n_mels, model.z_dim, model.width)
+        self.prepare(networks, self.crops.steps_per_pass, Adam)
 
     @property
     def extra(self) -> dict[str, float]:
         """k, the weight of the generated spectrograms in the discriminator's loss."""
         return {"k": self.k}
 
-    def restore_extra(self, extra: Mapping[str, float]) -> None:
+    def load_extra(self, extra: Mapping[str, float]) -> None:
         """Undo `extra`."""
         self.k = extra["k"]
 
-    def step(self, step: int, attempt: int) -> dict[str, float]:
+    def step(self, step: int, attempt: int) -> dict[str, Tensor]:
         """Learn from one batch of crops."""
         real = torch.from_numpy(self.crops.batch(step, attempt)).to(self.device)
-        fake, losses = self._generator_step(real, step, self.random(step, attempt))
+        fake, losses = self._generator_step(real, step, self.generator(step, attempt))
         discriminator = self.networks["discriminator"]
-        real_error = (discriminator(real) - real).abs().mean()
-        fake_error = (discriminator(fake) - fake).abs().mean()
+        with self.fabric.autocast():
+            real_error = (discriminator(real) - real).abs().mean()
+            fake_error = (discriminator(fake) - fake).abs().mean()
         loss = real_error - self.k * fake_error
         self.update("discriminator", loss, step)
-        balance = self.training.gamma * real_error.item() - fake_error.item()
+        of_real, of_fake = self.mean(torch.stack([real_error, fake_error])).tolist()
+        balance = self.training.gamma * of_real - of_fake
         self.k = min(1.0, max(0.0, self.k + self.training.lambda_k * balance))
-        return losses | {
-            "discriminator": loss.item(),
-            "real_error": real_error.item(),
-            "fake_error": fake_error.item(),
-            "convergence": real_error.item() + abs(balance),
-            "k": self.k,
-        }
+        return losses | self.losses(
+            discriminator=loss,
+            real_error=real_error,
+            fake_error=fake_error,
+            convergence=of_real + abs(balance),
+            k=self.k,
+        )
 
     def _generator_step(
         self, real: Tensor, step: int, random: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Update generator and encoder; return the spectrograms made before."""
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Update generator and encoder; return the spectrograms generated before."""
         noise = self.unagan.draw(len(real), n_vectors(real.shape[-1]), random)
         z, states = (x.to(self.device) for x in noise)
-        fake = self.unagan(z, states)[..., : real.shape[-1]]
-        discriminator = self.networks["discriminator"].requires_grad_(False)
-        total = (discriminator(fake) - fake).abs().mean()
-        discriminator.requires_grad_(True)
-        losses = {"adversarial": total.item()}
+        with self.fabric.autocast():
+            fake = self.unagan(z, states)[..., : real.shape[-1]].float()
+            discriminator = self.networks["discriminator"].requires_grad_(False)
+            total = adversarial = (discriminator(fake) - fake).abs().mean()
+            discriminator.requires_grad_(True)
+        losses = {"adversarial": adversarial}
         if self.training.lambda_moments:
-            apart = moments_apart(fake, real)
-            total = total + self.training.lambda_moments * apart
-            losses["moments"] = apart.item()
+            losses["moments"] = moments_apart(fake, real)
+            total = total + self.training.lambda_moments * losses["moments"]
         if self.model.cycle:
             encoder = self.networks["encoder"]
             again = self.unagan.draw_states(len(real), random).to(self.device)
-            of_noise = (encoder(fake) - z).abs().mean()
-            rebuilt = self.unagan(encoder(real), again)[..., : real.shape[-1]]
+            with self.fabric.autocast():
+                of_noise = (encoder(fake) - z).abs().mean()
+                rebuilt = self.unagan(encoder(real), again)[..., : real.shape[-1]].float()
             of_real = (rebuilt - real).abs().mean()
             total = total + self.training.lambda_cycle * (of_noise + of_real)
-            losses |= {"noise_reconstruction": of_noise.item(), "reconstruction": of_real.item()}
-        losses["generator"] = total.item()
-        self.update_together(("generator", "encoder")[: 1 + self.model.cycle], total, step)
-        return fake.detach(), losses
+            losses |= {"noise_reconstruction": of_noise, "reconstruction": of_real}
+        self.update("generator", total, step, *("encoder",)[: self.model.cycle])
+        return fake.detach(), self.losses(**losses, generator=total)
 
     @property
     def arrays(self) -> dict[str, Tensor]:
@@ -154,7 +157,7 @@ class UnaganRecipe(MelRecipe):
         return (numbers - torch.from_numpy(self.offset)) / torch.from_numpy(self.spread)
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
+    def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:
         """Measure as all generators are, and `val_convergence`, the measure of BEGAN."""
         discriminator = self.networks["discriminator"].eval()
         random = torch.Generator().manual_seed(VALIDATION_SEED)
@@ -166,4 +169,6 @@ class UnaganRecipe(MelRecipe):
         discriminator.train()
         real_error, fake_error = np.mean(errors, 0)
         balance = self.training.gamma * real_error - fake_error
-        return super().validate() | {"val_convergence": float(real_error + abs(balance))}
+        return super().validate(step, last=last) | {
+            "val_convergence": float(real_error + abs(balance))
+        }

@@ -1,14 +1,17 @@
-"""`Vocoder`: mel spectrogram → sound, wherever the parameters come from."""
+"""`Vocoder`: mel spectrogram → samples."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.runs import SoundRecord, resolve_record
@@ -22,113 +25,29 @@ from desc.soundgen.settings import MelConfig, VocoderConfig
 from desc.soundgen.vocos import VocosGenerator
 
 BLOCK = 1024  # frames that a block adds
-CONTEXT = 24  # frames on either side that are rendered and not used: more than MelGAN hears
+CONTEXT = 24  # frames rendered on either side and dropped: more than MelGAN's receptive field
 # Both are multiples of 8: networks that count frames (vocos) count each block alike.
-FADE = 8  # frames over which a block passes into the next
-END = 10  # frames rendered behind the end and cut off: networks click where a spectrogram ends
+FADE = 8  # frames of the crossfade between two blocks
+END = 10  # frames of silence appended and cut off: networks click where a spectrogram ends
 
 
-def render_blocks(
-    mels: Iterable[Tensor], render: Callable[[Tensor], Tensor], hop_length: int, silence: float
-) -> Iterator[Tensor]:
-    """Yield the sound of a spectrogram that comes in pieces.
-
-    Parameters
-    ----------
-    mels : iterable of Tensor, (n_mels, T)
-        Consecutive pieces of any length.
-    render : callable
-        (n_mels, T) → (T · hop_length,)
-    hop_length : int
-        Samples.
-    silence : float
-        Value of the bands behind the end.
-
-    Yields
-    ------
-    Tensor, (S,)
-        Consecutive samples, in all those of the frames.
-    """
-    fade = torch.linspace(0, 1, FADE * hop_length)
-    held = torch.zeros(0)  # what the block before has to say about the first frames
-    kept: Tensor | None = None  # the context, then what is not rendered yet
-    before = 0  # frames of context in `kept`
-    for mel in mels:
-        kept = mel if kept is None else torch.cat([kept, mel], 1)
-        while kept.shape[1] >= before + BLOCK + FADE + CONTEXT:
-            whole = render(kept[:, : before + BLOCK + FADE + CONTEXT])
-            piece = whole[before * hop_length : (before + BLOCK + FADE) * hop_length]
-            piece = _faded(held, piece, fade)
-            yield piece[: BLOCK * hop_length]
-            held = piece[BLOCK * hop_length :]
-            kept = kept[:, before + BLOCK - min(CONTEXT, before + BLOCK) :]
-            before = CONTEXT
-    if kept is not None and kept.shape[1] > before:
-        n_frames = kept.shape[1]
-        end = torch.full((len(kept), END), silence, dtype=kept.dtype)
-        whole = render(torch.cat([kept, end], 1))
-        yield _faded(held, whole[before * hop_length : n_frames * hop_length], fade)
-
-
-def _faded(held: Tensor, piece: Tensor, fade: Tensor) -> Tensor:
-    """Let what was held pass into the beginning of a piece."""
-    if not len(held):
-        return piece
-    n = len(fade)
-    return torch.cat([held * (1 - fade) + piece[:n] * fade, piece[n:]])
-
-
-def create_generator(model: VocoderConfig, mel: MelConfig) -> nn.Module:
-    """Return the untrained generator of a vocoder, drawn from torch's random generator.
-
-    Raises
-    ------
-    CheckpointError
-        If the ratios of a MelGAN do not multiply to the hop length.
-    """
-    if model.vocoder == "vocos":
-        return VocosGenerator(
-            mel,
-            dim=model.dim,
-            intermediate_dim=model.intermediate_dim,
-            num_layers=model.num_layers,
-        )
-    network = MelganGenerator(
-        mel.n_mels,
-        model.ngf,
-        model.n_residual_layers,
-        model.ratios,
-        model.pad_mode,
-        gru=model.gru,
-    )
-    check_ratios(model.ratios, mel)
-    return network
-
-
-def check_ratios(ratios: Iterable[int], mel: MelConfig) -> None:
-    """Refuse factors of upsampling whose product is not the hop length."""
-    product = 1
-    for ratio in ratios:
-        product *= ratio
-    if product != mel.hop_length:
-        raise CheckpointError(
-            f"ratios={list(ratios)} make {product} samples of a frame, but "
-            f"hop_length={mel.hop_length}"
-        )
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Vocoder:
-    """Log mel spectrogram → sound.
+    """Turns log mel spectrograms into samples.
+
+    ```python
+    vocoder = desc.Vocoder.from_run("9w3bq2ze")
+    samples = vocoder(mel)  # (n_mels, T) → (T · hop_length,)
+    ```
 
     Attributes
     ----------
     name : str
-        Run id, or name of the file, as it stands in results.
+        Run id, or name of the checkpoint file.
     kind : str
         melgan, vocos, hifigan or griffin_lim.
     mel : MelConfig
-        Of the spectrograms it reads.
+        Front end of the spectrograms it reads.
     network : Module
         (B, n_mels, T) → (B, T · hop_length).
     """
@@ -138,6 +57,9 @@ class Vocoder:
     mel: MelConfig
     network: nn.Module
 
+    def __repr__(self) -> str:
+        return f"Vocoder({self.name!r}, {self.kind}: {self.mel.summary})"
+
     @classmethod
     def griffin_lim(cls, mel: MelConfig) -> Vocoder:
         """Return the vocoder that needs no training."""
@@ -145,7 +67,7 @@ class Vocoder:
 
     @classmethod
     def from_checkpoint(cls, path: Path, name: str = "") -> Vocoder:
-        """Read a vocoder of this program, or a published MelGAN or HiFi-GAN generator.
+        """Load a checkpoint of `desc generate train-vocoder`, or a published MelGAN or HiFi-GAN.
 
         Raises
         ------
@@ -159,21 +81,21 @@ class Vocoder:
             return cls(name, kind, mel, fold_weights(network))
         stored = SoundCheckpoint.from_content(content, path)
         if not isinstance(stored.model, VocoderConfig):
-            raise CheckpointError(f"{path}: a generator of spectrograms, no vocoder")
+            raise CheckpointError(f"{path}: a mel generator ({stored.generator}), not a vocoder")
         network = create_generator(stored.model, stored.mel)
         load_state(network, stored.state, path)
         return cls(name, stored.generator, stored.mel, fold_weights(network))
 
     @classmethod
-    def from_run(cls, run_id: str, run: RunConfig = RunConfig()) -> Vocoder:
-        """Find a vocoder by its run id, or by the path of a run or a published checkpoint.
+    def from_run(cls, run_id: str, run: RunConfig = RunConfig(project="melgan")) -> Vocoder:
+        """Load a vocoder by run id, by the folder of a run, or by the path of a checkpoint.
 
         Raises
         ------
         RunNotFoundError
-            If no place has the run.
+            If the run is not found.
         CheckpointError
-            If what is there is no vocoder.
+            If it is not a vocoder.
         """
         path = Path(run_id).expanduser()
         if path.is_file() and path.name != "run.json":
@@ -181,26 +103,38 @@ class Vocoder:
         record = resolve_record(SoundRecord, run_id, run)
         return cls.from_checkpoint(record.checkpoint(), record.run_id)
 
-    def render(self, mel: Tensor, config: MelConfig | None = None) -> Tensor:
-        """Return the sound (T · hop_length,) of a spectrogram (n_mels, T)."""
-        return torch.cat([torch.zeros(0), *self.render_blocks([mel], config)])
+    def __call__(self, mel: Audio, config: MelConfig | None = None) -> Audio:
+        """Return the samples of a log mel spectrogram.
+
+        Parameters
+        ----------
+        mel : ndarray of float32, (n_mels, T)
+        config : MelConfig, optional
+            Front end of the spectrogram; by default the vocoder's own.
+
+        Returns
+        -------
+        ndarray of float32, (T · hop_length,)
+            Mono, full scale 1.
+        """
+        pieces = self.render_blocks([torch.as_tensor(mel)], config)
+        return np.concatenate([np.zeros(0, np.float32), *(piece.numpy() for piece in pieces)])
 
     def render_blocks(
         self, mels: Iterable[Tensor], config: MelConfig | None = None
     ) -> Iterator[Tensor]:
-        """Turn a spectrogram that comes in pieces into sound that comes in pieces.
+        """Render consecutive pieces of a spectrogram: memory does not grow with its length.
 
         Parameters
         ----------
         mels : iterable of Tensor, (n_mels, T)
-            Consecutive frames.
         config : MelConfig, optional
-            What the spectrogram means, where it is not the vocoder's own.
+            Front end of the spectrogram; by default the vocoder's own.
 
         Yields
         ------
         Tensor, (S,)
-            In all T · hop_length samples.
+            Consecutive samples, T · hop_length in all.
         """
         source = config or self.mel
         converted = (convert_log(mel, source, self.mel) for mel in mels)
@@ -209,5 +143,75 @@ class Vocoder:
 
     @torch.no_grad()
     def _forward(self, mel: Tensor) -> Tensor:
-        audio: Tensor = self.network(mel[None])[0]
-        return audio
+        return self.network(mel[None])[0]
+
+
+def create_generator(model: VocoderConfig, mel: MelConfig) -> nn.Module:
+    """Return an untrained vocoder network, initialised from torch's random generator.
+
+    Raises
+    ------
+    CheckpointError
+        If the product of a MelGAN's ratios is not the hop length.
+    """
+    if model.vocoder == "vocos":
+        return VocosGenerator(mel, model.dim, model.intermediate_dim, model.num_layers)
+    ratios = model.ratios
+    network = MelganGenerator(
+        mel.n_mels, model.ngf, model.n_residual_layers, ratios, model.pad_mode, gru=model.gru
+    )
+    if math.prod(ratios) != mel.hop_length:
+        raise CheckpointError(
+            f"ratios={list(ratios)} multiply to {math.prod(ratios)}, must be "
+            f"hop_length={mel.hop_length}"
+        )
+    return network
+
+
+def render_blocks(
+    mels: Iterable[Tensor], render: Callable[[Tensor], Tensor], hop_length: int, silence: float
+) -> Iterator[Tensor]:
+    """Render a spectrogram in overlapping blocks with crossfades.
+
+    Parameters
+    ----------
+    mels : iterable of Tensor, (n_mels, T)
+        Consecutive pieces of any length.
+    render : callable
+        (n_mels, T) → (T · hop_length,)
+    hop_length : int
+        Samples.
+    silence : float
+        Value of the bands after the end.
+
+    Yields
+    ------
+    Tensor, (S,)
+        Consecutive samples, T · hop_length in all.
+    """
+    fade = torch.linspace(0, 1, FADE * hop_length)
+    tail = torch.zeros(0)  # end of the previous block, faded into the next
+    kept: Tensor | None = None  # context, then frames that are not rendered yet
+    before = 0  # frames of context in `kept`
+    for mel in mels:
+        kept = mel if kept is None else torch.cat([kept, mel], 1)
+        while kept.shape[1] >= before + BLOCK + FADE + CONTEXT:
+            whole = render(kept[:, : before + BLOCK + FADE + CONTEXT])
+            piece = whole[before * hop_length : (before + BLOCK + FADE) * hop_length]
+            piece = _crossfaded(tail, piece, fade)
+            yield piece[: BLOCK * hop_length]
+            tail = piece[BLOCK * hop_length :]
+            kept = kept[:, before + BLOCK - min(CONTEXT, before + BLOCK) :]
+            before = CONTEXT
+    if kept is not None and kept.shape[1] > before:
+        n_frames = kept.shape[1]
+        end = torch.full((len(kept), END), silence, dtype=kept.dtype)
+        whole = render(torch.cat([kept, end], 1))
+        yield _crossfaded(tail, whole[before * hop_length : n_frames * hop_length], fade)
+
+
+def _crossfaded(tail: Tensor, piece: Tensor, fade: Tensor) -> Tensor:
+    if not len(tail):
+        return piece
+    n = len(fade)
+    return torch.cat([tail * (1 - fade) + piece[:n] * fade, piece[n:]])

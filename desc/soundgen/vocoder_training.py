@@ -1,4 +1,4 @@
-"""How a vocoder learns: spectral losses, and the discriminators of MelGAN."""
+"""Training of a vocoder: spectral losses, and the discriminators of MelGAN."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from desc.audio import write
+from desc.engine.fabric import Fabric
 from desc.report.drawing import draw_mels
 from desc.soundgen.losses import (
     SpectralDistance,
@@ -20,9 +21,9 @@ from desc.soundgen.losses import (
 )
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.melgan import MelganDiscriminator
-from desc.soundgen.recipe import Recipe, pick_device
-from desc.soundgen.recordings import Crops, SoundRecordings, even_clips
+from desc.soundgen.recordings import SoundRecordings, even_clips
 from desc.soundgen.settings import MelConfig, VocoderConfig, VocoderTraining
+from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import create_generator
 
 BETAS = (0.5, 0.9)
@@ -30,7 +31,7 @@ SHOWN = 2  # clips written at each validation
 LN_10 = 2.302585092994046
 
 
-class VocoderRecipe(Recipe):
+class VocoderTask(SoundTask):
     """One update of the discriminators, then one of the generator, per step.
 
     Until `discriminator_from` the generator follows the spectral losses alone, several times
@@ -53,53 +54,58 @@ class VocoderRecipe(Recipe):
         model: VocoderConfig,
         training: VocoderTraining,
         recordings: SoundRecordings,
+        fabric: Fabric | None = None,
     ) -> None:
-        self.generator_name = model.vocoder
-        self.mel, self.model, self.training = mel, model, training
-        self.gain = recordings.gain
-        self.device = pick_device(training.accelerator)
+        super().__init__(
+            model.vocoder,
+            mel=mel,
+            model=model,
+            training=training,
+            gain=recordings.gain,
+            fabric=fabric,
+        )
         discriminator = MelganDiscriminator(
             model.num_D, model.ndf, model.n_layers_D, model.downsamp_factor
         )
-        self.networks = {"generator": create_generator(model, mel), "discriminator": discriminator}
-        self.add_optimisers(Adam, betas=BETAS)
+        networks = {"generator": create_generator(model, mel), "discriminator": discriminator}
         self.front_end = MelFrontEnd(mel).to(self.device)
         self.distance = SpectralDistance().to(self.device)
         learned, held_out = recordings.split(training.validation_share)
         length = training.seq_len - training.seq_len % mel.hop_length
-        self.crops = Crops(learned, length, training.batch_size, seed=training.seed)
+        self.crops = self.crops_of(learned, length)
         clip = mel.sample_rate - mel.sample_rate % mel.hop_length
         clips = even_clips(held_out, training.n_test_samples, clip)
         self.clips = torch.from_numpy(clips).to(self.device)
-        self.prepare(self.crops.steps_per_pass)
+        self.prepare(networks, self.crops.steps_per_pass, Adam, betas=BETAS)
 
     @property
     def adversarial(self) -> bool:
         """Whether discriminators take part at any time."""
         return self.training.discriminator_from < self.total_steps
 
-    def step(self, step: int, attempt: int) -> dict[str, float]:
+    def step(self, step: int, attempt: int) -> dict[str, Tensor]:
         """Learn from one batch of crops."""
         audio = torch.from_numpy(self.crops.batch(step, attempt))
         if self.training.level_jitter < 1:
             lowest = self.training.level_jitter
-            gains = torch.rand(len(audio), 1, generator=self.random(step, attempt))
+            gains = torch.rand(len(audio), 1, generator=self.generator(step, attempt))
             audio = audio * (lowest + (1 - lowest) * gains)
         audio = audio.to(self.device)
         mel = self.front_end(audio)
-        fake = self.networks["generator"](mel)
-        losses: dict[str, float] = {}
-        with_adversary = step >= self.training.discriminator_from
+        with self.fabric.autocast():
+            fake = self.networks["generator"](mel).float()
+        losses: dict[str, Tensor] = {}
         maps: list[list[Tensor]] | None = None
-        if with_adversary:
-            discriminator = self.networks["discriminator"]
-            maps = discriminator(audio)
-            loss = discriminator_loss(maps, discriminator(fake.detach()))
+        if step >= self.training.discriminator_from:
+            with self.fabric.autocast():
+                discriminator = self.networks["discriminator"]
+                maps = discriminator(audio)
+                loss = discriminator_loss(maps, discriminator(fake.detach()))
             self.update("discriminator", loss, step)
-            losses["discriminator"] = loss.item()
+            losses["discriminator"] = loss
         total, parts = self._generator_loss(fake, audio, mel, maps)
         self.update("generator", total, step)
-        return losses | {name: part.item() for name, part in parts.items()}
+        return self.losses(**losses, **parts)
 
     def _generator_loss(
         self, fake: Tensor, audio: Tensor, mel: Tensor, maps: list[list[Tensor]] | None
@@ -116,7 +122,7 @@ class VocoderRecipe(Recipe):
             parts["mr_stft"] = self.distance(fake, audio)
             total = total + training.lambda_stft * parts["mr_stft"]
         if maps is not None:
-            with _fixed(self.networks["discriminator"]):
+            with _fixed(self.networks["discriminator"]), self.fabric.autocast():
                 of_fake = self.networks["discriminator"](fake)
             parts["adversarial"] = adversarial_loss(of_fake)
             parts["features"] = feature_loss(maps, of_fake)
@@ -124,9 +130,14 @@ class VocoderRecipe(Recipe):
         parts["generator"] = total
         return total, parts
 
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """A vocoder needs no arrays."""
+        return {}
+
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Measure whole clips that were held out: mel L1 (the one to fall) and MR-STFT."""
+    def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
+        """Measure whole held-out clips: mel L1 as `val_loss`, and MR-STFT."""
         fake = self._rendered(self.clips)
         difference = self.front_end(fake) - self.front_end(self.clips)
         mel_l1 = difference.abs().mean().item()
@@ -138,7 +149,7 @@ class VocoderRecipe(Recipe):
 
     @torch.no_grad()
     def sample(self, folder: Path, step: int) -> dict[str, Path]:
-        """Write a few clips as the vocoder has them, and their spectrograms beside real ones."""
+        """Write a few rendered clips, and their spectrograms beside real ones."""
         clips = self.clips[:SHOWN]
         fake = self._rendered(clips)
         paths: dict[str, Path] = {}

@@ -46,8 +46,7 @@ class ConvNextBlock(nn.Module):
         """Return (B, dim, T)."""
         y = self.norm(self.depthwise(x).transpose(1, 2))  # (B, T, dim)
         y = self.gain * self.contract(functional.gelu(self.expand(y)))
-        result: Tensor = x + y.transpose(1, 2)
-        return result
+        return x + y.transpose(1, 2)
 
 
 class VocosGenerator(nn.Module):

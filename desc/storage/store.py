@@ -1,10 +1,11 @@
-"""`DescriptorStore`: what was once computed from a recording, found again by its content."""
+"""`DescriptorStore`: content-addressed cache of descriptors and decoded audio."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,30 @@ import numpy as np
 import numpy.typing as npt
 
 import desc
-from desc.configuration import Progress, to_dict
+from desc import audio
+from desc.configuration import to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, StorageError
-from desc.storage import maintenance
+from desc.progress import reporting
+from desc.storage import cache_files
 from desc.storage.arrays import StoredArray, read_array, write_array
-from desc.storage.decoded import seekable_copy
-from desc.storage.identity import identify
-from desc.storage.layout import FORMAT_VERSION, PACKED, Layout, digests_of
-from desc.storage.maintenance import CacheSummary, Removed
-from desc.storage.manifest import Manifest
+from desc.storage.cache_files import (
+    FORMAT_VERSION,
+    PACKED,
+    CacheSummary,
+    Layout,
+    Removed,
+    digests_of,
+)
+from desc.storage.manifest import Manifest, identify
 
 Values = npt.NDArray[np.float32]
 
 MAX_OPEN = 64
 """Sequences opened from a file each; more of them are views of one packed file. A memory map
 holds a file handle for as long as it lives, of which a process has about a thousand."""
+WAV_BYTES = 4_000_000_000  # longer audio goes to an RF64 file
 PACKED_DAYS = 30.0  # a packed view not used for so long is of a folder as it once was
 
 
@@ -45,8 +53,8 @@ def default_cache_dir() -> Path:
 class DescriptorStore:
     """The cache: descriptors keyed by content and settings, decoded audio, packed views.
 
-    Several processes may use one at a time. Files appear whole, under names that say all their
-    content depends on; a damaged one counts as absent. Nothing is created before it is needed.
+    Several processes may share one. Files are written atomically, under names that hold everything
+    their content depends on. A damaged file counts as missing.
 
     Parameters
     ----------
@@ -60,6 +68,9 @@ class DescriptorStore:
         self.layout = Layout(self.cache_dir)
         self.manifest = Manifest(self.cache_dir / "manifest.sqlite")
 
+    def __repr__(self) -> str:
+        return f"DescriptorStore({str(self.cache_dir)!r})"
+
     def digest(self, path: str | Path) -> str:
         """Return the digest of a file's content, which is read only where the file changed.
 
@@ -68,14 +79,13 @@ class DescriptorStore:
         AudioError
             If the file cannot be read.
         """
-        (result,) = self.identify([path])
+        with reporting(None):  # one file shows no progress
+            (result,) = self.identify([path])
         if isinstance(result, AudioError):
             raise result
         return result
 
-    def identify(
-        self, paths: Sequence[str | Path], *, jobs: int = 1, progress: Progress | None = None
-    ) -> list[str | AudioError]:
+    def identify(self, paths: Sequence[str | Path], *, jobs: int = 1) -> list[str | AudioError]:
         """Return the digest of each file, or why it cannot be read.
 
         Parameters
@@ -84,21 +94,19 @@ class DescriptorStore:
             The files.
         jobs : int
             Files read at a time; -1: one per core.
-        progress : callable, optional
-            Called as progress("identify", done, total) for the files that must be read.
         """
-        return identify(paths, self.manifest, jobs, progress)
+        return identify(paths, self.manifest, jobs)
 
     def failures(self, digests: Iterable[str]) -> dict[str, str]:
-        """Return, of these contents, those known not to be decodable, with the reason."""
+        """Return those of the contents that cannot be decoded, each with the reason."""
         return self.manifest.failures(digests, _decoder_version())
 
     def remember_failure(self, digest: str, reason: str) -> None:
-        """Keep that a content cannot be decoded, for as long as the decoder is the same."""
+        """Remember that this version of the decoder cannot decode a content."""
         self.manifest.remember_failure(digest, _decoder_version(), reason)
 
     def load(self, digest: str, config: DescriptorConfig, source: str) -> DescriptorSequence | None:
-        """Return the descriptors of a content, or None where they are not (soundly) stored.
+        """Return the descriptors of a content, or None if they are missing or damaged.
 
         Parameters
         ----------
@@ -107,13 +115,13 @@ class DescriptorStore:
         config : DescriptorConfig
             Settings of extraction.
         source : str
-            What the sequence shall call the recording.
+            Name of the recording in the sequence.
         """
         path = self.layout.descriptors(digest, config)
         stored = read_array(path, verify=True)
         if stored is None or not _is_shard(stored, digest, config):
             return None
-        maintenance.touch(path)
+        cache_files.touch(path)
         n_samples = stored.about["n_samples"]
         return DescriptorSequence(stored.values, config, source, digest, n_samples)
 
@@ -131,7 +139,7 @@ class DescriptorStore:
         write_array(path, [values], (len(values), config.n_columns), about | _about(config))
 
     def missing(self, digests: Sequence[str], config: DescriptorConfig) -> list[str]:
-        """Return those contents whose descriptors are not (soundly) stored, each once."""
+        """Return those contents whose descriptors are missing or damaged, each once."""
         if len(digests) > MAX_OPEN and self._open_packed(digests, config) is not None:
             return []
         return [d for d in dict.fromkeys(digests) if self.load(d, config, d) is None]
@@ -151,7 +159,7 @@ class DescriptorStore:
             return [self._load_present(digest, config, source) for digest, source in pairs]
         packed = self._open_packed(digests, config) or self._pack_stored(digests, config)
         for digest in set(digests):  # used as well: the packed view is gone when the folder changes
-            maintenance.touch(self.layout.descriptors(digest, config))
+            cache_files.touch(self.layout.descriptors(digest, config))
         sequences, start = [], 0
         for source, (digest, n_frames, n_samples) in zip(
             sources, packed.about["files"], strict=True
@@ -162,7 +170,7 @@ class DescriptorStore:
         return sequences
 
     def packed(self, sequences: Sequence[DescriptorSequence]) -> Values:
-        """Return the descriptors of several recordings, one behind the other, memory-mapped.
+        """Return the descriptors of several recordings as one memory-mapped array.
 
         Parameters
         ----------
@@ -189,7 +197,7 @@ class DescriptorStore:
     def audio_path(self, path: str | Path, digest: str, sample_rate: int) -> Path:
         """Return a file with a recording's sound at `sample_rate` that is fast to seek in.
 
-        That is the recording itself where it is uncompressed and of that rate, else a float WAV
+        This is the recording itself if it is uncompressed and of that rate, else a float WAV
         (RF64 beyond 4 GB) in the cache with all its channels, decoded and resampled once by the
         resampler of extraction, block by block.
 
@@ -208,19 +216,47 @@ class DescriptorStore:
         AudioError
             If the recording cannot be read.
         """
-        return seekable_copy(Path(path), digest, sample_rate, self.layout, self.digest)
+        path = Path(path)
+        if not path.exists():
+            copy = self._decoded(digest, sample_rate, 0)
+            if copy is not None:
+                return copy
+        info = audio.probe(path)
+        if info.sample_rate == sample_rate and audio.is_seekable_pcm(info):
+            return path
+        n_samples = audio.resampled_length(info.n_samples, info.sample_rate, sample_rate)
+        content = self.digest(path)
+        copy = self._decoded(content, sample_rate, n_samples)
+        if copy is not None:
+            return copy
+        is_long = 4 * n_samples * info.n_channels > WAV_BYTES
+        target = self.layout.audio(content, sample_rate, ".rf64" if is_long else ".wav")
+        with audio.AudioWriter(target, sample_rate, info.n_channels, "FLOAT") as writer:
+            for block in audio.read_blocks(path, sample_rate):
+                writer.write(block)
+        return target
 
     def summary(self) -> CacheSummary:
-        """Return what the cache holds."""
-        return maintenance.summarize(self.layout, self.manifest)
+        """Return the number and size of the files in the cache."""
+        return cache_files.summarize(self.layout, self.manifest)
 
     def limit(self, max_bytes: int) -> Removed:
-        """Remove what was used longest ago until the cache holds at most `max_bytes`."""
-        return maintenance.limit(self.layout, max_bytes)
+        """Remove the least recently used files until at most `max_bytes` are left."""
+        return cache_files.limit(self.layout, max_bytes)
 
     def prune(self) -> Removed:
-        """Remove what belongs to files that are gone or changed, and what killed writers left."""
-        return maintenance.prune(self.layout, self.manifest)
+        """Remove the files of missing or changed recordings, and leftovers of killed writers."""
+        return cache_files.prune(self.layout, self.manifest)
+
+    def _decoded(self, digest: str, sample_rate: int, n_samples: int) -> Path | None:
+        """Return a complete decoded copy of a content; headers may be a tenth of a second off."""
+        for suffix in (".wav", ".rf64"):
+            path = self.layout.audio(digest, sample_rate, suffix)
+            with suppress(AudioError):
+                if path.exists() and audio.probe(path).n_samples >= n_samples - sample_rate // 10:
+                    cache_files.touch(path)
+                    return path
+        return None
 
     def _load_present(
         self, digest: str, config: DescriptorConfig, source: str
@@ -238,7 +274,7 @@ class DescriptorStore:
         stored = read_array(path, verify=False)  # written from what was verified
         if stored is None or digests_of(stored.about) != tuple(digests):
             return None
-        maintenance.touch(path)
+        cache_files.touch(path)
         return stored
 
     def _pack_stored(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray:
@@ -260,7 +296,7 @@ class DescriptorStore:
         shape = (sum(n_frames for _, n_frames, _ in files), config.n_columns)
         path = self.layout.packed(digests, config)
         write_array(path, blocks, shape, {"files": files} | _about(config))
-        maintenance.remove(maintenance.unused_for(self.layout.folder(PACKED), PACKED_DAYS))
+        cache_files.remove(cache_files.unused_for(self.layout.folder(PACKED), PACKED_DAYS))
         stored = self._open_packed(digests, config)
         if stored is None:
             raise StorageError(f"{path}: cannot be read back; is the disk full or damaged?")
@@ -282,5 +318,5 @@ def _about(config: DescriptorConfig) -> dict[str, Any]:
 
 
 def _decoder_version() -> str:
-    """Return what decides, besides its content, whether a recording can be decoded."""
+    """Return the versions on which decoding depends."""
     return f"desc {desc.__version__}, soundfile {importlib.metadata.version('soundfile')}"

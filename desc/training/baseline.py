@@ -12,11 +12,11 @@ import numpy.typing as npt
 from desc.descriptors.sequence import DescriptorSequence
 from desc.metrics import WINDOW_LENGTH, window_features
 from desc.models.base import DescriptorModel
+from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import silent_frames
 from desc.models.var import VectorAutoregression
 from desc.scoring.reference_scales import VAR_PREFIX
-from desc.training.datamodule import comparable_frames, standardised
-from desc.training.wording import DETERMINISTIC
+from desc.training.data import comparable_frames, standardised
 
 Array = npt.NDArray[np.float64]
 

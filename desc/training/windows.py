@@ -20,11 +20,12 @@ from torch import Tensor
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+VALIDATION_ITEMS = 256  # per batch: without gradients there is room for more
 OFFSETS, ORDER, SPARE = 0, 1, 2  # streams of random numbers, so that none depends on another
 
 
 class Batch(NamedTuple):
-    """Some items, and the place of the batch in its epoch.
+    """Some items.
 
     Attributes
     ----------
@@ -34,18 +35,15 @@ class Batch(NamedTuple):
         Where the frames are the recording's.
     scored : Tensor of bool (B, horizon)
         Which of the last frames count.
-    epoch, number : int
-        Passes before this one, batches before this one in it.
-    is_last : bool
-        Whether the pass ends with this batch.
     """
 
     frames: Tensor
     valid: Tensor
     scored: Tensor
-    epoch: int = 0
-    number: int = 0
-    is_last: bool = False
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return self if self.frames.device == device else Batch(*(x.to(device) for x in self))
 
 
 class FrameTable:
@@ -219,51 +217,6 @@ def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, horizon: int
     return good
 
 
-class TrainingStream:
-    """The batches of a run from some step on, one after the other through all its epochs.
-
-    Parameters
-    ----------
-    table : FrameTable
-    grid : TrainingGrid
-    batch_size : int
-        Items per batch; the last one of an epoch holds what is left.
-    epoch, number : int
-        Where to begin: passes done, batches done of the current one.
-    n_batches : int
-        When to end.
-    """
-
-    def __init__(
-        self,
-        table: FrameTable,
-        grid: TrainingGrid,
-        batch_size: int,
-        *,
-        epoch: int = 0,
-        number: int = 0,
-        n_batches: int,
-    ) -> None:
-        self.table, self.grid, self.batch_size = table, grid, batch_size
-        self.first = (epoch, number)
-        self.n_batches = n_batches
-
-    def __len__(self) -> int:
-        return self.n_batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        epoch, number = self.first
-        left = self.n_batches
-        while left > 0:
-            rows = self.grid.epoch(epoch)
-            n_batches = -(-len(rows) // self.batch_size)
-            for i in range(number, min(n_batches, number + left)):
-                batch = self.table.gather(rows[i * self.batch_size : (i + 1) * self.batch_size])
-                yield batch._replace(epoch=epoch, number=i, is_last=i == n_batches - 1)
-                left -= 1
-            epoch, number = epoch + 1, 0
-
-
 def batches_per_epoch(grid: TrainingGrid, batch_size: int, n_epochs: int) -> list[int]:
     """Return the number of batches of each of the first `n_epochs` epochs."""
     return [-(-len(grid.epoch(e)) // batch_size) for e in range(n_epochs)]
@@ -281,7 +234,9 @@ class ValidationBatches:
         Items per batch.
     """
 
-    def __init__(self, table: FrameTable, counted: Mask, batch_size: int) -> None:
+    def __init__(
+        self, table: FrameTable, counted: Mask, batch_size: int = VALIDATION_ITEMS
+    ) -> None:
         self.table, self.batch_size = table, batch_size
         rows, overlaps = [], []
         for begin, length in zip(table.begins, table.lengths, strict=True):
@@ -303,9 +258,7 @@ class ValidationBatches:
             items = slice(i * self.batch_size, (i + 1) * self.batch_size)
             batch = self.table.gather(self.rows[items])
             counted = torch.from_numpy(self.counted[items]).to(self.table.device)
-            yield batch._replace(
-                scored=batch.scored & counted, number=i, is_last=i == len(self) - 1
-            )
+            yield batch._replace(scored=batch.scored & counted)
 
 
 def validation_starts(length: int, horizon: int) -> Rows:

@@ -398,3 +398,16 @@ def test_encoded_sound_is_the_same_each_time(rng: np.random.Generator) -> None:
     damaged = bytearray(encoded)
     damaged[len(damaged) // 2] ^= 1
     assert audio.decode(bytes(damaged))[0].shape != sound.shape
+
+
+def test_encoded_sound_is_decoded_again(make_signal: Callable[..., np.ndarray]) -> None:
+    sound = np.stack([make_signal("notes", 2.0, seed=s) for s in (0, 1)])
+    decoded, rate = audio.decode(audio.encode_wav(sound, 44100))
+    assert rate == 44100
+    np.testing.assert_allclose(decoded, sound, atol=1 / 32000)
+    decoded, _ = audio.decode(audio.encode_ogg(sound, 44100, 10**6))
+    assert decoded.shape == sound.shape
+    assert np.corrcoef(decoded[0], sound[0])[0, 1] > 0.97
+    noise = np.asarray(make_signal("noise", 4.0), np.float32)[None]
+    best = len(audio.encode_ogg(noise, 44100, 10**6))
+    assert len(audio.encode_ogg(noise, 44100, best - 1)) < best

@@ -46,13 +46,6 @@ def test_importing_the_package_loads_nothing() -> None:
     assert done.stdout.strip() == "1 False"
 
 
-def test_every_public_name_exists() -> None:
-    for name in desc.__all__:
-        assert getattr(getattr(desc, name), "__name__", name) == name
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = desc.nothing
-
-
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--version"])

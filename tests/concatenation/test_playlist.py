@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.timeline import Fade, rising_gains, spans
+from desc.concatenation.joins import Fade, rising_gains, spans
 from desc.configuration import RenderConfig, SelectionConfig
 from desc.corpus.variants import FASTEST
 from desc.database import DescriptorDatabase

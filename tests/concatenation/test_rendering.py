@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from desc import audio
-from desc.audio import scaled
+from desc.audio import writer
 from desc.concatenation import (
     Playlist,
     PlaylistEvent,
@@ -17,7 +17,6 @@ from desc.concatenation import (
     mixing,
     render,
     render_to_file,
-    sources,
 )
 from desc.concatenation.mixing import to_channels
 from desc.configuration import QueryConfig, RenderConfig
@@ -424,7 +423,7 @@ def test_peaks_turn_the_whole_file_down(
     held: bool,
 ) -> None:
     if not held:
-        monkeypatch.setattr(scaled, "MAX_HELD_VALUES", 0)
+        monkeypatch.setattr(writer, "MAX_HELD_VALUES", 0)
     make_wav("a.wav", 0.8 * np.ones(4000, np.float32), subtype="FLOAT")
     make_wav("b.wav", 0.2 * np.ones(4000, np.float32), subtype="FLOAT")
     playlist = playlist_of(
@@ -537,7 +536,7 @@ def test_few_files_are_open_at_a_time(
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "MAX_OPEN_FILES", 2)
+    monkeypatch.setattr(mixing, "MAX_OPEN_FILES", 2)
     open_files: set[object] = set()
     most = 0
 
@@ -552,7 +551,7 @@ def test_few_files_are_open_at_a_time(
             super().close()
             open_files.remove(self)
 
-    monkeypatch.setattr(sources, "AudioReader", Counted)
+    monkeypatch.setattr(mixing, "AudioReader", Counted)
     names = [f"{i}.wav" for i in range(6)]
     for name in names:
         make_wav(name, noise(rng, 1, 3000))

@@ -31,6 +31,7 @@ def test_interrupted_extraction_goes_on_where_it_was(
         "import sys, time\n"
         "from desc.corpus import open_corpus, parallel\n"
         "from desc.descriptors.config import DescriptorConfig\n"
+        "from desc.progress import reporting\n"
         "from desc.storage import DescriptorStore\n"
         "def extract(*args, **kwargs):\n"
         "    time.sleep(0.3)\n"
@@ -38,7 +39,8 @@ def test_interrupted_extraction_goes_on_where_it_was(
         "original, parallel.extract = parallel.extract, extract\n"
         "show = lambda *call: print(*call, flush=True)\n"
         "store = DescriptorStore(sys.argv[2])\n"
-        "open_corpus(sys.argv[1], DescriptorConfig(), store, jobs=1, progress=show)\n"
+        "with reporting(show):\n"
+        "    open_corpus(sys.argv[1], DescriptorConfig(), store, jobs=1)\n"
     )
     command = [sys.executable, str(script), str(tmp_path / "rec"), str(tmp_path / "cache")]
     process = subprocess.Popen(

@@ -11,6 +11,7 @@ import soundfile
 from desc.demo import corpus as module
 from desc.demo.corpus import DATABASE, RECORDINGS, Piece, perform, write_corpus
 from desc.demo.instruments import INSTRUMENTS, SAMPLE_RATE
+from desc.progress import reporting
 
 SHORT = (
     Piece("recordings/one.wav", ("plucked", "flute"), 0.3, 146.83, 2.0),
@@ -49,7 +50,8 @@ def test_the_folders_are_written_once(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "RECORDINGS", SHORT[:1])
     monkeypatch.setattr(module, "DATABASE", SHORT[1:])
     seen: list[tuple[str, int, int]] = []
-    write_corpus(tmp_path, 3, lambda *step: seen.append(step))
+    with reporting(lambda *step: seen.append(step)):
+        write_corpus(tmp_path, 3)
     assert seen == [("compose", 1, 2), ("compose", 2, 2)]
     first, second = (tmp_path / piece.source for piece in SHORT)
     info = soundfile.info(first)

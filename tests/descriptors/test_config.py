@@ -51,7 +51,10 @@ def test_complete_frames_have_their_whole_window(n_samples: int, frames: slice) 
     [
         ({"hop_length": 0}, "hop_length=0 must be an integer of at least 1"),
         ({"n_fft": 2047}, "n_fft=2047 must be even"),
-        ({"n_fft": 512}, "n_fft=512 must be longer, or n_mels=128 smaller: 11 of the bands"),
+        ({"n_fft": 512}, "n_fft=512 must be larger, or n_mels=128 smaller: 11 mel bands"),
+        ({"descriptors": ("onset_strength",), "n_fft": 512}, "11 mel bands contain no FFT bin"),
+        ({"descriptors": ("contrast",), "sample_rate": 12800}, "sample_rate=12800 must be above"),
+        ({"descriptors": ("contrast",), "n_fft": 220}, "n_fft=220 must be at least sample_rate"),
         ({"n_mfcc": 200}, "n_mfcc=200 must be at most"),
         ({"top_db": -3.0}, "top_db=-3.0 must be a number above 0"),
         ({"descriptors": ("mfcc", "loudness")}, "'loudness' must be one of mfcc, centroid"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,6 +60,48 @@ def test_rms_of_a_tone(make_signal: MakeSignal) -> None:
     """A Hann window's mean square is 3/8, and a sine's is half of its amplitude's square."""
     expected = 0.5 * np.sqrt(0.5 * 3 / 8)
     np.testing.assert_allclose(columns(make_signal("tone"), "rms"), expected, rtol=1e-3)
+
+
+def test_bandwidth_of_two_tones_is_half_their_distance(make_signal: MakeSignal) -> None:
+    x = make_signal("tone", frequency=1000.0) + make_signal("tone", frequency=3000.0)
+    np.testing.assert_allclose(columns(x, "bandwidth"), 1000, rtol=0.05)
+
+
+def test_contrast_tells_tones_from_noise(make_signal: MakeSignal) -> None:
+    tone = columns(make_signal("tone", frequency=1000.0), "contrast")
+    assert (tone.argmax(1) == 3).all()  # 800 to 1600 Hz
+    assert tone[:, 3].min() > columns(make_signal("noise"), "contrast").max()
+    np.testing.assert_array_equal(columns(np.zeros(44100, np.float32), "contrast"), 0)
+
+
+def test_tonnetz_of_a_tone_points_to_its_pitch(make_signal: MakeSignal) -> None:
+    """On the circles of fifths, minor and major thirds A is nine semitones above C."""
+    angle = 9 * np.pi * np.array([7 / 6, 3 / 2, 2 / 3])
+    expected = np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    tone = columns(make_signal("tone", frequency=3520.0), "tonnetz").reshape(-1, 3, 2)
+    direction = tone / np.linalg.norm(tone, axis=2, keepdims=True)
+    np.testing.assert_allclose(direction, np.tile(expected, (len(tone), 1, 1)), atol=0.05)
+    np.testing.assert_array_equal(columns(np.zeros(44100, np.float32), "tonnetz"), 0)
+
+
+def test_onset_strength_peaks_where_a_sound_begins(make_signal: MakeSignal) -> None:
+    x = make_signal("noise", 2.0)
+    x[:44100] *= 1e-3
+    strength = columns(x, "onset_strength")[:, 0]
+    assert abs(int(strength.argmax()) - 44100 // 1024) <= 1
+    assert np.sort(strength)[-3] < 0.2 * strength.max()
+    assert strength.min() >= 0
+
+
+def test_librosa_is_loaded_by_its_families_only() -> None:
+    code = (
+        "import sys, numpy as np, desc\n"
+        "desc.extract(np.ones(9000), desc.DescriptorConfig(descriptors=('mfcc', 'f0')), sr=44100)\n"
+        "assert 'librosa' not in sys.modules\n"
+        "desc.extract(np.ones(9000), desc.DescriptorConfig(descriptors=('bandwidth',)), sr=44100)\n"
+        "assert 'librosa' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(("frequency", "pitch_class"), [(440.0, 9), (523.25, 0), (1108.73, 1)])

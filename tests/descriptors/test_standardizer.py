@@ -22,6 +22,8 @@ def plausible(rng: np.random.Generator, n_frames: int) -> np.ndarray:
         "rms": (1e-3, 1),
         "chroma": (0.01, 0.99),
         "zero_crossing_rate": (0.01, 0.9),
+        "bandwidth": (100, 8000),
+        "onset_strength": (0.2, 20),
     }
     for group, (low, high) in ranges.items():
         columns = list(ALL.groups[group])

@@ -35,9 +35,8 @@ def test_real_music_comes_back_from_its_own_sounds(
     rows = rendered_rows(small_run, tmp_path, sounds)
     name = f"{small_run.run_id} LSTM"
     floor, real, asked, heard = rows.values()
-    assert list(rows) == [
-        "real, same track", "real, rendered", name, f"{small_run.run_id} rendered"
-    ]  # fmt: skip
+    rendered = f"{small_run.run_id} rendered"
+    assert list(rows) == ["real, same track", "real, rendered", name, rendered]
     assert real["error"] < 0.05
     assert real["mean_unit_frames"] == 64
     assert real["mean_match_distance"] < 0.01

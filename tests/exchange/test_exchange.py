@@ -26,6 +26,7 @@ from desc.exchange import (
     read_json_folder,
     write_descriptor_json,
 )
+from desc.progress import reporting
 from desc.storage import DescriptorStore
 
 CONFIG = DescriptorConfig()
@@ -304,7 +305,8 @@ class TestExport:
     def test_one_file_per_recording(self, tmp_path: Path, format: str) -> None:
         calls: list[tuple[str, int, int]] = []
         corpus = corpus_of("a.wav", "a.ogg", "b/a.wav")
-        written = export_corpus(corpus, format, tmp_path, progress=lambda *call: calls.append(call))
+        with reporting(lambda *call: calls.append(call)):
+            written = export_corpus(corpus, format, tmp_path)
         names = ["a.wav", "a.ogg", "b/a.wav"]
         assert written == [tmp_path / f"{name}.{format}" for name in names]
         assert sorted(tmp_path.rglob(f"*.{format}")) == sorted(written)

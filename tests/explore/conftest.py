@@ -56,8 +56,8 @@ def server(atlas: Atlas) -> Iterator[ExploreServer]:
 @pytest.fixture
 def opened(server: ExploreServer, browser: Browser) -> Browser:
     browser.open(server.url)
-    browser.wait("document.querySelector('#cloud').dataset.ready && "
-                 "document.querySelector('#cloud').dataset.ms")  # fmt: skip
+    browser.wait("document.querySelector('#cloud').dataset.ready")
+    browser.wait("document.querySelector('#cloud').dataset.ms")
     return browser
 
 

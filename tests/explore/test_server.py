@@ -137,12 +137,15 @@ def test_a_port_that_is_taken(server: ExploreServer, atlas: Atlas, capsys: Captu
 
 def test_the_command_serves_until_it_is_interrupted(atlas: Atlas) -> None:
     root = atlas.database.root
+    words = ["explore", "--audio_db_dir", str(root), "--jobs", "1", "--quiet"]
+    repository = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-m", "desc", "explore", "--audio_db_dir", str(root), "--jobs", "1",
-         "--cache_dir", str(root.parent / "cache"), "--quiet"],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
+        [sys.executable, "-m", "desc", *words, "--cache_dir", str(root.parent / "cache")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=repository,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+    )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()

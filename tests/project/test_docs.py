@@ -76,10 +76,10 @@ def test_the_code_of_how_to_runs(place: Path) -> None:
 
 def test_a_descriptor_can_be_added_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
     for table in (FAMILIES, features.FEATURES):
-        monkeypatch.delitem(table, "spread", raising=False)
-        monkeypatch.setitem(table, "spread", None)  # taken out again at the end
-    defined = run_code("docs/adding_a_descriptor.md", "spread")
-    defined["test_spread_of_two_tones_is_half_their_distance"]()  # type: ignore[operator]
+        monkeypatch.delitem(table, "low_share", raising=False)
+        monkeypatch.setitem(table, "low_share", None)  # taken out again at the end
+    defined = run_code("docs/adding_a_descriptor.md", "low_share")
+    defined["test_half_of_two_tones_is_low"]()  # type: ignore[operator]
 
 
 def test_a_model_can_be_added_as_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

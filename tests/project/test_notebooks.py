@@ -324,12 +324,12 @@ def test_train_both_networks_and_generate(execute: Callable[..., str], workplace
     )  # fmt: skip
     printed = execute(
         "train_notebook/unagan.ipynb", audio_db_dir="recordings", z_dim=4, width=8, seq_frames=32,
-        num_va=2, melgan_run_id=vocoder, **tiny, **TINY_MEL,
+        num_va=2, vocoder_run_id=vocoder, **tiny, **TINY_MEL,
     )  # fmt: skip
     assert re.search(r"shown: [1-9] audio, [1-9] image$", printed)
     printed = execute(
-        "predict_notebook/Unagan_generate.ipynb", unagan_run_id=run_id(printed),
-        melgan_run_id=vocoder, num_samples=2, duration_s=1.5, output_dir="generated",
+        "predict_notebook/Unagan_generate.ipynb", generator_run_id=run_id(printed),
+        vocoder_run_id=vocoder, num_samples=2, duration_s=1.5, output_dir="generated",
         random_merge_audio=True, channel_per_merge=2, num_combine_audio=1,
     )  # fmt: skip
     assert "3 written, 0 kept in generated" in printed

@@ -9,7 +9,6 @@ import pytest
 
 from desc.commands.main import main
 from desc.report import drawing
-from tests.report.conftest import HOSTILE
 
 Captured = pytest.CaptureFixture[str]
 needs_matplotlib = pytest.mark.skipif(not drawing.can_draw(), reason="needs matplotlib")
@@ -26,15 +25,6 @@ def test_a_result_is_drawn(result: Path, tmp_path: Path, capsys: Captured) -> No
     assert main([*words, str(tmp_path / "b")]) == 0
     for path in printed:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
-
-
-@needs_matplotlib
-def test_names_are_no_mathematics() -> None:
-    from matplotlib.mathtext import MathTextParser
-
-    name = drawing.literal(f"$x^2$ {HOSTILE} $")
-    assert name.replace(r"\$", "") == f"x^2 {HOSTILE} "
-    MathTextParser("path").parse(name)  # an unpaired $ would raise
 
 
 def test_without_matplotlib_it_says_what_to_install(

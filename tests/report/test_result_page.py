@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ import soundfile
 from desc import outputs
 from desc.audio import decode
 from desc.errors import OutputError
-from desc.report import write_result_report
+from desc.report import ResultView, write_result_report
+from desc.report.result_page import map_points
 from tests.browser import Browser
 from tests.report.conftest import HOSTILE, write_result
 
@@ -93,8 +95,11 @@ def test_a_unit_tells_where_it_comes_from_and_plays(opened: Browser, result: Pat
     assert event["source"] in text(opened, "#unit")
     n = len(playlist["events"])
     assert f"Unit {n} of {n}" in text(opened, "#unit")
-    opened.wait(f"document.querySelector('#map').dataset.frame >= {event['onset_sample'] // 1024}"
-                "|| document.querySelector('#play').textContent === 'Play'")  # fmt: skip
+    frame = event["onset_sample"] // 1024
+    opened.wait(
+        f"document.querySelector('#map').dataset.frame >= {frame}"
+        "|| document.querySelector('#play').textContent === 'Play'"
+    )
 
 
 def test_a_click_on_the_waveform_goes_there(opened: Browser) -> None:
@@ -194,3 +199,39 @@ def test_a_minute_of_stereo_noise_is_below_the_limit(
     assert data["sound"]["end"] - data["sound"]["start"] == pytest.approx(60, abs=0.01)
     assert any("50 s of 53 s" in note for note in data["notes"])
     assert 1_000_000 < page.stat().st_size < 3_000_000
+
+
+def test_a_point_far_off_does_not_shrink_the_map(result: Path, rng: np.random.Generator) -> None:
+    view = ResultView.load(result)
+    corpus = np.zeros((2000, view.data.points.shape[1]), np.float16)
+    corpus[:, :2] = rng.standard_normal((2000, 2))
+    corpus[7, :2] = 1000, -1000
+    path = np.zeros((len(view.predicted), corpus.shape[1]))
+    path[3, 1] = -20  # the path is shown where ever it goes
+    data = replace(
+        view.data,
+        points=corpus,
+        point_file=np.zeros(2000, np.int32),
+        point_sample=np.zeros(2000, np.int64),
+        played=path,
+        predicted=0 * path,
+    )
+
+    class First:
+        """The first two coordinates."""
+
+        caption = ""
+
+        @staticmethod
+        def project(points: np.ndarray) -> np.ndarray:
+            return np.asarray(points, np.float64)[:, :2]
+
+    drawn = map_points(replace(view, data=data, plane=First), data.about["files"])
+    points, played = (
+        np.frombuffer(base64.b64decode(drawn[name]), "<u2").reshape(-1, 2) / 65535
+        for name in ("points", "played")
+    )
+    assert points[7].tolist() == [1, 0]
+    assert played[3, 1] == 0
+    assert points[:, 0].std() > 0.1
+    assert drawn["aspect"] == pytest.approx(6 / 23, rel=0.3)

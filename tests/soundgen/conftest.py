@@ -72,8 +72,8 @@ def run_config(tmp_path: Path) -> RunConfig:
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process of W&B, and no pictures: both take longer than what is tested."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr("desc.soundgen.mel_recipe.SHOWN_S", 0.5)
-    for module in ("vocoder_training", "mel_recipe"):
+    monkeypatch.setattr("desc.soundgen.mel_training.SHOWN_S", 0.5)
+    for module in ("vocoder_training", "mel_training"):
         monkeypatch.setattr(f"desc.soundgen.{module}.draw_mels", lambda *_: {})
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from desc.soundgen.flow_training import FlowRecipe, principal_components
+from desc.soundgen.flow_training import FlowTask, principal_components
 from desc.soundgen.mel_flow import MelFlow, colouring_filters
 from desc.soundgen.recordings import SoundRecordings
 from tests.soundgen.conftest import FAST_FLOW, FLOW, MEL
@@ -53,16 +53,16 @@ def test_transport_follows_the_velocity() -> None:
 def test_what_is_generated_has_the_mean_and_spread_of_the_recordings(
     recordings: SoundRecordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = FlowRecipe(MEL, FLOW, FAST_FLOW, recordings)
+    task = FlowTask(MEL, FLOW, FAST_FLOW, recordings)
     off = torch.arange(6.0)[:, None]  # component 0 is right, the others ever higher and wider
-    monkeypatch.setattr(recipe.flow, "transport", lambda noise, _: noise * (1 + off / 5) + off)
-    recipe.validate()
-    torch.testing.assert_close(recipe.meaning.offset, off)  # the noise and its mirror image
-    made = recipe.in_bands(recipe.numbers(256, 128, torch.Generator().manual_seed(5)))
-    components = (torch.from_numpy(recipe.basis).T @ made / torch.from_numpy(recipe.level)).numpy()
+    monkeypatch.setattr(task.flow, "transport", lambda noise, _: noise * (1 + off / 5) + off)
+    task.validate()
+    torch.testing.assert_close(task.meaning.offset, off)  # the noise and its mirror image
+    made = task.in_bands(task.numbers(256, 128, torch.Generator().manual_seed(5)))
+    components = (torch.from_numpy(task.basis).T @ made / torch.from_numpy(task.level)).numpy()
     assert components.mean((0, 2)) == pytest.approx(np.zeros(6), abs=0.1)
     assert components.std((0, 2)) == pytest.approx(np.ones(6), abs=0.1)
-    stored = recipe.checkpoint().arrays
-    numbers = recipe.flow.noise(256, 128, torch.Generator().manual_seed(5)) * (1 + off / 5) + off
+    stored = task.network().arrays
+    numbers = task.flow.noise(256, 128, torch.Generator().manual_seed(5)) * (1 + off / 5) + off
     again = stored["basis"] @ ((numbers - stored["offset"]) * stored["level"])
     torch.testing.assert_close(made, again)

@@ -36,10 +36,10 @@ def test_from_recordings_to_a_continuation_in_generated_sound(
     of_sound = run_id(capsys.readouterr().out)
     assert (tmp_path / "experiments" / "melgan" / of_sound / "checkpoints" / "best.ckpt").exists()
     words = ["generate", "train-unagan", *data, "--feat_dim", "20", *MEL[:-2], *SMALL]
-    words += ["--width", "8", "--seq_frames", "32", "--num_va", "2", "--melgan_run_id", of_sound]
+    words += ["--width", "8", "--seq_frames", "32", "--num_va", "2", "--vocoder_run_id", of_sound]
     assert main(words) == 0
     of_mels = run_id(capsys.readouterr().out)
-    words = ["generate", "audio", "--unagan_run_id", of_mels, "--melgan_run_id", of_sound]
+    words = ["generate", "audio", "--generator_run_id", of_mels, "--vocoder_run_id", of_sound]
     words += ["--num_samples", "3", "--duration", "3", "--seed", "1", "--offline"]
     assert main(words) == 0
     assert "generated: 3 files written, 0 kept" in capsys.readouterr().out
@@ -62,10 +62,8 @@ def test_from_recordings_to_a_continuation_in_generated_sound(
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["audio"], 2, "--unagan_run_id"),
-        (["audio", "--unagan_run_id", "a", "--melgan_run_id", "b", "--hifigan_run_id", "c"], 2,
-         "melgan_run_id or hifigan_run_id, not both"),
-        (["audio", "--unagan_run_id", " , "], 2, "must name a run"),
+        (["audio"], 2, "--generator_run_id"),
+        (["audio", "--generator_run_id", " , "], 2, "must name a run"),
         (["audio", "--unagan_run_id", "nothere1", "--offline"], 1, "run nothere1 was not found"),
         (["audio", "--unagan_run_id", "a", "--num_sample", "3"], 2, "did you mean --num_samples"),
         (["train-vocoder", "--audio_db_dir", "no/folder", "--offline"], 1, "no/folder"),
@@ -87,7 +85,7 @@ def test_wrong_calls_are_named(
 def test_ratios_that_do_not_make_a_hop_are_refused(folder: Path, capsys: Captured) -> None:
     words = ["generate", "train-vocoder", "--audio_db_dir", str(folder), *MEL, *SMALL]
     assert main([*words, "--ratios", "8", "4"]) == 1
-    assert "ratios=[8, 4] make 32 samples of a frame, but hop_length=64" in capsys.readouterr().err
+    assert "ratios=[8, 4] multiply to 32, must be hop_length=64" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", ["train-vocoder", "train-unagan", "audio", "demo"])
@@ -121,8 +119,16 @@ def test_the_names_of_the_earlier_notebooks_are_understood() -> None:
                        "--random_merge_audio", "--hifigan_run_id", "b"])  # fmt: skip
 
 
+def test_networks_given_one_by_one_make_a_list() -> None:
+    from desc.commands.main import build_parser
+
+    words = ["generate", "audio", "--unagan_run_id", "a", "--melgan_run_id", "b"]
+    args = build_parser("generate").parse_args([*words, "--hifigan_run_id", "c"])
+    assert (args.generator_run_id, args.vocoder_run_id) == (["a"], ["b", "c"])
+
+
 def test_presets_of_the_spectrogram_and_of_vocos() -> None:
-    from desc.commands.generate_training import chosen, chosen_mel
+    from desc.commands.generate import chosen, chosen_mel
     from desc.commands.main import build_parser
 
     parser = build_parser("generate")

@@ -12,12 +12,11 @@ from desc.audio import resample
 from desc.demo.corpus import RECORDINGS, perform
 from desc.demo.instruments import SAMPLE_RATE
 from desc.metrics import frechet_distance
-from desc.soundgen.flow_training import FlowRecipe
+from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.measures import diversity, frames_of, mel_l1, mel_l1_of_mean, mr_stft
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.presets import preset
-from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings, even_clips
 from desc.soundgen.settings import (
     FlowConfig,
@@ -28,8 +27,9 @@ from desc.soundgen.settings import (
     VocoderConfig,
     VocoderTraining,
 )
-from desc.soundgen.unagan_training import UnaganRecipe
-from desc.soundgen.vocoder_training import VocoderRecipe
+from desc.soundgen.task import SoundTask
+from desc.soundgen.unagan_training import UnaganTask
+from desc.soundgen.vocoder_training import VocoderTask
 
 pytestmark = pytest.mark.slow
 
@@ -45,16 +45,16 @@ def piece() -> SoundRecordings:
     return SoundRecordings((sound * np.float32(gain),), ("garden.wav",), ("0",), 22050, gain)
 
 
-def learn(recipe: Recipe, steps: int) -> None:
+def learn(task: SoundTask, steps: int) -> None:
     for step in range(steps):
-        losses = recipe.step(step, 0)
-        assert all(np.isfinite(v) for v in losses.values())
-        recipe.mean.update(step + 1)
-    recipe.networks["generator"].load_state_dict(recipe.mean.state)
+        losses = task.step(step, 0)
+        assert all(v.isfinite() for v in losses.values())
+        task.average.update(step)
+    task.networks["generator"].load_state_dict(task.average.state_dict())
 
 
-def vocoder(piece: SoundRecordings, steps: int, **changes: object) -> tuple[VocoderRecipe, float]:
-    """Return a recipe and the mel L1 it begins with."""
+def vocoder(piece: SoundRecordings, steps: int, **changes: object) -> tuple[VocoderTask, float]:
+    """Return a task and the mel L1 it begins with."""
     names = {"vocoder", "ngf", "ndf"}
     model = replace(
         preset(VocoderConfig, "small"), **{k: v for k, v in changes.items() if k in names}
@@ -65,17 +65,17 @@ def vocoder(piece: SoundRecordings, steps: int, **changes: object) -> tuple[Voco
         **{k: v for k, v in changes.items() if k not in names},
     )  # fmt: skip
     torch.manual_seed(0)
-    recipe = VocoderRecipe(MEL, model, training, piece)
-    return recipe, recipe.validate()["val_loss"]
+    task = VocoderTask(MEL, model, training, piece)
+    return task, task.validate()["val_loss"]
 
 
 def test_a_small_vocoder_comes_near_the_recording(piece: SoundRecordings) -> None:
-    recipe, before = vocoder(piece, 430, vocoder="vocos")
-    learn(recipe, 430)
+    task, before = vocoder(piece, 430, vocoder="vocos")
+    learn(task, 430)
     clips = torch.from_numpy(even_clips(piece.sounds, 8, 86 * 256))
     front_end = MelFrontEnd(MEL)
     with torch.no_grad():
-        made = recipe.networks["generator"](front_end(clips))
+        made = task.networks["generator"](front_end(clips))
         by_hand = GriffinLim(MEL)(front_end(clips))
     assert mel_l1(front_end, made, clips) < 0.6 * before
     assert mel_l1(front_end, made, clips) < 0.42 * mel_l1_of_mean(front_end, clips)
@@ -83,20 +83,20 @@ def test_a_small_vocoder_comes_near_the_recording(piece: SoundRecordings) -> Non
 
 
 def test_melgan_learns_by_spectral_losses(piece: SoundRecordings) -> None:
-    recipe, before = vocoder(piece, 150)
-    learn(recipe, 150)
-    assert recipe.validate()["val_loss"] < 0.4 * before
+    task, before = vocoder(piece, 150)
+    learn(task, 150)
+    assert task.validate()["val_loss"] < 0.4 * before
 
 
 def test_the_published_losses_of_melgan_bring_it_nearer(piece: SoundRecordings) -> None:
     """They hardly show in so short a time; `learn` looks at every loss for numbers."""
-    recipe, before = vocoder(
+    task, before = vocoder(
         piece, 60, lambda_mel=0.0, lambda_stft=0.0, discriminator_from=0, schedule="constant",
         learning_rate=1e-4,
     )  # fmt: skip
-    assert {"discriminator", "adversarial", "features"} <= set(recipe.step(0, 0))
-    learn(recipe, 60)
-    assert recipe.validate()["val_loss"] < 0.8 * before
+    assert {"discriminator", "adversarial", "features"} <= set(task.step(0, 0))
+    learn(task, 60)
+    assert task.validate()["val_loss"] < 0.8 * before
 
 
 def test_unagan_comes_nearer_than_gaussian_frames_and_a_constant(piece: SoundRecordings) -> None:
@@ -104,16 +104,16 @@ def test_unagan_comes_nearer_than_gaussian_frames_and_a_constant(piece: SoundRec
         preset(UnaganTraining, "small"), steps=100, validation_share=0.0, accelerator="cpu"
     )
     torch.manual_seed(0)
-    recipe = UnaganRecipe(MEL, preset(UnaganConfig, "small"), training, piece)
-    real = np.concatenate(recipe.learned, 1).T
-    first = recipe.step(0, 0)["reconstruction"]
-    learn(recipe, 100)
-    made = recipe.make(32, 128, torch.Generator().manual_seed(0)).numpy()
+    task = UnaganTask(MEL, preset(UnaganConfig, "small"), training, piece)
+    real = np.concatenate(task.learned, 1).T
+    first = task.step(0, 0)["reconstruction"]
+    learn(task, 100)
+    made = task.make(32, 128, torch.Generator().manual_seed(0)).numpy()
     rng = np.random.default_rng(0)
     gaussian = frechet_distance(rng.standard_normal(real.shape), real)
     constant = frechet_distance(1e-3 * rng.standard_normal(real.shape), real)
     assert frechet_distance(frames_of(made), real) < 0.75 * min(gaussian, constant)
-    assert recipe.step(100, 0)["reconstruction"] < 0.95 * first
+    assert task.step(100, 0)["reconstruction"] < 0.95 * first
     assert diversity(made[:8]) > 0.1
 
 
@@ -122,10 +122,10 @@ def test_the_flow_comes_nearer_than_gaussian_frames(piece: SoundRecordings) -> N
         preset(FlowTraining, "small"), steps=200, validation_share=0.0, accelerator="cpu"
     )
     torch.manual_seed(0)
-    recipe = FlowRecipe(MEL, preset(FlowConfig, "small"), training, piece)
-    real = np.concatenate(recipe.learned, 1).T
-    learn(recipe, 200)
-    made = recipe.make(32, 128, torch.Generator().manual_seed(0)).numpy()
+    task = FlowTask(MEL, preset(FlowConfig, "small"), training, piece)
+    real = np.concatenate(task.learned, 1).T
+    learn(task, 200)
+    made = task.make(32, 128, torch.Generator().manual_seed(0)).numpy()
     gaussian = np.random.default_rng(0).standard_normal(real.shape)
     assert frechet_distance(frames_of(made), real) < 0.5 * frechet_distance(gaussian, real)
     assert diversity(made[:8]) > 0.1

@@ -131,4 +131,4 @@ def test_the_command_prints_tables_and_writes_figures(
     assert stored["settings"]["generated_files"] == 1
     assert main([*words, "--run_id", "x"]) == 2
     assert main(["evaluate", "--audio_db_dir", str(folder)]) == 2
-    assert "one of the two" in capsys.readouterr().err
+    assert "give either --run_id or --generated" in capsys.readouterr().err

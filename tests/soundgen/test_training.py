@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -14,20 +15,20 @@ import pytest
 import torch
 
 from desc.configuration import RunConfig
+from desc.engine import stopping
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
+from desc.progress import reporting
 from desc.report.drawing import draw_mels
 from desc.runs import RunLog, SoundRecord, list_runs, read_metrics, resolve_record, resolve_run
 from desc.runs.resolve import RunNotFoundError
-from desc.soundgen.averaging import RunningMean
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.flow_training import FlowRecipe
+from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
 from desc.soundgen.mel_generator import MelGenerator
-from desc.soundgen.recipe import Recipe
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.unagan_training import UnaganRecipe, moments_apart
+from desc.soundgen.unagan_training import UnaganTask, moments_apart
 from desc.soundgen.vocoder import Vocoder
-from desc.soundgen.vocoder_training import VocoderRecipe
+from desc.soundgen.vocoder_training import VocoderTask
 from tests.soundgen.conftest import (
     FAST,
     FAST_FLOW,
@@ -38,9 +39,11 @@ from tests.soundgen.conftest import (
     UNAGAN,
     VOCOS,
 )
+from tests.training.hooks import after_step
+from tests.training.test_resume import content, equal, rows
 
 Train = Callable[..., SoundRecord]
-RECIPES = {"unagan": UnaganRecipe, "flow": FlowRecipe}
+TASKS = {"unagan": UnaganTask, "flow": FlowTask}
 
 
 @pytest.fixture(params=["melgan", "vocos", "unagan", "flow"])
@@ -82,23 +85,29 @@ def test_a_run_holds_all_that_generation_needs(train: Train, recordings: SoundRe
         assert mels[0].isfinite().all()
     else:
         vocoder = Vocoder.from_run(str(record.folder))
-        assert vocoder.render(torch.randn(20, 30)).shape == (30 * 64,)
+        assert vocoder(np.zeros((20, 30), np.float32)).shape == (30 * 64,)
         discriminated = {row["step"] for row in rows if "train_discriminator" in row}
         assert discriminated == {4, 6}  # they take part from step 3
     assert list((record.folder / "samples").glob("step-6*.wav"))
 
 
-def test_the_projected_time_is_told_after_five_seconds(train: Train) -> None:
-    notes: list[str] = []
-    train(steps=20, save_interval=40, note=notes.append, clock=iter(range(100)).__next__)
-    # the clock counts its readings, after steps 2 and 8 to 12: five seconds for ten steps
-    assert [n for n in notes if "per second" in n] == ["2 steps per second: about 4 s to go"]
+def test_the_projected_time_is_told_after_five_seconds(
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+    now = [0.0]
+    monkeypatch.setattr(stopping, "now", lambda: now[0])
+    with reporting(lambda *_: now.__setitem__(0, now[0] + 0.5)):  # half a second per step
+        train(steps=20, save_interval=40)
+    # from step 2 on, as soon as five seconds are over: at step 12
+    told = [line for line in caplog.messages if "per second" in line]
+    assert told == ["2 steps per second: about 4 s to go"]
 
 
 def test_samples_and_spectrograms_are_shown_at_each_validation(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("vocoder_training", "mel_recipe"):
+    for module in ("vocoder_training", "mel_training"):
         monkeypatch.setattr(f"desc.soundgen.{module}.draw_mels", draw_mels)
     shown: list[tuple[int, set[str]]] = []
 
@@ -114,34 +123,25 @@ def test_samples_and_spectrograms_are_shown_at_each_validation(
         assert any(name.startswith(f"step-{step}") and name.endswith(".wav") for name in names)
 
 
-def test_a_stopped_run_ends_as_one_that_was_not(train: Train) -> None:
+def test_a_stopped_run_ends_as_one_that_was_not(
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
     whole = train()
-
-    class Stop:
-        """Seconds that pass so that the time is over after four steps."""
-
-        calls = 0
-
-        def __call__(self) -> float:
-            Stop.calls += 1
-            return float(Stop.calls)
-
-    notes: list[str] = []
-    stopped = train(max_time_s=7.0, clock=Stop(), note=notes.append)
-    assert stopped.status == "stopped"
-    steps = int(stopped.metrics["steps"])
-    assert 0 < steps < 6
-    assert any(f"--resume_run_id {stopped.run_id}" in line for line in notes)
+    now = [0.0]
+    monkeypatch.setattr(stopping, "now", lambda: now[0])
+    with after_step(4, lambda: now.__setitem__(0, 100.0)):
+        stopped = train(max_time_s=7.0)
+    monkeypatch.undo()
+    assert (stopped.status, stopped.metrics["steps"]) == ("stopped", 4)
+    assert f"--resume_run_id {stopped.run_id}" in caplog.text
     resumed = train(resume_run_id=stopped.run_id, given=[])
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
-    one, other = (
-        SoundCheckpoint.load(r.folder / "checkpoints/last.ckpt") for r in (whole, resumed)
-    )
-    for name, network in one.training["networks"].items():
-        for key, value in network.items():
-            assert torch.equal(value, other.training["networks"][name][key]), (name, key)
-    assert one.training["extra"] == other.training["extra"]
-    assert all(torch.equal(v, other.state[k]) for k, v in one.state.items())
+    for name in ("last", "best"):
+        ours, theirs = (content(r.folder, name) for r in (resumed, whole))
+        assert equal(ours, theirs), name
+    logged, expected = (rows(r.folder) for r in (resumed, whole))
+    assert [r for r in logged if not (r["step"] == 4 and "val_loss" in r)] == expected
     assert train(resume_run_id=stopped.run_id, given=[]).status == "finished"
 
 
@@ -158,7 +158,7 @@ def test_the_same_seed_gives_the_same_parameters(train: Train) -> None:
 
 
 def test_a_run_goes_on_by_its_own_settings_alone(train: Train) -> None:
-    record = train(steps=1, max_time_s=1e-9, clock=iter(range(100)).__next__)
+    record = train(steps=2, max_time_s=1e-9)
     with pytest.raises(ConfigurationError, match=r"batch_size=5 \(the run has 2\)"):
         train(resume_run_id=record.run_id, batch_size=5, given=["batch_size"])
     with pytest.raises(ConfigurationError, match="not both"):
@@ -170,11 +170,9 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
     stored = SoundCheckpoint.load(first.checkpoint("best"))
     seen: dict[str, torch.Tensor] = {}
 
-    def keep(recipe: Recipe, step: int) -> None:
+    def keep(generator: torch.nn.Module, step: int) -> None:
         if step == 1:
-            seen.update(
-                {k: v.clone() for k, v in recipe.networks["generator"].state_dict().items()}
-            )
+            seen.update({k: v.clone() for k, v in generator.state_dict().items()})
 
     second = train(
         load_from_run_id=first.run_id, steps=1, learning_rate=1e-12, save_interval=1,
@@ -186,27 +184,27 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
 
 
 def test_an_explosion_goes_back_to_the_last_good_checkpoint(
-    train: Train, monkeypatch: pytest.MonkeyPatch
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    honest = recipe.step
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    honest = task.step
     calls: list[tuple[int, int]] = []
 
-    def exploding(self: Any, step: int, attempt: int) -> dict[str, float]:
+    def exploding(self: Any, step: int, attempt: int) -> dict[str, torch.Tensor]:
         calls.append((step, attempt))
         losses = honest(self, step, attempt)
         if len(calls) == 5:
             with torch.no_grad():
                 next(self.networks["generator"].parameters()).fill_(float("nan"))
-            return losses | {"generator": float("nan")}
+            return losses | {"generator": torch.tensor(float("nan"))}
         return losses
 
-    monkeypatch.setattr(recipe, "step", exploding)
-    notes: list[str] = []
-    record = train(note=notes.append)
+    monkeypatch.setattr(task, "step", exploding)
+    caplog.set_level(logging.INFO, "desc")
+    record = train()
     assert record.status == "finished"
     assert calls == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (3, 1), (4, 1), (5, 1)]
-    assert any("going on from step 3 with other crops" in line for line in notes)
+    assert "continuing from step 3 with other batches" in caplog.text
     stored = SoundCheckpoint.load(record.checkpoint("last"))
     assert all(v.isfinite().all() for v in stored.state.values() if v.is_floating_point())
 
@@ -214,33 +212,33 @@ def test_an_explosion_goes_back_to_the_last_good_checkpoint(
 def test_a_validation_that_is_no_number_goes_back_too(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    honest = recipe.validate
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    honest = task.validate
     calls: list[float] = []
 
-    def failing(self: Any) -> dict[str, float]:
+    def failing(self: Any, *step: int, **last: bool) -> dict[str, float]:
         calls.append(1)
         if len(calls) == 2:  # at step 6; the parameters of step 3 come back
             with torch.no_grad():
                 next(self.networks["generator"].parameters()).fill_(float("nan"))
             return {"val_loss": float("nan")}
-        return honest(self)
+        return honest(self, *step, **last)
 
-    monkeypatch.setattr(recipe, "validate", failing)
+    monkeypatch.setattr(task, "validate", failing)
     record = train()
     assert (record.status, len(calls)) == ("finished", 3)
-    stored = SoundCheckpoint.load(record.checkpoint("last"))
-    assert stored.training["progress"]["attempt"] == 1
-    for state in stored.training["networks"].values():
+    stored = content(record.folder, "last")["desc.training"]
+    assert stored["progress"]["attempt"] == 1
+    for state in stored["networks"].values():
         assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
 
 
 def test_a_training_that_explodes_always_ends_with_an_error(
     train: Train, monkeypatch: pytest.MonkeyPatch, run_config: RunConfig
 ) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    monkeypatch.setattr(recipe, "step", lambda *_: {"generator": 1e9})
-    with pytest.raises(DescError, match=r"exploded at step 0 \(generator=1e\+09\).*learning_rate"):
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    monkeypatch.setattr(task, "step", lambda *_: {"generator": torch.tensor(1e9)})
+    with pytest.raises(DescError, match=r"diverged at step 0 \(generator=1e\+09\).*learning_rate"):
         train()
     (record,) = list_runs(replace(run_config, project=train.name))  # type: ignore[attr-defined]
     assert record.status == "failed"
@@ -257,15 +255,15 @@ def heeds_ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_keeps_the_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = RECIPES.get(train.name, VocoderRecipe)  # type: ignore[attr-defined]
-    honest = recipe.step
+    task = TASKS.get(train.name, VocoderTask)  # type: ignore[attr-defined]
+    honest = task.step
 
-    def interrupted(self: Any, step: int, attempt: int) -> dict[str, float]:
+    def interrupted(self: Any, step: int, attempt: int) -> dict[str, torch.Tensor]:
         if step == 3:
             signal.raise_signal(signal.SIGINT)
         return honest(self, step, attempt)
 
-    monkeypatch.setattr(recipe, "step", interrupted)
+    monkeypatch.setattr(task, "step", interrupted)
     with pytest.raises(TrainingInterruptedError) as stopped:
         train()
     monkeypatch.undo()
@@ -284,27 +282,11 @@ def test_a_run_of_sound_is_not_taken_for_a_sequence_model(
         resolve_run(record.run_id, run)
 
 
-def test_the_running_mean_is_that_of_all_steps() -> None:
-    network = torch.nn.Linear(1, 1, bias=False)
-    mean = RunningMean(network, 0.9)
-    values = [1.0, 5.0, -2.0]
-    expected = network.weight.item()
-    for step, value in enumerate(values, start=1):
-        with torch.no_grad():
-            network.weight.fill_(value)
-        mean.update(step)
-        decay = min(0.9, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * value
-    with mean.in_use():
-        assert network.weight.item() == pytest.approx(expected, rel=1e-5)
-    assert network.weight.item() == -2.0
-
-
 def test_k_follows_the_balance(recordings: SoundRecordings) -> None:
-    recipe = UnaganRecipe(MEL, UNAGAN, replace(FAST_UNAGAN, lambda_k=0.5, init_k=0.2), recordings)
-    losses = recipe.step(0, 0)
+    task = UnaganTask(MEL, UNAGAN, replace(FAST_UNAGAN, lambda_k=0.5, init_k=0.2), recordings)
+    losses = {name: float(value) for name, value in task.step(0, 0).items()}
     balance = losses["real_error"] - losses["fake_error"]
-    assert recipe.k == pytest.approx(min(1, max(0, 0.2 + 0.5 * balance)))
+    assert task.k == pytest.approx(min(1, max(0, 0.2 + 0.5 * balance)))
     assert losses["convergence"] == pytest.approx(losses["real_error"] + abs(balance))
     assert losses["discriminator"] == pytest.approx(
         losses["real_error"] - 0.2 * losses["fake_error"], rel=1e-4
@@ -312,17 +294,17 @@ def test_k_follows_the_balance(recordings: SoundRecordings) -> None:
 
 
 def test_without_a_cycle_there_is_no_encoder(recordings: SoundRecordings) -> None:
-    recipe = UnaganRecipe(MEL, replace(UNAGAN, cycle=False), FAST_UNAGAN, recordings)
-    assert set(recipe.networks) == {"generator", "discriminator"}
-    assert "reconstruction" not in recipe.step(0, 0)
+    task = UnaganTask(MEL, replace(UNAGAN, cycle=False), FAST_UNAGAN, recordings)
+    assert set(task.networks) == {"generator", "discriminator"}
+    assert "reconstruction" not in task.step(0, 0)
 
 
 def test_bands_are_standardised_by_what_is_learned_from(recordings: SoundRecordings) -> None:
-    recipe = UnaganRecipe(MEL, UNAGAN, FAST_UNAGAN, recordings)
-    frames = np.concatenate(recipe.crops.sounds, 1)
+    task = UnaganTask(MEL, UNAGAN, FAST_UNAGAN, recordings)
+    frames = np.concatenate(task.crops.sounds, 1)
     assert np.abs(frames.mean(1)).max() < 1e-3
     assert np.abs(frames.std(1) - 1).max() < 1e-3
-    assert set(recipe.arrays) == {"mean", "scale", "lowest", "highest"}
+    assert set(task.arrays) == {"mean", "scale", "lowest", "highest"}
 
 
 @pytest.mark.parametrize("name", ["unagan", "flow"])
@@ -333,38 +315,38 @@ def test_a_checkpoint_generates_what_the_training_does(
 ) -> None:
     model, training = {"unagan": (UNAGAN, FAST_UNAGAN), "flow": (FLOW, FAST_FLOW)}[name]
     training = replace(training, calibrate=calibrate)
-    recipe = RECIPES[name](MEL, model, training, recordings)  # type: ignore[arg-type]
-    for parameter in recipe.networks["generator"].parameters():  # results that are far off
+    task = TASKS[name](MEL, model, training, recordings)  # type: ignore[arg-type]
+    for parameter in task.networks["generator"].parameters():  # results that are far off
         parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.manual_seed(0)))
-    recipe.mean.update(10**6)
-    recipe.validate()
-    numbers = recipe.numbers(1, 64, torch.Generator().manual_seed(1))
-    own = recipe.in_bands(numbers).numpy()
+    task.average.update(10**6)
+    task.validate()
+    numbers = task.numbers(1, 64, torch.Generator().manual_seed(1))
+    own = task.in_bands(numbers).numpy()
     if calibrate:
-        many = recipe.in_bands(recipe.numbers_of_calibration()).numpy()
+        many = task.in_bands(task.numbers_of_calibration()).numpy()
         if name == "unagan":
             assert np.abs(many.mean((0, 2))).max() < 1e-3
             assert np.abs(many.std((0, 2)) - 1).max() < 1e-2
-    recipe.checkpoint().save(tmp_path / "a.ckpt")
+    task.network().save(tmp_path / "a.ckpt")
     generator = MelGenerator.from_checkpoint(tmp_path / "a.ckpt", "a")
     made = numbers[0] if name == "unagan" else generator.source.meaning.in_bands(numbers[0])
-    log_mel = own[0] * recipe.scale + recipe.mean_frame
-    expected = np.clip(log_mel, recipe.lowest, recipe.highest)
+    log_mel = own[0] * task.scale + task.mean_frame
+    expected = np.clip(log_mel, task.lowest, task.highest)
     np.testing.assert_allclose(generator.bands.of(made), expected, atol=2e-3)
-    kept = recipe.make(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
-    np.testing.assert_allclose(kept * recipe.scale + recipe.mean_frame, expected, atol=2e-3)
-    assert (np.concatenate(list(generator.blocks(64, 3)), 1) <= recipe.highest + 1e-5).all()
+    kept = task.make(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
+    np.testing.assert_allclose(kept * task.scale + task.mean_frame, expected, atol=2e-3)
+    assert (np.concatenate(list(generator.blocks(64, 3)), 1) <= task.highest + 1e-5).all()
 
 
 def test_validation_measures_the_running_mean(recordings: SoundRecordings) -> None:
-    recipe = VocoderRecipe(MEL, VOCOS, FAST, recordings)
-    before = recipe.validate()
+    task = VocoderTask(MEL, VOCOS, FAST, recordings)
+    before = task.validate()
     with torch.no_grad():
-        for parameter in recipe.networks["generator"].parameters():
+        for parameter in task.networks["generator"].parameters():
             parameter.add_(0.5)
-    assert recipe.validate() != before
-    with recipe.mean.in_use():
-        assert recipe.validate() == before
+    assert task.validate() != before
+    with task.average.in_use():
+        assert task.validate() == before
 
 
 def test_spectrograms_are_drawn(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from desc import audio
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, ConfigurationError, StorageError
+from desc.progress import reporting
 from desc.storage import DescriptorStore, default_cache_dir
-from desc.storage import identity as identity_module
+from desc.storage import manifest as manifest_module
 from desc.storage import store as store_module
 from desc.storage.arrays import MAPPED_BYTES, read_array, write_array
 from desc.storage.manifest import FileState, Manifest
@@ -219,7 +220,7 @@ class TestDigests:
                 file.write(b"more")
             return "0" * 32
 
-        monkeypatch.setattr(identity_module.audio, "content_digest", slow)
+        monkeypatch.setattr(manifest_module.audio, "content_digest", slow)
         with pytest.raises(AudioError, match="changed while it was read"):
             store.digest(path)
 
@@ -234,7 +235,8 @@ class TestDigests:
             paths[i].write_bytes(bytes([i]))
         calls: list[tuple[str, int, int]] = []
         paths.append(tmp_path / "absent.wav")
-        digests = store.identify(paths, jobs=jobs, progress=lambda *call: calls.append(call))
+        with reporting(lambda *call: calls.append(call)):
+            digests = store.identify(paths, jobs=jobs)
         assert digests[:12] == [audio.content_digest(path) for path in paths[:12]]
         assert isinstance(digests[12], AudioError)
         assert calls == [("identify", i + 1, 9) for i in range(9)]

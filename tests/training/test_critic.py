@@ -15,11 +15,9 @@ from desc.models.base import DescriptorModel
 from desc.models.inputs import Anchor
 from desc.models.statistics import fit_statistics
 from desc.training.critic import Critic, turned_round
-from desc.training.datamodule import RecordingsDataModule
+from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.schedule import Schedule
-from desc.training.windows import TrainingStream
+from desc.training.task import DescriptorTask
 
 MakeSequence = Callable[..., DescriptorSequence]
 
@@ -102,16 +100,13 @@ def test_the_critic_learns_with_the_model_and_is_saved_with_it(
     weight: float, model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
     sequence = make_sequence(400)
-    data = RecordingsDataModule([sequence], [sequence], model, batch_size=16, seed=0)
-    batch = next(iter(TrainingStream(data.table, data.grid, 16, n_batches=1)))
+    data = TrainingData([sequence], [sequence], model, batch_size=16, seed=0)
     free_running = FreeRunningLoss(model, np.ones(9), weight)
-    training = TrainConfig(rollout_every=1, adversarial_weight=weight)
-    module = DescriptorTraining(model, Schedule(20, 1e-2), training, free_running)
-    optimizer = module.configure_optimizers()
-    saved = [name for name in module.state_dict() if "critic" in name]
+    training = TrainConfig(rollout_every=1, adversarial_weight=weight, accelerator="cpu")
+    task = DescriptorTask(model, data, training, free_running=free_running)
+    saved = [name for name in task.state_dict()["networks"]["free_running"] if "critic" in name]
     assert bool(saved) == bool(weight)
     before = {name: p.clone() for name, p in free_running.named_parameters()}
-    module.training_step(batch, 0).backward()
-    optimizer.step()
+    task.step(0, 0)
     for name, parameter in free_running.named_parameters():
         assert not torch.equal(parameter, before[name]), name

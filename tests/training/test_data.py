@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import ModelConfig, TrainConfig
+from desc.configuration import ModelConfig
 from desc.corpus import Corpus
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import create_model
@@ -17,11 +18,9 @@ from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.models.var import ORDER, VectorAutoregression
 from desc.training.baseline import fit_baseline
-from desc.training.datamodule import RecordingsDataModule, standardised
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.outliers import far_frames, outliers
-from desc.training.schedule import Schedule
-from desc.training.wording import verdict
+from desc.training.data import TrainingData, standardised
+from desc.training.fit import verdict
+from desc.training.recordings import far_frames, outliers
 
 MakeSequence = Callable[..., DescriptorSequence]
 TINY = ModelConfig(window_size=8, context_size=8, hidden_size=8, forecast_size=4)
@@ -64,44 +63,47 @@ def silence(frames: np.ndarray) -> None:
 
 def make_data(
     sequence: DescriptorSequence, model: DescriptorModel, **settings: object
-) -> RecordingsDataModule:
-    return RecordingsDataModule(
-        [sequence], [sequence], model, **{"batch_size": 4, "seed": 0, **settings}
-    )
+) -> TrainingData:
+    return TrainingData([sequence], [sequence], model, **{"batch_size": 4, "seed": 0, **settings})
 
 
-def test_windows_with_outliers_are_left_out(make_sequence: MakeSequence) -> None:
+def test_windows_with_outliers_are_left_out(
+    make_sequence: MakeSequence, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
     sequence = changed(make_sequence(300), silence)
     model = model_of(sequence)
-    notes: list[str] = []
-    data = make_data(sequence, model, note=notes.append)
+    data = make_data(sequence, model)
     frozen = set(range(101, 110))
     for epoch in range(16):
         for row in data.grid.epoch(epoch):
             assert not frozen & set(range(row - 1, row + 8))
-    assert len(notes) == 1
-    assert "% of the windows hold silence or outliers" in notes[0]
+    assert len(caplog.messages) == 1
+    assert "% of the windows hold silence or outliers" in caplog.messages[0]
     every = make_data(sequence, model, remove_outliers=False)
     assert every.grid.good.all()
 
 
-def test_something_is_always_left(make_sequence: MakeSequence) -> None:
+def test_something_is_always_left(
+    make_sequence: MakeSequence, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+
     def freeze(frames: np.ndarray) -> None:
         frames[:] = frames[::3].repeat(3, axis=0)[: len(frames)]
 
     sequence = changed(make_sequence(300), freeze)
-    notes: list[str] = []
-    data = make_data(sequence, model_of(sequence), note=notes.append)
+    data = make_data(sequence, model_of(sequence))
     assert data.grid.good.all()
     assert len(data.grid.epoch(0)) > 30
-    assert "every window" in notes[0]
+    assert "every window" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("name", ["LSTM", "TransformerModel"])
 def test_all_that_counts_is_scored_once(name: str, make_sequence: MakeSequence) -> None:
     sequences = [make_sequence(n, seed=n) for n in (9, 30, 17, 61)]
     model = model_of(*sequences, config=replace(TINY, selected_model=name, nhead=2))
-    data = RecordingsDataModule(sequences[:1], sequences, model, batch_size=4, seed=0)
+    data = TrainingData(sequences[:1], sequences, model, batch_size=4, seed=0)
     scored = sum(int(batch.scored.sum()) for batch in data.validation)
     assert scored == data.counted.sum() == sum(max(0, n - ORDER) for n in (9, 30, 17, 61))
 
@@ -126,7 +128,7 @@ def test_the_baseline_is_scored_on_the_same_frames(make_sequence: MakeSequence) 
     arrays = {k.removeprefix("var_"): v for k, v in baseline.arrays.items() if k[:4] == "var_"}
     var = VectorAutoregression.from_arrays(arrays)
     nll = var.nll(standardised(validation[0], model))
-    counted = RecordingsDataModule(training, validation, model, batch_size=4, seed=0).counted
+    counted = TrainingData(training, validation, model, batch_size=4, seed=0).counted
     assert baseline.figures["var_nll"] == pytest.approx(nll[counted[ORDER:300]].mean())
     assert baseline.figures["var_loss"] == baseline.figures["var_nll"]
     # Of a first-order process with coefficient .9 not much is left to surprise.
@@ -163,7 +165,7 @@ def test_the_verdict_is_honest() -> None:
 def test_corpora_of_short_files_only(make_corpus: Callable[..., Corpus]) -> None:
     sequences = make_corpus([9, 10, 11]).sequences
     model = model_of(*sequences)
-    data = RecordingsDataModule(sequences[:2], sequences[2:], model, batch_size=4, seed=0)
+    data = TrainingData(sequences[:2], sequences[2:], model, batch_size=4, seed=0)
     for batch in data.validation:
         assert np.isfinite(model.nll(batch.frames, batch.valid).detach().numpy()).all()
     assert sum(data.steps_per_epoch(3)) == 3
@@ -171,12 +173,31 @@ def test_corpora_of_short_files_only(make_corpus: Callable[..., Corpus]) -> None
 
 def test_what_does_not_fit_is_moved_batch_by_batch(make_sequence: MakeSequence) -> None:
     sequence = make_sequence(100)
-    model = model_of(sequence)
-    data = make_data(sequence, model)
-    (batch,) = list(data.validation)
-    module = DescriptorTraining(model, Schedule(1, 1e-3), TrainConfig())
-    assert module.transfer_batch_to_device(batch, torch.device("cpu"), 0) is batch
-    moved = module.transfer_batch_to_device(batch, torch.device("meta"), 0)
-    assert {moved.frames.device.type, moved.valid.device.type} == {"meta"}
-    assert moved[3:] == batch[3:]
-    assert moved.is_last
+    (batch,) = list(make_data(sequence, model_of(sequence)).validation)
+    assert batch.to(torch.device("cpu")) is batch
+    assert {x.device.type for x in batch.to(torch.device("meta"))} == {"meta"}
+
+
+def test_batches_follow_from_the_step(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(300)
+    data = make_data(sequence, model_of(sequence))
+    sizes = data.steps_per_epoch(3)
+    steps = range(sum(sizes))
+    assert [data.epoch(s) for s in steps] == [e for e in range(3) for _ in range(sizes[e])]
+    assert [s for s in range(sum(sizes) + 1) if data.ends_epoch(s)] == list(np.cumsum(sizes))
+    for epoch in range(3):
+        first = sum(sizes[:epoch])
+        batches = [data.batch(first + i).frames for i in range(sizes[epoch])]
+        whole = data.table.gather(data.grid.epoch(epoch)).frames
+        torch.testing.assert_close(torch.cat(batches), whole, rtol=0, atol=0)
+    again = make_data(sequence, model_of(sequence)).batch(sizes[0] + 1)  # from the middle
+    torch.testing.assert_close(again.frames, data.batch(sizes[0] + 1).frames, rtol=0, atol=0)
+
+
+def test_processes_share_a_batch(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(300)
+    data = make_data(sequence, model_of(sequence))
+    parts = [data.batch(0, rank, 2).frames for rank in (0, 1)]
+    whole = data.batch(0).frames
+    assert [len(p) for p in parts] == [2, 2]
+    assert sorted(map(float, torch.cat(parts).sum((1, 2)))) == sorted(map(float, whole.sum((1, 2))))

@@ -13,19 +13,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
+from desc.devices import choose_device
+from desc.engine import stopping
+from desc.engine.averaging import RunningAverage
 from desc.errors import ConfigurationError, DescError
 from desc.models import MODELS
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.models.lstm import LSTM
+from desc.progress import reporting
 from desc.runs import RunRecord, read_metrics, resolve_run
 from desc.training.fit import train
-from desc.training.resuming import Checkpoint
+from desc.training.task import DescriptorTask
+from desc.training.windows import Batch
 
 MakeCorpus = Callable[..., Corpus]
 MODEL = ModelConfig(
@@ -67,17 +71,14 @@ def test_epochs_that_are_not_given_follow_from_the_music(
     assert record.train_config.epochs == epochs
 
 
-def test_a_run_leaves_all_that_is_needed(corpus: Corpus, run_config: RunConfig) -> None:
-    notes: list[str] = []
+def test_a_run_leaves_all_that_is_needed(
+    corpus: Corpus, run_config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
     done: list[tuple[str, int, int]] = []
-    record = train(
-        corpus,
-        model=MODEL,
-        training=TRAINING,
-        run=run_config,
-        note=notes.append,
-        progress=lambda *args: done.append(args),
-    )
+    with reporting(lambda *args: done.append(args)):
+        record = train(corpus, model=MODEL, training=TRAINING, run=run_config)
+    notes = caplog.messages
     assert record.status == "finished"
     total = record.schedule["total_steps"]
     assert done == [("train", step, total) for step in range(1, total + 1)]
@@ -113,7 +114,7 @@ def test_figures_go_to_the_csv(corpus: Corpus, run_config: RunConfig) -> None:
     for row in learned:
         assert math.isfinite(row["loss"])
         assert 0 < row["learning_rate"] <= TRAINING.learning_rate
-        assert row["samples_per_second"] > 0
+        assert row["steps_per_second"] > 0
     validated = [row for row in rows if "val_loss" in row]
     assert len(validated) == 2, "after two epochs, and at the end"
     assert validated[-1]["step"] == total
@@ -170,20 +171,18 @@ def test_nobodys_random_numbers_change(corpus: Corpus, run_config: RunConfig) ->
 def test_hooks_change_nothing(corpus: Corpus, run_config: RunConfig) -> None:
     seen = []
 
-    def hook(model: DescriptorModel, epoch: int, step: int) -> None:
+    def hook(model: torch.nn.Module, step: int) -> None:
         assert not model.training
         torch.randn(1000)
-        seen.append((epoch, step))
+        seen.append(step)
 
     model = replace(MODEL, dropout=0.3)
-    record = train(corpus, model=model, training=TRAINING, run=run_config, callbacks=[hook])
+    record = train(corpus, model=model, training=TRAINING, run=run_config, on_validation=hook)
     plain = train(corpus, model=model, training=TRAINING, run=run_config)
-    assert [epoch for epoch, _ in seen] == [1, 2, 3]
-    assert seen[-1][1] == record.schedule["total_steps"]
+    assert len(seen) == 3
+    assert seen[-1] == record.schedule["total_steps"]
     ours, theirs = (load_model(r.checkpoint("last")).state_dict() for r in (record, plain))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    with pytest.raises(ConfigurationError, match="callbacks"):
-        train(corpus, model=MODEL, run=run_config, callbacks=[3])  # type: ignore[list-item]
 
 
 def test_lightning_says_nothing(
@@ -196,14 +195,16 @@ def test_lightning_says_nothing(
     assert output.out == ""
     assert output.err == ""
     assert not [w for w in caught if "lightning" in str(w.filename)]
-    assert logging.getLogger("pytorch_lightning").level != logging.ERROR
+    assert logging.getLogger("lightning_fabric").level != logging.ERROR
 
 
-def test_early_stopping(corpus: Corpus, run_config: RunConfig) -> None:
-    notes: list[str] = []
+def test_early_stopping(
+    corpus: Corpus, run_config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
     # Steps so large that the loss soon rises.
     training = TrainConfig(epochs=50, batch_size=8, learning_rate=0.3, patience=2)
-    record = train(corpus, model=MODEL, training=training, run=run_config, note=notes.append)
+    record = train(corpus, model=MODEL, training=training, run=run_config)
     assert record.status == "finished"
     assert record.schedule["ended"] == "stopped early"
     rows = [r for r in read_metrics(record.folder / "metrics.csv") if "val_loss" in r]
@@ -212,24 +213,28 @@ def test_early_stopping(corpus: Corpus, run_config: RunConfig) -> None:
     assert np.argmin(losses) == len(losses) - 3
     assert record.metrics["val_nll"] == min(losses)
     assert record.metrics["best_step"] == rows[-3]["step"]
-    best = torch.load(record.checkpoint("best"), weights_only=True)
-    assert best["global_step"] == rows[-3]["step"]
-    assert any("stopped early" in line for line in notes)
+    last = torch.load(record.checkpoint("last"), weights_only=True)["desc.training"]
+    assert last["progress"]["best_step"] == rows[-3]["step"]
+    assert any("stopped early" in line for line in caplog.messages)
     unbroken = replace(training, early_stopping=False, epochs=len(losses) + 2)
     longer = train(corpus, model=MODEL, training=unbroken, run=run_config)
     assert longer.metrics["epochs"] == len(losses) + 2
 
 
-def test_the_time_limit_fixes_the_length(corpus: Corpus, run_config: RunConfig) -> None:
-    notes: list[str] = []
+def test_the_time_limit_fixes_the_length(
+    corpus: Corpus,
+    run_config: RunConfig,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+    monkeypatch.setattr(stopping, "now", FakeClock(0.1))
     training = replace(TRAINING, epochs=1000, max_time_s=30.0)
     record = train(
         corpus,
         model=MODEL,
         training=training,
         run=run_config,
-        note=notes.append,
-        clock=FakeClock(0.1),
     )
     # The measured steps read the clock once each, the real ones a few times.
     total = record.schedule["total_steps"]
@@ -238,7 +243,9 @@ def test_the_time_limit_fixes_the_length(corpus: Corpus, run_config: RunConfig) 
     assert record.schedule["ended"] == "time limit"
     assert 0 < record.metrics["steps"] < total
     assert record.metrics["fit_s"] <= 30
-    assert any("the time is over" in line and "--resume_run_id" in line for line in notes)
+    assert any(
+        "time limit reached" in line and "--resume_run_id" in line for line in caplog.messages
+    )
 
 
 def test_epochs_that_fit_into_the_time_are_done(corpus: Corpus, run_config: RunConfig) -> None:
@@ -256,44 +263,59 @@ def test_a_tiny_time_limit_still_makes_a_run(corpus: Corpus, run_config: RunConf
     assert record.checkpoint("best").exists()
 
 
-def test_divergence_is_an_error_that_helps(corpus: Corpus, run_config: RunConfig) -> None:
-    class Poison(pl.Callback):
-        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
-            if module.state.step == 8:
-                with torch.no_grad():
-                    next(module.model.parameters()).fill_(math.nan)
+def test_divergence_is_an_error_that_helps(
+    corpus: Corpus,
+    run_config: RunConfig,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = RunningAverage.update
 
-    notes: list[str] = []
-    with pytest.raises(DescError, match="learning_rate"):
-        train(
-            corpus,
-            model=MODEL,
-            training=TRAINING,
-            run=run_config,
-            note=notes.append,
-            callbacks=[Poison()],
-        )
+    def poison(self: RunningAverage, step: int) -> None:
+        honest(self, step)
+        if step == 7:
+            next(iter(self.values.values())).fill_(math.nan)
+
+    monkeypatch.setattr(RunningAverage, "update", poison)
+    caplog.set_level(logging.INFO, "desc")
+    with pytest.raises(DescError, match=r"diverged at step \d+ \(val_loss=nan\).*learning_rate"):
+        train(corpus, model=MODEL, training=TRAINING, run=run_config)
     (record,) = [
         RunRecord.load(p.parent) for p in Path(run_config.experiment_dir).rglob("run.json")
     ]
     assert record.status == "failed"
-    assert f"run {record.run_id} failed" in notes[-1]
-    checkpoint = Checkpoint.of(record)
-    assert checkpoint is not None
-    assert checkpoint.state.step <= 8
-    assert all(p.isfinite().all() for p in checkpoint.model.parameters())
+    assert f"run {record.run_id} failed" in caplog.messages[-1]
+    state = torch.load(record.checkpoint("last"), weights_only=True)["desc.training"]
+    assert state["progress"]["step"] <= 8
+    assert all(p.isfinite().all() for p in load_model(record.checkpoint("last")).parameters())
 
 
-def test_unused_options_are_named_in_one_line(corpus: Corpus, run_config: RunConfig) -> None:
-    notes: list[str] = []
+def test_a_loss_that_is_no_number_ends_the_run_at_once(
+    corpus: Corpus, run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = DescriptorTask.total_nll
+    calls = []
+
+    def exploding(self: DescriptorTask, batch: Batch) -> torch.Tensor:
+        calls.append(1)
+        return honest(self, batch) * (math.inf if len(calls) > 20 else 1.0)
+
+    monkeypatch.setattr(DescriptorTask, "total_nll", exploding)
+    with pytest.raises(DescError, match=r"diverged at step \d+ \(loss=(inf|nan)\)"):
+        train(corpus, model=MODEL, training=TRAINING, run=run_config)
+
+
+def test_unused_options_are_named_in_one_line(
+    corpus: Corpus, run_config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
     train(
         corpus,
         model=replace(MODEL, nhead=3, dim_pos_encoding=7),
         training=replace(TRAINING, epochs=1, process_on_the_fly=False),
         run=run_config,
-        note=notes.append,
     )
-    (line,) = [line for line in notes if "does not use" in line]
+    (line,) = [line for line in caplog.messages if "does not use" in line]
     for name in ("forecast_size", "nhead", "dim_pos_encoding", "process_on_the_fly"):
         assert name in line
 
@@ -301,7 +323,7 @@ def test_unused_options_are_named_in_one_line(corpus: Corpus, run_config: RunCon
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"devices": "2"}, "devices='2'"),
+        ({"accelerator": "gpu"}, "accelerator='gpu'"),
         ({"accelerator": "mps"}, "accelerator='mps'"),
         ({"accelerator": "cpu", "precision": "16-mixed"}, "precision='16-mixed'"),
     ],
@@ -309,8 +331,8 @@ def test_unused_options_are_named_in_one_line(corpus: Corpus, run_config: RunCon
 def test_what_this_machine_lacks_is_refused(
     settings: dict, message: str, corpus: Corpus, run_config: RunConfig
 ) -> None:
-    if settings.get("accelerator") == "mps" and torch.backends.mps.is_available():
-        pytest.skip("this machine has it")
+    if settings["accelerator"] != "cpu" and choose_device("auto").type != "cpu":
+        pytest.skip("this machine has a GPU")
     with pytest.raises(ConfigurationError, match=message):
         train(corpus, model=MODEL, training=replace(TRAINING, **settings), run=run_config)
     assert not list(Path(run_config.experiment_dir).rglob("run.json"))
@@ -333,13 +355,13 @@ def test_one_file_alone_trains(make_corpus: MakeCorpus, run_config: RunConfig) -
     assert math.isfinite(record.metrics["var_nll"])
 
 
-def test_recordings_of_nine_frames_train(make_corpus: MakeCorpus, run_config: RunConfig) -> None:
-    notes: list[str] = []
-    record = train(
-        make_corpus([9] * 4), model=MODEL, training=TRAINING, run=run_config, note=notes.append
-    )
+def test_recordings_of_nine_frames_train(
+    make_corpus: MakeCorpus, run_config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+    record = train(make_corpus([9] * 4), model=MODEL, training=TRAINING, run=run_config)
     assert record.status == "finished"
     assert math.isfinite(record.metrics["val_nll"])
     assert math.isnan(record.metrics["var_nll"])
     assert json.loads((record.folder / "run.json").read_text())["metrics"]["var_nll"] is None
-    assert "too short" in notes[-1]
+    assert "too short" in caplog.messages[-1]

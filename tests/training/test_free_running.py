@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,11 +15,10 @@ from desc.metrics import window_features
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
-from desc.training.datamodule import RecordingsDataModule
+from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss, energy_score, features
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.schedule import Schedule
-from desc.training.windows import Batch, TrainingStream
+from desc.training.task import DescriptorTask
+from desc.training.windows import Batch
 
 MakeSequence = Callable[..., DescriptorSequence]
 SMALL = ModelConfig(window_size=12, forecast_size=8, context_size=20, hidden_size=16, nhead=2)
@@ -30,9 +28,12 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def data_of(model: DescriptorModel, sequence: DescriptorSequence) -> TrainingData:
+    return TrainingData([sequence], [sequence], model, batch_size=16, seed=0)
+
+
 def batch_of(model: DescriptorModel, sequence: DescriptorSequence) -> Batch:
-    data = RecordingsDataModule([sequence], [sequence], model, batch_size=16, seed=0)
-    return next(iter(TrainingStream(data.table, data.grid, 16, n_batches=1)))
+    return data_of(model, sequence).batch(0)
 
 
 @pytest.fixture(params=list(MODELS))
@@ -110,39 +111,33 @@ def test_items_that_reach_beyond_their_recording_are_not_continued(
 def test_the_model_is_the_average_of_what_learned(
     decay: float, model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
-    training = TrainConfig(ema_decay=decay, rollout_every=0)
-    module = DescriptorTraining(model, Schedule(20, 1e-2), training)
-    expected = [p.clone() for p in module.learner.parameters()]
-    batch, optimizer = batch_of(model, make_sequence(400)), module.configure_optimizers()
+    training = TrainConfig(ema_decay=decay, rollout_every=0, accelerator="cpu")
+    task = DescriptorTask(model, data_of(model, make_sequence(400)), training)
+    expected = {name: p.detach().clone() for name, p in model.named_parameters()}
     for step in range(5):
-        optimizer.zero_grad()
-        module.training_step(batch, step).backward()
-        optimizer.step()
-        module.count(batch)
+        task.step(step, 0)
+        task.average.update(step)
         kept = min(decay, (1 + step) / (10 + step))
-        for mean, latest in zip(expected, module.learner.parameters(), strict=True):
-            mean.mul_(kept).add_(latest, alpha=1 - kept)
-    for mean, p in zip(expected, module.model.parameters(), strict=True):
-        torch.testing.assert_close(p, mean, atol=1e-5, rtol=1e-4)
-        assert not p.requires_grad
+        for name, latest in model.named_parameters():
+            expected[name] = expected[name] * kept + latest.detach() * (1 - kept)
+    with task.average.in_use():
+        for name, p in model.named_parameters():
+            torch.testing.assert_close(p.detach(), expected[name], atol=1e-5, rtol=1e-4)
 
 
 def test_continuations_are_learned_from_every_few_steps(make_sequence: MakeSequence) -> None:
     sequence = make_sequence(400)
     model = create_model(SMALL, sequence.config, fit_statistics([sequence]))
-    batch = batch_of(model, sequence)
     asked: list[int] = []
 
     class Counting(FreeRunningLoss):
         def forward(self, model: DescriptorModel, batch: Batch) -> torch.Tensor:
-            asked.append(module.state.step)
+            asked.append(step)
             return super().forward(model, batch)
 
-    training = TrainConfig(rollout_every=3)
-    module = DescriptorTraining(
-        copy.deepcopy(model), Schedule(20, 1e-3), training, Counting(model, np.ones(9), 0.0)
-    )
+    training = TrainConfig(rollout_every=3, accelerator="cpu")
+    free_running = Counting(model, np.ones(9), 0.0)
+    task = DescriptorTask(model, data_of(model, sequence), training, free_running=free_running)
     for step in range(7):
-        module.training_step(batch, step)
-        module.count(batch)
+        task.step(step, 0)
     assert asked == [0, 3, 6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
+from desc.engine import stopping
+from desc.engine.averaging import RunningAverage
+from desc.engine.resuming import resumed_settings
+from desc.engine.stopping import EARLY
 from desc.errors import CheckpointError, ConfigurationError, TrainingInterruptedError
 from desc.runs import RunRecord, read_metrics
-from desc.training.ending import EARLY
 from desc.training.fit import train
-from desc.training.own_settings import own_settings
+from tests.training.hooks import after_step, signal_after
 
 MODEL = ModelConfig(
     window_size=8,
@@ -42,35 +45,6 @@ def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
     return make_corpus([120, 90, 150, 60])
 
 
-class At(pl.Callback):
-    """Does something after a step."""
-
-    def __init__(self, step: int, do: Callable[[], object]) -> None:
-        self.step, self.do = step, do
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
-        if module.state.step == self.step:
-            self.do()
-
-
-class CtrlC(pl.Callback):
-    """Sends a signal during a step."""
-
-    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
-        self.step, self.number = step, number
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
-        if module.state.step == self.step - 1:
-            os.kill(os.getpid(), self.number)
-
-
-def raise_(error: type[BaseException]) -> Callable[[], object]:
-    def do() -> object:
-        raise error
-
-    return do
-
-
 def only_run(run_config: RunConfig) -> RunRecord:
     (path,) = Path(run_config.experiment_dir).rglob("run.json")
     return RunRecord.load(path.parent)
@@ -78,6 +52,10 @@ def only_run(run_config: RunConfig) -> RunRecord:
 
 def content(folder: Path, name: str) -> dict[str, Any]:
     return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def saved_step(folder: Path, name: str) -> int:
+    return content(folder, name)["desc.training"]["progress"]["step"]
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -94,7 +72,7 @@ def equal(a: Any, b: Any) -> bool:
 def rows(folder: Path) -> list[dict[str, float]]:
     """Return what was logged, apart from what a clock says."""
     return [
-        {k: v for k, v in row.items() if k not in ("time", "samples_per_second")}
+        {k: v for k, v in row.items() if k not in ("time", "steps_per_second")}
         for row in read_metrics(folder / "metrics.csv")
     ]
 
@@ -125,32 +103,29 @@ def straight_run(name: str, corpus: Corpus, folder: Path) -> tuple[RunRecord, Mo
     "name", ["LSTM", "TransformerModel", "TransformerEncoderOnlyModel", "LSTMEncoderDecoderModel"]
 )
 def test_an_interrupted_run_goes_on_in_mid_epoch(
-    name: str, corpus: Corpus, run_config: RunConfig, tmp_path: Path
+    name: str,
+    corpus: Corpus,
+    run_config: RunConfig,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     straight, model = straight_run(name, corpus, tmp_path / "straight")
     total = straight.schedule["total_steps"]
     stop = total // 4 + 2  # in mid-epoch 2
-    notes: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        train(
-            corpus,
-            model=model,
-            training=TRAINING,
-            run=run_config,
-            note=notes.append,
-            callbacks=[At(stop, raise_(KeyboardInterrupt))],
-        )
+    caplog.set_level(logging.INFO, "desc")
+    with signal_after(stop), pytest.raises(TrainingInterruptedError):
+        train(corpus, model=model, training=TRAINING, run=run_config)
     stopped = only_run(run_config)
     assert stopped.status == "stopped"
     assert stopped.schedule["ended"] == "interrupted"
     assert stopped.metrics["steps"] == stop
-    assert any(f"--resume_run_id {stopped.run_id}" in line for line in notes)
-    state = content(stopped.folder, "last")["desc_training"]
-    assert (state["step"], state["epoch"]) == (stop, 1)
-    assert state["batch"] > 0
-    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id, note=notes.append)
+    assert f"resume with --resume_run_id {stopped.run_id}" in caplog.text
+    assert saved_step(stopped.folder, "last") == stop
+    ends = [r["step"] for r in rows(straight.folder) if "val_loss" in r]
+    assert ends[0] < stop < ends[1], "in mid-epoch"
+    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id)
     assert resumed.run_id == stopped.run_id
-    assert any(f"after step {stop} of {total}" in line for line in notes)
+    assert f"after step {stop} of {total}" in caplog.text
     assert_same_run(resumed, straight, (stop,))
 
 
@@ -164,18 +139,11 @@ def test_ctrl_c_and_stops_at_every_kind_of_step(
     stops = [1, int(ends[0]), int(ends[0]) + 1, int(ends[-1]) - 1]
     run_id = None
     for stop in stops:
-        with pytest.raises(KeyboardInterrupt):
-            train(
-                corpus,
-                model=model,
-                training=TRAINING,
-                run=run_config,
-                resume_run_id=run_id,
-                callbacks=[CtrlC(stop)],
-            )
+        with signal_after(stop), pytest.raises(KeyboardInterrupt):
+            train(corpus, model=model, training=TRAINING, run=run_config, resume_run_id=run_id)
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
         run_id = only_run(run_config).run_id
-        assert content(only_run(run_config).folder, "last")["global_step"] == stop
+        assert saved_step(only_run(run_config).folder, "last") == stop
     resumed = train(corpus, run=run_config, resume_run_id=run_id)
     assert_same_run(resumed, straight, tuple(set(stops) - set(ends)))
 
@@ -184,39 +152,38 @@ def test_sigterm_saves_the_run_and_has_its_effect(corpus: Corpus, run_config: Ru
     received = []
     former = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     try:
-        with pytest.raises(KeyboardInterrupt):
-            train(
-                corpus,
-                model=MODEL,
-                training=TRAINING,
-                run=run_config,
-                callbacks=[CtrlC(5, signal.SIGTERM)],
-            )
+        with signal_after(5, signal.SIGTERM), pytest.raises(KeyboardInterrupt):
+            train(corpus, model=MODEL, training=TRAINING, run=run_config)
     finally:
         signal.signal(signal.SIGTERM, former)
     assert received == [signal.SIGTERM]
     assert only_run(run_config).status == "stopped"
-    assert content(only_run(run_config).folder, "last")["global_step"] == 5
+    assert saved_step(only_run(run_config).folder, "last") == 5
 
 
-def test_a_second_ctrl_c_does_not_wait(corpus: Corpus, run_config: RunConfig) -> None:
+def test_a_second_ctrl_c_does_not_wait(
+    corpus: Corpus, run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It comes while the weights are half old and half new: the last whole state is kept."""
+    honest = RunningAverage.update
 
-    class Twice(pl.Callback):
-        def on_before_optimizer_step(self, trainer, module, optimizer) -> None:  # type: ignore[no-untyped-def]
-            if module.state.step == 15:
-                os.kill(os.getpid(), signal.SIGINT)
-                os.kill(os.getpid(), signal.SIGINT)
+    def update(self: RunningAverage, step: int) -> None:
+        if step == 15:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        honest(self, step)
 
+    monkeypatch.setattr(RunningAverage, "update", update)
     with pytest.raises(KeyboardInterrupt):
-        train(corpus, model=MODEL, training=TRAINING, run=run_config, callbacks=[Twice()])
-    last = content(only_run(run_config).folder, "last")
-    assert 0 < last["global_step"] < 15
-    assert last["desc_training"]["batch"] == 0, "the checkpoint of the last whole epoch"
-    assert (
-        train(corpus, run=run_config, resume_run_id=only_run(run_config).run_id).status
-        == "finished"
-    )
+        train(corpus, model=MODEL, training=TRAINING, run=run_config)
+    monkeypatch.undo()
+    stopped = only_run(run_config)
+    step = saved_step(stopped.folder, "last")
+    assert 0 < step < 15
+    assert step in [r["step"] for r in rows(stopped.folder) if "val_loss" in r], "whole epochs"
+    assert stopped.metrics["steps"] == step
+    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id)
+    assert resumed.status == "finished"
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
@@ -225,15 +192,9 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     straight, model = straight_run("LSTM", corpus, tmp_path / "straight")
     stop = straight.schedule["total_steps"] * 3 // 4 - 2
     for step in (2, stop):  # before the first checkpoint, and after some
-        with pytest.raises(RuntimeError, match="power"):
-            train(
-                corpus,
-                model=model,
-                training=TRAINING,
-                run=run_config,
-                resume_run_id=None if step == 2 else only_run(run_config).run_id,
-                callbacks=[At(step, fail)],
-            )
+        run_id = None if step == 2 else only_run(run_config).run_id
+        with after_step(step, fail), pytest.raises(RuntimeError, match="power"):
+            train(corpus, model=model, training=TRAINING, run=run_config, resume_run_id=run_id)
         assert only_run(run_config).status == "failed"
     resumed = train(corpus, run=run_config, resume_run_id=only_run(run_config).run_id)
     assert_same_run(resumed, straight)
@@ -252,64 +213,50 @@ def test_the_best_of_a_stop_does_not_outlive_the_stop(
     straight = train(corpus, model=MODEL, training=training, run=run)
     planned = [r for r in rows(straight.folder) if "val_loss" in r]
     stop = int(planned[1]["step"]) - 3
-    with pytest.raises(KeyboardInterrupt):
-        train(
-            corpus,
-            model=MODEL,
-            training=training,
-            run=run_config,
-            callbacks=[At(stop, raise_(KeyboardInterrupt))],
-        )
+    with signal_after(stop), pytest.raises(KeyboardInterrupt):
+        train(corpus, model=MODEL, training=training, run=run_config)
     stopped = only_run(run_config)
     assert stopped.metrics["best_step"] == stop, "the premise of this test"
-    assert content(stopped.folder, "best")["global_step"] == stop
-    assert content(stopped.folder, "planned_best")["global_step"] == planned[0]["step"]
-    assert content(stopped.folder, "last")["desc_training"]["best_score"] == planned[0]["val_loss"]
+    best, before = (content(stopped.folder, name) for name in ("best", "planned_best"))
+    assert not equal(best, before)
+    progress = content(stopped.folder, "last")["desc.training"]["progress"]
+    assert progress["best_score"] == planned[0]["val_loss"]
+    assert progress["best_step"] == planned[0]["step"]
     resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id)
     assert_same_run(resumed, straight, (stop,))
 
 
 def test_a_time_limit_counts_per_call(
-    corpus: Corpus, run_config: RunConfig, tmp_path: Path
+    corpus: Corpus, run_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight, model = straight_run("LSTM", corpus, tmp_path / "straight")
     now = [0.0]
-    late = At(7, lambda: now.__setitem__(0, 1000.0))
+    monkeypatch.setattr(stopping, "now", lambda: now[0])
     training = replace(TRAINING, max_time_s=900.0)
-    stopped = train(
-        corpus,
-        model=model,
-        training=training,
-        run=run_config,
-        callbacks=[late],
-        clock=lambda: now[0],
-    )
+    with after_step(7, lambda: now.__setitem__(0, 1000.0)):
+        stopped = train(corpus, model=model, training=training, run=run_config)
     assert stopped.schedule["ended"] == "time limit"
-    assert stopped.metrics["steps"] == 8, "the limit is looked at after a step"
-    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id, clock=lambda: now[0])
-    assert_same_run(resumed, straight, (8,))
+    assert stopped.metrics["steps"] == 7
+    resumed = train(corpus, run=run_config, resume_run_id=stopped.run_id)
+    assert_same_run(resumed, straight, (7,))
 
 
-def test_a_run_at_its_end_has_nothing_left_to_do(corpus: Corpus, run_config: RunConfig) -> None:
+def test_a_run_at_its_end_has_nothing_left_to_do(
+    corpus: Corpus, run_config: RunConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     record = train(corpus, model=MODEL, training=replace(TRAINING, epochs=1), run=run_config)
     before = content(record.folder, "last")
-    notes: list[str] = []
-    again = train(corpus, run=run_config, resume_run_id=record.run_id, note=notes.append)
+    caplog.set_level(logging.INFO, "desc")
+    again = train(corpus, run=run_config, resume_run_id=record.run_id)
     assert again.run_id == record.run_id
-    assert "nothing is left to do" in notes[-1]
+    assert "nothing is left to do" in caplog.messages[-1]
     assert equal(before, content(record.folder, "last"))
 
 
 @pytest.fixture
 def stopped(corpus: Corpus, run_config: RunConfig) -> RunRecord:
-    with pytest.raises(KeyboardInterrupt):
-        train(
-            corpus,
-            model=MODEL,
-            training=TRAINING,
-            run=run_config,
-            callbacks=[At(3, raise_(KeyboardInterrupt))],
-        )
+    with signal_after(3), pytest.raises(KeyboardInterrupt):
+        train(corpus, model=MODEL, training=TRAINING, run=run_config)
     return only_run(run_config)
 
 
@@ -370,8 +317,8 @@ def test_a_damaged_checkpoint_is_named(
 def test_settings_of_a_call_may_change() -> None:
     stored = TrainConfig(epochs=7, max_time_s=5.0)
     given = TrainConfig(max_time_s=9.0, accelerator="cpu")
-    assert own_settings(given, stored) == replace(stored, max_time_s=9.0, accelerator="cpu")
-    assert own_settings(TrainConfig(), stored) == stored
+    assert resumed_settings(given, stored) == replace(stored, max_time_s=9.0, accelerator="cpu")
+    assert resumed_settings(TrainConfig(), stored) == stored
 
 
 def test_a_run_in_a_thread_trains(corpus: Corpus, run_config: RunConfig) -> None:
@@ -397,13 +344,13 @@ def test_a_run_that_was_over_when_it_was_interrupted_is_not_gone_on_with(
     assert straight.schedule["ended"] == EARLY
     last = int(straight.metrics["steps"])
 
-    def interrupt(model: object, epoch: int, step: int) -> None:
+    def interrupt(model: object, step: int) -> None:
         if step == last:
             os.kill(os.getpid(), signal.SIGINT)
 
     run = RunConfig(experiment_dir=str(tmp_path / "stopped"), offline=True)
     with pytest.raises(TrainingInterruptedError):
-        train(corpus, model=MODEL, training=settings, run=run, callbacks=[interrupt])
+        train(corpus, model=MODEL, training=settings, run=run, on_validation=interrupt)
     stopped = only_run(run)
     assert (stopped.status, stopped.schedule["ended"]) == ("finished", EARLY)
     replace(stopped, status="running").save()

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from desc.training.windows import (
     FrameTable,
     TrainingGrid,
-    TrainingStream,
     ValidationBatches,
-    batches_per_epoch,
     good_starts,
     possible_starts,
     validation_starts,
@@ -129,35 +127,6 @@ def test_an_epoch_is_never_empty(table: FrameTable) -> None:
         rows = grid(table, good=good).epoch(epoch)
         assert len(rows) >= 1
         assert set(rows) <= {3, 17}
-
-
-def test_a_stream_goes_on_where_it_is_told(table: FrameTable) -> None:
-    sizes = batches_per_epoch(grid(table), 3, 3)
-    total = sum(sizes)
-    whole = list(TrainingStream(table, grid(table), 3, n_batches=total))
-    assert [b.is_last for b in whole] == [i == n - 1 for n in sizes for i in range(n)]
-    assert len(whole) == total
-    for step in (1, sizes[0] - 1, sizes[0], sizes[0] + 1, total - 1):
-        last = whole[step - 1]
-        epoch, number = (last.epoch + 1, 0) if last.is_last else (last.epoch, last.number + 1)
-        rest = list(
-            TrainingStream(
-                table, grid(table), 3, epoch=epoch, number=number, n_batches=total - step
-            )
-        )
-        assert len(rest) == total - step
-        for there, here in zip(whole[step:], rest, strict=True):
-            assert there[3:] == here[3:]
-            torch.testing.assert_close(there.frames, here.frames, rtol=0, atol=0)
-            assert torch.equal(there.valid, here.valid)
-
-
-def test_the_last_incomplete_batch_is_kept(table: FrameTable) -> None:
-    n = len(grid(table).epoch(0))
-    batches = list(TrainingStream(table, grid(table), 5, n_batches=-(-n // 5)))
-    assert n % 5
-    assert sum(len(b.frames) for b in batches) == n
-    assert len(batches[-1].frames) == n % 5
 
 
 @given(st.integers(9, 100), st.integers(1, 40))

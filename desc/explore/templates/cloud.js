@@ -1,4 +1,4 @@
-// Many points on a canvas: drawn pixel by pixel, found by a grid of cells.
+// A point cloud on a canvas, drawn pixel by pixel and searched through a grid of cells.
 
 const STEPS = 65535, CELLS = 256, CELL = (STEPS + 1) / CELLS;
 
@@ -8,7 +8,7 @@ class Cloud {
     this.positions = positions;
     this.n = positions.length / 2;
     this.colours = new Uint32Array(this.n);
-    this.shown = null; // which points stand out, null: all
+    this.shown = null; // highlighted points, null: all
     this.centre = [STEPS / 2, STEPS / 2];
     this.zoom = 1;
     this.index();
@@ -80,7 +80,7 @@ class Cloud {
     this.canvas.dataset.ms = (performance.now() - began).toFixed(1);
   }
 
-  // Draw the points that stand out (which = 1), or the others.
+  // Draw the highlighted points (which = 1), or the others.
   paint(w, h, ratio, size, which, dim) {
     const { positions, colours, pixels, shown, order, first } = this;
     const s = this.scale * ratio, half = size >> 1;
@@ -104,7 +104,7 @@ class Cloud {
     }
   }
 
-  // The point nearest to a place on the screen, -1 where none is within reach.
+  // The point nearest to a position on the screen, -1 if none is near.
   nearest(x, y, reach) {
     const [mx, my] = this.toMap(x, y), r = reach / this.scale;
     let best = -1, least = r * r;
@@ -120,7 +120,7 @@ class Cloud {
     return best;
   }
 
-  // Points inside a polygon of places on the map (even-odd rule), as 0 and 1.
+  // Points inside a polygon in map coordinates (even-odd rule), as 0 and 1.
   inside(polygon) {
     const found = new Uint8Array(this.n);
     const ys = polygon.map((p) => p[1]), xs = polygon.map((p) => p[0]);
@@ -151,7 +151,7 @@ function hueColour(hue, light) {
   return pixel(part(0), part(8), part(4));
 }
 
-// From low to high: blue, green, yellow, legible on either ground.
+// From low to high: blue, green, yellow, legible on light and dark backgrounds.
 const LEVELS = [[0.19, 0.22, 0.62], [0.1, 0.5, 0.72], [0.16, 0.68, 0.5], [0.6, 0.76, 0.2], [0.95, 0.72, 0.1]];
 function levelColour(level) {
   const place = clamp(level, 0, 1) * (LEVELS.length - 1);

@@ -4,16 +4,16 @@ const data = readData();
 const LISTED = 200;
 const RATE = data.sampleRate;
 let cloud = null, fileOf = null, centreOf = null, counts = null;
-let column = null; // Uint8Array of the descriptor that colours
-let inside = null; // Uint8Array of the lasso
+let column = null; // Uint8Array of the colour scale
+let inside = null; // Uint8Array of the selection
 let polygon = [];
 let fileColours = [];
 
 $("title").textContent = data.root.split(/[\\/]/).pop() || data.root;
 $("lede").textContent =
-  `${data.root}: ${data.n} of ${data.nRows} frames of ${data.files.length} files, by the two directions ` +
-  `in which they differ most (${(100 * data.share).toFixed(0)} % of the variance)`;
-$("colour").append(new Option("by file", "file"), new Option("by time in the file", "time"));
+  `${data.root}: ${data.n} of ${data.nRows} frames from ${data.files.length} files, by the first two ` +
+  `principal components of their descriptors (${(100 * data.share).toFixed(0)} % of the variance)`;
+$("colour").append(new Option("file", "file"), new Option("time in the file", "time"));
 for (const name of data.columns) $("colour").append(new Option(name, name));
 
 async function load(path) {
@@ -44,7 +44,7 @@ function colourPoints() {
   colourNames();
 }
 
-// The squares before the names of files, where points have the colour of their file.
+// The swatches before file names, when points have the colour of their file.
 function colourNames() {
   const byFile = $("colour").value === "file";
   for (const swatch of document.querySelectorAll(".list .swatch")) {
@@ -58,14 +58,14 @@ async function chooseColour() {
   const kind = $("colour").value;
   $("ramp-row").hidden = kind === "file";
   column = null;
-  let range = ["begin", "end"];
+  let range = ["start", "end"];
   if (kind === "time") {
     const ends = new Float64Array(data.files.length);
     for (let i = 0; i < cloud.n; i++) ends[fileOf[i]] = Math.max(ends[fileOf[i]], centreOf[i]);
     column = Uint8Array.from({ length: cloud.n }, (_, i) => 255 * centreOf[i] / (ends[fileOf[i]] || 1));
   } else if (kind !== "file") {
     const buffer = await load(`column?name=${encodeURIComponent(kind)}`);
-    if ($("colour").value !== kind) return; // chosen anew meanwhile
+    if ($("colour").value !== kind) return; // superseded by a later choice
     range = Array.from(new Float64Array(buffer, 0, 2), (x) => x.toPrecision(3));
     column = new Uint8Array(buffer, 16);
   }
@@ -134,16 +134,16 @@ async function hear(i) {
     const query = `grain?file=${fileOf[i]}&centre=${Math.round(centreOf[i])}&ms=${$("ms").value}`;
     const buffer = await audio.decodeAudioData(await load(query));
     if (audio.state === "suspended") await audio.resume();
-    if (call !== asked) return; // another was asked for meanwhile
+    if (call !== asked) return; // superseded by a later request
     if (playing) playing.stop();
     playing = audio.createBufferSource();
     playing.buffer = buffer;
     playing.connect(level);
     playing.start();
-    $("heard").textContent = `Heard: ${words}`;
+    $("heard").textContent = `Played: ${words}`;
     $("heard").dataset.seconds = buffer.duration;
   } catch (error) {
-    $("heard").textContent = `${words} cannot be played: ${error.message}`;
+    $("heard").textContent = `Cannot play ${words}: ${error.message}`;
   }
 }
 function setVolume() {
@@ -152,7 +152,7 @@ function setVolume() {
 }
 $("volume").addEventListener("input", setVolume);
 
-// Moving, zooming, pointing, the lasso.
+// Pan, zoom, hover, lasso.
 const canvas = $("cloud");
 const pointers = new Map();
 let moved = 0, drawing = false, pointed = -1;
@@ -264,7 +264,7 @@ function list(place, files, wording) {
 }
 $("search").addEventListener("input", search);
 
-// What the lasso holds, as patterns for --include: characters with a meaning stand in brackets.
+// Selected files as patterns for --include, with special characters in brackets.
 const pattern = (name) => name.replace(/[[*?]/g, "[$&]");
 const quoted = (text) => `'${text.replaceAll("'", `'"'"'`)}'`;
 function choose() {
@@ -282,9 +282,9 @@ function showChosen() {
   files.sort((a, b) => share(b) - share(a));
   const touched = within.reduce((sum, count) => sum + (count > 0), 0);
   $("chosen").textContent = n
-    ? `${n} points of ${touched} files; ${files.length} of these files are taken`
-    : "Nothing yet: press Lasso, then draw around points.";
-  list($("chosen-files"), files, (i) => `${share(i).toFixed(0)} % ${data.files[i]}`);
+    ? `${n} points of ${touched} files; ${files.length} of the files are used`
+    : "Empty. Press Lasso, then draw around points.";
+  list($("chosen-files"), files, (i) => `${share(i).toFixed(0)} % of ${data.files[i]}`);
   $("include").value = files.length
     ? `--include ${files.map((i) => quoted(pattern(data.files[i]))).join(" ")}` : "";
   $("copy").disabled = !files.length;
@@ -319,4 +319,4 @@ load("points").then((buffer) => {
   search();
   chooseColour();
   canvas.dataset.ready = "yes";
-}).catch((error) => { $("heard").textContent = `The points cannot be loaded: ${error.message}`; });
+}).catch((error) => { $("heard").textContent = `Cannot load the points: ${error.message}`; });

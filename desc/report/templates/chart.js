@@ -1,4 +1,4 @@
-// Lines over a number, with axes and a tooltip.
+// A line chart with axes and a tooltip.
 
 class Chart {
   // lines: [{ name, colour, x, y, dashed, faint }]; tell(x) adds to the tooltip's first line.

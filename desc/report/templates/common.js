@@ -1,4 +1,4 @@
-// What all pages share: data, numbers, colours, canvases, one tooltip.
+// Shared by all pages: data, numbers, colours, canvases, a tooltip.
 
 const $ = (id) => document.getElementById(id);
 
@@ -31,7 +31,7 @@ function clock(seconds) {
 
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
-// The theme's colours, read anew when it changes.
+// The theme's colours.
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(`--${name}`).trim();
 const isDark = () => colour("ramp") === "dark";
@@ -56,7 +56,7 @@ function redrawAll() {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 addEventListener("resize", redrawAll);
 
-// Fit a canvas to its place on the screen; returns its context in CSS pixels, cleared.
+// Fit a canvas to its size on the screen; return its context, cleared, in CSS pixels.
 function fitted(canvas, height) {
   const scale = window.devicePixelRatio || 1;
   const width = canvas.parentElement.clientWidth;

@@ -1,4 +1,4 @@
-// The corpus as points, the path of the result through it, and where it is now.
+// The corpus as points, the path of the result, and the current position.
 
 class CorpusMap {
   constructor(canvas, given, names, player) {
@@ -27,7 +27,7 @@ class CorpusMap {
     ];
   }
 
-  // Everything that does not move, drawn once.
+  // The static part, drawn once.
   draw() {
     const available = this.canvas.parentElement.clientWidth;
     const height = Math.round(clamp(available * 0.6, 260, 560));
@@ -70,7 +70,7 @@ class CorpusMap {
     return clamp(frame, 0, this.played.length / 2 - 1);
   }
 
-  // The position, with the way of the last second.
+  // The position and the path of the last second.
   move() {
     const context = this.canvas.getContext("2d");
     const scale = this.canvas.width / this.canvas.parentElement.clientWidth;

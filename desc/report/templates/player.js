@@ -1,4 +1,4 @@
-// Plays one decoded sound; times are the report's: 0 is where the continuation begins.
+// Player of one decoded sound. Time 0 is the start of the continuation.
 
 class Player {
   constructor(encoded, start, end) {
@@ -34,7 +34,7 @@ class Player {
     if (this.context.state === "suspended") await this.context.resume();
   }
 
-  // Play from a time on, to the end or another time.
+  // Play from one time to another, by default the end.
   async play(from = this.position, to = this.end) {
     const call = this.call = (this.call || 0) + 1;
     await this.ready();

@@ -12,7 +12,7 @@ let chosen = -1;
 const signed = (x, unit) => (x ? `, ${x > 0 ? "+" : "−"}${Math.abs(x).toFixed(1)} ${unit}` : "");
 function unitText(i) {
   const gain = units.gain[i] < SILENT_DB ? ", silent" : signed(units.gain[i], "dB");
-  return `${data.files[units.file[i]]}\nat ${clock(units.start[i])}, for ${units.length[i].toFixed(2)} s\n` +
+  return `${data.files[units.file[i]]}\nat ${clock(units.start[i])}, ${units.length[i].toFixed(2)} s long\n` +
     `distance ${units.distance[i].toFixed(2)}${gain}${signed(units.semitones[i], "semitones")}`;
 }
 
@@ -26,8 +26,8 @@ function unitAt(time, layer) {
 
 function complain(error) {
   const trouble = $("trouble");
-  trouble.textContent = `This browser cannot play the sound (Ogg Vorbis): ${error.message || error}. ` +
-    "Listen to prediction.wav beside this page.";
+  trouble.textContent = `This browser cannot play Ogg Vorbis: ${error.message || error}. ` +
+    "Play prediction.wav in the folder of this page instead.";
   trouble.hidden = false;
 }
 
@@ -46,9 +46,9 @@ function choose(i, { play = false } = {}) {
   redrawAll();
 }
 
-// The words of the page.
+// Text and tables.
 $("title").textContent = data.recording;
-$("lede").textContent = `continued by run ${data.runId} with the sounds of ${data.corpus}`;
+$("lede").textContent = `Continued by run ${data.runId} with the sounds in ${data.corpus}`;
 for (const note of data.notes) $("notes").append(element("p", note, "note"));
 table($("figures"), data.figures.map((figure) => [
   element("th", figure.name), element("td", figure.value),
@@ -126,10 +126,9 @@ $("show-predicted").addEventListener("change", () => {
 });
 const nPoints = map.points.length / 2;
 $("map-text").textContent =
-  `${nPoints} of the corpus' ${data.map.nRows} frames, by ${data.map.caption}; ` +
-  "files that are played in their colour. The thin line is the path of the result; the dot moves with the sound. Click near " +
-  "the path to go there.";
-$("map").setAttribute("aria-label", `map of ${nPoints} corpus frames with the path of the result`);
+  `${nPoints} of ${data.map.nRows} corpus frames: ${data.map.caption}. Files that are played are in colour. ` +
+  "The thin line is the path of the result, and the dot follows the sound. Click near the path to jump there.";
+$("map").setAttribute("aria-label", `map of ${nPoints} corpus frames and the path of the result`);
 
 // The player.
 function showState() {

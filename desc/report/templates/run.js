@@ -17,14 +17,14 @@ const losses = [
 const lastStep = Math.max(1, ...losses.map((line) => line.x[line.x.length - 1] || 0));
 if (data.baseline === null) $("baseline-key").hidden = true;
 else losses.push({
-  name: "linear model", colour: "matched", dashed: true,
+  name: "linear baseline", colour: "matched", dashed: true,
   x: [0, lastStep], y: [data.baseline, data.baseline],
 });
 new Chart($("loss"), 280, losses, "steps");
 new Chart($("rate"), 140, curve("learning_rate", { name: "learning rate", colour: "wave" }), "steps");
 $("loss-text").textContent = data.bestStep === null
   ? "Lower is better."
-  : `Lower is better. The model of step ${data.bestStep} is the one that predicts.`;
+  : `Lower is better. The checkpoint of step ${data.bestStep} is used for prediction.`;
 $("loss").setAttribute("aria-label", "training and validation loss over steps");
 table($("figures"), data.figures.map(([name, value, meaning]) => [
   element("th", name), element("td", value), element("td", meaning, "soft"),
@@ -32,31 +32,31 @@ table($("figures"), data.figures.map(([name, value, meaning]) => [
 table($("settings"), data.settings.map(([name, value]) => [element("th", name), element("td", value)]));
 for (const kind of ["training", "validation"]) {
   const n = data[kind].length;
-  $(`${kind}-count`).textContent = `${n} recording${n === 1 ? "" : "s"} for ${kind}`;
+  $(`${kind}-count`).textContent = `${n} ${kind} recording${n === 1 ? "" : "s"}`;
   for (const name of data[kind]) $(kind).append(element("li", name));
 }
 
-// Samples: one chart for each recording, of one descriptor at a time.
-$("samples-text").textContent = data.samples.length
-  ? "Recordings continued from their middle; time 0 is where the model goes on alone. A good model's lines " +
-    "move as the grey one does; they need not follow it."
-  : "None: the descriptors of this run's recordings are not in the cache.";
+// Examples: one chart per recording, showing one descriptor at a time.
+$("examples-text").textContent = data.examples.length
+  ? "The model continues recordings from their middle, time 0. The lines of a good model move like the grey " +
+    "line of the recording. They need not follow it."
+  : "The descriptors of this run's recordings are not in the cache.";
 const F = data.names.length;
 data.names.forEach((name, i) => $("column").append(new Option(name, i)));
-const charts = data.samples.map((sample) => {
+const charts = data.examples.map((example) => {
   const figure = element("figure");
   const canvas = element("canvas");
   const holder = element("div", "", "map");
-  const about = sample.heard ? "learned from" : "not heard in training";
+  const part = example.isTraining ? "training" : "validation";
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `continuations of ${sample.source}`);
+  canvas.setAttribute("aria-label", `continuations of ${example.source}`);
   holder.append(canvas);
-  figure.append(element("figcaption", `${sample.source} (${about})`), holder);
-  $("samples").append(figure);
+  figure.append(element("figcaption", `${example.source} (${part} set)`), holder);
+  $("examples").append(figure);
   const arrays = {
-    before: numbers(sample.before, Float32Array),
-    real: numbers(sample.real, Float32Array),
-    drawn: sample.drawn.map((drawn) => numbers(drawn, Float32Array)),
+    before: numbers(example.before, Float32Array),
+    real: numbers(example.real, Float32Array),
+    drawn: example.drawn.map((drawn) => numbers(drawn, Float32Array)),
   };
   return { arrays, chart: new Chart(canvas, 200, [], "seconds") };
 });
@@ -71,8 +71,8 @@ function showColumn() {
     chart.lines = [
       ...arrays.drawn.map((drawn, i) => line(drawn, column, () => 0,
         { name: `continuation ${i + 1}`, colour: "predicted", faint: i > 0 })),
-      line(arrays.before, column, (n) => -n, { name: "before", colour: "recorded" }),
-      line(arrays.real, column, () => 0, { name: "as it went on", colour: "recorded" }),
+      line(arrays.before, column, (n) => -n, { name: "recording", colour: "recorded" }),
+      line(arrays.real, column, () => 0, { name: "recording", colour: "recorded" }),
     ];
   }
   redrawAll();

@@ -1,4 +1,4 @@
-// Canvases over one time axis: they zoom together, and a line shows the position.
+// Canvases with a shared time axis, zoom and playhead.
 
 class Timeline {
   constructor(stack, player) {
@@ -19,7 +19,7 @@ class Timeline {
   time(x) { return this.low + x / this.width * this.span; }
   timeOf(event) { return this.time(event.clientX - this.stack.getBoundingClientRect().left); }
 
-  // A lane draws itself by draw(context, width, height), and says what is at a time.
+  // A lane draws itself with draw(context, width, height); tell(time, y) is its tooltip.
   addLane(canvas, height, draw, { tell, click }) {
     this.lanes.push({ canvas, height, draw });
     canvas.addEventListener("pointermove", (event) => {
@@ -39,7 +39,7 @@ class Timeline {
     this.moveHead();
   }
 
-  // Marks of the time axis: as many as there is room for.
+  // Ticks of the time axis, as many as fit.
   drawRuler(context, width, height) {
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60];
     const step = steps.find((seconds) => seconds / this.span * width > 56) || 60;
@@ -55,7 +55,7 @@ class Timeline {
     }
   }
 
-  // Where the recording ends and the continuation begins.
+  // The boundary between recording and continuation.
   drawOrigin(context, height) {
     const x = this.x(0);
     if (this.player.start >= 0 || x < 0 || x > this.width) return;
@@ -79,7 +79,7 @@ class Timeline {
     this.head.hidden = x < 0 || x > this.width;
   }
 
-  // Show a window that begins a little before a time.
+  // Scroll to a time.
   show(time) {
     const span = this.span;
     this.low = clamp(time - 0.05 * span, this.player.start, this.player.end - span);
@@ -102,7 +102,7 @@ class Timeline {
   }
 }
 
-// A word at the left edge, legible over anything.
+// A label at the left edge, legible on any background.
 function label(context, text, y) {
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "middle";
@@ -135,7 +135,7 @@ function drawWave(timeline, sound) {
   };
 }
 
-// Grey levels become colours of the theme: quiet is the page, loud stands out.
+// Colour maps for grey levels: silence has the colour of the page.
 const RAMPS = {
   dark: [[16, 15, 20], [52, 28, 92], [128, 40, 122], [214, 74, 92], [250, 160, 84], [252, 240, 190]],
   light: [[247, 245, 250], [214, 204, 236], [166, 138, 214], [118, 70, 170], [82, 26, 104], [38, 8, 38]],
@@ -195,7 +195,7 @@ function drawSpectrogram(timeline, sound) {
   };
 }
 
-const SILENT_DB = -150; // no gain that is heard is so low
+const SILENT_DB = -150; // lower gains are inaudible
 function drawUnits(timeline, units, isChosen) {
   return (context, width, height) => {
     const lane = height / units.layers;

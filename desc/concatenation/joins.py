@@ -1,0 +1,300 @@
+"""Joins of a playlist: when each event sounds, its fades, and the shift that aligns it.
+
+Shifts and correlations belong to rendering; the playlist keeps the nominal positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from desc.concatenation.playlist import Playlist, PlaylistEvent
+
+Law = Literal["power", "linear"]
+
+CORRELATION_STEPS = 64
+
+
+@dataclass(frozen=True)
+class Fade:
+    """One end of an event.
+
+    Attributes
+    ----------
+    n_samples : int
+        Length, even; 0: a hard start or end.
+    overhang : int
+        Samples of it outside the event's nominal extent.
+    law : str
+        `power`: the squares of the two gains at a join add up to 1, for uncorrelated sounds;
+        `linear`: the gains add up to 1, for two parts of one sound.
+    correlation : float
+        Of the two sounds at a join, −1 to 1; the law `power` is adapted to it.
+    """
+
+    n_samples: int = 0
+    overhang: int = 0
+    law: Law = "power"
+    correlation: float = 0.0
+
+    def for_correlation(self, correlation: float) -> Fade:
+        """Return the fade adapted to two sounds of this correlation."""
+        return Fade(self.n_samples, self.overhang, self.law, correlation)
+
+    @property
+    def gains(self) -> npt.NDArray[np.float32]:
+        """(n_samples, 1) the gains of a fade in; reversed they are those of a fade out."""
+        # In steps, so that they are computed seldom: the power is off by .02 dB at the most.
+        steps = round(CORRELATION_STEPS * max(self.correlation, 0.0))
+        return rising_gains(self.n_samples, self.law, steps / CORRELATION_STEPS)
+
+
+@dataclass(frozen=True)
+class Span:
+    """An event with its fades and shift.
+
+    Attributes
+    ----------
+    index : int
+        Place in the playlist.
+    event : PlaylistEvent
+        The event.
+    fade_in, fade_out : Fade
+        Its two ends.
+    shift : int
+        Samples by which it is read later than the playlist says, for alignment.
+    """
+
+    index: int
+    event: PlaylistEvent
+    fade_in: Fade
+    fade_out: Fade
+    shift: int = 0
+
+    def adapted(self, fade_in: Fade, fade_out: Fade, shift: int) -> Span:
+        """Return the event with other fades and another shift."""
+        return Span(self.index, self.event, fade_in, fade_out, shift)
+
+    @property
+    def first(self) -> int:
+        """First sample of the result to which the event adds; may be negative."""
+        return self.event.onset_sample - self.fade_in.overhang
+
+    @property
+    def stop(self) -> int:
+        """Sample after the last one to which it adds."""
+        return self.event.end_sample + self.fade_out.overhang
+
+
+def spans(playlist: Playlist) -> list[Span]:
+    """Return the events with their fades, in order of their starts."""
+    result = []
+    for layer in playlist.layers():
+        events = [event for _, event in layer]
+        joins = [_join(*pair, playlist.sample_rate) for pair in pairwise(events)]
+        ins = [_free_end(events[0], events[0].fade_in_ms, playlist.sample_rate)]
+        ins += [fade_in for _, fade_in in joins]
+        outs = [fade_out for fade_out, _ in joins]
+        outs.append(_free_end(events[-1], events[-1].fade_out_ms, playlist.sample_rate))
+        result += [
+            Span(index, event, fade_in, fade_out)
+            for (index, event), fade_in, fade_out in zip(layer, ins, outs, strict=True)
+        ]
+    return sorted(result, key=lambda span: span.first)
+
+
+@lru_cache(maxsize=256)
+def rising_gains(n_samples: int, law: Law, correlation: float = 0.0) -> npt.NDArray[np.float32]:
+    """Return the gains (n_samples, 1) of a fade in; reversed they are those of a fade out.
+
+    Two sounds of power 1 and correlation ρ, with gains f_in and f_out, have the power
+    f_in² + f_out² + 2·ρ·f_in·f_out; the law `power`, f = sin and cos, divides by its root.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length of the fade.
+    law : str
+        See `Fade`.
+    correlation : float
+        ρ, 0 to 1.
+    """
+    position = (np.arange(n_samples) + 0.5) / max(n_samples, 1)
+    gains = position
+    if law == "power":
+        angle = np.pi / 2 * position
+        gains = np.sin(angle) / np.sqrt(1 + 2 * correlation * np.sin(angle) * np.cos(angle))
+    return gains.astype(np.float32)[:, None]
+
+
+def _join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tuple[Fade, Fade]:
+    """Return the fade-out of one event and the fade-in of the next."""
+    if before.end_sample != event.onset_sample:
+        fade_out = _free_end(before, before.fade_out_ms, sample_rate)
+        return fade_out, _free_end(event, event.fade_in_ms, sample_rate)
+    law: Law = "power"
+    if event.continues(before):
+        if event.gain_db == before.gain_db:
+            return Fade(), Fade()
+        law = "linear"
+    longest = min(before.n_samples, event.n_samples)
+    n_out = _fade_samples(before.fade_out_ms, longest, sample_rate)
+    n_in = _fade_samples(event.fade_in_ms, longest, sample_rate)
+    return Fade(n_out, n_out // 2, law), Fade(n_in, n_in // 2, law)
+
+
+def _free_end(event: PlaylistEvent, fade_ms: float, sample_rate: int) -> Fade:
+    return Fade(_fade_samples(fade_ms, event.n_samples, sample_rate))
+
+
+def _fade_samples(fade_ms: float, longest: int, sample_rate: int) -> int:
+    """Return a fade's length in samples, an even number."""
+    return 2 * (min(round(fade_ms * sample_rate / 1000), longest) // 2)
+
+
+Audio = npt.NDArray[np.float32]
+Read = Callable[[PlaylistEvent, int, int], Audio]
+"""read(event, start_sample, n_samples) -> samples (n, C) of the event's file as it is heard, with
+positions that count about the event's centre as they are heard."""
+
+WINDOW_SAMPLES = 1024
+"""Samples compared around a join, 23 ms: two periods of a tone of 86 Hz."""
+TIE = 1e-5
+"""Correlations this near are equal: they are computed in float32."""
+SHORT_SAMPLES = 2048
+"""Longest event for which one read is faster than two."""
+SILENCE = 1e-9
+"""Energy of a window, full scale squared times samples, below which there is nothing to align."""
+
+
+def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]:
+    """Return the events in order of their starts, aligned where they overlap.
+
+    At a join with a fade the incoming event is shifted by up to `align_ms`, to where its normalised
+    cross-correlation with the outgoing one is largest. The fade is adapted to that correlation.
+    Events that continue each other share their shift. Free ends and hard cuts stay unchanged.
+
+    Parameters
+    ----------
+    playlist : Playlist
+        The events.
+    read : callable
+        Reads the file of an event.
+    align_ms : float
+        Largest shift in milliseconds; at 0 only the fade is adapted.
+    """
+    found = {span.index: span for span in spans(playlist)}
+    largest = round(align_ms * playlist.sample_rate / 1000)
+    read = _Neighbourhoods(read, largest)
+    for layer in playlist.layers():
+        for (left, before), (right, event) in pairwise(layer):
+            if before.end_sample != event.onset_sample:
+                continue
+            first, second = found[left], found[right]
+            if event.continues(before):
+                found[right] = second.adapted(second.fade_in, second.fade_out, first.shift)
+            elif _is_overlap(first, second):
+                shift, correlation = _agreement(first, second, read, largest)
+                fade_out = first.fade_out.for_correlation(correlation)
+                fade_in = second.fade_in.for_correlation(correlation)
+                found[left] = first.adapted(first.fade_in, fade_out, first.shift)
+                found[right] = second.adapted(fade_in, second.fade_out, shift)
+    return sorted(found.values(), key=lambda span: span.first)
+
+
+def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:
+    """Return the shift at which one sound agrees best with another.
+
+    Parameters
+    ----------
+    outgoing : ndarray of float32, (n, C)
+        The sound that ends.
+    incoming : ndarray of float32, (n + 2·m, C)
+        The sound that begins, m samples more on either side.
+
+    Returns
+    -------
+    int
+        Shift from −m to m, the smallest among equals; 0 if either sound is silent.
+    float
+        Normalised cross-correlation at the shift, over all channels, −1 to 1.
+    """
+    n, largest = len(outgoing), (len(incoming) - len(outgoing)) // 2
+    # What wraps around in a transform of the incoming length falls outside the shifts in question.
+    size = _transform_size(len(incoming))
+    both = np.zeros((2, incoming.shape[1], size), np.float32)
+    both[0, :, :n] = outgoing.T
+    both[1, :, : len(incoming)] = incoming.T
+    spectra = scipy.fft.rfft(both)
+    cross = np.einsum("cf,cf->f", spectra[0].conj(), spectra[1])
+    products = scipy.fft.irfft(cross, size)[: 2 * largest + 1]
+    energy = np.zeros(len(incoming) + 1)
+    np.einsum("nc,nc->n", incoming, incoming).cumsum(dtype=np.float64, out=energy[1:])
+    energies = energy[n:] - energy[:-n]
+    own = float(np.vdot(outgoing, outgoing))
+    if own <= SILENCE or energies.max() <= SILENCE:
+        return 0, 0.0
+    products[energies <= SILENCE] = 0
+    correlations = products / np.sqrt(own * np.maximum(energies, SILENCE))
+    correlations = correlations[_by_size(largest)]
+    best = int((correlations >= correlations.max() - TIE).argmax())
+    shift = (best + 1) // 2 * (-1 if best % 2 else 1)
+    return shift, float(min(max(correlations[best], -1.0), 1.0))
+
+
+@lru_cache(maxsize=16)
+def _transform_size(n_samples: int) -> int:
+    return int(scipy.fft.next_fast_len(n_samples, real=True))
+
+
+@lru_cache(maxsize=16)
+def _by_size(largest: int) -> npt.NDArray[np.intp]:
+    """Return the positions of shifts −largest … largest, the smallest shift first."""
+    return np.argsort(np.abs(np.arange(-largest, largest + 1)), kind="stable")
+
+
+def _is_overlap(first: Span, second: Span) -> bool:
+    return first.fade_out.n_samples == second.fade_in.n_samples > 0
+
+
+def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int, float]:
+    half = WINDOW_SAMPLES // 2
+    end = first.event.start_sample + first.event.n_samples + first.shift
+    outgoing = read(first.event, end - half, 2 * half)
+    begin = second.event.start_sample - half - largest
+    return best_shift(outgoing, read(second.event, begin, 2 * (half + largest)))
+
+
+class _Neighbourhoods:
+    """Reads around joins; reads both ends of a short event at once.
+
+    Parameters
+    ----------
+    read : callable
+        Reads the file of an event.
+    largest : int
+        Largest shift in samples.
+    """
+
+    def __init__(self, read: Read, largest: int) -> None:
+        self._read = read
+        self._reach = WINDOW_SAMPLES // 2 + largest
+        self._event: PlaylistEvent | None = None
+        self._start = 0
+        self._samples: Audio = np.empty((0, 1), np.float32)
+
+    def __call__(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
+        if event.n_samples > SHORT_SAMPLES:
+            return self._read(event, start_sample, n_samples)
+        if event is not self._event:
+            self._event, self._start = event, event.start_sample - self._reach
+            self._samples = self._read(event, self._start, event.n_samples + 2 * self._reach)
+        first = start_sample - self._start
+        return self._samples[first : first + n_samples]

@@ -1,0 +1,62 @@
+"""Devices and threads of torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from desc.configuration import check_choice
+from desc.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # set by torchrun, Slurm, Fabric
+
+
+def choose_device(accelerator: str) -> torch.device:
+    """Return the device that an accelerator's name stands for; `auto` takes cuda, mps or cpu.
+
+    Raises
+    ------
+    ConfigurationError
+        If the name is unknown or this machine has no such device.
+    """
+    import torch
+
+    check_choice("accelerator", accelerator, ACCELERATORS)
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available["cpu"] = True
+    names = {"auto": ("cuda", "mps", "cpu"), "gpu": ("cuda", "mps")}.get(
+        accelerator, (accelerator,)
+    )
+    for name in names:
+        if available[name]:
+            return torch.device(name)
+    raise ConfigurationError(f"accelerator={accelerator!r}: this machine has no such device")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit torch to one thread inside the block; the former number is restored.
+
+    A step of a small network is too short to share between threads, and with one thread sums are
+    always added up in the same order.
+    """
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def is_first_process() -> bool:
+    """Tell whether this process writes files and messages: alone, or rank 0 of several."""
+    ranks = [os.environ[name] for name in RANK_VARIABLES if name in os.environ]
+    return not ranks or ranks[0] == "0"

@@ -1,0 +1,64 @@
+"""Running average of a network's parameters: the weights that are validated and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class RunningAverage:
+    """Exponential moving average of parameters (Polyak & Juditsky 1992); buffers are not averaged.
+
+    The decay is lower during the first steps, so that the initial weights are soon forgotten.
+
+    Parameters
+    ----------
+    network : Module
+    decay : float
+        Share of the former average kept at each step; 0 keeps the latest parameters.
+
+    Attributes
+    ----------
+    values : dict of str to Tensor
+        The average, by the names of the parameters.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network, self.decay = network, decay
+        self.values = {name: p.detach().clone() for name, p in network.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the parameters after `step` earlier steps."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, latest in self.network.named_parameters():
+            self.values[name].lerp_(latest, 1 - decay)
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Set the average from a state dict of the network."""
+        for name, value in self.values.items():
+            value.copy_(state[name])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the network's state dict with averaged parameters."""
+        state = dict(self.network.state_dict())
+        return {name: self.values.get(name, value).detach() for name, value in state.items()}
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Give the network its averaged parameters inside the block."""
+        latest = {name: p.detach().clone() for name, p in self.network.named_parameters()}
+        self._set(self.values)
+        try:
+            yield
+        finally:
+            self._set(latest)
+
+    @torch.no_grad()
+    def _set(self, values: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.network.named_parameters():
+            parameter.copy_(values[name])

@@ -1,0 +1,102 @@
+"""Checkpoints of trainings: the network under its own key, and the state to resume from.
+
+Both files hold plain values and tensors only and are read without running code. `best.ckpt` holds
+the network; `last.ckpt` also holds the state of its training.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from desc.errors import CheckpointError
+from desc.files import replacing
+
+FOLDER = "checkpoints"
+LAST, BEST, PLANNED_BEST = (f"{FOLDER}/{name}.ckpt" for name in ("last", "best", "planned_best"))
+STATE_KEY = "desc.training"
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Progress:
+    """Progress of a training between two steps.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    attempt : int
+        How often the training went back after a loss that was no number, or exploded.
+    best_score : float
+        Lowest value of the monitored figure, of the planned validations.
+    best_step : int
+        The step it was measured at.
+    best_figures : dict of str to float
+        Everything measured then.
+    waited : int
+        Measurements of the monitored figure since then.
+    sums, counts : dict of str to float
+        Losses since the last row of `metrics.csv`: their sums, and how many were added.
+    """
+
+    step: int = 0
+    attempt: int = 0
+    best_score: float = math.inf
+    best_step: int = 0
+    best_figures: dict[str, float] = field(default_factory=dict)
+    waited: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values; the dictionaries are copies."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
+
+
+def save_checkpoint(
+    path: Path, network: dict[str, Any], state: dict[str, Any] | None = None
+) -> None:
+    """Write a checkpoint, complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    network : dict
+        The key of the network's format → what it holds.
+    state : dict, optional
+        State of the training.
+    """
+    content = dict(network)
+    if state is not None:
+        content[STATE_KEY] = {"format_version": FORMAT_VERSION} | state
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_state(path: Path, run_id: str) -> dict[str, Any]:
+    """Return the state of a training from a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or of an earlier version of this program.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    # Bytes that are no checkpoint make the reader fail in any way.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: the checkpoint is damaged: {reason}") from error
+    state = content.get(STATE_KEY) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"run {run_id} was trained by another version of this program and cannot be resumed; "
+            "it can still be used, or train a new run"
+        )
+    return state

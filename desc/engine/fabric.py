@@ -1,0 +1,105 @@
+"""Lightning Fabric: devices, processes and precision of a training."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
+
+from desc.configuration import HardwareConfig
+from desc.devices import choose_device
+from desc.errors import ConfigurationError
+
+T = TypeVar("T")
+__all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
+LOGGERS = ("lightning_fabric", "lightning.fabric", "lightning")
+
+
+@contextmanager
+def quiet_fabric() -> Iterator[None]:
+    """Silence Fabric's own messages and warnings inside the block."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning_fabric(\..*)?")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def create_fabric(hardware: HardwareConfig) -> Fabric:
+    """Return Fabric for the devices, processes and precision of some settings.
+
+    Raises
+    ------
+    ConfigurationError
+        If this machine lacks the accelerator, the devices or the precision.
+    """
+    device = choose_device(hardware.accelerator)
+    names = ("accelerator", "devices", "num_nodes", "strategy", "precision")
+    wanted = ", ".join(f"{name}={getattr(hardware, name)!r}" for name in names)
+    try:
+        with quiet_fabric():
+            fabric = Fabric(
+                accelerator=device.type,
+                devices=hardware.devices,
+                num_nodes=hardware.num_nodes,
+                strategy=hardware.strategy,
+                precision=hardware.precision,  # type: ignore[arg-type]
+            )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigurationError(f"{wanted}: not possible on this machine: {error}") from error
+    used = fabric.strategy.precision.precision
+    if used != hardware.precision:
+        raise ConfigurationError(f"{wanted}: not possible on this machine; it would use {used}")
+    return fabric
+
+
+def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> T:
+    """Call `function(fabric, *args)` in every process of a training; return rank 0's result.
+
+    One device needs no other process. With several, `ddp` starts the program anew for each
+    (Fabric's script launcher: right for the command line, torchrun and Slurm), `ddp_spawn` and
+    `ddp_fork` start processes from a library call; `auto` takes `ddp`, in a notebook `ddp_fork`.
+    """
+    fabric = create_fabric(hardware)
+    with quiet_fabric():
+        result: T = fabric.launch(function, *args)
+    return result
+
+
+def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:
+    """Return the mean, sum or max of a tensor over all processes, without gradient."""
+    value = value.detach()
+    if fabric.world_size == 1:
+        return value
+    return cast(Tensor, fabric.all_reduce(value.clone(), reduce_op=operation))
+
+
+def average_gradients(fabric: Fabric, parameters: Sequence[nn.Parameter]) -> None:
+    """Replace gradients by their mean over all processes.
+
+    They are averaged after the backward pass, in one buffer: adversarial losses call a network
+    several times before one backward pass, which the hooks of DistributedDataParallel do not allow.
+    """
+    if fabric.world_size == 1:
+        return
+    present = torch.tensor([float(p.grad is not None) for p in parameters], device=fabric.device)
+    used = reduced(fabric, present, "sum").tolist()
+    learned = [p for p, n in zip(parameters, used, strict=True) if n]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learned]
+    flat = reduced(fabric, torch.cat([g.flatten() for g in gradients]), "mean")
+    parts = torch.split(flat, [g.numel() for g in gradients])
+    for parameter, gradient, part in zip(learned, gradients, parts, strict=True):
+        parameter.grad = gradient.copy_(part.view_as(gradient))

@@ -1,0 +1,99 @@
+"""Stop condition of a training: early stopping, the time limit, Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+FINISHED = "all steps done"
+EARLY = "stopped early"
+TIME = "time limit"
+INTERRUPTED = "interrupted"
+FAILED = "failed"
+
+
+def now() -> float:
+    """Return seconds of the clock that time limits are measured by."""
+    return time.monotonic()
+
+
+class StopCondition:
+    """Why a training stops before its last step, once there is a reason.
+
+    Parameters
+    ----------
+    deadline : float, optional
+        Time of `now` at which everything must be done, the last validation included.
+    reserve_s : float
+        Seconds to keep for the last validation; the longest one so far is kept here.
+
+    Attributes
+    ----------
+    reason : str or None
+        `EARLY`, `TIME`, `INTERRUPTED` or None.
+    signal : int or None
+        The signal that interrupted the training.
+    """
+
+    def __init__(self, deadline: float | None = None, reserve_s: float = 0.0) -> None:
+        self.deadline, self.reserve_s = deadline, reserve_s
+        self.reason: str | None = None
+        self.signal: int | None = None
+
+    def check_time(self) -> None:
+        """Stop where the time limit is reached."""
+        limited = self.reason is None and self.deadline is not None
+        if limited and now() + self.reserve_s >= (self.deadline or 0.0):
+            self.reason = TIME
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Stop after the current step on Ctrl-C or SIGTERM; a second signal acts at once.
+
+        Signals reach the main thread only; in other threads nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former: dict[int, Any] = {}
+
+        def restore() -> None:
+            for number, handler in former.items():
+                # None: a handler that was not set from Python and cannot be restored
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+        def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            self.reason, self.signal = INTERRUPTED, number
+            restore()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                former[number] = signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            restore()
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words: `40 s`, `12 min`, `3.5 h`, `4 days`."""
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+
+
+def stop_message(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
+    """Return the line that says why a run stopped and how to resume it; None if it finished."""
+    if reason not in (TIME, INTERRUPTED):
+        return None
+    what = "time limit reached" if reason == TIME else "interrupted"
+    saved = "" if step else ", before the first step was saved"
+    return f"{what} at step {step} of {total_steps}{saved}; resume with --resume_run_id {run_id}"

@@ -1,0 +1,160 @@
+"""`MelTask`: the training of a generator of spectrograms."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from desc.audio import write
+from desc.engine.fabric import Fabric
+from desc.metrics import frechet_distance
+from desc.report.drawing import draw_mels
+from desc.soundgen.measures import Float32, diversity, frames_of
+from desc.soundgen.mel import MelFrontEnd
+from desc.soundgen.recordings import Crops, SoundRecordings
+from desc.soundgen.settings import MelConfig, MelModelConfig, MelTraining
+from desc.soundgen.task import SoundTask
+from desc.soundgen.vocoder import Vocoder
+
+VALIDATION_SEED = 123
+CALIBRATION_CROPS = 64
+SHOWN_S = 5.0
+SMALLEST_SCALE = 1e-3  # of a band: one that never moves is not blown up
+
+
+class MelTask(SoundTask):
+    """A training on spectrograms that are standardised per band.
+
+    A network makes numbers, (n, K, T), of which spectrograms follow. With `calibrate` they are
+    brought to the mean and the spread that those of the recordings have: the longer a network
+    learns from little music, and the shorter it learns from much, the less its results vary. No
+    band gets louder than it ever is in the recordings, or less loud.
+
+    Parameters
+    ----------
+    name : str
+        Of the generator.
+    mel, model, training
+        The settings.
+    recordings : SoundRecordings
+        At the rate of `mel`.
+    vocoder : Vocoder, optional
+        Makes the samples audible; by default Griffin-Lim.
+    """
+
+    training: MelTraining
+
+    def __init__(
+        self,
+        name: str,
+        mel: MelConfig,
+        model: MelModelConfig,
+        training: MelTraining,
+        recordings: SoundRecordings,
+        *,
+        vocoder: Vocoder | None,
+        fabric: Fabric | None,
+    ) -> None:
+        super().__init__(
+            name, mel=mel, model=model, training=training, gain=recordings.gain, fabric=fabric
+        )
+        self.vocoder = vocoder
+        self.learned, self.held_out = self._spectrograms(recordings)
+        frames = training.seq_frames
+        self.crops = self.crops_of(self.learned, frames)
+        validation = Crops(self.held_out, frames, training.num_va, seed=VALIDATION_SEED)
+        self.real = torch.from_numpy(validation.batch(0))
+        self.offset, self.spread = (np.full((1, 1), x, np.float32) for x in (0, 1))
+
+    def _spectrograms(self, recordings: SoundRecordings) -> tuple[list[Float32], list[Float32]]:
+        """Return what is learned from and what is held out, standardised."""
+        front_end = MelFrontEnd(self.mel)
+        parts = recordings.split(self.training.validation_share)
+        learned, held_out = ([front_end.of_recording(s) for s in part] for part in parts)
+        frames = np.concatenate(learned, 1)
+        self.mean_frame = frames.mean(1, dtype=np.float64).astype(np.float32)[:, None]
+        spread = frames.std(1, dtype=np.float64).astype(np.float32)[:, None]
+        self.scale = np.where(spread < SMALLEST_SCALE, np.float32(1), spread)
+        learned, held_out = (
+            [(m - self.mean_frame) / self.scale for m in part] for part in (learned, held_out)
+        )
+        self.lowest, self.highest = frames.min(1)[:, None], frames.max(1)[:, None]
+        return learned, held_out
+
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """Mean, scale, least and largest value of the bands, (n_mels,)."""
+        bands = {
+            "mean": self.mean_frame, "scale": self.scale, "lowest": self.lowest,
+            "highest": self.highest,
+        }  # fmt: skip
+        return {name: torch.from_numpy(values[:, 0]) for name, values in bands.items()}
+
+    @abstractmethod
+    def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return what the network makes, (n, K, n_frames), on the CPU."""
+
+    @abstractmethod
+    def in_bands(self, numbers: Tensor) -> Tensor:
+        """Return the standardised spectrograms (n, n_mels, T) of numbers, calibrated."""
+
+    @torch.no_grad()
+    def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return n new standardised spectrograms, (n, n_mels, n_frames), on the CPU."""
+        least, most = (
+            torch.from_numpy((x - self.mean_frame) / self.scale)
+            for x in (self.lowest, self.highest)
+        )
+        return self.in_bands(self.numbers(n, n_frames, random)).clamp(least, most)
+
+    def numbers_of_calibration(self) -> Tensor:
+        """Return numbers, (n, K, T), of which mean and spread are taken."""
+        random = torch.Generator().manual_seed(VALIDATION_SEED + 1)
+        size, n_frames = self.training.batch_size, self.training.seq_frames
+        counts = [min(size, CALIBRATION_CROPS - i) for i in range(0, CALIBRATION_CROPS, size)]
+        return torch.cat([self.numbers(n, n_frames, random) for n in counts])
+
+    @torch.no_grad()
+    def calibrate(self) -> None:
+        """Measure the mean and the spread of what the network makes, which should be 0 and 1."""
+        made = self.numbers_of_calibration().numpy()
+        self.offset = made.mean((0, 2), dtype=np.float64).astype(np.float32)[:, None]
+        spread = made.std((0, 2), dtype=np.float64).astype(np.float32)[:, None]
+        self.spread = np.maximum(spread, np.float32(SMALLEST_SCALE))
+
+    @torch.no_grad()
+    def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
+        """Calibrate, and compare new spectrograms with crops that were held out.
+
+        `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean
+        difference of generated crops over that of real ones.
+        """
+        if self.training.calibrate:
+            self.calibrate()
+        random = torch.Generator().manual_seed(VALIDATION_SEED)
+        size = self.training.batch_size
+        parts = torch.split(self.real, size)
+        fake = torch.cat([self.make(len(p), p.shape[-1], random) for p in parts]).numpy()
+        real = self.real.numpy()
+        return {
+            "val_loss": frechet_distance(frames_of(fake), frames_of(real)),
+            "val_diversity": diversity(fake) / max(diversity(real), 1e-9) if len(real) > 1 else 0.0,
+        }
+
+    @torch.no_grad()
+    def sample(self, folder: Path, step: int) -> dict[str, Path]:
+        """Write some seconds of new sound, and their spectrogram beside a real one."""
+        n_frames = round(SHOWN_S * self.mel.frame_rate)
+        random = torch.Generator().manual_seed(VALIDATION_SEED)
+        mel = self.make(1, n_frames, random)[0].numpy() * self.scale + self.mean_frame
+        vocoder = self.vocoder or Vocoder.griffin_lim(self.mel)
+        audio = vocoder(mel, self.mel) / np.float32(self.gain)
+        path = folder / f"step-{step}.wav"
+        write(path, audio.clip(-1, 1), self.mel.sample_rate)
+        real = self.real[0].numpy() * self.scale + self.mean_frame
+        pictures = draw_mels({"real": real, "generated": mel}, folder / f"step-{step}.png")
+        return {"generated": path} | pictures

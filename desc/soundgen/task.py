@@ -1,0 +1,131 @@
+"""`SoundTask`: the training of a network of sound generation."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from desc.engine.averaging import RunningAverage
+from desc.engine.fabric import Fabric
+from desc.engine.schedule import LearningRate
+from desc.engine.task import Task
+from desc.errors import CheckpointError
+from desc.soundgen.checkpoint import SoundCheckpoint
+from desc.soundgen.recordings import Crops
+from desc.soundgen.settings import MelConfig, MelModelConfig, SoundTraining, VocoderConfig
+
+LAST_SHARE = 0.05  # of the learning rate at the end of the cosine schedule
+
+
+class SoundTask(Task):
+    """Networks with their optimizers; batches and random numbers are functions of the step.
+
+    Parameters
+    ----------
+    name : str
+        melgan, vocos, unagan or flow.
+    mel, model, training
+        The settings.
+    gain : float
+        Factor of the recordings.
+    fabric : Fabric, optional
+    """
+
+    most_attempts = 5
+    loss_prefix = "train_"
+    training: SoundTraining
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        mel: MelConfig,
+        model: VocoderConfig | MelModelConfig,
+        training: SoundTraining,
+        gain: float,
+        fabric: Fabric | None = None,
+    ) -> None:
+        super().__init__(training, fabric)
+        self.generator_name, self.mel, self.model, self.training = name, mel, model, training
+        self.gain = gain
+        self.max_grad_norm, self.seed = training.max_grad_norm, training.seed
+
+    def prepare(
+        self, networks: dict[str, nn.Module], steps_per_pass: int, kind: type[Adam], **options: Any
+    ) -> None:
+        """Take the networks, the first of them the generator; each gets an optimizer.
+
+        Parameters
+        ----------
+        networks : dict of str to Module
+        steps_per_pass : int
+            Steps whose crops add up to the recordings.
+        kind, **options
+            Class of the optimizers, and its options.
+        """
+        training = self.training
+        for name, network in networks.items():
+            self.networks[name] = network.to(self.device)
+            parameters = network.parameters()
+            self.add_optimizer(name, kind(parameters, lr=training.learning_rate, **options))
+        self.average = RunningAverage(networks["generator"], training.ema_decay)
+        steps = training.steps or training.epochs * steps_per_pass
+        last_share = 1.0 if training.schedule == "constant" else LAST_SHARE
+        self.learning_rate = LearningRate(training.learning_rate, steps, last_share=last_share)
+
+    def crops_of(self, sounds: list[Any], length: int) -> Crops:
+        """Return random crops for training; processes share a batch and draw different crops."""
+        size = max(1, self.training.batch_size // self.fabric.world_size)
+        rank = self.fabric.global_rank
+        return Crops(sounds, length, size, seed=self.training.seed, worker=rank)
+
+    @property
+    @abstractmethod
+    def arrays(self) -> dict[str, Tensor]:
+        """Arrays of the checkpoint beside parameters."""
+
+    def logs_at(self, step: int) -> bool:
+        """Every `log_interval` steps."""
+        return step % self.training.log_interval == 0
+
+    def validates_at(self, step: int) -> bool:
+        """Every `save_interval` steps, and at the end."""
+        return step % self.training.save_interval == 0 or step == self.total_steps
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the generator with its averaged parameters."""
+        return self.network().to_dict()
+
+    def network(self) -> SoundCheckpoint:
+        """Return the generator with its averaged parameters, as it is now."""
+        return SoundCheckpoint(
+            generator=self.generator_name,
+            mel=self.mel,
+            model=self.model,
+            state={name: x.cpu() for name, x in self.average.state_dict().items()},
+            gain=self.gain,
+            arrays=self.arrays,
+        )
+
+    def start_from(self, stored: SoundCheckpoint, source: object) -> None:
+        """Start with the generator of another run instead of a random one.
+
+        Raises
+        ------
+        CheckpointError
+            If it is another network.
+        """
+        try:
+            self.networks["generator"].load_state_dict(dict(stored.state))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(f"{source}: a network of another size: {reason}") from error
+        self.average.load(stored.state)
+
+    def losses(self, **values: Tensor | float) -> dict[str, Tensor]:
+        """Return losses by name as scalars without gradient."""
+        return {name: torch.as_tensor(v, device=self.device).detach() for name, v in values.items()}

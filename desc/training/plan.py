@@ -1,0 +1,219 @@
+"""Length of a run, fixed at its start: all epochs, or what fits into the time limit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+
+from desc.engine import stopping
+from desc.engine.randomness import preserved_randomness
+from desc.engine.schedule import LearningRate
+from desc.errors import CheckpointError
+from desc.models.base import DescriptorModel
+from desc.training.task import DescriptorTask, is_due
+
+WARMUP_SHARE = 0.05  # of the run's steps
+WARMUP_STEPS = 200  # at the most: AdamW's averages have settled by then
+LAST_SHARE = 0.01  # of the highest learning rate, at the last step
+TIME_SHARE = 0.92  # of max_time_s that a run is planned for: machines get slower when busy or hot
+UNTIMED_STEPS = 2  # first steps of a trial, which are not counted
+TRIAL_STEPS, TRIAL_S = 12, 1.0  # after which a speed that is only shown is known well enough
+TIMED_STEPS, TIMED_SHARE, TIMED_S = 400, 0.03, 10.0  # one that decides: a share of max_time_s
+TRIAL_BATCHES = 4  # of validation
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Length of a run, its highest learning rate, and the speed measured at its start.
+
+    Attributes
+    ----------
+    total_steps : int
+        Optimizer steps of the whole run.
+    learning_rate : float
+        The highest one.
+    step_s : float
+        Seconds per step, with a share of everything between steps.
+    realism_s : float
+        Seconds of one measurement of realism; 0 where it is not measured.
+    """
+
+    total_steps: int
+    learning_rate: float
+    step_s: float = 0.0
+    realism_s: float = 0.0
+
+    @property
+    def rates(self) -> LearningRate:
+        """The learning rate of every step: a short warmup, then half a cosine down."""
+        warmup = max(1, min(WARMUP_STEPS, round(WARMUP_SHARE * self.total_steps)))
+        return LearningRate(self.learning_rate, self.total_steps, warmup, LAST_SHARE)
+
+    def duration_s(self, step: int = 0) -> float:
+        """Return the projected seconds from `step` to the end."""
+        return (self.total_steps - step) * self.step_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for the run's record."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Schedule:
+        """Undo `to_dict`; other keys are ignored.
+
+        Raises
+        ------
+        CheckpointError
+            If a value is missing.
+        """
+        try:
+            return cls(
+                int(values["total_steps"]),
+                float(values["learning_rate"]),
+                float(values["step_s"]),
+                float(values.get("realism_s", 0.0)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the run's schedule is damaged: {values}") from error
+
+
+@dataclass(frozen=True)
+class Interlude:
+    """Work after some planned validations and at the end: every so many epochs, and its seconds."""
+
+    every_epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of a step and of a validation with the saving after it, and the interludes."""
+
+    step_s: float
+    validation_s: float
+    interludes: tuple[Interlude, ...] = ()
+
+    def between_steps_s(self, total: int, ends: Sequence[int], save_interval: int) -> float:
+        """Return the seconds that a run of `total` steps spends between them.
+
+        Parameters
+        ----------
+        total : int
+        ends : sequence of int
+            The last step of each epoch there may be.
+        save_interval : int
+            Epochs between two validations.
+        """
+        epochs = sum(end < total for end in ends)
+        planned = range(save_interval, epochs + 1, save_interval)
+        seconds = (len(planned) + 1) * self.validation_s
+        for interlude in self.interludes:
+            n = sum(is_due(epoch, interlude.every_epochs, save_interval) for epoch in planned) + 1
+            seconds += n * interlude.seconds
+        return seconds
+
+
+def plan_schedule(
+    steps_per_epoch: Sequence[int],
+    learning_rate: float,
+    save_interval: int,
+    speed: Speed,
+    time_left_s: float | None = None,
+) -> Schedule:
+    """Fix the length of a run: all epochs, or what fits into the time, whichever is shorter.
+
+    Parameters
+    ----------
+    steps_per_epoch : sequence of int
+        Steps of each epoch there may be.
+    learning_rate : float
+        The highest one.
+    save_interval : int
+        Epochs between two validations.
+    speed : Speed
+        As measured.
+    time_left_s : float, optional
+        Seconds there are; without it time does not matter.
+    """
+    ends = list(accumulate(steps_per_epoch))
+    total = ends[-1]
+
+    def duration_s(steps: int) -> float:
+        return steps * speed.step_s + speed.between_steps_s(steps, ends, save_interval)
+
+    if time_left_s is not None and duration_s(total) > TIME_SHARE * time_left_s:
+        total = _most_within(TIME_SHARE * time_left_s, total, duration_s)
+    return Schedule(total, learning_rate, duration_s(total) / total)
+
+
+def _most_within(seconds: float, most: int, duration_s: Callable[[int], float]) -> int:
+    """Return the most steps, at least 1, whose duration fits into `seconds`."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if duration_s(middle) <= seconds else (low, middle - 1)
+    return low
+
+
+def measure_speed(
+    task: DescriptorTask,
+    max_time_s: float | None,
+    interludes: Mapping[str, Callable[[DescriptorModel], object]],
+) -> tuple[Speed, dict[str, float]]:
+    """Train for a few steps, then restore everything as it was.
+
+    Parameters
+    ----------
+    task : DescriptorTask
+    max_time_s : float, optional
+        The run's time limit: where there is one, the speed is measured for longer.
+    interludes : mapping of str to callable
+        Other work between steps, called with the model, by name.
+
+    Returns
+    -------
+    speed : Speed
+    interlude_s : dict of str to float
+        Seconds that each of the interludes took.
+    """
+    most, limit_s = TRIAL_STEPS, TRIAL_S
+    if max_time_s is not None:
+        most, limit_s = TIMED_STEPS, min(TIMED_S, max(TRIAL_S, TIMED_SHARE * max_time_s))
+    most = min(most, task.config.known_epochs * task.data.steps_per_epoch(1)[0])
+    before = copy.deepcopy(task.state_dict())
+    with preserved_randomness():
+        times = [stopping.now()]
+        while len(times) <= most and not (
+            len(times) > UNTIMED_STEPS and times[-1] - times[0] >= limit_s
+        ):
+            task.step(len(times) - 1, 0)
+            wait_for(task.device)
+            times.append(stopping.now())
+        timed = times[min(UNTIMED_STEPS, len(times) - 2) :]
+        step_s = (timed[-1] - timed[0]) / (len(timed) - 1)
+        some = copy.copy(task.data.validation)
+        some.rows = some.rows[: TRIAL_BATCHES * some.batch_size]
+        began = stopping.now()
+        task.validation_loss(some)
+        validation_s = (stopping.now() - began) * len(task.data.validation) / len(some)
+        interlude_s = {}
+        for name, interlude in interludes.items():
+            began = stopping.now()
+            interlude(task.model.eval())
+            interlude_s[name] = stopping.now() - began
+        task.model.train()
+    task.load_state_dict(before)
+    return Speed(step_s, validation_s), interlude_s
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once the device has done all its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

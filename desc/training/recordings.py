@@ -1,0 +1,260 @@
+"""Recordings of a training: the split into training and validation, and outlier frames."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.corpus import Corpus
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.extraction import variant_of
+from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
+from desc.errors import ConfigurationError, CorpusError
+from desc.models.statistics import MAX_QUANTILE_FRAMES, silent_frames
+
+logger = logging.getLogger(__name__)
+Statics = Sequence[npt.NDArray[np.floating]]
+
+NAMED = 5  # files named in a message; more are counted
+FAR_OUT = 8.0  # robust standard deviations: one frame in 100,000 of orchestral music
+NORMAL_IQR = 1.349  # interquartile range of a normal distribution, in standard deviations
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Recordings to learn from and to validate on, each content once, in the order of digests.
+
+    The order depends on contents alone, so that a folder renamed or moved is the same split.
+    """
+
+    training: tuple[DescriptorSequence, ...]
+    validation: tuple[DescriptorSequence, ...]
+    variants: tuple[DescriptorSequence, ...] = ()
+
+    @property
+    def learned(self) -> tuple[DescriptorSequence, ...]:
+        """All there is to learn from: the recordings, and these at other speeds."""
+        return (*self.training, *self.variants)
+
+    @property
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Digest → source of the recordings of either side."""
+        return (
+            {s.digest: s.source for s in self.learned},
+            {s.digest: s.source for s in self.validation},
+        )
+
+
+def split_recordings(
+    corpus: Corpus,
+    validation: Corpus | None,
+    share: float,
+    seed: int,
+) -> Split:
+    """Divide recordings by file; one file alone is divided by time.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The recordings to learn from.
+    validation : Corpus, optional
+        Recordings named for validation; by default `share` of the corpus' files, at least one.
+    share : float
+        0 to 1, of files, or of the frames of a single file.
+    seed : int
+        Decides which files are held out.
+
+    Files with fewer than 9 complete frames, copies of others, and training files that are
+    validation files too are left out and logged.
+
+    Raises
+    ------
+    CorpusError
+        If either side remains empty.
+    ConfigurationError
+        If the two corpora were extracted with different settings.
+    """
+    if validation is not None and validation.config != corpus.config:
+        raise ConfigurationError(
+            f"{validation.root}: the validation recordings must be extracted with the settings of "
+            f"{corpus.root}"
+        )
+    sequences = usable(corpus)
+    if validation is None and len(sequences) == 1:
+        return _with_variants(_by_time(sequences[0], share), corpus)
+    if validation is None:
+        return _with_variants(_by_file(sequences, share, seed), corpus)
+    held_out = usable(validation)
+    digests = {s.digest for s in held_out}
+    kept = tuple(s for s in sequences if s.digest not in digests)
+    both = [s.source for s in sequences if s.digest in digests]
+    _log(both, "left out of training, because they are validation recordings too")
+    if not kept:
+        raise CorpusError(
+            f"{corpus.root}: every recording is a validation recording too; nothing is left to "
+            "learn from"
+        )
+    return _with_variants(Split(kept, held_out), corpus)
+
+
+def _with_variants(split: Split, corpus: Corpus) -> Split:
+    """Add the training recordings at other speeds, each as far as it is learned from."""
+    learned = {s.digest: s for s in split.training}
+    variants = {}
+    for variant in corpus.variants:
+        content, speed = variant_of(variant.digest)
+        if content not in learned:
+            continue
+        frames = variant.config.complete_frames(int(learned[content].n_samples / speed))
+        stop = min(frames.stop, variant.complete.stop)
+        if stop - frames.start >= MIN_FRAMES and np.isfinite(variant.complete_static).all():
+            variants[variant.digest] = excerpt(variant, frames.start, stop)
+    return replace(split, variants=tuple(variants[digest] for digest in sorted(variants)))
+
+
+def usable(corpus: Corpus) -> tuple[DescriptorSequence, ...]:
+    """Return the recordings of a corpus that one can train on, each content once, by digest.
+
+    Raises
+    ------
+    CorpusError
+        If there is none; the message says what there is.
+    """
+    short = [s.source for s in corpus.sequences if n_complete(s) < MIN_FRAMES]
+    broken = [s.source for s in corpus.sequences if not np.isfinite(s.complete_static).all()]
+    by_digest: dict[str, DescriptorSequence] = {}
+    copies = []
+    for sequence in corpus.sequences:
+        if sequence.source in short or sequence.source in broken:
+            continue
+        if sequence.digest in by_digest:
+            copies.append(sequence.source)
+        by_digest.setdefault(sequence.digest, sequence)
+    _log(short, f"left out: fewer than {MIN_FRAMES} complete frames")
+    _log(broken, "left out: descriptors that are not finite numbers")
+    _log(copies, "left out: copies of other files")
+    if not by_digest:
+        raise CorpusError(
+            f"{corpus.root}: no recording has {MIN_FRAMES} complete frames to learn from: "
+            f"{len(short)} are shorter, {len(broken)} have descriptors that are not finite numbers"
+        )
+    return tuple(by_digest[digest] for digest in sorted(by_digest))
+
+
+def n_complete(sequence: DescriptorSequence) -> int:
+    """Return the number of complete frames."""
+    return len(range(*sequence.complete.indices(len(sequence))))
+
+
+def _by_file(sequences: tuple[DescriptorSequence, ...], share: float, seed: int) -> Split:
+    """Hold out `share` of the files, at least one and not all.
+
+    A file's rank is a hash of seed and content: adding a file leaves the others on their side,
+    as far as their numbers allow.
+    """
+
+    def rank(sequence: DescriptorSequence) -> str:
+        return hashlib.blake2b(f"{seed} {sequence.digest}".encode()).hexdigest()
+
+    n = min(max(1, round(share * len(sequences))), len(sequences) - 1)
+    chosen = {s.digest for s in sorted(sequences, key=rank)[:n]}
+    return Split(
+        tuple(s for s in sequences if s.digest not in chosen),
+        tuple(s for s in sequences if s.digest in chosen),
+    )
+
+
+def _by_time(sequence: DescriptorSequence, share: float) -> Split:
+    """Hold out the end of a recording.
+
+    Between the sides so many frames are left out that no sample is heard in both.
+    """
+    config = sequence.config
+    gap = math.ceil(config.n_fft / config.hop_length)
+    frames = sequence.complete
+    n_frames = n_complete(sequence)
+    held_out = max(MIN_FRAMES, round(share * n_frames))
+    kept = n_frames - held_out - gap
+    if kept < MIN_FRAMES:
+        raise CorpusError(
+            f"{sequence.source}: {n_frames} complete frames are too few to learn from one part of "
+            f"a single recording and validate on another; {2 * MIN_FRAMES + gap} are needed"
+        )
+    return Split(
+        (excerpt(sequence, frames.start, frames.start + kept),),
+        (excerpt(sequence, frames.stop - held_out, frames.stop),),
+    )
+
+
+def excerpt(sequence: DescriptorSequence, start: int, stop: int) -> DescriptorSequence:
+    """Return a sequence whose complete frames are the frames start … stop - 1 of another.
+
+    Parameters
+    ----------
+    sequence : DescriptorSequence
+    start, stop : int
+        Complete frames of `sequence`.
+    """
+    config = sequence.config
+    first = config.complete_frames(0).start  # frames of a sequence before the first complete one
+    values = sequence.values[start - first : stop]
+    n_samples = (len(values) - 1) * config.hop_length + config.n_fft // 2
+    return replace(sequence, values=values, n_samples=n_samples, first_frame=0)
+
+
+def _log(sources: Sequence[str], what: str) -> None:
+    """Log what becomes of some files, naming the first ones."""
+    if sources:
+        more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
+        logger.info("%s%s: %s", ", ".join(sources[:NAMED]), more, what)
+
+
+def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
+    """Tell which frames have a column far from what the recordings hold.
+
+    Far is more than `FAR_OUT` robust standard deviations (interquartile range / 1.349) from the
+    median over all recordings: clicks and damage. Neither median nor quartiles are moved by the
+    frames that are looked for. A column without a range between its quartiles is not judged.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray, (C, F)
+        Standardised static columns.
+
+    Returns
+    -------
+    list of ndarray of bool, (C,)
+    """
+    stride = -(-sum(map(len, recordings)) // MAX_QUANTILE_FRAMES)
+    sample = np.concatenate([x[::stride] for x in recordings])
+    lower, middle, upper = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
+    deviation = (upper - lower) / NORMAL_IQR
+    deviation[deviation <= 0] = np.inf
+    return [(np.abs(x - middle) > FAR_OUT * deviation).any(1) for x in recordings]
+
+
+def outliers(recordings: Statics, config: DescriptorConfig) -> npt.NDArray[np.bool_]:
+    """Tell which frames no training item may hold.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray, (C, F)
+        Standardised static columns.
+    config : DescriptorConfig
+        What the columns mean.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+        Frames of all recordings, one after the other: silent (mfcc0 below -2.5 standard
+        deviations), frozen (equal to the frame before) or far out (see `far_frames`).
+    """
+    far = far_frames(recordings)
+    silent = [silent_frames(x, config) for x in recordings]
+    return np.concatenate(silent) | np.concatenate(far)

@@ -1,0 +1,199 @@
+"""`DescriptorTask`: the training of a sequence model, whatever the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from desc.configuration import TrainConfig
+from desc.engine import stopping
+from desc.engine.averaging import RunningAverage
+from desc.engine.fabric import Fabric
+from desc.engine.schedule import LearningRate
+from desc.engine.task import Task
+from desc.models.base import DescriptorModel
+from desc.models.checkpoint import KEY, checkpoint_payload
+from desc.training.baseline import figures
+from desc.training.data import TrainingData
+from desc.training.free_running import FreeRunningLoss
+from desc.training.samples import AudioSamples
+from desc.training.validation_metrics import Realism
+from desc.training.windows import Batch, ValidationBatches
+
+LOG_EVERY = 10  # steps between two rows of metrics.csv
+CRITIC_BETAS = (0.5, 0.9)  # it follows a moving target
+
+
+class DescriptorTask(Task):
+    """Maximum likelihood and, every few steps, a loss of free-running continuations.
+
+    Parameters
+    ----------
+    model : DescriptorModel
+    data : TrainingData
+    training : TrainConfig
+    learning_rate : LearningRate, optional
+        By default constant over all epochs.
+    free_running : FreeRunningLoss, optional
+        Without it, the model learns by likelihood alone.
+    realism : Realism, optional
+        Measures how real continuations are, after some validations.
+    samples : AudioSamples, optional
+        Writes continuations as sound, after some validations.
+    fabric : Fabric, optional
+    """
+
+    largest_loss = 1e6  # nats per frame: bounded heads reach some thousands on damaged frames
+
+    def __init__(
+        self,
+        model: DescriptorModel,
+        data: TrainingData,
+        training: TrainConfig,
+        learning_rate: LearningRate | None = None,
+        *,
+        free_running: FreeRunningLoss | None = None,
+        realism: Realism | None = None,
+        samples: AudioSamples | None = None,
+        fabric: Fabric | None = None,
+    ) -> None:
+        super().__init__(training, fabric)
+        self.config, self.data, self.realism, self.samples = training, data, realism, samples
+        self.model = model.to(self.device).train()
+        self.networks = {"model": self.model}
+        self.free_running = free_running
+        if free_running is not None:
+            self.networks["free_running"] = free_running.to(self.device)
+        data.to(self.device)
+        self.average = RunningAverage(self.model, training.ema_decay)
+        steps = sum(data.steps_per_epoch(training.epochs or 1))
+        self.learning_rate = learning_rate or LearningRate(training.learning_rate, steps)
+        self.max_grad_norm, self.seed = training.gradient_clip, training.seed
+        self.monitor = training.monitor
+        self.patience = training.patience if training.early_stopping else None
+        self.realism_s = 0.0  # spent on it in this call
+        self.add_optimizer("model", self._optimizer())
+
+    def _optimizer(self) -> AdamW:
+        """Return AdamW (Loshchilov & Hutter 2019); only matrices decay."""
+        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
+        vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": self.config.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        if self.free_running is not None and self.free_running.critic is not None:
+            critic = list(self.free_running.critic.parameters())
+            groups.append({"params": critic, "weight_decay": 0.0, "betas": CRITIC_BETAS})
+        return AdamW(groups, lr=self.learning_rate.at(0))
+
+    def step(self, step: int, attempt: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Learn from one batch; return the mean score of its scored frames, over all processes."""
+        fabric = self.fabric
+        batch = self.data.batch(step, fabric.global_rank, fabric.world_size).to(self.device)
+        with fabric.autocast():
+            total = self.total_nll(batch)
+            loss = score = total[0] / self.mean(total[1]).clamp(min=1)
+            every = self.config.rollout_every
+            if self.free_running is not None and step % every == 0:
+                # It counts as if every step had it.
+                loss = score + every * self.free_running(self.model, batch)
+        self.update("model", loss, step)
+        return {"loss": score.detach()}
+
+    def total_nll(self, batch: Batch) -> Tensor:
+        """Return (2,): the sum of the scores of a batch's scored frames, and their number."""
+        nll = self.model.nll(batch.frames, batch.valid)
+        zero = torch.zeros((), dtype=nll.dtype, device=nll.device)
+        total = torch.where(batch.scored, nll, zero).sum()
+        return torch.stack([total, batch.scored.sum().to(nll.dtype)])
+
+    @torch.no_grad()
+    def validation_loss(self, batches: ValidationBatches) -> float:
+        """Return the mean score of all frames that count."""
+        total, n_scored = 0.0, 0.0
+        self.model.eval()
+        for batch in batches:
+            with self.fabric.autocast():
+                loss, n = self.total_nll(batch.to(self.device)).tolist()
+            total, n_scored = total + loss, n_scored + n
+        self.model.train()
+        return total / max(n_scored, 1.0)
+
+    def validate(self, step: int, *, last: bool) -> dict[str, float]:
+        """Return `val_loss`, and realism where it is due."""
+        values = {"val_loss": self.validation_loss(self.data.validation)}
+        if self.realism is not None and (last or self._is_due(step, self.realism.every_epochs)):
+            began = stopping.now()
+            self.model.eval()
+            values |= self.realism.measure(self.model)
+            self.model.train()
+            self.realism_s += stopping.now() - began
+        return values
+
+    def sample(self, folder: Any, step: int) -> dict[str, Any]:
+        """Write a continuation as sound, where one is due."""
+        if self.samples is None:
+            return {}
+        last = step == self.total_steps
+        if not (last or self._is_due(step, self.config.sample_every_epochs)):
+            return {}
+        path = folder / f"epoch_{self.data.epoch(step):04d}_step_{step:06d}.wav"
+        self.model.eval()
+        written = self.samples.write(self.model, path)
+        self.model.train()
+        return written
+
+    def _is_due(self, step: int, every_epochs: int) -> bool:
+        ends_epoch = self.data.ends_epoch(step)
+        return ends_epoch and is_due(self.data.epoch(step), every_epochs, self.config.save_interval)
+
+    def logs_at(self, step: int) -> bool:
+        """Every ten steps, and at the end of an epoch and of the run."""
+        last = step == self.total_steps
+        return step % LOG_EVERY == 0 or last or self.data.ends_epoch(step)
+
+    def validates_at(self, step: int) -> bool:
+        """At the end of every `save_interval` epochs, and of the run."""
+        if step == self.total_steps:
+            return True
+        return self.data.ends_epoch(step) and self.data.epoch(step) % self.config.save_interval == 0
+
+    def row(self, step: int) -> dict[str, float]:
+        """Return the epoch of a row."""
+        return {"epoch": float(self.data.epoch(step - 1))}
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the model as `desc.models.checkpoint.load_model` reads it."""
+        payload = checkpoint_payload(self.model, parameters=False)
+        state = {name: x.cpu() for name, x in self.average.state_dict().items()}
+        return {KEY: payload | {"state_dict": state}}
+
+    def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Add epochs, the best score in its own unit, and the seconds spent on realism."""
+        metrics = metrics | {"epochs": float(self.data.epoch(int(metrics["steps"])))}
+        if "val_loss" in metrics:
+            metrics |= figures("val", metrics["val_loss"], self.model.model_config.head)
+        if self.realism is not None:
+            metrics["realism_s"] = metrics.get("realism_s", 0.0) + self.realism_s
+        return metrics
+
+
+def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:
+    """Tell whether work every so many epochs is due after a planned validation.
+
+    Where no validation falls on the epoch itself, it is due after the next one.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs done, a multiple of `save_interval`.
+    every_epochs : int
+        At least 1.
+    save_interval : int
+        Epochs between two validations.
+    """
+    return epoch % every_epochs < save_interval

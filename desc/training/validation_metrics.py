@@ -1,0 +1,104 @@
+"""Realism of a model's continuations of the validation recordings, measured during training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from desc.configuration import Sampling
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import CorpusError
+from desc.models.base import CONTEXT_FRAMES, DescriptorModel
+from desc.models.statistics import silent_frames
+from desc.progress import reporting
+from desc.scoring.excerpts import Continuations, Protocol, continue_excerpts, cut_excerpts
+from desc.scoring.reference_scales import ReferenceScales
+from desc.scoring.scorer import REAL, Scorer
+from desc.training.recordings import n_complete
+
+# Few and short, so that measuring takes about as long as a few dozen steps.
+EXCERPTS, SAMPLES, STEPS = 12, 4, 256
+LEAST_STEPS = 64  # a window of 43, and then some
+METRICS = (
+    "fd", "acf", "modspec_db", "crps_43", "track_distance", "tail_std", "diff_ratio", "spread",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Realism:
+    """Continues excerpts of the validation recordings and scores them.
+
+    Excerpts and random numbers are the same each time, so that two figures of a run differ by
+    what was learned between them.
+
+    Attributes
+    ----------
+    scorer : Scorer
+    seed : int
+        Of the draws.
+    every_epochs : int
+        How often it is asked for.
+    """
+
+    scorer: Scorer
+    seed: int
+    every_epochs: int
+
+    @classmethod
+    def of(
+        cls,
+        validation: Sequence[DescriptorSequence],
+        scales: ReferenceScales,
+        seed: int,
+        every_epochs: int,
+    ) -> Realism:
+        """Choose the excerpts: about a dozen, evenly from up to a dozen recordings.
+
+        Contexts are of 512 frames, continuations of 256; both are shorter where every recording
+        is shorter than that. Excerpts whose continuation holds silence are left out where others
+        remain: a few windows of it outweigh all others in the Fréchet distance.
+
+        Raises
+        ------
+        CorpusError
+            If no recording has 192 complete frames.
+        """
+        longest = max(n_complete(s) for s in validation)
+        steps = min(STEPS, longest // 3)
+        if steps < LEAST_STEPS:
+            raise CorpusError(
+                f"the longest validation recording has {longest} complete frames; "
+                f"{3 * LEAST_STEPS} are needed to continue some of it and compare"
+            )
+        context = min(CONTEXT_FRAMES, longest - steps)
+        usable = [s for s in validation if n_complete(s) >= context + steps]
+        n = min(EXCERPTS, len(usable))
+        chosen = [usable[i] for i in np.linspace(0, len(usable) - 1, n).round().astype(int)]
+        protocol = Protocol("validation", context, steps, math.ceil(EXCERPTS / n))
+        excerpts = cut_excerpts(chosen, protocol, scales)
+        sounding = np.array([not silent_frames(x, scales.config).any() for x in excerpts.targets])
+        if sounding.any():
+            excerpts = excerpts.chosen(sounding)
+        return cls(Scorer(excerpts, scales), seed, every_epochs)
+
+    def measure(self, model: DescriptorModel) -> dict[str, float]:
+        """Return `val_fd` and the others by the names they have in a run's metrics.
+
+        See `docs/evaluation.md`; NaN where one means nothing for these recordings.
+        """
+        with reporting(None):  # the progress shown is that of training
+            values = continue_excerpts(
+                model, self.scorer.excerpts, Sampling(seed=self.seed), n_draws=SAMPLES
+            )
+        draws = self.scorer.scales.standardise(values)
+        figures = self.scorer.score_quickly(Continuations("model", "run", draws))
+        return {f"val_{name}": figures[name] for name in METRICS}
+
+    def floor(self) -> dict[str, float]:
+        """Return the same of the real music before each place; NaN for what is a forecast."""
+        real = Continuations(REAL, "reference", self.scorer.excerpts.preceding[None], "none")
+        figures = self.scorer.score_quickly(real)
+        return {f"val_{name}": figures[name] for name in METRICS}
