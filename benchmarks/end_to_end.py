@@ -25,7 +25,6 @@ import soundfile
 import torch
 
 import desc
-from desc.configuration import RenderConfig
 from desc.demo.corpus import write_corpus
 
 HOP = 1024
@@ -97,13 +96,14 @@ def main() -> None:
         prediction = timed("predict", lambda: predictor.predict(sequence, frames=args.steps), ours)
         corpus = timed("extract", lambda: desc.open_corpus(sounds, config, store, jobs=1), ours)
         database = desc.DescriptorDatabase.from_corpus(corpus, store)
-        standardizer = predictor.standardizer
-        matches = timed(
-            "query", lambda: desc.nearest(prediction.values, database, standardizer), ours
+        nearest = desc.SelectionConfig("nearest")  # as the peer does
+        matcher = desc.Matcher(database, predictor.standardizer, selection=nearest)
+        match = timed("query", lambda: matcher.match(prediction.values), ours)
+        timed(
+            "render",
+            lambda: desc.render_to_file(match.playlist, work / "ours.wav", store=store),
+            ours,
         )
-        selection = desc.select_nearest(matches, database)  # what the peer does
-        playlist = desc.Playlist.from_selection(selection, database, RenderConfig())
-        timed("render", lambda: desc.render_to_file(playlist, work / "ours.wav", store=store), ours)
 
         paths = [corpus.path(s.source) for s in corpus.sequences]
         blocks = timed("extract", lambda: peer_extract(paths), peer)

@@ -5,7 +5,7 @@
     python benchmarks/query.py --distance cosine
 
 Rows and queries are 39 columns that move like descriptors do; the space has 13. Ours is
-`desc.query.nearest` from descriptors to rows and distances, exact, the database's projection kept
+`Matcher.neighbours` from descriptors to rows and distances, exact, the database's projection kept
 from an earlier call (the first call is a line of its own). torch.cdist is given the projected
 points and finds argmin or topk; its distances are float32 and not exact. faiss (IndexFlatL2, its
 blocks by BLAS from 20 queries on) and the tree are given the same points; only the search counts,
@@ -15,7 +15,6 @@ not the building. Times are CPU seconds.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import time
 import tracemalloc
@@ -32,7 +31,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
-from desc.query import Matches, matching_space, nearest
+from desc.matching import Matcher, Neighbours
 
 Values = npt.NDArray[np.float32]
 
@@ -112,7 +111,7 @@ def peers(
     return found
 
 
-def disagreements(matches: Matches, points: Values, queries: Values) -> int:
+def disagreements(matches: Neighbours, points: Values, queries: Values) -> int:
     """Return how many of 50 queries have other euclidean neighbours by brute force in float64."""
     wrong = 0
     for query, rows in zip(queries[:50], matches.rows, strict=False):
@@ -126,22 +125,21 @@ def compare(
 ) -> None:
     """Print the times of ours and of the peers."""
     standardizer = Standardizer.fit([database.values], database.config)
+    matcher = Matcher(database, standardizer, query=config)
     start = time.process_time()
-    matches = nearest(queries, database, standardizer, config)
+    matches = matcher.neighbours(queries)
     first = time.process_time() - start
-    space = matching_space(database.config, standardizer, config)
-    points, asked = space.project(database.values), space.project(queries)
-    ways: dict[str, Callable[[], object]] = {
-        "desc.query.nearest": lambda: nearest(queries, database, standardizer, config)
-    }
+    points, asked = matcher.coordinates, matcher.space.project(queries)
+    ours = "Matcher.neighbours"
+    ways: dict[str, Callable[[], object]] = {ours: lambda: matcher.neighbours(queries)}
     ways |= peers(points, asked, config.neighbours, config, tree=tree)
-    times = seconds(ways, repeats) | {"desc.query.nearest, the first call": first}
+    times = seconds(ways, repeats) | {f"{ours}, the first call": first}
     peer = next(duration for name, duration in times.items() if name.startswith("torch"))
     print(f"\n{config.neighbours} neighbours".ljust(49) + "   CPU s  µs/query  / torch")
     for name, duration in times.items():
         per_query = 1e6 * duration / len(queries)
         print(f"{name:48} {duration:7.3f} {per_query:9.0f} {duration / peer:8.2f}")
-    peak = peak_mib(lambda: nearest(queries, dataclasses.replace(database), None, config))
+    peak = peak_mib(lambda: Matcher(database, standardizer, query=config).neighbours(queries))
     print(f"memory of ours, projection of the database included: {peak:.0f} MiB")
     if config.distance == "euclidean":
         wrong = disagreements(matches, points, asked)

@@ -1,10 +1,10 @@
-"""Unit selection, measured on the rendered sound: nearest, fixed units and paths, side by side.
+"""Unit selection, measured on the rendered sound: nearest, fixed units and beam search.
 
     python benchmarks/selection.py                                 # the demo corpus
     python benchmarks/selection.py --folder large_folder/ --targets held_out/
     python benchmarks/selection.py --folder large_folder/ --targets held_out/ --run_id 1t212ycn \\
         --sampling plain replay
-    python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest path
+    python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest beam
     python benchmarks/selection.py --folder larger/ --targets held_out/ --f0
 
 Targets are excerpts of real recordings, answered with other files; with a run id (or a run's
@@ -21,7 +21,7 @@ FD       Fréchet distance of window features of the rendered sound to those of 
 mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame change
 line     loudness movement at the frame rate over that around it, dB
 flux     spectral flux at joins over flux elsewhere; dips: joins at which the power falls by 3 dB
-s/1000   CPU seconds of selection per 1,000 frames besides the search for neighbours
+s/1000   CPU seconds of a match per 1,000 frames, the search for neighbours included
 The lines `real` hold the excerpts' own sound: re-extracted, where joins are random points, and
 other excerpts of the same tracks beside them, which is as near as different music comes.
 """
@@ -37,7 +37,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,23 +46,25 @@ import rendered
 from scipy.spatial.distance import cdist
 
 import desc
-from desc.configuration import SAMPLINGS, QueryConfig, RenderConfig, SelectionConfig
+from desc.configuration import SAMPLINGS, RenderConfig, SelectionConfig
 from desc.corpus import Corpus
 from desc.demo.corpus import write_corpus
+from desc.descriptors.pitch import VOICED
 from desc.descriptors.sequence import DescriptorSequence
+from desc.matching import Matcher, Unit, repeat_share, to_playlist
+from desc.matching.levels import with_gains
+from desc.matching.units import rows_of_units, units_of_rows
 from desc.metrics import diff_ratio, frechet_distance, modspec_db, window_features
-from desc.query import Selection, repeat_share, units_of_rows, with_unit_gains
-from desc.query.neighbours import projected, usable_rows
-from desc.query.transposing import VOICED
 
 FIXED_FRAMES = 11
 """255 ms at 1,024 samples of 44.1 kHz."""
-CANDIDATES = QueryConfig(neighbours=SelectionConfig().candidates)
+CANDIDATES = SelectionConfig().candidates
 COLUMNS = (
     ("run", "7.1f"), ("nrep", "7.3f"), ("again", "7.3f"), ("jump", "6.2f"), ("leap", "6.2f"),
     ("e_t", "6.3f"), ("FD", "7.2f"), ("mod", "6.2f"), ("diff", "6.2f"), ("line", "6.1f"),
     ("flux", "6.2f"), ("dips", "7.3f"), ("s/1000", "8.3f"),
 )  # fmt: skip
+Units = tuple[Unit, ...]
 Values = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
 
@@ -77,10 +78,10 @@ class Target:
     start: int  # frame of the recording at which it begins
 
 
-def select_fixed(queries: Values, database: desc.DescriptorDatabase, digest: str) -> Selection:
+def select_fixed(matcher: Matcher, queries: Values, digest: str) -> Units:
     """Choose, for every 255 ms, the stretch whose frames are nearest in the mean."""
-    points, rows = projected(queries, database)
-    usable = usable_rows(database, QueryConfig(), digest)
+    database, rows = matcher.database, matcher.coordinates
+    points, usable = matcher.space.project(queries), ~database.rows_of(digest)
     chosen = []
     for start in range(0, len(points), FIXED_FRAMES):
         block = points[start : start + FIXED_FRAMES]
@@ -92,9 +93,8 @@ def select_fixed(queries: Values, database: desc.DescriptorDatabase, digest: str
         best = int(np.argmin(np.where(whole & usable[:n_starts], total, np.inf)))
         chosen += range(best, best + len(block))
     found = np.array(chosen, np.int64)
-    selection = Selection(units_of_rows(found, np.zeros(len(found)), database))
-    limit_db = SelectionConfig().unit_gain_db
-    return with_unit_gains(selection, queries, database, limit_db=limit_db)
+    units = units_of_rows(found, np.zeros(len(found)), database)
+    return with_gains(units, queries, database, limit_db=SelectionConfig().unit_gain_db)
 
 
 def excerpts(corpus: Corpus, per_file: int, n_frames: int) -> list[Target]:
@@ -185,50 +185,48 @@ class Judge:
         }
 
     def judge(
-        self, name: str, targets: list[Target], selections: list[Selection], spent: float
+        self, name: str, targets: list[Target], selections: list[Units], spent: float
     ) -> None:
         """Render, measure, print a line."""
         hop, signals, joins = self.config.hop_length, [], []
         settings = RenderConfig(subtype="FLOAT", channels="mono")
-        for selection in selections:
-            playlist = desc.Playlist.from_selection(selection, self.database, settings)
+        for units in selections:
+            playlist = to_playlist(units, self.database, settings)
             desc.render_to_file(
                 playlist, self._work / "r.wav", store=self._store, rendering=settings
             )
             signals.append(rendered.mono(self._work / "r.wav", self.config.sample_rate))
-            joins.append(
-                np.array(sorted({u.onset_frame * hop for u in selection.units} - {0}), np.int64)
-            )
+            joins.append(np.array(sorted({u.onset_frame * hop for u in units} - {0}), np.int64))
         asked = np.stack([self.z(target.values) for target in targets])
         figures = self._of_sound(signals, joins, asked)
         n_frames = sum(len(target.values) for target in targets)
-        units = [unit for s in selections for unit in s.units]
-        figures["run"] = float(np.mean([unit.n_frames for unit in units]))
+        lengths = [unit.n_frames for s in selections for unit in s]
+        figures["run"] = float(np.mean(lengths))
         figures["nrep"] = np.mean([repeat_share(s, self.database) for s in selections])
-        figures["again"] = np.mean([repeats(s.rows, self.config.frame_rate) for s in selections])
+        figures["again"] = np.mean(
+            [repeats(rows_of_units(s), self.config.frame_rate) for s in selections]
+        )
         figures["jump"] = np.median(np.concatenate([self._jumps(s) for s in selections]))
         if "f0" in self.config.groups:
             figures["leap"] = np.median(np.concatenate([self._leaps(s) for s in selections]))
         figures["s/1000"] = 1000 * spent / n_frames
         self._print(name, figures)
 
-    def _joined(self, selection: Selection) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _joined(self, units: Units) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows that would have come next at jumps, and those jumped to, layer 0."""
-        rows = selection.rows
-        starts = np.array(
-            [unit.onset_frame for unit in selection.units if not unit.layer][1:], np.int64
-        )
+        rows = rows_of_units(units)
+        starts = np.array([unit.onset_frame for unit in units if not unit.layer][1:], np.int64)
         ahead = np.minimum(rows[starts - 1] + 1, len(self.database) - 1)
         same = self.database.file_index[ahead] == self.database.file_index[rows[starts - 1]]
         return ahead[same], rows[starts][same]
 
-    def _jumps(self, selection: Selection) -> Array:
-        a, b = (self.z(self.database.values[rows]) for rows in self._joined(selection))
+    def _jumps(self, units: Units) -> Array:
+        a, b = (self.z(self.database.values[rows]) for rows in self._joined(units))
         return np.sqrt(((a - b) ** 2).mean(1))
 
-    def _leaps(self, selection: Selection) -> Array:
+    def _leaps(self, units: Units) -> Array:
         pitch, voicing = self.config.groups["f0"]
-        a, b = (self.database.values[rows] for rows in self._joined(selection))
+        a, b = (self.database.values[rows] for rows in self._joined(units))
         voiced = (a[:, voicing] > VOICED) & (b[:, voicing] > VOICED)
         return 12 * np.abs(a[voiced, pitch] - b[voiced, pitch]).astype(np.float64)
 
@@ -274,42 +272,40 @@ def repeats(rows: npt.NDArray[np.int64], frame_rate: float, within_s: float = 0.
 
 
 FIXED = "fixed 255 ms"
-ANY_PITCH = "path, any pitch"
+ANY_PITCH = "beam, any pitch"
 METHODS: dict[str, SelectionConfig] = {
     "nearest": SelectionConfig(selection="nearest"),
     "grains of 255 ms": SelectionConfig(units="grain", grain_ms=255),
     "onsets": SelectionConfig(units="onset"),
-    "path": SelectionConfig(),
+    "beam": SelectionConfig(),
     ANY_PITCH: SelectionConfig(pitch_continuity=0.0),
-    "path, 2 layers": SelectionConfig(layers=2),
+    "beam, 2 layers": SelectionConfig(layers=2),
     "sample": SelectionConfig(selection="sample"),
 }
 
 
 def compare(judge: Judge, targets: list[Target], names: list[str]) -> None:
     """Print the lines of methods."""
-    database = judge.database
     n_frames = sum(len(target.values) for target in targets)
+    plain = Matcher(judge.database)
+    plain.transitions  # noqa: B018 - the corpus is measured once, before the clock starts
     start = time.process_time()
-    found = [
-        desc.nearest(t.values, database, None, CANDIDATES, exclude_digest=t.sequence.digest)
-        for t in targets
-    ]
+    for target in targets:
+        plain.neighbours(target.values, CANDIDATES, exclude_digest=target.sequence.digest)
     spent = time.process_time() - start
-    print(f"50 neighbours: {1000 * spent / n_frames:.3f} s per 1,000 frames")
+    print(f"{CANDIDATES} neighbours: {1000 * spent / n_frames:.3f} s per 1,000 frames")
 
-    def by(config: SelectionConfig) -> Callable[[int], Selection]:
-        return lambda i: desc.select(
-            found[i], targets[i].values, database, None, config,
-            exclude_digest=targets[i].sequence.digest, seed=i,
-        )  # fmt: skip
+    def select(name: str, index: int, matcher: Matcher) -> Units:
+        values, digest = targets[index].values, targets[index].sequence.digest
+        if name == FIXED:
+            return select_fixed(matcher, values, digest)
+        return matcher.match(values, seed=index, exclude_digest=digest).units
 
-    methods = {name: by(config) for name, config in METHODS.items()}
-    methods[FIXED] = lambda i: select_fixed(targets[i].values, database, targets[i].sequence.digest)
     for name in names:
-        select = methods[name]
+        matcher = Matcher(judge.database, selection=METHODS.get(name, SelectionConfig()))
+        matcher.transitions  # noqa: B018
         start = time.process_time()
-        selections = [select(i) for i in range(len(targets))]
+        selections = [select(name, index, matcher) for index in range(len(targets))]
         judge.judge(name, targets, selections, time.process_time() - start)
 
 

@@ -119,7 +119,7 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
 
 HEADS = ("mixture", "gaussian", "student_t", "mse")
 SAMPLINGS = ("plain", "replay", "mean")
-SELECTIONS = ("path", "sample", "nearest")
+SELECTIONS = ("beam", "sample", "nearest")
 UNITS = ("frame", "onset", "grain")
 MAX_HOLD_S = 60.0
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
@@ -412,7 +412,7 @@ class PredictConfig(SamplingConfig):
 
 @dataclass(frozen=True)
 class QueryConfig:
-    """How predicted descriptors are matched with a database."""
+    """Settings of the distance between descriptors and a database."""
 
     distance: str = option("euclidean", "distance between descriptors", choices=DISTANCES)
     minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
@@ -422,12 +422,11 @@ class QueryConfig:
     )
     match_space: float = option(
         0.0,
-        "how far the mean and spread of a prediction are moved to the corpus', which has other "
-        "level or colour",
+        "how far to shift the prediction's mean and spread to the corpus's (moment matching)",
         unit="0 to 1",
     )
     allow_self_match: bool = option(
-        False, "let a recording be answered with rows of its own content"
+        False, "let rows of the recording itself be played if the corpus contains it"
     )
 
     def __post_init__(self) -> None:
@@ -439,62 +438,67 @@ class QueryConfig:
 
 @dataclass(frozen=True)
 class SelectionConfig:
-    """Which rows of a database answer a sequence of frames."""
+    """Settings of unit selection: the rows of a database that play a sequence of frames."""
 
     selection: str = option(
-        "path",
-        "path: units that join well; sample: likewise, partly by chance; nearest: each frame alone",
+        "beam",
+        "beam: beam search for units with cheap transitions; sample: the same with random costs; "
+        "nearest: the nearest row of each frame",
         choices=SELECTIONS,
     )
     units: str = option(
         "frame",
-        "what is chosen at once. frame: single frames, which join where they follow each other; "
-        "onset: a sound of the corpus from its onset to the next; grain: pieces of grain_ms",
+        "size of a unit. frame: single frames, joined if they are consecutive in a file; onset: "
+        "sounds of the corpus from one onset to the next; grain: pieces of grain_ms",
         choices=UNITS,
     )
-    grain_ms: float = option(250.0, "length of a grain, in whole frames", unit="ms")
+    grain_ms: float = option(250.0, "length of a grain, rounded to whole frames", unit="ms")
     continuity: float = option(
-        0.5, "cost of a jump, in median distances of a frame to the nearest sound; longer units"
+        0.5,
+        "constant cost of a jump, in median distances of a frame to its nearest row; higher values "
+        "give longer units",
     )
     pitch_continuity: float = option(
         1.5,
-        "cost of a leap of an octave at a jump, in the same distances, and less for less; where f0 "
-        "is among the descriptors",
+        "cost of an interval of an octave at a jump, in the same unit, proportionally less for "
+        "smaller ones; needs f0 among the descriptors",
     )
     hold_s: float = option(
-        0.5, "time within which a moment of a file does not come back", unit="seconds"
+        0.5, "tabu window: time within which a source position is not played again", unit="seconds"
     )
     max_use: int | None = option(
         None,
-        "times that a moment of a file may be used in a result (default: any number)",
+        "how often a source position may be played in a result (default: any number)",
         kind=int,
     )
-    beam_width: int = option(32, "paths that are followed at once")
+    beam_width: int = option(32, "paths followed in parallel")
     candidates: int = option(50, "nearest rows per frame that a path may jump to")
     unit_temperature: float = option(
-        0.5, "chance in the choice of sample, in the same distances; 0: none"
+        0.5, "mean of the random costs of the selection sample, in median distances; 0: none"
     )
     unit_gain_db: float = option(
-        6.0, "gain at the most, up or down, that brings a unit to the predicted level", unit="dB"
+        6.0, "largest gain, up or down, that brings a unit to the predicted level", unit="dB"
     )
     transpose_semitones: float = option(
         0.0,
-        "change of pitch at the most that brings a unit to the predicted f0, by playing it faster "
-        "or slower; needs f0 among the descriptors",
+        "largest transposition that brings a unit to the predicted f0, by playing it faster or "
+        "slower; needs f0 among the descriptors",
         unit="semitones",
     )
     layers: int = option(
-        1, "selections that sound together, each answering what the earlier ones left"
+        1, "selections that are mixed, each matched to the residual of the earlier ones"
     )
     silence_gate_db: float | None = option(
         None,
-        "frames predicted this far below the loudest moment of the corpus are silent, as -60 "
-        "(default: none is)",
+        "mute frames predicted this far below the loudest frame of the corpus, as -60 (default: "
+        "no frames)",
         unit="dB",
         kind=float,
     )
 
     def __post_init__(self) -> None:
+        if self.selection == "path":  # the former name
+            object.__setattr__(self, "selection", "beam")
         check_choice("selection", self.selection, SELECTIONS)
         check_choice("units", self.units, UNITS)
         check_number("grain_ms", self.grain_ms, 1.0, 60000.0)

@@ -1,9 +1,9 @@
-"""The files of one continued recording, and the rule by which they are kept.
+"""Files of one continued recording, and the rule for keeping them.
 
-A result's folder holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
-`report.npz` and, put in place last, `prediction.json`, whose `_meta.request` says what was asked
-for. A folder whose request is the same is kept; one made from another request is not touched
-unless told so. `report.html` is made of these files and may be missing.
+The folder of a result holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
+`report.npz` and, written last, `prediction.json`, whose `_meta.request` holds all settings. A
+folder with the same request is kept. One with another request is replaced only on demand.
+`report.html` is made from these files and may be missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from desc.database import DescriptorDatabase
 from desc.errors import OutputError
 from desc.exchange import write_descriptor_json
 from desc.files import write_json, write_text
-from desc.query import Matches, Selection, repeat_share
+from desc.matching import Match, Neighbours, repeat_share
 
 if TYPE_CHECKING:
     from desc.prediction import Prediction
@@ -35,27 +35,27 @@ REPORT, REPORT_DATA = "report.html", "report.npz"
 FILES = (PLAYLIST, MATCHES, CREDITS, WAV, REPORT_DATA, PREDICTION)
 
 
-def result_folder(output_dir: Path, source: str, sample: int = 1, n_samples: int = 1) -> Path:
+def result_folder(output_dir: Path, source: str, draw: int = 1, n_draws: int = 1) -> Path:
     """Return the folder of a recording's result: its relative path, extension included.
 
-    Of several samples each has a folder of its number below that.
+    Several draws go to subfolders with their numbers.
     """
     folder = output_dir.joinpath(*source.split("/"))
-    return folder if n_samples == 1 else folder / str(sample)
+    return folder if n_draws == 1 else folder / str(draw)
 
 
 def result_folders(path: str | Path) -> list[Path]:
-    """Return the folders of results at and below a path, sorted; none where it is no folder."""
+    """Return the folders of results at and below a path, sorted; none if it is not a folder."""
     return sorted(found.parent for found in Path(path).rglob(PREDICTION))
 
 
 def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
-    """Say whether a folder already holds the result of this very request.
+    """Return whether a folder already holds the result of this request.
 
     Raises
     ------
     OutputError
-        If it holds anything else by the names of a result and `overwrite` is off.
+        If it holds other files with the names of a result and `overwrite` is off.
     """
     with _named(folder):
         present = [name for name in FILES if os.path.lexists(folder / name)]
@@ -78,10 +78,12 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
 def _stored_request(path: Path) -> dict[str, Any] | None:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))["_meta"]
-        request = meta["request"]
+        request = dict(meta["request"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return request if isinstance(request, dict) else None
+    if request.get("selection") == "path":  # the former name of `beam`
+        request["selection"] = "beam"
+    return request
 
 
 def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
@@ -92,9 +94,9 @@ def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
 
 
 def clear_marker(folder: Path) -> None:
-    """Take away the file that marks a result as whole, before the others are replaced.
+    """Remove the file that marks a result as complete, before the others are replaced.
 
-    With it goes the report, which is of that result.
+    The report of that result is removed, too.
     """
     with _named(folder):
         for name in (PREDICTION, REPORT):
@@ -119,19 +121,19 @@ def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any])
     write_descriptor_json(folder / PREDICTION, ids, samples, prediction.values, config.names, meta)
 
 
-def write_matches(
-    folder: Path, chosen: Matches, candidates: Matches, database: DescriptorDatabase
-) -> None:
-    """Write `matches.json`: for every frame file, centre sample and distance of the row it plays.
+def write_matches(folder: Path, match: Match) -> None:
+    """Write `matches.json`: file, centre sample and distance of the row that each frame plays.
 
-    Where recordings are played at other speeds, `_speed` says at which. Where there is more than
-    one candidate, `_candidates` holds the same per frame as lists, nearest first.
+    If recordings are played at other speeds, `_speed` holds the speed. If more than one neighbour
+    is listed, `_candidates` holds the same for them, as lists per frame, nearest first.
     """
+    database = match.matcher.database
+    played = Neighbours(match.rows[:, None], match.distances[:, None])
     value: dict[str, Any] = {
-        key: [row[0] for row in rows] for key, rows in _places(chosen, database).items()
+        key: [row[0] for row in rows] for key, rows in _places(played, database).items()
     }
-    if candidates.rows.shape[1] > 1:
-        value["_candidates"] = _places(candidates, database)
+    if match.neighbours.rows.shape[1] > 1:
+        value["_candidates"] = _places(match.neighbours, database)
     value["_meta"] = {
         "corpus": database.root.as_posix(),
         "corpus_digest": database.digest,
@@ -141,14 +143,14 @@ def write_matches(
     write_json(folder / MATCHES, value)
 
 
-def _places(matches: Matches, database: DescriptorDatabase) -> dict[str, Any]:
-    """Return files, centre samples, distances and, if need be, speeds as lists of lists."""
-    rows = np.asarray(matches.rows)
+def _places(neighbours: Neighbours, database: DescriptorDatabase) -> dict[str, Any]:
+    """Return files, centre samples, distances and, if there are several, speeds as lists (T, K)."""
+    rows = neighbours.rows
     files = [[database.files[index] for index in frame] for frame in database.file_index[rows]]
     places: dict[str, Any] = {
         "_id": [[file.source for file in frame] for frame in files],
         "_sample": database.centre_samples[rows].tolist(),
-        "_distance": np.asarray(matches.distances).tolist(),
+        "_distance": neighbours.distances.tolist(),
     }
     if database.speeds != [1.0]:
         places["_speed"] = [[file.speed for file in frame] for frame in files]
@@ -156,7 +158,7 @@ def _places(matches: Matches, database: DescriptorDatabase) -> dict[str, Any]:
 
 
 def write_credits(folder: Path, playlist: Playlist) -> None:
-    """Write `credits.txt`: the files used, the largest share first."""
+    """Write `credits.txt`: the files used, largest share first."""
     samples: Counter[str] = Counter()
     for event in playlist.events:
         samples[event.source] += event.n_samples
@@ -168,36 +170,23 @@ def write_credits(folder: Path, playlist: Playlist) -> None:
     write_text(folder / CREDITS, "\n".join(lines) + "\n")
 
 
-def match_figures(
-    chosen: Matches, selection: Selection, database: DescriptorDatabase
-) -> dict[str, float]:
-    """Return numbers that tell how the corpus answered: distances, variety, unit length.
-
-    Parameters
-    ----------
-    chosen : Matches
-        The row that each frame plays, (T, 1).
-    selection : Selection
-        The same as units.
-    database : DescriptorDatabase
-        What the rows refer to.
-    """
-    rows = np.asarray(chosen.rows)[:, 0]
-    n_units = len(selection.units)
+def match_figures(match: Match) -> dict[str, float]:
+    """Return figures of a match: distances, variety, unit length."""
+    rows, database, n_units = match.rows, match.matcher.database, len(match.units)
     return {
         "n_frames": len(rows),
-        "mean_match_distance": float(np.mean(chosen.distances[:, 0])),
+        "mean_match_distance": float(np.mean(match.distances)),
         "distinct_rows": len(np.unique(rows)),
         "corpus_coverage": len(np.unique(rows)) / len(database),
         "files_used": len({database.files[i].source for i in database.file_index[rows]}),
         "n_units": n_units,
-        "mean_unit_frames": sum(unit.n_frames for unit in selection.units) / n_units,
-        "repeat_share": repeat_share(selection, database),
+        "mean_unit_frames": sum(unit.n_frames for unit in match.units) / n_units,
+        "repeat_share": repeat_share(match.units, database),
     }
 
 
 def sound_figures(rendered: RenderResult) -> dict[str, float]:
-    """Return numbers of the WAV: length, rate, channels, peak and gain."""
+    """Return figures of the WAV: length, rate, channels, peak and gain."""
     return {
         "duration_s": rendered.n_samples / rendered.sample_rate,
         "n_samples": rendered.n_samples,

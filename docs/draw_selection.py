@@ -27,7 +27,7 @@ METHODS = {
     "nearest": desc.SelectionConfig(selection="nearest"),
     "grains": desc.SelectionConfig(units="grain"),
     "onsets": desc.SelectionConfig(units="onset"),
-    "path": desc.SelectionConfig(),
+    "beam": desc.SelectionConfig(),
     "layers": desc.SelectionConfig(layers=2),
 }
 
@@ -61,12 +61,11 @@ def main() -> None:
         first = START * config.hop_length - config.hop_length // 2
         sound = audio.read(recording).mean(0)[first : first + N_FRAMES * config.hop_length]
         draw("target", "target: an excerpt", sound, [])
-        matches = desc.nearest(target, database, config=desc.QueryConfig(neighbours=50))
         for name, settings in METHODS.items():
-            chosen = desc.select(matches, target, database, config=settings)
-            playlist = desc.Playlist.from_selection(chosen, database, rendering)
-            clip = desc.render(playlist, store=store, rendering=rendering)
-            joins = sorted({u.onset_frame / config.frame_rate for u in chosen.units} - {0})
+            matcher = desc.Matcher(database, selection=settings, rendering=rendering)
+            match = matcher.match(target)
+            clip = desc.render(match.playlist, store=store, rendering=rendering)
+            joins = sorted({u.onset_frame / config.frame_rate for u in match.units} - {0})
             draw(name, name, clip.samples[:, 0], joins)
 
 

@@ -23,13 +23,9 @@ def main() -> None:
         record = desc.train(recordings, training=training, run=run)
     predictor = desc.Predictor.from_run(record)
     sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()
-    continuer = desc.Continuer(
-        predictor=predictor,
-        database=desc.DescriptorDatabase.from_corpus(sounds, store),
-        store=store,
-        prediction=desc.PredictConfig(duration_s=10.0),
-        rendering=desc.RenderConfig(with_recording_s=5.0),
-    )
+    database = desc.DescriptorDatabase.from_corpus(sounds, store)
+    matcher = desc.Matcher(database, rendering=desc.RenderConfig(with_recording_s=5.0))
+    continuer = desc.Continuer(predictor, matcher, desc.PredictConfig(duration_s=10.0), store)
     first = replace(recordings, sequences=recordings.sequences[:1])
     for outcome in continuer.run(first, output_dir, overwrite=True).outcomes:
         print(outcome.folder / "prediction.wav")

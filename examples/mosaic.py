@@ -9,7 +9,7 @@ import desc
 
 
 def main() -> None:
-    """Describe the recording, find the sounds nearest to each of its frames, join them."""
+    """Describe the recording, match it with the sounds, and render the result."""
     if sys.argv[1:]:
         recording, sounds_dir, output_path = sys.argv[1:]
     else:
@@ -19,14 +19,10 @@ def main() -> None:
     target = desc.extract(recording, config)
     sounds = desc.open_corpus(sounds_dir, config, store).with_sound()
     database = desc.DescriptorDatabase.from_corpus(sounds, store)
-    scale = desc.Standardizer.fit([s.values for s in sounds.sequences], config)
-    settings = desc.SelectionConfig(continuity=1.0)
-    answerer = desc.Answerer(
-        database, scale, query=desc.QueryConfig(match_space=0.5), selection=settings
-    )
-    answer = answerer.answer(target.values, digest=target.digest)
-    answerer.render(answer, output_path, store)
-    print(f"{output_path}: {len(answer.playlist.events)} units of {len(database.files)} files")
+    query, selection = desc.QueryConfig(match_space=0.5), desc.SelectionConfig(continuity=1.0)
+    match = desc.Matcher(database, query=query, selection=selection).match(target)
+    desc.render_to_file(match.playlist, output_path, store=store)
+    print(f"{output_path}: {match}")
 
 
 if __name__ == "__main__":

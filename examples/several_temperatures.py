@@ -23,11 +23,8 @@ def main() -> None:
         record = desc.train(recordings, training=training, run=run)
     predictor = desc.Predictor.from_run(record)
     sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()
-    continuer = desc.Continuer(
-        predictor=predictor,
-        database=desc.DescriptorDatabase.from_corpus(sounds, store),
-        store=store,
-    )
+    matcher = desc.Matcher(desc.DescriptorDatabase.from_corpus(sounds, store))
+    continuer = desc.Continuer(predictor, matcher, store=store)
     first = replace(recordings, sequences=recordings.sequences[:1])
     for temperature in (0.9, 1.0, 1.2):
         drawn = desc.PredictConfig(duration_s=5.0, temperature=temperature, n_draws=2)

@@ -14,9 +14,11 @@ GIB = 2**30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc cache`."""
     parser.add_argument(
-        "--limit_gb", type=float, metavar="X",
+        "--limit_gb",
+        type=float,
+        metavar="X",
         help="remove the least recently used files until the cache holds at most this [GiB]",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--prune", action="store_true", help="remove the files of recordings that no longer exist"
     )

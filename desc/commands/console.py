@@ -21,8 +21,8 @@ STAGES = {  # name of a stage in progress reports: label and unit
     "predict": ("predicting", "frames"),
     "one step": ("scoring one step ahead", "runs"),
     "continue": ("continuing excerpts", "continuations"),
-    "render": ("rendering and listening", "excerpts"),
-    "evaluate": ("measuring", "rows"),
+    "render": ("evaluating rendered excerpts", "excerpts"),
+    "evaluate": ("evaluating", "rows"),
     "rendering": ("rendering", "samples"),
     "export": ("exporting", "files"),
 }

@@ -6,6 +6,7 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.options import add_cache_option, add_options, from_options
+from desc.commands.predict import print_continuation
 from desc.configuration import RunConfig, check_integer, check_jobs
 
 
@@ -39,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     check_integer("seed", args.seed, 0)
     check_jobs(args.jobs)
     with Console(args.quiet) as console:
-        from desc.commands.results import report
         from desc.demo.job import run_demo
         from desc.storage import DescriptorStore
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             jobs=args.jobs,
             overwrite=args.overwrite,
         )
-        status = report(result.continuation, console)
+        status = print_continuation(result.continuation, console)
         for line in result.comparisons:
             console.result(line)
         console.result(f"run id: {result.run_id}")

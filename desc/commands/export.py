@@ -16,8 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--audio_db_dir", "--audio_dir", required=True, metavar="DIR", help="folder of recordings"
     )
-    parser.add_argument("--output_dir", required=True, metavar="DIR", help="where to write")
-    parser.add_argument("--format", default="npz", choices=FORMATS, help="format [default npz]")
+    parser.add_argument(
+        "--output_dir", required=True, metavar="DIR", help="folder of the exported files"
+    )
+    parser.add_argument(
+        "--format", default="npz", choices=FORMATS, help="file format [default npz]"
+    )
     add_corpus_options(parser)
     add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
 

@@ -35,8 +35,12 @@ COMMANDS = {
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 
 
+MODULES = {"render": "playlist", "export-playlist": "playlist"}
+"""Modules of sub-commands that are not called like them."""
+
+
 def _module(command: str) -> str:
-    return f"desc.commands.{command.replace('-', '_')}"
+    return f"desc.commands.{MODULES.get(command, command)}"
 
 
 def build_parser(command: str | None = None) -> Parser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
@@ -22,40 +23,61 @@ from desc.configuration import (
 )
 from desc.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from desc.pipeline import Continuation, Outcome
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc predict`."""
     main = parser.add_argument_group("what")
     main.add_argument("--run_id", required=True, metavar="ID", help="run id, or a run's folder")
     main.add_argument(
-        "--prediction_db_dir", "--test_data_path", required=True, metavar="PATH",
+        "--prediction_db_dir",
+        "--test_data_path",
+        required=True,
+        metavar="PATH",
         help="folder of recordings to continue, or one recording (formerly test_data_path)",
-    )  # fmt: skip
+    )
     main.add_argument(
-        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR",
-        help="large folder whose sounds make the continuation; the patterns below are for it",
-    )  # fmt: skip
+        "--audio_db_dir",
+        "--audio_dir",
+        required=True,
+        metavar="DIR",
+        help="large folder of sounds to play; the patterns below select from it",
+    )
     main.add_argument(
-        "--output_dir", default="predictions", metavar="DIR",
-        help="where the results go, a folder per recording [default predictions]",
-    )  # fmt: skip
+        "--output_dir",
+        default="predictions",
+        metavar="DIR",
+        help="folder of the results, with a subfolder per recording [default predictions]",
+    )
     main.add_argument(
-        "--overwrite", action=argparse.BooleanOptionalAction, default=False,
-        help="replace results that were made from another request [default off]",
-    )  # fmt: skip
+        "--overwrite",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="replace results with other settings [default off]",
+    )
     main.add_argument(
-        "--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"),
-        help="where the model runs [default auto]",
-    )  # fmt: skip
+        "--accelerator",
+        default="auto",
+        choices=("auto", "cpu", "cuda", "mps"),
+        help="device of the model [default auto]",
+    )
     main.add_argument(
-        "--report", action=argparse.BooleanOptionalAction, default=True,
+        "--report",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="write report.html, a page that shows and plays the result [default on]",
-    )  # fmt: skip
+    )
     main.add_argument(
-        "--speeds", nargs="+", type=float, default=[], metavar="X",
-        help="also play the sounds of audio_db_dir at these speeds, as a tape is: 1.06 is a "
+        "--speeds",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="X",
+        help="also play the sounds of audio_db_dir at these speeds, like a tape: 1.06 is a "
         "semitone higher [default: none]",
-    )  # fmt: skip
+    )
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
@@ -65,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Continue, and print where each WAV is; 1 where a recording could not be continued."""
+    """Continue, and print the path of each WAV; return 1 if a recording could not be continued."""
     prediction = from_options(PredictConfig, args)
     given = given_options(PredictConfig, args)
     if "duration_s" in given and "prediction_length" in given:
@@ -74,16 +96,16 @@ def run(args: argparse.Namespace) -> int:
     if output_dir.is_relative_to(Path(args.audio_db_dir).resolve()):
         raise ConfigurationError(
             f"output_dir={args.output_dir!r} must lie outside audio_db_dir={args.audio_db_dir!r}: "
-            "results would become sounds to choose from"
+            "results would become sounds of the corpus"
         )
     query = from_options(QueryConfig, args)
     selection = from_options(SelectionConfig, args)
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:
-        from desc.commands.results import report
         from desc.corpus import check_speeds, with_variants
         from desc.database import DescriptorDatabase
+        from desc.matching import Matcher
         from desc.outputs import REPORT
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
@@ -99,22 +121,46 @@ def run(args: argparse.Namespace) -> int:
         recordings = open_folder(args.prediction_db_dir, config, store, args, filtered=False)
         corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()
         corpus = with_variants(corpus, args.speeds, store, jobs=args.jobs)
-        continuer = Continuer(
-            predictor=predictor,
-            database=DescriptorDatabase.from_corpus(corpus, store),
-            store=store,
-            prediction=prediction,
+        matcher = Matcher(
+            DescriptorDatabase.from_corpus(corpus, store),
+            predictor.standardizer,
             query=query,
             selection=selection,
             rendering=rendering,
-            report=args.report,
         )
-        result = continuer.run(
-            recordings,
-            args.output_dir,
-            overwrite=args.overwrite,
-            note=console.note,
-        )
+        continuer = Continuer(predictor, matcher, prediction, store, args.report)
+        result = continuer.run(recordings, args.output_dir, overwrite=args.overwrite)
         if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
-            console.note(f"to look at and listen to: {REPORT} in each result's folder")
-        return report(result, console)
+            console.note(f"to see and hear a result, open {REPORT} in its folder")
+        return print_continuation(result, console)
+
+
+def print_continuation(result: Continuation, console: Console) -> int:
+    """Print the path of each result and each failure; return the exit status."""
+    from desc.outputs import WAV
+
+    for outcome in result.outcomes:
+        console.result(f"{outcome.source} → {outcome.folder / WAV}{_figures(outcome)}")
+    for failure in result.failures:
+        console.error(f"{failure.source}: not continued: {failure.reason}")
+    if result.failures:
+        failed = {failure.source for failure in result.failures}
+        total = len(failed | {outcome.source for outcome in result.outcomes})
+        console.error(f"{len(failed)} of {total} recordings could not be continued")
+    return 1 if result.failures else 0
+
+
+def _figures(outcome: Outcome) -> str:
+    if outcome.status == "kept":
+        return " (kept: same request)"
+    figures = outcome.figures
+    gain_db = figures["gain_db"]
+    turned = f", turned down by {-gain_db:.1f} dB" if gain_db else ""
+    return (
+        f" ({figures['duration_s']:.1f} s, {figures['n_units']:.0f} units from "
+        f"{figures['files_used']:.0f} files, mean unit {figures['mean_unit_frames']:.1f} frames, "
+        f"mean distance {figures['mean_match_distance']:.2f}, "
+        f"{figures['distinct_rows']:.0f} distinct rows = {100 * figures['corpus_coverage']:.2g} % "
+        f"of the corpus, repeats {100 * figures['repeat_share']:.0f} %, "
+        f"peak {figures['peak']:.2f}{turned})"
+    )

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             loss = record.metrics.get("val_loss")
             shown = "" if loss is None else f"  validation loss {loss:.3f}"
             console.result(
-                f"{record.run_id}  {record.created[:16]}  {record.model_name:<26}"
+                f"{record.run_id}  {record.created[:16]}  {record.model_name:<28}"
                 f"{len(record.training_files):4} files  {record.status}{shown}"
             )
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -12,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from desc.configuration import RenderConfig, check, check_integer, check_number, from_dict, to_dict
-from desc.database import DescriptorDatabase
 from desc.errors import ConfigurationError
 from desc.files import write_text
-from desc.query import Selection, Unit
 
 CORPUS, RECORDING = "corpus", "recording"
 MAX_FADE_MS = 10000.0
@@ -167,37 +164,6 @@ class Playlist:
             sorted(layers[key], key=lambda item: item[1].onset_sample) for key in sorted(layers)
         ]
 
-    @classmethod
-    def from_selection(
-        cls,
-        selection: Selection,
-        database: DescriptorDatabase,
-        rendering: RenderConfig = RenderConfig(),
-    ) -> Playlist:
-        """Return the playlist of the selected units.
-
-        A unit of n frames becomes n·hop samples of its file, from half a hop before the centre of
-        its first frame; so the lengths of a layer of N frames add up to N·hop. One of a recording
-        at another speed is transposed by it, about the centre of what it plays.
-
-        Parameters
-        ----------
-        selection : Selection
-            At least one unit.
-        database : DescriptorDatabase
-            The database of the rows.
-        rendering : RenderConfig
-            `crossfade_ms` is the length of the fades; the first start and the last end of a layer
-            have none.
-        """
-        events = tuple(_unit_event(unit, database) for unit in selection.units)
-        playlist = cls(
-            events,
-            database.config.sample_rate,
-            {CORPUS: Path(os.path.abspath(database.root)).as_posix()},
-        )
-        return playlist.with_crossfade(rendering.crossfade_ms)
-
     def with_crossfade(self, crossfade_ms: float) -> Playlist:
         """Return the playlist with this crossfade between adjacent events, no fades elsewhere."""
         fades: dict[int, dict[str, float]] = {
@@ -329,24 +295,6 @@ class Playlist:
             raise ConfigurationError(f"{path}: {error}") from error
         except ValueError as error:
             raise ConfigurationError(f"{path}: no playlist in JSON: {error}") from error
-
-
-def _unit_event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
-    hop = database.config.hop_length
-    file = database.files[int(database.file_index[unit.first_row])]
-    # Played at speed v, the recording moves v samples on for each sample that is heard.
-    heard_before_centre = (unit.n_frames * hop - hop) / 2
-    centre = int(database.centre_samples[unit.first_row]) + file.speed * heard_before_centre
-    return PlaylistEvent(
-        source=file.source,
-        start_sample=round(centre - unit.n_frames * hop / 2),
-        n_samples=unit.n_frames * hop,
-        onset_sample=unit.onset_frame * hop,
-        digest=file.digest,
-        gain_db=unit.gain_db,
-        transpose_semitones=unit.transpose_semitones + round(12 * math.log2(file.speed), 6),
-        layer=unit.layer,
-    )
 
 
 def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:

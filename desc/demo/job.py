@@ -26,9 +26,9 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError, OutputError
 from desc.files import write_json
+from desc.matching import Matcher
 from desc.pipeline import Continuation, Continuer
 from desc.prediction import Predictor
-from desc.query import matching_space
 from desc.runs import Record, RunRecord, resolve_record
 from desc.storage import DescriptorStore
 from desc.training.fit import train
@@ -114,20 +114,17 @@ def run_demo(
             )
         record = train(recordings, model=MODEL, training=training, run=run)
         write_json(folder / "demo.json", settings | {"run_id": record.run_id})
-    continuer = Continuer(
-        predictor=Predictor.from_run(record),
-        database=DescriptorDatabase.from_corpus(sounds, store),
-        store=store,
-        prediction=PredictConfig(seed=seed),
-        rendering=RENDERING,
-    )
+    predictor = Predictor.from_run(record)
+    database = DescriptorDatabase.from_corpus(sounds, store)
+    matcher = Matcher(database, predictor.standardizer, rendering=RENDERING)
+    continuer = Continuer(predictor, matcher, PredictConfig(seed=seed), store)
     (recording,) = (s for s in recordings.sequences if s.source == RECORDING)
     one = replace(recordings, sequences=(recording,))
     continuation = continuer.run(one, folder / "continuation", overwrite=overwrite)
     comparisons = tuple(
         line
         for outcome in continuation.outcomes
-        for line in _comparisons(continuer, recording, outcome.folder, record)
+        for line in _comparisons(matcher, recording, outcome.folder, record)
     )
     return DemoResult(continuation, record.run_id, comparisons)
 
@@ -159,20 +156,19 @@ def kept_runs(
 
 
 def _comparisons(
-    continuer: Continuer, recording: DescriptorSequence, result: Path, record: RunRecord
+    matcher: Matcher, recording: DescriptorSequence, result: Path, record: RunRecord
 ) -> tuple[str, ...]:
     """Compare model, prediction and matches with baselines."""
     stored = json.loads((result / outputs.PREDICTION).read_text(encoding="utf-8"))
-    config, standardizer = recording.config, continuer.predictor.standardizer
+    config, standardizer = recording.config, matcher.space.standardizer
     predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
     statics = config.static_columns
     real = standardizer.transform(recording.values[recording.complete])[:, statics]
     late = standardizer.transform(predicted)[len(predicted) // 2 :, statics]
     movement = np.exp(np.mean(np.log(late.std(0) / real.std(0))))
     steps = np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(real, axis=0) ** 2))
-    rows = np.random.default_rng(0).integers(0, len(continuer.database), len(predicted))
-    space = matching_space(config, standardizer, continuer.query)
-    apart = space.project(predicted) - space.project(continuer.database.values[np.sort(rows)])
+    rows = np.random.default_rng(0).integers(0, len(matcher.database), len(predicted))
+    apart = matcher.space.project(predicted) - matcher.coordinates[np.sort(rows)]
     chance = np.sqrt((apart**2).sum(1)).mean()
     chosen = stored["_meta"]["results"]["mean_match_distance"]
     return (

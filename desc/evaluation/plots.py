@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from desc.evaluation.baselines import VAR_REPLAY
-from desc.evaluation.tables import Evaluation, Row, Table
+from desc.evaluation.tables import REALISM, Evaluation, Row, Table
 from desc.metrics import autocorrelation, modulation_spectrum
 from desc.report.drawing import check_drawing, figure
 
 N_COLUMNS = 4  # descriptors shown
 N_EXCERPTS = 3
-BARS = ("tail_std", "diff_ratio", "acf", "modspec_db", "fd", "track_distance", "c2st", "novelty")
+BARS = [(heading, metric) for heading, metric, _ in REALISM if metric != "fd_late"]
 
 
 def plot_evaluation(evaluation: Evaluation, output_dir: Path) -> list[Path]:
@@ -99,10 +99,10 @@ def _metrics(table: Table, path: Path) -> None:
     rows = [r for r in table.rows if r.kind != "mean" and r.name not in ("mean", "persistence")]
     colours = {"reference": "0.4", "baseline": "tab:blue", "run": "tab:red"}
     with figure(path, 2, 4, (16, 7)) as axes:
-        for ax, metric in zip(axes.flat, BARS, strict=True):
+        for ax, (heading, metric) in zip(axes.flat, BARS, strict=True):
             values = [row.figures.get(metric, np.nan) for row in rows]
             ax.barh([r.name for r in rows], values, color=[colours[r.kind] for r in rows])
             ax.invert_yaxis()
-            ax.set_title(metric)
+            ax.set_title(heading)
             if metric == "fd":  # shuffled frames have a hundred times the distance of real music
                 ax.set_xscale("log")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc import audio, progress
-from desc.answering import Answerer
+from desc.concatenation import render_to_file
 from desc.configuration import RenderConfig
 from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
@@ -24,6 +24,7 @@ from desc.descriptors.standardizer import Standardizer
 from desc.evaluation.candidates import Candidate
 from desc.evaluation.settings import EvaluateConfig
 from desc.evaluation.tables import Row
+from desc.matching import Matcher
 from desc.outputs import match_figures
 from desc.prediction import with_deltas
 from desc.scoring.excerpts import Continuations, continue_excerpts
@@ -129,10 +130,10 @@ class _Analysis:
 
     def after(self, name: str, kind: str, values: Values, standardizer: Standardizer) -> Row:
         """Score continuations (E, T, F) as rendered."""
-        answerer = Answerer(self.sounds, standardizer, rendering=RENDERING)
+        matcher = Matcher(self.sounds, standardizer, rendering=RENDERING)
         rendered, each = [], []
         for excerpt, static in enumerate(values):
-            described, figures = self._render(answerer, excerpt, static)
+            described, figures = self._render(matcher, excerpt, static)
             rendered.append(described)
             each.append(figures)
             self.n_done += 1
@@ -147,18 +148,17 @@ class _Analysis:
         figures = self.scorer.score(Continuations(name, kind, x[None], "none"))
         return Row(name, kind, figures, x)
 
-    def _render(self, answerer: Answerer, excerpt: int, static: Values) -> tuple[Values, Figures]:
+    def _render(self, matcher: Matcher, excerpt: int, static: Values) -> tuple[Values, Figures]:
         """Render a continuation (T, F); return its descriptors (T', F) and matching figures."""
         excerpts = self.full.excerpts
         track = int(excerpts.tracks[excerpt])
         values = with_deltas(excerpts.raw_contexts[excerpt], static, self.sounds.config)
-        answer = answerer.answer(values, digest=excerpts.digests[track], seed=self.seed)
+        match = matcher.match(values, seed=self.seed, exclude_digest=excerpts.digests[track])
         with TemporaryDirectory() as folder:
             path = Path(folder) / "rendered.wav"
-            answerer.render(answer, path, self.store)
+            render_to_file(match.playlist, path, store=self.store, rendering=RENDERING)
             described = self._described(path, self._loudest(track))
-        figures = match_figures(answer.chosen, answer.selection, self.sounds)
-        return described[self.kept], figures
+        return described[self.kept], match_figures(match)
 
     def _loudest(self, track: int) -> float:
         """Return the level of the loudest band of an excerpt's recording, dB."""

@@ -13,7 +13,7 @@ from desc.configuration import QueryConfig, check, check_integer
 from desc.database import DescriptorDatabase
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError
-from desc.query import matching_space
+from desc.matching import matching_space
 from desc.report.projection import Plane
 
 BLOCK_ROWS = 1 << 16

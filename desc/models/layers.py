@@ -53,7 +53,7 @@ class RecurrentStack(nn.Module):
         self, inputs: Tensor, valid: Tensor, state: RecurrentState | None
     ) -> tuple[Tensor, RecurrentState]:
         if bool(valid.all()):
-            return self.lstm(inputs, state)  # type: ignore[no-any-return]
+            return self.lstm(inputs, state)
         state = self.zeros(inputs) if state is None else state
         frames = torch.arange(inputs.shape[1], device=inputs.device)
         first = valid.int().argmax(1, keepdim=True)  # (B, 1)

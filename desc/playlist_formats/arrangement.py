@@ -1,4 +1,4 @@
-"""`Arrangement`: what every format is made of."""
+"""`Arrangement`: the input of every format."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.joins import Span
-from desc.configuration import Note
 
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """A playlist, and what is known about how it sounds.
+    """A playlist and its timing.
 
     Attributes
     ----------
@@ -24,16 +23,13 @@ class Arrangement:
     roots : mapping of str to path
         Folders that the sources are relative to.
     title : str
-        A name for the whole.
-    note : callable or None
-        Told in one line what a format cannot hold.
+        Name of the whole.
     """
 
     playlist: Playlist
     spans: tuple[Span, ...]
     roots: Mapping[str, str | Path]
     title: str
-    note: Note | None = None
 
     def path(self, event: PlaylistEvent) -> str:
         """Return the path of an event's file, as far as its folder is known."""
@@ -46,11 +42,6 @@ class Arrangement:
     def label(self, event: PlaylistEvent) -> str:
         """Return file and position in one line, as `bells/low.wav @ 1.173 s`."""
         return one_line(f"{event.source} @ {self.seconds(event.start_sample):.3f} s")
-
-    def tell(self, line: str) -> None:
-        """Say what the format cannot hold."""
-        if self.note is not None:
-            self.note(line)
 
 
 def one_line(text: str) -> str:

@@ -9,21 +9,21 @@ from pathlib import Path
 from desc.concatenation import Playlist
 from desc.concatenation.joins import Span, spans
 from desc.concatenation.rendering import aligned
-from desc.configuration import Note, RenderConfig, check_choice
+from desc.configuration import RenderConfig, check_choice
 from desc.files import write_bytes
 from desc.playlist_formats.arrangement import Arrangement
 from desc.storage import DescriptorStore
 
 FORMATS = {
-    "audacity": "desc.playlist_formats.audacity:labels",
+    "audacity": "desc.playlist_formats.lists:labels",
     "reaper": "desc.playlist_formats.reaper:project",
-    "csv": "desc.playlist_formats.table:csv_table",
-    "edl": "desc.playlist_formats.edl:decision_list",
+    "csv": "desc.playlist_formats.lists:csv_table",
+    "edl": "desc.playlist_formats.lists:decision_list",
     "midi": "desc.playlist_formats.midi:midi_file",
 }
-"""Format → `module:function`, which turns an `Arrangement` into the bytes of a file."""
+"""Format → `module:function` that turns an `Arrangement` into the bytes of a file."""
 AS_PLAYED = ("reaper",)
-"""Formats that hold fades and exact positions, so units lie where rendering plays them."""
+"""Formats with fades and exact positions: units lie where rendering plays them."""
 
 
 def export_playlist(
@@ -31,37 +31,36 @@ def export_playlist(
     path: str | Path,
     format: str,
     *,
-    store: DescriptorStore,
+    store: DescriptorStore | None = None,
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
-    config: RenderConfig = RenderConfig(),
-    note: Note | None = None,
+    rendering: RenderConfig = RenderConfig(),
 ) -> None:
     """Write a playlist in the format of another program.
+
+    Logs a warning about what the format cannot hold.
 
     Parameters
     ----------
     playlist : Playlist
-        What is to be written.
+        The units to write.
     path : path
         The file; it appears when complete.
     format : str
         A key of `FORMATS`.
-    store : DescriptorStore
+    store : DescriptorStore, optional
         As for `render`; only `reaper` reads the sources.
     source_root, recording_root : path, optional
         Folders of the sources; by default the playlist's own.
-    config : RenderConfig
-        `reaper` shifts units by up to its align_ms, as rendering does.
-    note : callable, optional
-        Told in one line what the format cannot hold.
+    rendering : RenderConfig
+        `reaper` shifts units by up to its `align_ms`, as rendering does.
 
     Raises
     ------
     ConfigurationError
         If the format is not known.
     DescError
-        Naming event and source, if a source must be read and cannot be.
+        If a source must be read and cannot be; the message names event and source.
     """
     check_choice("format", format, tuple(FORMATS))
     roots = playlist.resolved_roots(source_root, recording_root)
@@ -70,10 +69,10 @@ def export_playlist(
         found = aligned(
             playlist,
             store=store,
-            rendering=config,
+            rendering=rendering,
             source_root=source_root,
             recording_root=recording_root,
         )
     module, _, name = FORMATS[format].partition(":")
     make: Callable[[Arrangement], bytes] = getattr(importlib.import_module(module), name)
-    write_bytes(path, make(Arrangement(playlist, tuple(found), roots, Path(path).stem, note)))
+    write_bytes(path, make(Arrangement(playlist, tuple(found), roots, Path(path).stem)))

@@ -1,9 +1,13 @@
-"""The rhythm of a playlist as a standard MIDI file: a note per unit, a note number per file."""
+"""A standard MIDI file with the rhythm of a playlist: a note per unit, a note number per file."""
 
 from __future__ import annotations
 
+import logging
+
 from desc.concatenation import PlaylistEvent
 from desc.playlist_formats.arrangement import Arrangement, one_line
+
+logger = logging.getLogger(__name__)
 
 TICKS_PER_BEAT = 960
 BEAT_US = 500000  # 120 beats a minute: a tick is .52 ms
@@ -23,7 +27,7 @@ def midi_file(arrangement: Arrangement) -> bytes:
     files = sorted({(event.root, event.source) for event in events})
     n_notes = HIGHEST_NOTE - LOWEST_NOTE + 1
     if len(files) > n_notes:
-        arrangement.tell(f"{len(files)} files share {n_notes} notes; the texts tell them apart")
+        logger.warning("%d files share %d notes; the texts tell them apart", len(files), n_notes)
     notes = {file: LOWEST_NOTE + i % n_notes for i, file in enumerate(files)}
     head = [(0, _meta(TRACK_NAME, arrangement.title)), (0, _meta(TEMPO, BEAT_US.to_bytes(3)))]
     head += [(0, _meta(TEXT, f"{notes[file]}: {file[1]}")) for file in files]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import PurePath
 
 from desc.concatenation.joins import Fade, Span
 from desc.playlist_formats.arrangement import Arrangement, one_line
+
+logger = logging.getLogger(__name__)
 
 LINEAR, EQUAL_POWER = 0, 1
 """Numbers of Reaper's fade shapes."""
@@ -22,11 +25,11 @@ SWAPPED = 1
 
 
 def project(arrangement: Arrangement) -> bytes:
-    """Return an .rpp project that opens with every unit where rendering plays it.
+    """Return an .rpp project in which every unit lies where rendering plays it.
 
-    An item spans its unit with the halves of the fades that lie beyond it. A fade is equal-power
-    or linear, whichever is nearer to the one adapted to the two sounds. What would be read before
-    the beginning of a file is left out.
+    An item spans its unit and the halves of the fades beyond it. A fade is equal-power or linear,
+    whichever is nearer to the one adapted to the two sounds. Samples before the beginning of a file
+    are left out.
     """
     rate = arrangement.playlist.sample_rate
     lines = ['<REAPER_PROJECT 0.1 "6.0" 0', "  AUTOXFADE 0", f"  SAMPLERATE {rate} 0 0"]
@@ -40,8 +43,9 @@ def project(arrangement: Arrangement) -> bytes:
     lines.append(">")
     strange = [e for e in arrangement.playlist.events if _channel_mode(e.channels) is None]
     if strange:
-        arrangement.tell(
-            f"{len(strange)} units with a choice of channels that an item cannot hold play all"
+        logger.warning(
+            "%d units with a choice of channels that an item cannot hold play all channels",
+            len(strange),
         )
     return ("\n".join(lines) + "\n").encode()
 

@@ -12,14 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.audio import encode_ogg, read_excerpt, resample
-from desc.configuration import QueryConfig
-from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
-from desc.descriptors.standardizer import Standardizer
 from desc.errors import AudioError, OutputError
 from desc.files import replacing
-from desc.query import Matches, distances_to
-from desc.query.neighbours import projected
+from desc.matching import Match
+from desc.matching.knn import paired
 
 if TYPE_CHECKING:
     from desc.prediction import Prediction
@@ -73,14 +70,8 @@ class ReportData:
     @classmethod
     def gather(
         cls,
-        *,
         prediction: Prediction,
-        target: npt.NDArray[np.floating],
-        chosen: Matches,
-        candidates: Matches,
-        database: DescriptorDatabase,
-        standardizer: Standardizer,
-        query: QueryConfig,
+        match: Match,
         sequence: DescriptorSequence,
         recording_path: Path,
     ) -> ReportData:
@@ -89,25 +80,20 @@ class ReportData:
         Parameters
         ----------
         prediction : Prediction
-        target : ndarray, (T, D)
-            What was matched, in descriptor units: the predicted values, or these moved towards
-            the corpus.
-        chosen, candidates : Matches
-            The row that each frame plays, (T, 1), and the nearest ones, (T, K).
-        database, standardizer, query
-            What was matched, and how.
+        match : Match
+            Its match.
         sequence : DescriptorSequence
             The recording's descriptors.
         recording_path : Path
             The recording.
         """
-        config, rows = prediction.config, np.asarray(chosen.rows)[:, 0]
-        predicted, coordinates = projected(target, database, standardizer, query)
+        config, rows, matcher = prediction.config, match.rows, match.matcher
+        database, coordinates = matcher.database, matcher.coordinates
         n_points = min(MAX_POINTS, len(database))
         shown = np.linspace(0, len(database) - 1, n_points).astype(np.int64)
         numbers, point_file = np.unique(database.file_index[shown], return_inverse=True)
         drawn = np.random.default_rng(0).integers(0, len(database), len(rows))
-        by_chance = distances_to(drawn, target, database, standardizer, query)
+        by_chance = paired(match.points, coordinates[drawn], matcher.query)
         frames = round(BEFORE_S * config.frame_rate)
         about = {
             "format": FORMAT,
@@ -116,7 +102,7 @@ class ReportData:
             "files": [database.files[number].source for number in numbers],
             "n_rows": len(database),
             "recording_path": recording_path.as_posix(),
-            "nearest_distance": float(np.mean(candidates.distances[:, 0])),
+            "nearest_distance": float(np.mean(match.neighbours.distances[:, 0])),
             "random_distance": float(np.mean(by_chance)),
         }
         static = config.static_columns
@@ -126,10 +112,10 @@ class ReportData:
             point_file=point_file.astype(np.int32),
             point_sample=database.centre_samples[shown],
             played=np.asarray(coordinates[rows], np.float16),
-            predicted=np.asarray(predicted, np.float16),
+            predicted=np.asarray(match.points, np.float16),
             matched=np.asarray(database.values[rows][:, static], np.float32),
             context=np.asarray(sequence.complete_static[-frames:], np.float32),
-            scale=np.asarray(standardizer.scale[static], np.float32),
+            scale=np.asarray(matcher.space.standardizer.scale[static], np.float32),
             recording=_end_of(recording_path, prediction),
         )
 

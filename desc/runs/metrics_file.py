@@ -1,4 +1,4 @@
-"""`metrics.csv`: one row per logged step, whole after a kill, columns as they come."""
+"""`metrics.csv`: one row per logged step, complete even after a kill."""
 
 from __future__ import annotations
 
@@ -15,13 +15,8 @@ from desc.files import write_text
 _FIRST_COLUMNS = ["step", "time"]
 
 
-def _parse(value: str) -> float | None:
-    """Return a cell as a number, None where it is empty."""
-    return float(value) if value else None
-
-
 def read_metrics(path: str | Path) -> list[dict[str, float]]:
-    """Return the rows of a `metrics.csv`, each with the columns it has a value for.
+    """Return the rows of a `metrics.csv`, each with its non-empty columns.
 
     `step` counts optimiser steps (or whatever was logged), `time` is in seconds since 1970. A last
     line cut off by a kill is left out.
@@ -29,7 +24,7 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     Raises
     ------
     StorageError
-        If the file cannot be read or a cell is no number.
+        If the file cannot be read or a cell is not a number.
     """
     try:
         text = Path(path).read_text("utf-8")
@@ -41,25 +36,24 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     rows = []
     for number, line in enumerate(lines, start=2):
         try:
-            cells = {name: _parse(cell) for name, cell in zip(names, line, strict=False)}
+            rows.append({k: float(cell) for k, cell in zip(names, line, strict=False) if cell})
         except ValueError as error:
             raise StorageError(f"{path}: line {number} is damaged: {error}") from error
-        rows.append({name: cell for name, cell in cells.items() if cell is not None})
     return rows
 
 
 class MetricsFile:
-    """Appends rows to a `metrics.csv`; each is in the file when `append` returns.
+    """A `metrics.csv` to append rows to; the file holds a row when `append` returns.
 
-    A column that turns up later widens the file, which is then written anew at once.
+    A new column widens the file, which is then rewritten.
 
     Parameters
     ----------
     path : Path
         The file; its folder must exist.
     last_step : int, optional
-        Keep the rows there are up to this step only: those after the step a run resumes from will
-        be written again. By default all.
+        Drop the rows after this step, which a resumed run will write again. By default all
+        rows are kept.
     """
 
     def __init__(self, path: Path, *, last_step: int | None = None) -> None:

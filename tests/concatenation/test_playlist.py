@@ -17,7 +17,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.query import Selection, Unit
+from desc.matching import Unit, to_playlist
 
 CONFIG = DescriptorConfig()
 HOP = CONFIG.hop_length
@@ -37,7 +37,7 @@ def database() -> DescriptorDatabase:
 @pytest.fixture
 def playlist(database: DescriptorDatabase) -> Playlist:
     units = (Unit(0, 1, 0), Unit(12, 3, 1), Unit(5, 2, 4))
-    return Playlist.from_selection(Selection(units), database, RenderConfig())
+    return to_playlist(units, database, RenderConfig())
 
 
 def edited(playlist: Playlist, index: int, **changes: object) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def test_units_become_events(playlist: Playlist) -> None:
 
 def test_lengths_of_every_layer_add_up(database: DescriptorDatabase) -> None:
     units = (Unit(0, 4, 0), Unit(8, 2, 4), Unit(3, 5, 0, layer=2), Unit(11, 1, 5, layer=2))
-    playlist = Playlist.from_selection(Selection(units), database, RenderConfig())
+    playlist = to_playlist(units, database, RenderConfig())
     for layer in playlist.layers():
         assert sum(event.n_samples for _, event in layer) == 6 * HOP
     assert [event.fade_in_ms for event in playlist.events] == [0, 10, 0, 10]
@@ -71,7 +71,7 @@ def test_hop_of_odd_length(database: DescriptorDatabase) -> None:
     values = np.zeros((9, config.n_columns), np.float32)
     sequence = DescriptorSequence(values, config, "a", "aa", 9 * 441)
     odd = DescriptorDatabase.from_sequences([sequence], Path("/corpus"))
-    events = Playlist.from_selection(Selection((Unit(2, 3, 0),)), odd, RenderConfig()).events
+    events = to_playlist((Unit(2, 3, 0),), odd).events
     assert (events[0].start_sample, events[0].n_samples) == (2 * 441 - 220, 3 * 441)
 
 

@@ -19,13 +19,13 @@ from desc.concatenation import (
     render_to_file,
 )
 from desc.concatenation.mixing import to_channels
-from desc.configuration import QueryConfig, RenderConfig
+from desc.configuration import RenderConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, DescError
+from desc.matching import Matcher, Unit, to_playlist
 from desc.progress import reporting
-from desc.query import Selection, Unit, nearest, select_nearest, select_path, with_unit_gains
 from desc.storage import DescriptorStore
 
 RATE = 44100
@@ -95,12 +95,10 @@ def test_a_file_matched_with_itself_is_bit_equal_and_half_a_hop_late(
     values = rng.standard_normal((n_frames, CONFIG.n_columns)).astype(np.float32)
     sequence = DescriptorSequence(values, CONFIG, "a.wav", store.digest(path), n_samples)
     database = DescriptorDatabase.from_sequences([sequence], tmp_path)
-    matches = nearest(values, database, None, QueryConfig())
-    selection = select_path(matches, values, database)
-    assert selection.units == select_nearest(matches, database).units
-    selection = with_unit_gains(selection, values, database, limit_db=6.0)
-    playlist = Playlist.from_selection(selection, database, FLOAT)
-    render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
+    match = Matcher(database, rendering=FLOAT).match(values)
+    nearest = Matcher(database, selection=SelectionConfig("nearest")).match(values)
+    assert match.rows.tolist() == nearest.rows.tolist()
+    render_to_file(match.playlist, tmp_path / "new.wav", store=store, rendering=FLOAT)
     result, original = audio.read(tmp_path / "new.wav"), audio.read(path)
     assert result.shape == (n_channels, n_frames * HOP)
     assert not result[:, : HOP // 2].any()
@@ -120,7 +118,7 @@ def test_length_is_always_n_hops(
     units = tuple(Unit(row, 1, frame) for frame, row in enumerate(rows))
     for crossfade_ms in (0, 3, 10, 1000):
         config = RenderConfig(subtype="FLOAT", crossfade_ms=crossfade_ms)
-        playlist = Playlist.from_selection(Selection(units), database, config)
+        playlist = to_playlist(units, database, config)
         result = render_to_file(playlist, tmp_path / "new.wav", store=store, rendering=config)
         assert result.n_samples == len(rows) * HOP
         assert audio.probe(tmp_path / "new.wav").n_samples == len(rows) * HOP

@@ -20,6 +20,7 @@ from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import StorageError
+from desc.matching import Matcher
 from desc.models import MODELS
 from desc.outputs import FILES, REPORT, REPORT_DATA
 from desc.pipeline import Continuer
@@ -96,7 +97,7 @@ def test_the_report_may_be_left_out_and_is_never_of_another_result(
     results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
 ) -> None:
     page = (results / "a.wav" / REPORT).read_text(encoding="utf-8")
-    assert "a.wav continued" in page
+    assert "Continuation of a.wav" in page
     shutil.copytree(results / "a.wav", tmp_path / "a.wav")
     words = ["--no-report", "--overwrite", "--seed", "9"]
     assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
@@ -154,6 +155,20 @@ def test_the_same_request_is_kept(
     assert workplace.predict(run_ids["LSTM"], results) == 0
     assert {p: p.stat().st_mtime_ns for p in results.rglob("*.*") if p.is_file()} == before
     assert capsys.readouterr().out.count("kept") == 3
+
+
+def test_a_result_with_the_former_name_of_the_beam_search_is_kept(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
+    stored = json.loads((tmp_path / "a.wav" / "prediction.json").read_text())
+    assert stored["_meta"]["request"]["selection"] == "beam"
+    stored["_meta"]["request"]["selection"] = "path"
+    (tmp_path / "a.wav" / "prediction.json").write_text(json.dumps(stored))
+    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav")]
+    for name in ("beam", "path"):
+        assert workplace.predict(run_ids["LSTM"], tmp_path, *alone, "--selection", name) == 0
+        assert "kept" in capsys.readouterr().out
 
 
 def test_another_request_is_refused_then_overwrites(
@@ -324,14 +339,11 @@ def test_a_failing_result_leaves_the_earlier_one(
     corpus = open_corpus(recordings, config, store, jobs=1)
     sounds = open_corpus(workplace.sounds, config, store, jobs=1)
     (recordings / "a.wav").unlink()
-    continuer = Continuer(
-        Predictor.from_run(
-            str(workplace.root / "experiments" / "descriptor_model" / run_ids["LSTM"])
-        ),
-        DescriptorDatabase.from_corpus(sounds, store),
-        store,
-        rendering=RenderConfig(with_recording_s=1.0),
+    folder = workplace.root / "experiments" / "descriptor_model" / run_ids["LSTM"]
+    matcher = Matcher(
+        DescriptorDatabase.from_corpus(sounds, store), rendering=RenderConfig(with_recording_s=1.0)
     )
+    continuer = Continuer(Predictor.from_run(folder), matcher, store=store)
     result = continuer.run(corpus, output_dir, overwrite=True)
     assert [failure.source for failure in result.failures] == ["a.wav"]
     assert {p.name: p.read_bytes() for p in (output_dir / "a.wav").iterdir()} == before

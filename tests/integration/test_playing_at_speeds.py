@@ -17,8 +17,8 @@ from desc.configuration import RenderConfig, SelectionConfig
 from desc.corpus import Corpus, open_corpus, with_variants
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
+from desc.matching import Match, Matcher, to_playlist
 from desc.outputs import write_matches
-from desc.query import Selection, nearest, select, select_nearest
 from desc.storage import DescriptorStore
 
 CONFIG = DescriptorConfig()
@@ -44,9 +44,8 @@ def database(corpus: Corpus, store: DescriptorStore) -> DescriptorDatabase:
     return DescriptorDatabase.from_corpus(corpus, store)
 
 
-def best(queries: np.ndarray, database: DescriptorDatabase, **options: str) -> Selection:
-    matches = nearest(queries, database, **options)
-    return select(matches, queries, database, config=SelectionConfig(unit_gain_db=0), **options)
+def best(queries: np.ndarray, database: DescriptorDatabase, **options: str) -> Match:
+    return Matcher(database, selection=SelectionConfig(unit_gain_db=0)).match(queries, **options)
 
 
 def test_rows_refer_to_the_recording(corpus: Corpus, database: DescriptorDatabase) -> None:
@@ -70,7 +69,7 @@ def test_a_variant_that_is_asked_for_comes_back_as_one_unit(
 ) -> None:
     queries = corpus.variants[0].values[20:80]
     (unit,) = best(queries, database).units
-    (event,) = Playlist.from_selection(Selection((unit,)), database).events
+    (event,) = to_playlist((unit,), database).events
     assert (event.source, event.digest) == ("0.wav", corpus.sequences[0].digest)
     assert event.transpose_semitones == pytest.approx(12 * math.log2(SEMITONE), abs=1e-6)
     assert event.n_samples == 60 * HOP
@@ -82,8 +81,7 @@ def test_a_variant_that_is_asked_for_comes_back_as_one_unit(
 def test_its_sound_is_that_of_the_played_file(
     tmp_path: Path, corpus: Corpus, database: DescriptorDatabase, store: DescriptorStore
 ) -> None:
-    selection = best(corpus.variants[1].values[30:60], database)
-    playlist = Playlist.from_selection(selection, database)
+    playlist = best(corpus.variants[1].values[30:60], database).playlist
     sound = render(playlist, store=store).samples[:, 0]
     path = corpus.path("1.wav")
     played = np.concatenate(list(audio.read_mono_blocks(path, RATE, speed=SEMITONE)))
@@ -105,8 +103,7 @@ def test_an_octave_is_answered_by_double_speed(tmp_path: Path, store: Descriptor
     database = DescriptorDatabase.from_corpus(low, store)
     (high,) = open_corpus(tmp_path / "high", CONFIG, store, jobs=1).sequences
     queries = high.values[5:35]
-    selection = select_nearest(nearest(queries, database), database)
-    playlist = Playlist.from_selection(selection, database)
+    playlist = Matcher(database, selection=SelectionConfig("nearest")).match(queries).playlist
     assert {event.transpose_semitones for event in playlist.events} == {12.0}
     sound = render(playlist, store=store).samples[:, 0]
     assert len(sound) == 30 * HOP
@@ -158,10 +155,8 @@ def test_matches_tell_the_speed_only_where_there_are_several(
     tmp_path: Path, corpus: Corpus, database: DescriptorDatabase
 ) -> None:
     queries = corpus.variants[0].values[20:24]
-    matches = nearest(queries, database)
-    write_matches(tmp_path, matches, matches, database)
+    write_matches(tmp_path, best(queries, database))
     assert set(json.loads((tmp_path / "matches.json").read_text())["_speed"]) == {SEMITONE}
     plain = DescriptorDatabase.from_sequences(corpus.sequences, corpus.root)
-    matches = nearest(queries, plain)
-    write_matches(tmp_path, matches, matches, plain)
+    write_matches(tmp_path, best(queries, plain))
     assert "_speed" not in json.loads((tmp_path / "matches.json").read_text())

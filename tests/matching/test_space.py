@@ -7,7 +7,7 @@ from desc.configuration import QueryConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError
-from desc.query.space import column_weights, matching_space
+from desc.matching.space import column_weights, matching_space
 
 CONFIG = DescriptorConfig(n_mfcc=2, descriptors=("mfcc", "centroid", "chroma"))
 # mfcc0 mfcc1 | delta mfcc2 mfcc3 | delta2 mfcc4 mfcc5 | centroid | chroma0 … chroma11

@@ -1,246 +1,120 @@
-"""Units longer than a frame: grains, and sounds from onset to onset."""
-
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import product
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
 
-from desc.configuration import QueryConfig, SelectionConfig
+from desc.configuration import SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.extraction import extract
+from desc.descriptors.extraction import variant_digest
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import ConfigurationError
-from desc.query import Selection, nearest, select
-from desc.query.limits import feasible_limits
-from desc.query.neighbours import projected
-from desc.query.onsets import onset_rows
-from tests.hearing import comes_back
+from desc.matching import Matcher, Unit, repeat_share
+from desc.matching.units import SourcePositions, rows_of_units, units_of_rows
 
 CONFIG = DescriptorConfig()
-FRAME_MS = 1000 / CONFIG.frame_rate
-Values = npt.NDArray[np.float32]
 
 
-def make_values(rng: np.random.Generator, n: int) -> Values:
-    return np.cumsum(rng.standard_normal((n, CONFIG.n_columns)), 0).astype(np.float32)
-
-
-def notes(rng: np.random.Generator, n: int) -> tuple[Values, list[int]]:
-    """Descriptors of decaying sounds, and the frames at which they begin."""
-    starts = np.cumsum(rng.integers(6, 14, n // 6))
-    starts = starts[starts < n - 6].tolist()
-    values = 0.1 * rng.standard_normal((n, CONFIG.n_columns)).astype(np.float32)
-    for start, stop in zip(starts, [*starts[1:], n], strict=False):
-        values[start:stop] += rng.standard_normal(CONFIG.n_columns)
-        values[start:stop, 0] += 200 * 0.7 ** np.arange(stop - start)
-    return values, starts
-
-
-def make_database(*files: Values) -> DescriptorDatabase:
+@pytest.fixture
+def database(rng: np.random.Generator) -> DescriptorDatabase:
     sequences = [
-        DescriptorSequence(values, CONFIG, f"file{i}.wav", f"digest{i}", len(values) * 1024)
-        for i, values in enumerate(files)
+        DescriptorSequence(
+            rng.standard_normal((n, CONFIG.n_columns)).astype(np.float32), CONFIG, name, name, n
+        )
+        for name, n in (("a", 10), ("b", 6))
     ]
     return DescriptorDatabase.from_sequences(sequences, Path("/corpus"))
 
 
-def choose(
-    queries: Values, database: DescriptorDatabase, config: SelectionConfig, **options: object
-) -> Selection:
-    matches = nearest(queries, database)
-    return select(matches, queries, database, None, config, **options)  # type: ignore[arg-type]
+def units_of(rows: list[int], database: DescriptorDatabase) -> tuple[Unit, ...]:
+    return units_of_rows(np.array(rows, np.int64), np.full(len(rows), 0.5), database)
 
 
-def grains(n_frames: int, **options: object) -> SelectionConfig:
-    return SelectionConfig(units="grain", grain_ms=n_frames * FRAME_MS, **options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("continuity", [0.0, 1.0])
-def test_grains_without_limits_are_the_cheapest(
-    continuity: float, rng: np.random.Generator
-) -> None:
-    for _ in range(3):
-        database = make_database(make_values(rng, 5), make_values(rng, 4))
-        queries = make_values(rng, 7)
-        points, rows = projected(queries, database)
-        to, between = cdist(points, rows), cdist(rows, rows)
-        step = np.median([between[row, row + 1] for row in (0, 1, 2, 3, 5, 6, 7)])
-        changes = np.append(0.0, np.diag(cdist(points[1:], points[:-1])))
-        between = between**2 / (1.5 * np.maximum(changes, step)[:, None, None])  # (T, N, N)
-        jump = continuity * np.median(to.min(1))
-
-        def cost(
-            path: tuple[int, ...], to: npt.NDArray, between: npt.NDArray, jump: float
-        ) -> float:
-            total = 0.0
-            for k, row in enumerate(path):
-                frames = range(2 * k, min(2 * k + 2, 7))
-                total += sum(to[t, row + i] for i, t in enumerate(frames))
-                if k:
-                    last = path[k - 1] + 1
-                    ahead = last + (last not in (4, 8))
-                    if ahead == last or row != ahead:
-                        total += between[2 * k, ahead, row] + jump
-            return float(total)
-
-        starts = (0, 1, 2, 3, 5, 6, 7)  # with two rows of their file from there
-        cheapest = min(cost(p, to, between, jump) for p in product(starts, repeat=4))
-        config = grains(2, hold_s=0.0, continuity=continuity)
-        found = choose(queries, database, config)
-        assert sum(unit.cost for unit in found.units) == pytest.approx(cheapest, abs=1e-4)
-
-
-@pytest.mark.parametrize("selection", ["nearest", "path", "sample"])
-def test_grains_begin_on_their_grid_and_the_last_is_cut(
-    selection: str, rng: np.random.Generator
-) -> None:
-    database = make_database(make_values(rng, 400), make_values(rng, 300))
-    queries = make_values(rng, 100)
-    chosen = choose(queries, database, grains(11, selection=selection))
-    assert chosen.n_frames == len(chosen.rows) == 100
-    assert all(unit.onset_frame % 11 == 0 for unit in chosen.units)
-
-
-def test_an_excerpt_of_the_corpus_comes_back_as_one_unit(rng: np.random.Generator) -> None:
-    values, starts = notes(rng, 300)
-    database = make_database(make_values(rng, 200), values)
-    first = starts[3]
-    for config in (grains(11), SelectionConfig(units="onset")):
-        chosen = choose(values[first : first + 80], database, config)
-        assert [(u.first_row, u.n_frames) for u in chosen.units] == [(200 + first, 80)]
-        assert chosen.units[0].cost == pytest.approx(0, abs=1e-6)
-
-
-def test_whole_sounds_are_chosen(rng: np.random.Generator) -> None:
-    first, second = (notes(rng, 400) for _ in range(2))
-    database = make_database(first[0], second[0])
-    begin = {0, *first[1], 400, *(400 + start for start in second[1])}
-    assert set(np.flatnonzero(onset_rows(database))) == begin
-    queries = notes(rng, 150)[0]
-    for selection in ("nearest", "path"):
-        chosen = choose(queries, database, SelectionConfig(selection, units="onset"))
-        assert len(chosen.rows) == 150
-        assert len(chosen.units) > 5
-        for unit in chosen.units:
-            assert unit.first_row in begin
-            end = unit.first_row + unit.n_frames
-            assert end in begin | {800} or unit.onset_frame + unit.n_frames == 150
-
-
-def test_onsets_are_where_sounds_begin(tmp_path: Path) -> None:
-    rng = np.random.default_rng(4)
-    signal = 0.001 * rng.standard_normal(12 * 44100)
-    times = np.cumsum(rng.uniform(0.15, 0.6, 25))
-    for time in times:
-        n = np.arange(17640)
-        tone = np.sin(2 * np.pi * rng.uniform(150, 900) * n / 44100) * np.exp(-n / 2500)
-        start = round(time * 44100)
-        signal[start : start + len(n)] += 0.2 * tone[: len(signal) - start]
-    soundfile.write(tmp_path / "notes.wav", signal, 44100)
-    sequence = extract(tmp_path / "notes.wav", CONFIG)
-    database = DescriptorDatabase.from_sequences([sequence], tmp_path)
-    found = np.flatnonzero(onset_rows(database))[1:]
-    ahead = times[:, None] * CONFIG.frame_rate - (found - 0.5)  # frames from a row's first sample
-    inside = times < 11.9
-    hit = ((ahead >= 0) & (ahead <= 1.3)).any(1)
-    assert hit[inside].mean() > 0.9
-    assert len(found) <= inside.sum() + 1
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    n_rows=st.integers(2, 150),
-    n_frames=st.integers(1, 120),
-    hold_s=st.sampled_from([0.0, 0.1, 0.5]),
-    max_use=st.sampled_from([None, 1, 2]),
-    units=st.sampled_from([1, 2, 5, 30, "onset"]),
-    width=st.integers(1, 5),
-    seed=st.integers(0, 1000),
-)
-def test_limits_always_hold(
-    *,
-    n_rows: int,
-    n_frames: int,
-    hold_s: float,
-    max_use: int | None,
-    units: int | str,
-    width: int,
-    seed: int,
-) -> None:
-    random = np.random.default_rng(seed)
-    first = random.integers(1, n_rows)
-    values = notes(random, n_rows)[0]
-    values[random.random(n_rows) < 0.5] = 0
-    database = make_database(values[:first], values[first:])
-    queries = random.integers(0, 2, (n_frames, 1)) * np.ones((1, CONFIG.n_columns))
-    common = {"hold_s": hold_s, "max_use": max_use, "beam_width": width, "candidates": 7}
-    config = SelectionConfig(units="onset", **common)  # type: ignore[arg-type]
-    if isinstance(units, int):
-        config = grains(units, **common)
-    if max_use is not None and n_rows * max_use < n_frames:
-        with pytest.raises(ConfigurationError, match=f"{n_rows} moments .* {n_frames} frames"):
-            choose(queries, database, config)
-        return
-    limits = feasible_limits(config, n_rows, n_frames, CONFIG.frame_rate)
-    chosen = choose(queries, database, config)
-    assert len(chosen.rows) == chosen.n_frames == n_frames
-    assert not comes_back(chosen, database, limits.hold)
-    if max_use is not None:
-        assert np.bincount(chosen.rows).max() <= max_use
-
-
-def test_what_the_limits_leave_is_told(rng: np.random.Generator) -> None:
-    database = make_database(make_values(rng, 120))
-    queries = np.tile(database.values[40:50], (10, 1))
-    told: list[str] = []
-    chosen = choose(
-        queries, database, grains(10, max_use=1, hold_s=0.0, candidates=2), note=told.append
+def test_consecutive_rows_of_a_file_become_one_unit(database: DescriptorDatabase) -> None:
+    #       unit  | new | back | unit, up to the end of file a | file b
+    rows = [3, 4, 5, 7, 6, 7, 8, 9, 10, 11, 11]
+    units = units_of(rows, database)
+    assert units == (
+        Unit(3, 3, 0, cost=1.5),
+        Unit(7, 1, 3, cost=0.5),
+        Unit(6, 4, 4, cost=2.0),
+        Unit(10, 2, 8, cost=1.0),
+        Unit(11, 1, 10, cost=0.5),
     )
-    assert np.bincount(chosen.rows).max() == 1
-    assert "units further away or single frames were taken" in told[-1]
+    assert rows_of_units(units).tolist() == rows
 
 
-def test_sample_follows_its_seed(rng: np.random.Generator) -> None:
-    database = make_database(make_values(rng, 500))
-    queries = make_values(rng, 80)
-    config = grains(8, selection="sample")
-    drawn = choose(queries, database, config, seed=1)
-    assert drawn == choose(queries, database, config, seed=1)
-    assert drawn != choose(queries, database, config, seed=2)
+def test_frames_that_do_not_follow_in_the_file_are_no_unit(database: DescriptorDatabase) -> None:
+    centres = database.centre_samples.copy()
+    centres[5:10] += CONFIG.hop_length  # a frame is missing before row 5
+    gap = replace(database, centre_samples=centres)
+    units = units_of([3, 4, 5, 6], gap)
+    assert [(unit.first_row, unit.n_frames) for unit in units] == [(3, 2), (5, 2)]
 
 
-def test_excluded_content_is_not_played(rng: np.random.Generator) -> None:
-    database = make_database(notes(rng, 100)[0], notes(rng, 80)[0])
-    queries = database.values[:60]
-    for config in (grains(7), SelectionConfig(units="onset")):
-        matches = nearest(queries, database, None, QueryConfig(), exclude_digest="digest0")
-        chosen = select(matches, queries, database, None, config, exclude_digest="digest0")
-        assert chosen.rows.min() >= 100
+def test_a_file_matched_with_itself_is_one_unit(database: DescriptorDatabase) -> None:
+    for selection in ("nearest", "beam"):
+        settings = SelectionConfig(selection, unit_gain_db=0.0)
+        match = Matcher(database, selection=settings).match(database.values[10:])
+        assert [(u.first_row, u.n_frames) for u in match.units] == [(10, 6)]
 
 
-def test_onsets_need_mfcc(make_signal: Callable[..., Values], tmp_path: Path) -> None:
-    config = DescriptorConfig(descriptors=("rms", "centroid"))
-    soundfile.write(tmp_path / "a.wav", make_signal("notes", 1.0), 44100)
-    sequence = extract(tmp_path / "a.wav", config)
-    database = DescriptorDatabase.from_sequences([sequence], tmp_path)
-    with pytest.raises(ConfigurationError, match="mfcc among the descriptors, which are rms"):
-        choose(sequence.values, database, SelectionConfig(units="onset"))
+def test_no_rows_are_no_units(database: DescriptorDatabase) -> None:
+    assert units_of([], database) == ()
+    assert not len(rows_of_units(()))
+    assert repeat_share((), database) == 0
 
 
-def test_settings() -> None:
-    assert SelectionConfig(grain_ms=250).grain_frames(44100 / 1024) == 11
-    assert SelectionConfig(grain_ms=1).grain_frames(44100 / 1024) == 1
-    with pytest.raises(ConfigurationError, match="units='word' must be one of frame, onset, grain"):
-        SelectionConfig(units="word")
-    with pytest.raises(ConfigurationError, match="grain_ms=0 must be"):
-        SelectionConfig(grain_ms=0)
+def test_repeats_are_counted_across_units() -> None:
+    database = make_database([50])
+    units = (Unit(10, 4, 0), Unit(30, 2, 4), Unit(12, 3, 6), Unit(40, 1, 9))
+    # Of the third unit all three frames are within two rows of 10 … 13.
+    assert repeat_share(units, database) == pytest.approx(3 / 10)
+    assert repeat_share(units, database, within_s=0.02) == 0
+
+
+def test_repeats_at_other_speeds_are_counted() -> None:
+    database = make_database([40], [0.5])
+    again = (Unit(10, 4, 0), Unit(40 + 20, 4, 4), Unit(40 + 60, 2, 8))
+    assert repeat_share(again, database) == pytest.approx(4 / 10)  # positions 10, 11, 11, 12
+
+
+def test_the_end_of_a_file_is_not_near_the_next() -> None:
+    positions = SourcePositions.of(make_database([3, 2]))
+    assert positions.chain.tolist() == [0, 1, 2, 4, 5]
+    assert positions.of_row.tolist() == [0, 1, 2, 5, 6]
+
+
+def test_a_source_position_is_the_same_at_any_speed() -> None:
+    positions = SourcePositions.of(make_database([5, 3], [0.5, 2.0]))
+    own, slow, fast = (0, 1, 2, 3, 4), (0, 1, 1, 2, 2, 3, 3, 4, 4, 5), (0, 2, 4)
+    second, second_slow, second_fast = (8, 9, 10), (8, 9, 9, 10, 10, 11), (8, 10)
+    assert positions.of_row.tolist() == [
+        *own,
+        *second,
+        *slow,
+        *second_slow,
+        *fast,
+        *second_fast,
+    ]  # 4 and 8 are no neighbours
+    first, end = positions.rows_within(np.array([0, 2, 4, 5]), np.array([4, 2, 3, 9]), 1)
+    found = list(zip(first.tolist(), end.tolist(), strict=True))
+    assert found == [(3, 5), (9, 15), (25, 27), (27, 29)]
+
+
+def make_database(sizes: list[int], speeds: Sequence[float] = ()) -> DescriptorDatabase:
+    """Return a database of silent recordings of these lengths, each also at these speeds."""
+    sequences = []
+    for speed in (1.0, *speeds):
+        for i, size in enumerate(sizes):
+            digest = f"digest{i}" if speed == 1 else variant_digest(f"digest{i}", speed)
+            n = math.ceil(size / speed)
+            values = np.zeros((n, CONFIG.n_columns), np.float32)
+            sequences.append(
+                DescriptorSequence(values, CONFIG, f"file{i}.wav", digest, n * CONFIG.hop_length)
+            )
+    return DescriptorDatabase.from_sequences(sequences, Path("/corpus"))

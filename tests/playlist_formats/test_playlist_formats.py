@@ -57,16 +57,17 @@ def playlist(make_wav: MakeWav, store: DescriptorStore, rng: np.random.Generator
 
 @pytest.fixture
 def export(
-    tmp_path: Path, store: DescriptorStore, playlist: Playlist
+    tmp_path: Path, store: DescriptorStore, playlist: Playlist, caplog: pytest.LogCaptureFixture
 ) -> Callable[..., tuple[bytes, list[str]]]:
     """export(format, playlist) -> the bytes written, and the notes."""
 
     def run(format: str, given: Playlist = playlist, **options: Any) -> tuple[bytes, list[str]]:
-        notes: list[str] = []
         path = tmp_path / "out" / "song.x"
-        export_playlist(given, path, format, store=store, note=notes.append, **options)
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "desc"):
+            export_playlist(given, path, format, store=store, **options)
         assert [file.name for file in path.parent.iterdir()] == ["song.x"]
-        return path.read_bytes(), notes
+        return path.read_bytes(), caplog.messages
 
     return run
 
@@ -210,7 +211,7 @@ def test_choices_of_channels_that_an_item_cannot_hold_are_told(
 ) -> None:
     event = replace(playlist.events[0], channels=(0, 0))
     assert export("reaper", replace(playlist, events=(event,)))[1] == [
-        "1 units with a choice of channels that an item cannot hold play all"
+        "1 units with a choice of channels that an item cannot hold play all channels"
     ]
 
 

@@ -21,8 +21,8 @@ from desc.corpus.parallel import Outcome, Task, extract_into
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.families import FAMILIES
 from desc.descriptors.features import FEATURES
+from desc.matching import Neighbours
 from desc.outputs import MATCHES, write_matches
-from desc.query import Matches
 from desc.storage import DescriptorStore, manifest
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +57,12 @@ def test_paths_in_files_have_forward_slashes(tmp_path: Path) -> None:
         file_index=np.array([0, 0]), centre_samples=np.array([0, 1024]), digest="0", config=CONFIG,
         speeds=[1.0],
     )  # fmt: skip
-    matches = Matches(np.array([[1]]), np.array([[0.5]], np.float32))
-    write_matches(tmp_path, matches, matches, database)  # type: ignore[arg-type]
+    rows, distances = np.array([1]), np.array([0.5])
+    match = SimpleNamespace(
+        matcher=SimpleNamespace(database=database), rows=rows, distances=distances,
+        neighbours=Neighbours(rows[:, None], distances[:, None]),
+    )  # fmt: skip
+    write_matches(tmp_path, match)  # type: ignore[arg-type]
     written = json.loads((tmp_path / MATCHES).read_text("utf-8"))
     assert written["_meta"]["corpus"] == "C:/Sounds/large"
     assert written["_id"] == ["a/b.wav"]

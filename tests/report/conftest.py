@@ -10,14 +10,14 @@ import pytest
 import soundfile
 
 from desc import outputs
-from desc.concatenation import Playlist, render_to_file
-from desc.configuration import QueryConfig, RenderConfig, Sampling
+from desc.concatenation import render_to_file
+from desc.configuration import RenderConfig, Sampling, SelectionConfig
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.standardizer import Standardizer
+from desc.matching import Matcher
 from desc.prediction import Prediction
-from desc.query import Matches, nearest, select_nearest
 from desc.report import ReportData
 from desc.storage import DescriptorStore
 from tests.browser import VARIABLE, Browser, find_chromium
@@ -49,10 +49,9 @@ def write_result(
         model_name="LSTM",
         checkpoint_digest="0" * 32,
     )
-    matches = nearest(wanted, database, standardizer)
-    selection = select_nearest(matches, database)
-    chosen = Matches(matches.rows[:, :1], matches.distances[:, :1])
-    playlist = Playlist.from_selection(selection, database, rendering).after_recording(
+    nearest = SelectionConfig("nearest", unit_gain_db=0.0)
+    match = Matcher(database, selection=nearest, rendering=rendering).match(prediction)
+    playlist = match.playlist.after_recording(
         sequence.source,
         sequence.digest,
         recordings.root,
@@ -61,20 +60,11 @@ def write_result(
         rendering=rendering,
     )
     rendered = render_to_file(playlist, folder / outputs.WAV, store=store, rendering=rendering)
-    outputs.write_matches(folder, chosen, matches, database)
+    outputs.write_matches(folder, match)
     playlist.save(folder / outputs.PLAYLIST)
-    ReportData.gather(
-        prediction=prediction,
-        target=wanted,
-        chosen=chosen,
-        candidates=matches,
-        database=database,
-        standardizer=standardizer,
-        query=QueryConfig(),
-        sequence=sequence,
-        recording_path=recordings.path(sequence.source),
-    ).save(folder / outputs.REPORT_DATA)
-    figures = outputs.match_figures(chosen, selection, database) | outputs.sound_figures(rendered)
+    path = recordings.path(sequence.source)
+    ReportData.gather(prediction, match, sequence, path).save(folder / outputs.REPORT_DATA)
+    figures = outputs.match_figures(match) | outputs.sound_figures(rendered)
     request = {
         "run_id": prediction.run_id,
         "recording": sequence.source,

@@ -1,4 +1,4 @@
-"""Joins at one pitch, where f0 is among the descriptors."""
+"""Transition costs, by pitch where f0 is among the descriptors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.query import nearest, select
-from desc.query.corpus_rows import CorpusRows
+from desc.matching import Matcher
+from desc.matching.transitions import Transitions
+from desc.matching.units import SourcePositions
 
 CONFIG = DescriptorConfig(descriptors=("mfcc", "f0"))
 TIMBRE_ONLY = QueryConfig(descriptor_weights="f0=0,voicing=0", neighbours=50)
@@ -49,40 +50,36 @@ def test_of_two_like_sounds_that_at_the_same_pitch_goes_on(
     database = make_database(at_pitch(x, 0), at_pitch(y, 7), at_pitch(further, 0))
     wanted = np.concatenate([at_pitch(x, 0), at_pitch(y, 3)])
     wanted[:, :13] += 0.1 * rng.standard_normal((40, 13))
-    matches = nearest(wanted, database, None, TIMBRE_ONLY)
 
     def files(**options: float) -> list[int]:
         config = SelectionConfig(units=units, grain_ms=464.4, **options)  # type: ignore[arg-type]
-        chosen = select(matches, wanted, database, None, config, query=TIMBRE_ONLY)
+        chosen = Matcher(database, query=TIMBRE_ONLY, selection=config).match(wanted)
         return [int(database.file_index[u.first_row]) for u in chosen.units]
 
     assert files(pitch_continuity=0.0) == [0, 1]
     assert files(pitch_continuity=20.0) == [0, 2]
 
 
-def test_a_join_costs_its_interval_up_to_an_octave() -> None:
+def test_a_transition_costs_its_interval_up_to_an_octave() -> None:
     timbre = np.zeros((4, 39), np.float32)
     database = make_database(
         at_pitch(timbre, 0), at_pitch(timbre, 3), at_pitch(timbre, 40), at_pitch(timbre, 5, 0.3)
     )
     points = database.values[:, :13].astype(np.float32)
-    usable = np.ones(len(points), bool)
-    corpus = CorpusRows.of(points, usable, database, QueryConfig(), leap=6.0)
-    joins = corpus.joins(np.array([0, 14]), np.array([1, 5, 9, 13]), 0.0)
+    transitions = Transitions.of(points, SourcePositions.of(database), database, QueryConfig())
+    costs = transitions.costs(np.array([0, 14]), np.array([1, 5, 9, 13]), 0.0, 6.0)
     # 3 semitones; more than an octave; what is hardly voiced has no pitch
-    assert joins == pytest.approx(np.array([[0, 1.5, 6, 0], [0, 0, 0, 0]]), abs=1e-5)
-    silent = CorpusRows.of(points, usable, database, QueryConfig(), leap=0.0)
-    assert not silent.joins(np.array([0]), np.array([9]), 0.0).any()
+    assert costs == pytest.approx(np.array([[0, 1.5, 6, 0], [0, 0, 0, 0]]), abs=1e-5)
+    assert not transitions.costs(np.array([0]), np.array([9]), 0.0, 0.0).any()
 
 
-def test_without_f0_there_is_nothing_to_leap(rng: np.random.Generator) -> None:
+def test_without_f0_intervals_cost_nothing(rng: np.random.Generator) -> None:
     config = DescriptorConfig()
     values = np.cumsum(rng.standard_normal((200, 39)), 0).astype(np.float32)
     database = make_database(values, config=config)
     wanted = np.cumsum(rng.standard_normal((60, 39)), 0).astype(np.float32)
-    matches = nearest(wanted, database)
     found = {
-        select(matches, wanted, database, None, SelectionConfig(pitch_continuity=x)).units
+        Matcher(database, selection=SelectionConfig(pitch_continuity=x)).match(wanted).units
         for x in (0.0, 1.5, 100.0)
     }
     assert len(found) == 1

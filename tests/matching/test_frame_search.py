@@ -1,9 +1,11 @@
-"""Unit selection over a whole sequence."""
+"""Beam search over single frames."""
 
 from __future__ import annotations
 
+import logging
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,24 +19,11 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.query import (
-    Matches,
-    Selection,
-    Unit,
-    nearest,
-    repeat_share,
-    select_path,
-    with_unit_gains,
-)
-from desc.query.limits import LAG_FRAMES, History, Limits, feasible_limits
-from desc.query.moments import Moments
-from desc.query.neighbours import projected
-from desc.query.path import distances_to
-from desc.query.selection import row_places
+from desc.matching import Match, Matcher, repeat_share
+from desc.matching.repetition import feasible_limits
 from tests.hearing import comes_back
 
 CONFIG = DescriptorConfig()
-FREE = SelectionConfig(hold_s=0.0)
 Values = npt.NDArray[np.float32]
 
 
@@ -54,11 +43,10 @@ def choose(
     queries: Values,
     database: DescriptorDatabase,
     config: SelectionConfig = SelectionConfig(),
-    **options: object,
-) -> Selection:
-    query = options.get("query", QueryConfig())
-    matches = nearest(queries, database, None, query)  # type: ignore[arg-type]
-    return select_path(matches, queries, database, None, config, **options)  # type: ignore[arg-type]
+    query: QueryConfig = QueryConfig(),
+    **options: Any,
+) -> Match:
+    return Matcher(database, query=query, selection=config).match(queries, **options)
 
 
 def joins(between: npt.NDArray, changes: npt.NDArray) -> npt.NDArray:
@@ -92,14 +80,15 @@ def test_without_limits_it_is_the_cheapest_path(distance: str, continuity: float
     for _ in range(3):
         database = make_database(make_values(rng, 4), make_values(rng, 4))
         queries = make_values(rng, 5)
-        points, rows = projected(queries, database, None, query)
+        matcher = Matcher(database, query=query)
+        points, rows = matcher.space.project(queries), matcher.coordinates
         to, between = cdist(points, rows, distance), cdist(rows, rows, distance)
         jump = continuity * np.median(to.min(1))
         changes = np.diag(cdist(points[1:], points[:-1], distance))
         between = joins(between, changes)
         cheapest = min(cost_of(path, to, between, jump) for path in product(range(8), repeat=5))
         config = SelectionConfig(hold_s=0.0, continuity=continuity)
-        selection = choose(queries, database, config, query=query)
+        selection = choose(queries, database, config, query)
         found = tuple(selection.rows.tolist())
         assert cost_of(found, to, between, jump) == pytest.approx(cheapest, abs=1e-6)
         assert sum(unit.cost for unit in selection.units) == pytest.approx(cheapest, abs=1e-6)
@@ -143,7 +132,7 @@ def test_an_excerpt_of_the_corpus_comes_back_as_one_unit(rng: np.random.Generato
     max_use=st.sampled_from([None, 1, 2, 5]),
     width=st.integers(1, 9),
     candidates=st.integers(1, 20),
-    selection=st.sampled_from(["path", "sample"]),
+    selection=st.sampled_from(["beam", "sample"]),
     seed=st.integers(0, 1000),
 )
 def test_limits_always_hold(
@@ -167,142 +156,82 @@ def test_limits_always_hold(
         selection, hold_s=hold_s, max_use=max_use, beam_width=width, candidates=candidates
     )
     if max_use is not None and n_rows * max_use < n_frames:
-        with pytest.raises(ConfigurationError, match=f"{n_rows} moments .* {n_frames} frames"):
+        with pytest.raises(
+            ConfigurationError, match=f"{n_rows} source positions .* {n_frames} frames"
+        ):
             choose(queries, database, config)
         return
     limits = feasible_limits(config, n_rows, n_frames, CONFIG.frame_rate)
     chosen = choose(queries, database, config)
-    assert len(chosen.rows) == chosen.n_frames == n_frames
-    assert not comes_back(chosen, database, limits.hold)
+    assert len(chosen.rows) == n_frames
+    assert not comes_back(chosen.units, database, limits.hold)
     if max_use is not None:
         assert np.bincount(chosen.rows).max() <= max_use
 
 
-def test_a_row_may_be_used_up_over_a_long_time(rng: np.random.Generator) -> None:
+def test_a_row_may_be_used_up_over_a_long_time(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
     database = make_database(make_values(rng, 300))
     queries = np.tile(database.values[40:50], (60, 1))  # 600 frames, all wanting the same ten rows
     chosen = choose(queries, database, SelectionConfig(max_use=2, hold_s=0.0))
     assert (np.bincount(chosen.rows, minlength=300) == 2).all()
-    notes: list[str] = []
-    chosen = choose(queries, database, SelectionConfig(max_use=3), note=notes.append)
+    with caplog.at_level(logging.INFO, "desc"):
+        chosen = choose(queries, database, SelectionConfig(max_use=3))
     assert np.bincount(chosen.rows).max() <= 3
-    assert not comes_back(chosen, database, 20)
-    assert [note for note in notes if "shortened" in note]
-    assert [note for note in notes if "further away" in note]
+    assert not comes_back(chosen.units, database, 20)
+    assert [line for line in caplog.messages if "shortened" in line]
+    assert [line for line in caplog.messages if "further away" in line]
 
 
-def test_what_a_corpus_cannot_satisfy_is_said_before(rng: np.random.Generator) -> None:
+def test_what_a_corpus_cannot_satisfy_is_said_before(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
     database = make_database(make_values(rng, 30))
     queries = make_values(rng, 100)
     with pytest.raises(
-        ConfigurationError, match="at least 4: 30 moments used 3 times are 90, and 100"
+        ConfigurationError,
+        match="at least 4: 30 source positions used 3 times are 90, fewer than the 100 frames",
     ):
         choose(queries, database, SelectionConfig(max_use=3))
-    notes: list[str] = []
-    selection = choose(queries, database, SelectionConfig(hold_s=1.0), note=notes.append)
-    assert "hold_s=1 is shortened to 0.12 s" in notes[0]
-    assert not comes_back(selection, database, 5)
-    notes.clear()
-    choose(queries, database, SelectionConfig(hold_s=0.1), note=notes.append)
-    assert not any("shortened" in note for note in notes)
+    with caplog.at_level(logging.INFO, "desc"):
+        selection = choose(queries, database, SelectionConfig(hold_s=1.0))
+        assert "hold_s=1 is shortened to 0.12 s" in caplog.messages[0]
+        assert not comes_back(selection.units, database, 5)
+        caplog.clear()
+        choose(queries, database, SelectionConfig(hold_s=0.1))
+        assert not any("shortened" in line for line in caplog.messages)
 
 
 def test_excluded_content_is_not_played(rng: np.random.Generator) -> None:
     database = make_database(make_values(rng, 100), make_values(rng, 80))
-    queries = database.values[:60]
-    matches = nearest(queries, database, None, QueryConfig(), exclude_digest="digest0")
-    selection = select_path(matches, queries, database, exclude_digest="digest0")
-    assert selection.rows.min() >= 100
+    match = choose(database.values[:60], database, exclude_digest="digest0")
+    assert match.rows.min() >= 100
 
 
-def test_the_path_beats_the_nearest_rows_where_it_should(rng: np.random.Generator) -> None:
+def test_the_beam_beats_the_nearest_rows_where_it_should(rng: np.random.Generator) -> None:
     database = make_database(*(make_values(rng, 500) for _ in range(3)))
     queries = make_values(rng, 200)
-    selection = choose(queries, database)
-    rows = nearest(queries, database).rows[:, 0]
-    assert repeat_share(selection, database) == 0
-    assert len(selection.units) < 100
-    least = distances_to(rows, queries, database)
-    own = distances_to(selection.rows, queries, database)
-    assert (own >= least - 1e-9).all()
-    np.testing.assert_allclose(least, nearest(queries, database).distances[:, 0])
+    match, nearest = (
+        choose(queries, database),
+        choose(queries, database, SelectionConfig("nearest")),
+    )
+    assert repeat_share(match.units, database) == 0
+    assert len(match.units) < 100
+    assert (match.distances >= nearest.distances - 1e-9).all()
+    np.testing.assert_allclose(nearest.distances, nearest.neighbours.distances[:, 0])
     longer = choose(queries, database, SelectionConfig(continuity=4.0))
-    assert len(longer.units) < len(selection.units)
+    assert len(longer.units) < len(match.units)
 
 
 def test_sample_follows_its_seed(rng: np.random.Generator) -> None:
     database = make_database(make_values(rng, 500))
     queries = make_values(rng, 80)
-    path = choose(queries, database)
+    beam = choose(queries, database)
     config = SelectionConfig("sample")
     drawn = choose(queries, database, config, seed=1)
-    assert drawn == choose(queries, database, config, seed=1)
-    assert drawn != choose(queries, database, config, seed=2)
-    assert drawn.rows.tolist() != path.rows.tolist()
-    assert choose(queries, database, SelectionConfig("sample", unit_temperature=0.0)) == path
-
-
-def test_repeats_are_counted_across_units() -> None:
-    database = make_database(np.zeros((50, CONFIG.n_columns), np.float32))
-    units = (Unit(10, 4, 0), Unit(30, 2, 4), Unit(12, 3, 6), Unit(40, 1, 9))
-    # Of the third unit all three frames are within two rows of 10 … 13.
-    assert repeat_share(Selection(units), database) == pytest.approx(3 / 10)
-    assert repeat_share(Selection(units), database, within_s=0.02) == 0
-
-
-def test_nothing_to_select(rng: np.random.Generator) -> None:
-    database = make_database(make_values(rng, 50))
-    empty = Matches(np.zeros((0, 1), np.int64), np.zeros((0, 1)))
-    queries = np.zeros((0, CONFIG.n_columns), np.float32)
-    assert select_path(empty, queries, database) == Selection(())
-    with pytest.raises(ConfigurationError, match="0 frames of matches must be as many as the 2"):
-        select_path(empty, make_values(rng, 2), database)
-    assert repeat_share(Selection(()), database) == 0
-
-
-def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> None:
-    database = make_database(make_values(rng, 60))
-    selection = Selection((Unit(10, 4, 0), Unit(30, 3, 4), Unit(40, 2, 7)))
-    queries = database.values[selection.rows].copy()
-    same = with_unit_gains(selection, queries, database, limit_db=6.0)
-    assert same == selection
-    queries[:4, 0] += 3 * np.sqrt(128)  # every mel band 3 dB louder
-    queries[4:7, 0] -= 20 * np.sqrt(128)
-    gains = [u.gain_db for u in with_unit_gains(selection, queries, database, limit_db=6.0).units]
-    assert gains == pytest.approx([3, -6, 0])
-    assert with_unit_gains(selection, queries, database, limit_db=0.0) == selection
-
-
-def places(*numbers: int) -> npt.NDArray[np.int32]:
-    return np.array(numbers, np.int32)
-
-
-def test_only_the_own_unit_may_be_near() -> None:
-    alone = np.zeros(1, np.intp)
-    for before, barred in ((12, True), (8, False), (7, False), (13, False)):
-        history = History(Limits(5, None), 100)
-        history.start(places(before))
-        history.follow(alone, places(9), np.array([before == 8]))
-        # 10 is within two rows of 12, which another unit played; 8 and 9 are its own.
-        assert history.bars_going_on(places(10)) == [barred]
-        assert history.bars_jumps(places(11, 12, 30)).tolist() == [[True, before > 9, False]]
-
-
-def test_what_is_settled_counts_once() -> None:
-    history = History(Limits(0, 2), 100)
-    alone = np.zeros(1, np.intp)
-    history.start(places(0))
-    for row in range(1, LAG_FRAMES):
-        assert history.settle() is None
-        history.follow(alone, places(row), np.array([True]))
-    assert history.settle() == [True]
-    history.forget()
-    assert history.bars_jumps(places(0)).tolist() == [[False]]
-    history.follow(alone, places(0), np.array([False]))
-    assert history.bars_jumps(places(0)).tolist() == [[True]]
-
-
-def test_the_end_of_a_file_is_not_near_the_next() -> None:
-    database = make_database(*(np.zeros((n, CONFIG.n_columns), np.float32) for n in (3, 2)))
-    assert row_places(database).tolist() == [0, 1, 2, 4, 5]
-    assert Moments.of(database).of_row.tolist() == [0, 1, 2, 5, 6]
+    assert drawn.units == choose(queries, database, config, seed=1).units
+    assert drawn.units != choose(queries, database, config, seed=2).units
+    assert drawn.rows.tolist() != beam.rows.tolist()
+    cold = SelectionConfig("sample", unit_temperature=0.0)
+    assert choose(queries, database, cold).units == beam.units

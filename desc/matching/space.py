@@ -1,16 +1,17 @@
-"""`MatchSpace`: the weighted space in which descriptors are compared."""
+"""`MatchSpace`, the weighted space in which descriptors are compared, and what settings need."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from desc.configuration import QueryConfig, check
+from desc.configuration import QueryConfig, SelectionConfig, check
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorFrames
 from desc.descriptors.standardizer import Standardizer, to_unbounded
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, DescError
+from desc.matching.arrays import Float32, Float64, Positions, Values
 
 DELTA_GROUPS = ("delta", "delta2")
 BLOCK_ROWS = 1 << 16
@@ -35,8 +36,8 @@ class MatchSpace:
         Mean and scale of all D columns.
     """
 
-    columns: npt.NDArray[np.intp]
-    weights: npt.NDArray[np.float64]
+    columns: Positions
+    weights: Float64
     standardizer: Standardizer
 
     @property
@@ -44,14 +45,7 @@ class MatchSpace:
         """Names of the d columns compared."""
         return tuple(self.standardizer.config.names[c] for c in self.columns)
 
-    @property
-    def key(self) -> bytes:
-        """Bytes that differ wherever two spaces project differently."""
-        of_columns = (self.standardizer.mean, self.standardizer.scale)
-        parts = [self.columns, self.weights, *(x[self.columns] for x in of_columns)]
-        return b"".join(part.tobytes() for part in parts)
-
-    def project(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    def project(self, values: Values) -> Float32:
         """Return descriptors (n, D) as coordinates (n, d) float32."""
         spaces = tuple(self.standardizer.config.spaces[c] for c in self.columns)
         mean = self.standardizer.mean[self.columns]
@@ -64,9 +58,9 @@ class MatchSpace:
 
 
 def matching_space(
-    config: DescriptorConfig, standardizer: Standardizer, query_config: QueryConfig
+    config: DescriptorConfig, standardizer: Standardizer, query: QueryConfig
 ) -> MatchSpace:
-    """Return the space of the settings; weights are described at `column_weights`.
+    """Return the match space of the settings. `column_weights` describes the weights.
 
     Raises
     ------
@@ -78,24 +72,20 @@ def matching_space(
             "the run and the database have different descriptors: "
             f"{standardizer.config} and {config} must be equal"
         )
-    weights = column_weights(standardizer, query_config.descriptor_weights)
+    weights = column_weights(standardizer, query.descriptor_weights)
     columns = np.flatnonzero(weights)
-    check(
-        len(columns) > 0,
-        "descriptor_weights",
-        query_config.descriptor_weights,
-        "leave at least one column a weight above 0",
-    )
+    rule = "leave at least one column a weight above 0"
+    check(len(columns) > 0, "descriptor_weights", query.descriptor_weights, rule)
     return MatchSpace(columns, weights[columns], standardizer)
 
 
-def column_weights(standardizer: Standardizer, text: str) -> npt.NDArray[np.float64]:
+def column_weights(standardizer: Standardizer, text: str) -> Float64:
     """Return the weights of all D columns.
 
     By default an MFCC column has the square root of its standard deviation, scaled to a root mean
-    square of 1 over the static MFCC columns; a static column of another family has 1, a delta
-    column 0. A factor of the text multiplies that; for a delta column it multiplies the weight the
-    column would have as a static one, by the same rule and scaling.
+    square of 1 over the static MFCC columns. A static column of another family has 1, a delta
+    column 0. A factor in the text multiplies that. For a delta column it multiplies the weight that
+    the column would have as a static one, by the same rule and scaling.
 
     Parameters
     ----------
@@ -156,3 +146,79 @@ def parse_factors(text: str, config: DescriptorConfig) -> dict[str, float]:
         )
         factors[name] = factor
     return factors
+
+
+def target_values(target: DescriptorFrames | Values, config: DescriptorConfig) -> Values:
+    """Return the descriptors (T, D) of a target.
+
+    Raises
+    ------
+    ConfigurationError
+        If it has other columns than the database, or was extracted with other settings.
+    DescError
+        If a frame is not finite; the message names it.
+    """
+    if isinstance(target, DescriptorFrames) and target.config != config:
+        raise ConfigurationError(
+            f"{target.source}: its descriptors were extracted with other settings than those of "
+            "the database"
+        )
+    values = target.values if isinstance(target, DescriptorFrames) else target
+    if values.ndim != 2 or values.shape[1] != config.n_columns:
+        raise ConfigurationError(
+            f"a target of shape {values.shape} must be (T, {config.n_columns})"
+        )
+    broken = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(broken):
+        raise DescError(
+            f"frame {broken[0]} of the {len(values)} frames to match is not finite "
+            f"({len(broken)} such frames); descriptors must be finite numbers"
+        )
+    return values
+
+
+def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float32:
+    """Return descriptors (T, D) whose mean and spread are moved towards those of a corpus.
+
+    Each column is shifted and scaled as a whole, in its unbounded space, so the course of the
+    target stays.
+
+    Parameters
+    ----------
+    values : ndarray, (T, D)
+        At least one frame, in descriptor units.
+    corpus : Standardizer
+        Mean and scale of the corpus.
+    amount : float
+        At 0 nothing changes, at 1 mean and standard deviation become those of the corpus. In
+        between means move linearly and scales by a constant factor.
+    """
+    own = Standardizer.fit([values], corpus.config)
+    mean = own.mean + amount * (corpus.mean - own.mean)
+    scale = own.scale ** (1 - amount) * corpus.scale**amount
+    moved = Standardizer(mean, scale, corpus.config).inverse(own.transform(values))
+    return moved.astype(np.float32)
+
+
+def check_selection(selection: SelectionConfig, config: DescriptorConfig) -> None:
+    """Refuse selection settings that need descriptors which are not there.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the setting, the family it needs and the descriptors there are.
+    """
+    needed = {
+        "units": ("mfcc", selection.units == "onset"),
+        "silence_gate_db": ("mfcc", selection.silence_gate_db is not None),
+        "layers": ("mfcc", selection.layers > 1),
+        "transpose_semitones": ("f0", selection.transpose_semitones > 0),
+    }
+    for name, (family, is_set) in needed.items():
+        if is_set and family not in config.groups:
+            value = getattr(selection, name)
+            shown = f"{value:g}" if isinstance(value, float) else repr(value)
+            raise ConfigurationError(
+                f"{name}={shown} must have {family} among the descriptors, which are "
+                f"{' '.join(config.descriptors)}"
+            )

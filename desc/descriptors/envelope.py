@@ -1,4 +1,4 @@
-"""The spectral envelope that MFCC describe, and back."""
+"""The spectral envelope given by MFCC, and back."""
 
 from __future__ import annotations
 
@@ -19,19 +19,16 @@ def envelope_db(values: npt.NDArray[np.floating], config: DescriptorConfig) -> F
     It is the inverse of the orthonormal cosine transform that made the MFCC of mel bands in dB.
     """
     columns = config.groups["mfcc"]
-    envelope: Float64 = values[:, columns[0] : columns[-1] + 1] @ _basis(config)
-    return envelope
+    return values[:, columns[0] : columns[-1] + 1] @ _basis(config)
 
 
 def mfcc_of(envelope: Float64, config: DescriptorConfig) -> Float64:
     """Return the MFCC (T, K) whose envelope is nearest to one of (T, 32) in dB."""
-    mfcc: Float64 = envelope @ np.linalg.pinv(_basis(config))
-    return mfcc
+    return envelope @ np.linalg.pinv(_basis(config))
 
 
 def _basis(config: DescriptorConfig) -> Float64:
     """Return what each coefficient adds to each band, (K, 32)."""
     band = (np.arange(N_BANDS) + 0.5) / N_BANDS
     order = np.arange(config.n_mfcc)[:, None]
-    basis: Float64 = np.sqrt(np.where(order, 2, 1) / config.n_mels) * np.cos(np.pi * order * band)
-    return basis
+    return np.sqrt(np.where(order, 2, 1) / config.n_mels) * np.cos(np.pi * order * band)

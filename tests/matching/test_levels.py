@@ -1,4 +1,4 @@
-"""Superimposed selections and transposed units."""
+"""Gains, silence, layers and transposition of units."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ import numpy.typing as npt
 import pytest
 import scipy.fft
 
-from desc.concatenation import Playlist
-from desc.configuration import RenderConfig, SelectionConfig
+from desc.configuration import SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
+from desc.descriptors.envelope import envelope_db, mfcc_of
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.query import Selection, Unit, nearest, select
-from desc.query.envelope import envelope_db, mfcc_of
-from desc.query.gains import MUTED_DB
-from desc.query.layers import left_over, played_power, with_helping_gains
-from desc.query.transposing import with_transposition
+from desc.matching import Matcher, Unit, to_playlist
+from desc.matching.levels import (
+    MUTED_DB,
+    played_power,
+    residual_target,
+    split_at,
+    with_fitted_gains,
+    with_gains,
+    with_transposition,
+)
+from desc.matching.units import rows_of_units
 
 CONFIG = DescriptorConfig()
 PITCHED = DescriptorConfig(descriptors=("mfcc", "f0"))
@@ -60,9 +66,9 @@ def test_what_is_left_is_the_difference_of_powers(rng: np.random.Generator) -> N
     low[:, :], high[:, :] = np.linspace(40, -40, 32), np.linspace(-40, 40, 32)
     database = make_database(values_of(low), values_of(high))
     target = values_of(10 * np.log10(10 ** (low / 10) + 10 ** (high / 10)))
-    played = played_power(Selection((Unit(0, 20, 0),)), 20, database)
+    played = played_power((Unit(0, 20, 0),), 20, database)
     np.testing.assert_allclose(10 * np.log10(played), envelope_db(database.values[:20], CONFIG))
-    rest = envelope_db(left_over(target, played, database), CONFIG)
+    rest = envelope_db(residual_target(target, played, database), CONFIG)
     assert np.abs(rest[:, 20:] - high[:, 20:]).max() < 6  # 13 MFCC draw the bend roughly
     assert (rest[:, :8] < low[:, :8] - 10).all()
 
@@ -74,7 +80,7 @@ def test_a_further_layer_plays_what_the_first_lacks() -> None:
     database = make_database(values_of(low), values_of(high))
     target = values_of(10 * np.log10(10 ** (low / 10) + 10 ** (high / 10)))[10:50]
     config = SelectionConfig(layers=2)
-    chosen = select(nearest(target, database), target, database, None, config)
+    chosen = Matcher(database, selection=config).match(target)
     files = [
         {int(database.file_index[u.first_row]) for u in chosen.units if u.layer == layer}
         for layer in (0, 1)
@@ -83,11 +89,11 @@ def test_a_further_layer_plays_what_the_first_lacks() -> None:
     wanted = envelope_db(target, CONFIG)
 
     def error(units: tuple[Unit, ...]) -> float:
-        power = played_power(Selection(units), 40, database)
+        power = played_power(units, 40, database)
         return float(np.sqrt(np.mean((10 * np.log10(power) - wanted) ** 2)))
 
     first = tuple(unit for unit in chosen.units if not unit.layer)
-    alone = select(nearest(target, database), target, database)
+    alone = Matcher(database).match(target)
     assert first == alone.units
     assert error(chosen.units) < 0.5 * error(first)
     for layer in (0, 1):
@@ -98,13 +104,26 @@ def test_a_further_layer_plays_what_the_first_lacks() -> None:
 def test_a_layer_that_does_not_help_is_silent(rng: np.random.Generator) -> None:
     database = make_database(values_of(smooth(rng, 60)), values_of(smooth(rng, 60) + 60))
     target = database.values[10:30]
-    played = played_power(Selection((Unit(10, 20, 0),)), 20, database)
-    further = Selection((Unit(70, 12, 0), Unit(5, 8, 12)))
-    gains = with_helping_gains(further, target, played, database, limit_db=6.0)
-    assert [unit.gain_db for unit in gains.units] == [MUTED_DB, MUTED_DB]
+    played = played_power((Unit(10, 20, 0),), 20, database)
+    further = (Unit(70, 12, 0), Unit(5, 8, 12))
+    gains = with_fitted_gains(further, target, played, database, limit_db=6.0)
+    assert [unit.gain_db for unit in gains] == [MUTED_DB, MUTED_DB]
     half = played / 2
-    halves = with_helping_gains(Selection((Unit(10, 20, 0),)), target, half, database, limit_db=6.0)
-    assert halves.units[0].gain_db == -3
+    halves = with_fitted_gains((Unit(10, 20, 0),), target, half, database, limit_db=6.0)
+    assert halves[0].gain_db == -3
+
+
+def test_units_are_cut_where_silence_begins_and_ends() -> None:
+    silent = np.zeros(12, bool)
+    silent[3:5] = True
+    units = (Unit(20, 6, 0, cost=6.0), Unit(50, 6, 6))
+    cut = split_at(units, silent)
+    assert [(u.first_row, u.n_frames, u.onset_frame, u.cost) for u in cut] == [
+        (20, 3, 0, 3.0),
+        (23, 2, 3, 2.0),
+        (25, 1, 5, 1.0),
+        (50, 6, 6, 0.0),
+    ]
 
 
 def test_units_are_brought_to_the_pitch_asked_for() -> None:
@@ -118,12 +137,27 @@ def test_units_are_brought_to_the_pitch_asked_for() -> None:
     queries[2, pitch] += 5  # one frame an error of octaves
     queries[10:20, pitch] += 1
     units = (Unit(0, 10, 0), Unit(12, 10, 10), Unit(20, 10, 20), Unit(30, 10, 30))
-    found = with_transposition(Selection(units), queries, database, 4.0)
-    assert [u.transpose_semitones for u in found.units] == pytest.approx([3, 0, 3, 0])
-    playlist = Playlist.from_selection(found, database, RenderConfig())
+    found = with_transposition(units, queries, database, 4.0)
+    assert [u.transpose_semitones for u in found] == pytest.approx([3, 0, 3, 0])
+    playlist = to_playlist(found, database)
     assert [e.transpose_semitones for e in playlist.events] == pytest.approx([3, 0, 3, 0])
-    near = with_transposition(Selection(units), values + np.float32(0.001), database, 4.0)
-    assert near == Selection(units)
+    near = with_transposition(units, values + np.float32(0.001), database, 4.0)
+    assert near == units
+
+
+def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> None:
+    database = make_database(
+        np.cumsum(rng.standard_normal((60, CONFIG.n_columns)), 0).astype(np.float32)
+    )
+    units = (Unit(10, 4, 0), Unit(30, 3, 4), Unit(40, 2, 7))
+    queries = database.values[rows_of_units(units)].copy()
+    same = with_gains(units, queries, database, limit_db=6.0)
+    assert same == units
+    queries[:4, 0] += 3 * np.sqrt(128)  # every mel band 3 dB louder
+    queries[4:7, 0] -= 20 * np.sqrt(128)
+    gains = [u.gain_db for u in with_gains(units, queries, database, limit_db=6.0)]
+    assert gains == pytest.approx([3, -6, 0])
+    assert with_gains(units, queries, database, limit_db=0.0) == units
 
 
 def test_settings_that_lack_their_descriptors_are_refused() -> None:
@@ -134,8 +168,7 @@ def test_settings_that_lack_their_descriptors_are_refused() -> None:
         (mfcc, "transpose_semitones=3 must have f0", SelectionConfig(transpose_semitones=3.0)),
         (rms, "layers=2 must have mfcc", SelectionConfig(layers=2)),
     ):
-        matches = nearest(database.values, database)
         with pytest.raises(ConfigurationError, match=name):
-            select(matches, database.values, database, None, settings)
+            Matcher(database, selection=settings)
     with pytest.raises(ConfigurationError, match="layers=0 must be"):
         SelectionConfig(layers=0)

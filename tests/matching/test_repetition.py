@@ -1,4 +1,4 @@
-"""Selection where recordings are also played slower and faster: a moment is one at any speed."""
+"""Constraints on repetition, also where recordings are played slower and faster."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_digest
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.query import Selection, Unit, nearest, repeat_share, select
-from desc.query.limits import feasible_limits
-from desc.query.moments import Moments
+from desc.matching import Matcher, Unit
+from desc.matching.repetition import LAG_FRAMES, Limits, TabuWindow, feasible_limits
+from desc.matching.units import SourcePositions
 from tests.hearing import comes_back, most_heard
 
 CONFIG = DescriptorConfig()
@@ -29,7 +29,7 @@ Values = npt.NDArray[np.float32]
 
 
 def make_database(files: Sequence[Values], speeds: Sequence[float]) -> DescriptorDatabase:
-    """Return recordings of these frames, and each of them at speeds: every frame at its moment."""
+    """Return recordings of these frames, each of them also at speeds."""
     found = []
     for speed in (1.0, *speeds):
         for i, values in enumerate(files):
@@ -43,40 +43,50 @@ def make_database(files: Sequence[Values], speeds: Sequence[float]) -> Descripto
     return DescriptorDatabase.from_sequences(found, Path("/corpus"))
 
 
-def choose(queries: Values, database: DescriptorDatabase, config: SelectionConfig) -> Selection:
-    return select(nearest(queries, database), queries, database, None, config)
+def choose(
+    queries: Values, database: DescriptorDatabase, config: SelectionConfig
+) -> tuple[Unit, ...]:
+    return Matcher(database, selection=config).match(queries).units
 
 
-def test_a_moment_is_the_same_at_any_speed() -> None:
-    files = [np.zeros((n, CONFIG.n_columns), np.float32) for n in (5, 3)]
-    moments = Moments.of(make_database(files, [0.5, 2.0]))
-    assert moments.of_row.tolist() == [
-        *(0, 1, 2, 3, 4), *(8, 9, 10),  # 4 and 8 are no neighbours
-        *(0, 1, 1, 2, 2, 3, 3, 4, 4, 5), *(8, 9, 9, 10, 10, 11),
-        *(0, 2, 4), *(8, 10),
-    ]  # fmt: skip
-    first, end = moments.rows_within(np.array([0, 2, 4, 5]), np.array([4, 2, 3, 9]), 1)
-    assert list(zip(first.tolist(), end.tolist(), strict=True)) == [
-        (3, 5), (9, 15), (25, 27), (27, 29),
-    ]  # fmt: skip
+def places(*numbers: int) -> npt.NDArray[np.int32]:
+    return np.array(numbers, np.int32)
 
 
-def test_repeats_at_other_speeds_are_counted() -> None:
-    files = [np.zeros((40, CONFIG.n_columns), np.float32)]
-    database = make_database(files, [0.5])
-    again = Selection((Unit(10, 4, 0), Unit(40 + 20, 4, 4), Unit(40 + 60, 2, 8)))
-    assert repeat_share(again, database) == pytest.approx(4 / 10)  # moments 10, 11, 11, 12
+def test_only_the_own_unit_may_be_near() -> None:
+    alone = np.zeros(1, np.intp)
+    for before, barred in ((12, True), (8, False), (7, False), (13, False)):
+        window = TabuWindow(Limits(5, None), 100)
+        window.start(places(before))
+        window.follow(alone, places(9), np.array([before == 8]))
+        # 10 is within two rows of 12, which another unit played; 8 and 9 are its own.
+        assert window.bars_continuing(places(10)) == [barred]
+        assert window.bars_jumps(places(11, 12, 30)).tolist() == [[True, before > 9, False]]
+
+
+def test_what_is_settled_counts_once() -> None:
+    window = TabuWindow(Limits(0, 2), 100)
+    alone = np.zeros(1, np.intp)
+    window.start(places(0))
+    for row in range(1, LAG_FRAMES):
+        assert window.settle() is None
+        window.follow(alone, places(row), np.array([True]))
+    assert window.settle() == [True]
+    window.forget()
+    assert window.bars_jumps(places(0)).tolist() == [[False]]
+    window.follow(alone, places(0), np.array([False]))
+    assert window.bars_jumps(places(0)).tolist() == [[True]]
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.89, 1.06, 2.0])
 def test_one_unit_may_be_slow_or_fast(speed: float, rng: np.random.Generator) -> None:
-    """Own moments that last are no repetition, at whatever limits."""
+    """Own positions that last are no repetition, at whatever limits."""
     values = np.cumsum(rng.standard_normal((200, CONFIG.n_columns)), 0).astype(np.float32)
     database = make_database([values], [speed])
     wanted = database.values[200:250]
     for units in ("frame", "grain", "onset"):
         config = SelectionConfig(units=units, max_use=1, hold_s=0.5)
-        assert [u.first_row for u in choose(wanted, database, config).units] == [200]
+        assert [u.first_row for u in choose(wanted, database, config)] == [200]
 
 
 def test_a_sound_does_not_come_back_at_another_speed(rng: np.random.Generator) -> None:
@@ -99,7 +109,7 @@ def test_a_sound_does_not_come_back_at_another_speed(rng: np.random.Generator) -
     hold_s=st.sampled_from([0.0, 0.1, 0.5, 2.0]),
     max_use=st.sampled_from([None, 1, 2, 5]),
     units=st.sampled_from(["frame", "onset", 1, 2, 5, 30]),
-    selection=st.sampled_from(["path", "sample"]),
+    selection=st.sampled_from(["beam", "sample"]),
     layers=st.integers(1, 2),
     width=st.integers(1, 5),
     seed=st.integers(0, 1000),
@@ -127,15 +137,17 @@ def test_limits_hold_across_speeds(
         selection, hold_s=hold_s, max_use=max_use, beam_width=width, candidates=7, layers=layers,
         **of_units or {"units": units},  # type: ignore[arg-type]
     )  # fmt: skip
-    n_moments = len(np.unique(Moments.of(database).of_row))
-    if max_use is not None and n_moments * max_use < n_frames:
-        with pytest.raises(ConfigurationError, match=f"{n_moments} moments .* {n_frames} frames"):
+    n_positions = len(np.unique(SourcePositions.of(database).of_row))
+    if max_use is not None and n_positions * max_use < n_frames:
+        with pytest.raises(
+            ConfigurationError, match=f"{n_positions} source positions .* {n_frames} frames"
+        ):
             choose(queries, database, config)
         return
-    limits = feasible_limits(config, n_moments, n_frames, CONFIG.frame_rate)
+    limits = feasible_limits(config, n_positions, n_frames, CONFIG.frame_rate)
     chosen = choose(queries, database, config)
     for layer in range(layers):
-        assert sum(u.n_frames for u in chosen.units if u.layer == layer) == n_frames
+        assert sum(u.n_frames for u in chosen if u.layer == layer) == n_frames
         assert not comes_back(chosen, database, limits.hold, layer)
         if max_use is not None:
             assert most_heard(chosen, database, layer) <= max_use

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,8 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
-from desc.query import matching_space, nearest, neighbours
-from desc.query.scores import make_scores
-from desc.query.search import search
+from desc.matching import Matcher, matching_space
+from desc.matching.knn import paired, search
 
 CONFIG = DescriptorConfig()
 D = CONFIG.n_columns
@@ -68,7 +66,7 @@ def test_neighbours_are_those_of_brute_force(
 ) -> None:
     config = QueryConfig(distance=distance, neighbours=count)
     queries = make_values(rng, 90)
-    matches = nearest(queries, database, standardizer, config)
+    matches = Matcher(database, standardizer, query=config).neighbours(queries)
     space = matching_space(CONFIG, standardizer, config)
     options = {"p": config.minkowski_p} if distance == "minkowski" else {}
     rows, distances = brute_force(
@@ -88,7 +86,7 @@ def test_minkowski_of_any_exponent_and_scale(
     rows = (scale * rng.standard_normal((500, 5))).astype(np.float32)
     queries = (scale * rng.standard_normal((20, 5))).astype(np.float32)
     config = QueryConfig(distance="minkowski", minkowski_p=p, neighbours=3)
-    matches = search(queries, rows, np.ones(500, bool), config)
+    matches = search(queries, rows, np.ones(500, bool), config.neighbours, config)
     differences = np.abs(queries[:, None].astype(np.float64) - rows)
     largest = differences.max(-1)
     expected = largest * ((differences / largest[..., None]) ** p).sum(-1) ** (1 / p)
@@ -117,10 +115,9 @@ def test_ties_go_to_the_lower_row(
     usable = random.random(n) < 0.8
     usable[random.integers(n)] = True
     config = QueryConfig(distance=distance, neighbours=count)
-    matches = search(queries, rows, usable, config)
-    exact = make_scores(rows, usable, config).exact
+    matches = search(queries, rows, usable, config.neighbours, config)
     for query, found, distances in zip(queries, matches.rows, matches.distances, strict=True):
-        expected = exact(rows, np.broadcast_to(query, rows.shape))
+        expected = paired(rows, np.broadcast_to(query, rows.shape), config)
         order = np.lexsort((np.arange(n), np.where(usable, expected, np.inf)))
         order = order[: min(count, usable.sum())]
         np.testing.assert_array_equal(found, order)
@@ -131,7 +128,7 @@ def test_digits_lost_far_from_the_origin_do_not_matter(rng: np.random.Generator)
     rows = (1e4 + rng.standard_normal((5000, 13))).astype(np.float32)
     queries = (1e4 + rng.standard_normal((50, 13))).astype(np.float32)
     queries[0] = 0  # and one far from all rows
-    matches = search(queries, rows, np.ones(5000, bool), QueryConfig(neighbours=5))
+    matches = search(queries, rows, np.ones(5000, bool), 5, QueryConfig())
     np.testing.assert_array_equal(matches.rows, brute_force(queries, rows, 5, "euclidean")[0])
 
 
@@ -140,7 +137,7 @@ def test_enormous_numbers(rng: np.random.Generator) -> None:
     queries = np.array([[1e30, 0, 0, 0], [0, -1e15, 0, 0]], np.float32)
     for distance in DISTANCES:
         config = QueryConfig(distance=distance, neighbours=2)
-        matches = search(queries, rows, np.ones(500, bool), config)
+        matches = search(queries, rows, np.ones(500, bool), config.neighbours, config)
         assert np.isfinite(matches.distances).all()
         if distance == "cosine":
             expected = brute_force(queries, rows, 2, "cosine")[0]
@@ -150,12 +147,12 @@ def test_enormous_numbers(rng: np.random.Generator) -> None:
 def test_equal_rows_by_the_thousand_stay_exact_and_small(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("desc.query.search.MAX_CANDIDATE_VALUES", 1 << 12)
+    monkeypatch.setattr("desc.matching.knn.MAX_CANDIDATE_VALUES", 1 << 12)
     rows = rng.standard_normal((6000, 13)).astype(np.float32)
     rows[1000:5000] = 3  # silence
     queries = rng.standard_normal((40, 13)).astype(np.float32)
     queries[::3] = 3
-    matches = search(queries, rows, np.ones(6000, bool), QueryConfig(neighbours=3))
+    matches = search(queries, rows, np.ones(6000, bool), 3, QueryConfig())
     np.testing.assert_array_equal(matches.rows[::3], [[1000, 1001, 1002]] * 14)
     np.testing.assert_array_equal(matches.rows, brute_force(queries, rows, 3, "euclidean")[0])
 
@@ -164,63 +161,65 @@ def test_cosine_of_a_zero_vector_is_zero() -> None:
     rows = np.array([[0, 0], [1, 0], [-1, 0]], np.float32)
     queries = np.array([[2, 0], [0, 0]], np.float32)
     config = QueryConfig(distance="cosine", neighbours=3)
-    matches = search(queries, rows, np.ones(3, bool), config)
+    matches = search(queries, rows, np.ones(3, bool), config.neighbours, config)
     np.testing.assert_array_equal(matches.rows, [[1, 0, 2], [0, 1, 2]])
     np.testing.assert_array_equal(matches.distances, [[0, 1, 2], [1, 1, 1]])
 
 
 def test_more_neighbours_than_rows(rng: np.random.Generator) -> None:
     database = make_database(make_values(rng, 5))
-    matches = nearest(make_values(rng, 3), database, None, QueryConfig(neighbours=50))
+    matches = Matcher(database, query=QueryConfig(neighbours=50)).neighbours(make_values(rng, 3))
     assert matches.rows.shape == (3, 5)
     np.testing.assert_array_equal(np.sort(matches.rows, 1), [range(5)] * 3)
 
 
 def test_no_queries(database: DescriptorDatabase) -> None:
-    matches = nearest(np.zeros((0, D), np.float32), database, None, QueryConfig(neighbours=2))
+    matches = Matcher(database, query=QueryConfig(neighbours=2)).neighbours(
+        np.zeros((0, D), np.float32)
+    )
     assert matches.rows.shape == matches.distances.shape == (0, 2)
 
 
 def test_own_content_is_left_out(database: DescriptorDatabase) -> None:
     queries = database.values[300:320]  # of file1
     config = QueryConfig(neighbours=4)
-    own = nearest(queries, database, None, config)
+    own = Matcher(database, query=config).neighbours(queries)
     np.testing.assert_array_equal(own.rows[:, 0], range(300, 320))
-    other = nearest(queries, database, None, config, exclude_digest="digest1")
+    other = Matcher(database, query=config).neighbours(queries, exclude_digest="digest1")
     assert not ((other.rows >= 300) & (other.rows < 711)).any()
-    unknown = nearest(queries, database, None, config, exclude_digest="elsewhere")
+    unknown = Matcher(database, query=config).neighbours(queries, exclude_digest="elsewhere")
     np.testing.assert_array_equal(unknown.rows, own.rows)
     allowed = QueryConfig(neighbours=4, allow_self_match=True)
-    kept = nearest(queries, database, None, allowed, exclude_digest="digest1")
+    kept = Matcher(database, query=allowed).neighbours(queries, exclude_digest="digest1")
     np.testing.assert_array_equal(kept.rows, own.rows)
 
 
 def test_neighbours_are_fewer_where_rows_are_left_out(rng: np.random.Generator) -> None:
     database = make_database(make_values(rng, 5), make_values(rng, 50))
     config = QueryConfig(neighbours=20)
-    matches = nearest(make_values(rng, 2), database, None, config, exclude_digest="digest1")
+    matches = Matcher(database, query=config).neighbours(
+        make_values(rng, 2), exclude_digest="digest1"
+    )
     np.testing.assert_array_equal(np.sort(matches.rows, 1), [range(5)] * 2)
 
 
 def test_the_recording_alone_is_matched_with_itself_and_a_line_says_so(
-    rng: np.random.Generator,
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = make_database(make_values(rng, 60))
-    notes: list[str] = []
-    matches = nearest(
-        database.values, database, None, QueryConfig(), exclude_digest="digest0", note=notes.append
-    )
-    np.testing.assert_array_equal(matches.rows[:, 0], range(60))
-    assert len(notes) == 1
-    assert "itself" in notes[0]
+    with caplog.at_level(logging.INFO, "desc"):
+        found = Matcher(database).neighbours(database.values, exclude_digest="digest0")
+    np.testing.assert_array_equal(found.rows[:, 0], range(60))
+    [line] = caplog.messages
+    assert "itself" in line
 
 
 def test_without_a_run_the_database_gives_the_statistics(
     database: DescriptorDatabase, standardizer: Standardizer, rng: np.random.Generator
 ) -> None:
     queries = make_values(rng, 30)
-    alone = nearest(queries, database, None, QueryConfig())
-    fitted = nearest(queries, database, standardizer, QueryConfig())
+    alone = Matcher(database).neighbours(queries)
+    fitted = Matcher(database, standardizer).neighbours(queries)
     np.testing.assert_array_equal(alone.rows, fitted.rows)
     np.testing.assert_allclose(alone.distances, fitted.distances, rtol=1e-6)
 
@@ -230,9 +229,9 @@ def test_a_query_alone_and_among_others_finds_the_same(
 ) -> None:
     queries = make_values(rng, 700)
     config = QueryConfig(neighbours=3)
-    together = nearest(queries, database, standardizer, config)
+    together = Matcher(database, standardizer, query=config).neighbours(queries)
     for index in (0, 13, 699):
-        alone = nearest(queries[index : index + 1], database, standardizer, config)
+        alone = Matcher(database, standardizer, query=config).neighbours(queries[index : index + 1])
         np.testing.assert_array_equal(alone.rows[0], together.rows[index])
         np.testing.assert_array_equal(alone.distances[0], together.distances[index])
 
@@ -244,7 +243,7 @@ def test_queries_that_are_not_finite_are_named(
     queries[7, 3] = np.nan
     queries[9, 0] = np.inf
     with pytest.raises(DescError, match=r"frame 7 of the 20 .* \(2 such frames\)"):
-        nearest(queries, database, None, QueryConfig())
+        Matcher(database).neighbours(queries)
 
 
 def test_rows_that_are_not_finite_are_named(
@@ -254,46 +253,9 @@ def test_rows_that_are_not_finite_are_named(
     broken[4, 0] = np.nan
     database = make_database(make_values(rng, 10), broken)
     with pytest.raises(DescError, match=r"file1\.wav.*sample 3584"):
-        nearest(make_values(rng, 2), database, standardizer, QueryConfig())
+        Matcher(database, standardizer).neighbours(make_values(rng, 2))
 
 
 def test_queries_of_other_width_are_refused(database: DescriptorDatabase) -> None:
     with pytest.raises(ConfigurationError, match=r"\(4, 13\) must be \(T, 39\)"):
-        nearest(np.zeros((4, 13), np.float32), database, None, QueryConfig())
-
-
-def test_projections_are_made_once_and_go_with_the_database(
-    rng: np.random.Generator,
-    standardizer: Standardizer,
-    monkeypatch: pytest.MonkeyPatch,
-    count_calls: Callable[..., list[int]],
-) -> None:
-    calls = count_calls(monkeypatch, neighbours, "_checked_projection")
-    database = make_database(make_values(rng, 50))
-    for _ in range(3):
-        nearest(database.values, database, standardizer, QueryConfig())
-    assert len(calls) == 1
-    for text in ("mfcc0=2", "mfcc0=3", "mfcc0=4"):
-        nearest(database.values, database, standardizer, QueryConfig(descriptor_weights=text))
-    assert len(calls) == 4
-    assert len(neighbours._cache(database)._projections) == neighbours.KEPT_PROJECTIONS
-    n_caches = len(neighbours._CACHES)
-    del database
-    gc.collect()
-    assert len(neighbours._CACHES) < n_caches
-
-
-@pytest.fixture
-def count_calls() -> Callable[..., list[int]]:
-    def replace(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[int]:
-        calls: list[int] = []
-        original = getattr(module, name)
-
-        def counted(*arguments: object) -> object:
-            calls.append(1)
-            return original(*arguments)
-
-        monkeypatch.setattr(module, name, counted)
-        return calls
-
-    return replace
+        Matcher(database).neighbours(np.zeros((4, 13), np.float32))

@@ -1,0 +1,94 @@
+"""`desc render` and `desc export-playlist`: a playlist as sound, or for another program."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from desc.commands.console import Console
+from desc.commands.options import add_cache_option, add_options, from_options, given_options
+from desc.configuration import RenderConfig
+from desc.errors import OutputError
+
+EXPORT = "export-playlist"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the sub-command that the parser is for."""
+    exports = parser.prog.endswith(EXPORT)
+    parser.add_argument("playlist", metavar="PLAYLIST.json", help="a playlist, edited or not")
+    for names, metavar, text in (
+        (["--output_path"], "FILE" if exports else "NEW.wav", "file to write"),
+        (
+            ["--audio_db_dir", "--audio_dir"],
+            "DIR",
+            "folder of the source files [default: the one stored in the playlist]",
+        ),
+        (
+            ["--prediction_db_dir"],
+            "DIR",
+            "folder of the recording, if its end is played first [default: likewise]",
+        ),
+        (["--relocate"], "FOLDER", "search here, by content, for source files that have moved"),
+    ):
+        required = names == ["--output_path"]
+        parser.add_argument(*names, metavar=metavar, required=required, help=text)
+    parser.add_argument(
+        "--overwrite",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="replace an existing file [default off]",
+    )
+    add_cache_option(parser)
+    if not exports:
+        group = parser.add_argument_group("rendering")
+        add_options(group, RenderConfig, exclude=["with_recording_s"])
+        return
+    from desc.playlist_formats import FORMATS
+
+    parser.add_argument(
+        "--format",
+        required=True,
+        choices=FORMATS,
+        help="audacity: labels; reaper: a project with an item per unit; csv: a table; edl: cuts "
+        "at 30 frames a second; midi: a note per unit, a note number per file",
+    )
+    others = [name for name in vars(RenderConfig()) if name not in ("align_ms", "channels")]
+    add_options(parser.add_argument_group("as rendered (reaper)"), RenderConfig, exclude=others)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render or export, and print the path of the file."""
+    rendering = from_options(RenderConfig, args)
+    from desc.concatenation import Playlist, relocated, render_to_file
+    from desc.playlist_formats import export_playlist
+    from desc.storage import DescriptorStore
+
+    store = DescriptorStore(args.cache_dir)
+    with Console(args.quiet) as console:
+        if Path(args.output_path).exists() and not args.overwrite:
+            raise OutputError(
+                f"{args.output_path}: exists; choose another name, or give --overwrite"
+            )
+        playlist = Playlist.load(args.playlist)
+        folders = {"source_root": args.audio_db_dir, "recording_root": args.prediction_db_dir}
+        if args.relocate is not None:
+            roots = playlist.resolved_roots(**folders)
+            playlist = relocated(playlist, args.relocate, store=store, roots=roots)
+        if args.command == EXPORT:
+            export_playlist(
+                playlist, args.output_path, args.format, store=store, rendering=rendering, **folders
+            )
+            console.result(f"{args.output_path} ({len(playlist.events)} units)")
+            return 0
+        if "crossfade_ms" in given_options(RenderConfig, args):
+            playlist = playlist.with_crossfade(rendering.crossfade_ms)
+        result = render_to_file(
+            playlist, args.output_path, store=store, rendering=rendering, **folders
+        )
+        turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db else ""
+        console.result(
+            f"{result.path} ({result.n_samples / result.sample_rate:.1f} s, "
+            f"peak {result.peak:.2f}{turned})"
+        )
+    return 0

@@ -1,0 +1,128 @@
+"""Boundaries of units longer than a frame: onsets of the corpus, or grains of one length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from desc.configuration import SelectionConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.envelope import envelope_db
+from desc.matching.arrays import Bools, Float32, Float64, Rows
+from desc.matching.space import BLOCK_ROWS
+from desc.matching.units import SourcePositions
+
+RISE_DB, RISE_FACTOR = 1.0, 1.5
+"""An onset's flux is this much above, and this many times, the mean of the frames around it."""
+AROUND, APART = 8, 4
+"""Frames on either side that count as around; fewest frames between onsets (93 ms)."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitBoundaries:
+    """Beginnings and lengths of the units of a database.
+
+    Attributes
+    ----------
+    lengths : ndarray of int64, (N,)
+        Frames from each row to the end of the unit that contains it; 0: no unit may begin there.
+    starts : ndarray of int64, (M,)
+        Rows at which units begin.
+    look : int
+        Frames at the beginning of a unit by which it is searched for.
+    step : int
+        Units of a result begin at multiples of this many frames; 1: anywhere.
+    """
+
+    lengths: Rows
+    starts: Rows
+    look: int
+    step: int
+
+    @classmethod
+    def of(
+        cls, database: DescriptorDatabase, positions: SourcePositions, selection: SelectionConfig
+    ) -> UnitBoundaries:
+        """Return the units of the settings, from onset to onset or grains of one length.
+
+        A grain may begin at any row with enough frames of its file after it. A file that is shorter
+        is one grain.
+        """
+        chain, rows = positions.chain, np.arange(len(database))
+        ends = np.flatnonzero(np.append(np.diff(chain) != 1, True))
+        remaining = ends[np.searchsorted(ends, rows)] + 1 - rows
+        if selection.units == "onset":
+            starts = np.flatnonzero(onset_rows(database))
+            stops = np.append(starts[1:], len(rows))
+            lengths = stops[np.searchsorted(starts, rows, side="right") - 1] - rows
+            return cls(np.minimum(lengths, remaining), starts, APART, 1)
+        n_frames = selection.grain_frames(database.config.frame_rate)
+        first = np.diff(chain, prepend=chain[0] - 2) != 1
+        whole = (remaining >= n_frames) | first
+        lengths = np.where(whole, np.minimum(remaining, n_frames), 0)
+        return cls(lengths, np.flatnonzero(whole), n_frames, n_frames)
+
+    def sketches(self, points: Float32, starts: Rows, remaining: Rows) -> Float32:
+        """Return the means (m, 2·d) of the two halves of the first `look` frames of stretches.
+
+        Parameters
+        ----------
+        points : ndarray of float32, (n, d)
+            Consecutive frames.
+        starts, remaining : ndarray of int64, (m,)
+            First frame of each stretch, and its length. In shorter stretches the last frame stands
+            for the missing ones.
+        """
+        half = (self.look + 1) // 2
+        parts = []
+        for offsets in (range(half), range(self.look - half, self.look)):
+            total = np.zeros((len(starts), points.shape[1]), np.float32)
+            for offset in offsets:
+                total += points[starts + np.minimum(offset, remaining - 1)]
+            parts.append(total / np.float32(len(offsets)))
+        return np.hstack(parts)
+
+
+def onset_rows(database: DescriptorDatabase) -> Bools:
+    """Return whether a sound begins at each row (N,). The first row of a file always counts.
+
+    Spectral flux is the mean rise in dB, since the frame before, of the spectral envelope given by
+    the MFCC. An onset is a peak of the flux, well above the frames around it and at least 4 frames
+    after the last one. The analysis window reaches a hop ahead, so the sound of the row begins up
+    to 1.2 frames before the onset and does not cut it. The database must have mfcc.
+    """
+    strength = _flux(database)
+    first = np.diff(database.file_index, prepend=-1) != 0
+    strength[first] = 0
+    starts = np.flatnonzero(first)
+    onsets = first.copy()
+    for start, stop in zip(starts, np.append(starts[1:], len(first)), strict=True):
+        onsets[start:stop] |= _peaks(strength[start:stop])
+    return onsets
+
+
+def _flux(database: DescriptorDatabase) -> Float64:
+    flux = np.zeros(len(database))
+    for start in range(0, len(database), BLOCK_ROWS):
+        rows = slice(max(start - 1, 0), start + BLOCK_ROWS)
+        envelope = envelope_db(database.values[rows], database.config)
+        rises = np.maximum(np.diff(envelope, axis=0), 0).mean(1)
+        flux[rows.start + 1 : rows.start + 1 + len(rises)] = rises
+    return flux
+
+
+def _peaks(strength: Float64) -> Bools:
+    """Return the onsets of a file; of onsets that are too close, the strongest."""
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    around = uniform_filter1d(strength, 2 * AROUND + 1, mode="constant")
+    highest = maximum_filter1d(strength, 2 * APART - 1, mode="constant")
+    peaks = (strength == highest) & (strength > np.maximum(RISE_FACTOR * around, around + RISE_DB))
+    onsets = np.zeros(len(strength), bool)
+    last = 0
+    for frame in np.flatnonzero(peaks).tolist():
+        if APART <= frame <= len(strength) - APART and frame - last >= APART:
+            onsets[frame] = True
+            last = frame
+    return onsets

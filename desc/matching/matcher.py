@@ -1,0 +1,399 @@
+"""`Matcher`: play a target with the sounds of a database (audio mosaicing)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from desc.concatenation import Playlist
+from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import Standardizer
+from desc.errors import ConfigurationError, DescError
+from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
+from desc.matching.boundaries import UnitBoundaries
+from desc.matching.frame_search import search_frames
+from desc.matching.knn import Neighbours, paired, search
+from desc.matching.levels import (
+    levels_db,
+    muted,
+    played_power,
+    residual_target,
+    split_at,
+    with_fitted_gains,
+    with_gains,
+    with_transposition,
+)
+from desc.matching.repetition import Limits, feasible_limits
+from desc.matching.space import (
+    BLOCK_ROWS,
+    MatchSpace,
+    check_selection,
+    matching_space,
+    moment_matched,
+    target_values,
+)
+from desc.matching.transitions import Problem, Transitions, distance_between_recordings
+from desc.matching.unit_search import search_units
+from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
+
+if TYPE_CHECKING:
+    import pandas
+
+    from desc.prediction import Prediction
+
+    Target = Prediction | DescriptorSequence | Values
+
+logger = logging.getLogger(__name__)
+
+FAR = 2.0
+"""A target counts as far from the corpus above this many times the corpus's own distance."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Match:
+    """Result of matching T frames against a database.
+
+    Attributes
+    ----------
+    target : ndarray of float32, (T, D)
+        Descriptors that were matched, after moment matching if `match_space` asks for it.
+    points : ndarray of float32, (T, d)
+        The target in the match space.
+    rows : ndarray of int64, (T,)
+        Row of the database that each frame plays.
+    distances : ndarray of float64, (T,)
+        Distance of each frame to its row.
+    neighbours : Neighbours
+        The `query.neighbours` nearest rows of each frame, whichever row is played.
+    units : tuple of Unit
+        The selected units, of all layers.
+    playlist : Playlist
+        The units as pieces of files.
+    matcher : Matcher
+        The matcher that was used, with the statistics of the match space.
+    """
+
+    target: Float32
+    points: Float32
+    rows: Rows
+    distances: Float64
+    neighbours: Neighbours
+    units: Units
+    playlist: Playlist
+    matcher: Matcher
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        n_files = len({event.source for event in self.playlist.events})
+        return (
+            f"Match({len(self)} frames: {len(self.units)} units of {n_files} files, mean distance "
+            f"{self.distances.mean():.3g};\n      target {self.target.shape}, neighbours "
+            f"{self.neighbours.rows.shape})"
+        )
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a table with a row per frame: time, file, sample, speed, distance and unit.
+
+        Needs pandas. `sample` is the centre of the frame in its file, `unit` counts the units of
+        the first layer.
+        """
+        import pandas
+
+        database = self.matcher.database
+        files = [database.files[index] for index in database.file_index[self.rows]]
+        lengths = [unit.n_frames for unit in self.units if not unit.layer]
+        columns: dict[str, Any] = {
+            "time_s": np.arange(len(self)) / database.config.frame_rate,
+            "source": [file.source for file in files],
+            "sample": database.centre_samples[self.rows],
+            "speed": [file.speed for file in files],
+            "distance": self.distances,
+            "unit": np.repeat(np.arange(len(lengths)), lengths),
+        }
+        return pandas.DataFrame(columns, pandas.RangeIndex(len(self), name="frame"))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Matcher:
+    """Matches descriptors with the sounds of a database, by one set of settings.
+
+    What depends on the database alone (its coordinates, transitions, unit boundaries, levels) is
+    computed on first use and kept.
+
+    Attributes
+    ----------
+    database : DescriptorDatabase
+        The sounds.
+    standardizer : Standardizer or None
+        Statistics that scale the match space. None: those of a prediction's model, or, for other
+        targets, those of the database.
+    query, selection, rendering : QueryConfig, SelectionConfig, RenderConfig
+        Settings of the distance, of the choice of units and of the playlist's fades.
+
+    Raises
+    ------
+    ConfigurationError
+        If the weights are wrong, the standardizer belongs to other descriptors, or the database
+        lacks descriptors that the selection needs.
+    DescError
+        If the database holds no frames.
+    """
+
+    database: DescriptorDatabase
+    standardizer: Standardizer | None = None
+    _: KW_ONLY
+    query: QueryConfig = QueryConfig()
+    selection: SelectionConfig = SelectionConfig()
+    rendering: RenderConfig = RenderConfig()
+    _of_models: dict[bytes, Matcher] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        config = self.database.config
+        check_selection(self.selection, config)
+        if not len(self.database):
+            raise DescError("the database holds no frames to match with")
+        neutral = Standardizer(np.zeros(config.n_columns), np.ones(config.n_columns), config)
+        matching_space(config, self.standardizer or neutral, self.query)
+
+    def __repr__(self) -> str:
+        return (
+            f"Matcher({self.database.values.shape} rows of {len(self.database.files)} files, "
+            f"selection {self.selection.selection!r}, units {self.selection.units!r}, "
+            f"distance {self.query.distance!r})"
+        )
+
+    @cached_property
+    def corpus_statistics(self) -> Standardizer:
+        """Mean and scale of the database's columns."""
+        values = self.database.values
+        blocks = (values[i : i + BLOCK_ROWS] for i in range(0, len(values), BLOCK_ROWS))
+        return Standardizer.fit(blocks, self.database.config)
+
+    @cached_property
+    def space(self) -> MatchSpace:
+        """The match space."""
+        statistics = self.standardizer or self.corpus_statistics
+        return matching_space(self.database.config, statistics, self.query)
+
+    @cached_property
+    def coordinates(self) -> Float32:
+        """Rows of the database in the match space, (N, d).
+
+        Raises
+        ------
+        DescError
+            If a row is not finite, naming its file.
+        """
+        coordinates = self.space.project(self.database.values)
+        broken = np.flatnonzero(~np.isfinite(coordinates).all(1))
+        if len(broken):
+            reference = self.database.reference(int(broken[0]))
+            raise DescError(
+                f"{reference.source}: the descriptors at sample {reference.start_sample} are not "
+                f"finite ({len(broken)} such rows in the database); leave the file out or extract "
+                "it again"
+            )
+        return coordinates
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        """Transition costs between the rows."""
+        positions = SourcePositions.of(self.database)
+        return Transitions.of(self.coordinates, positions, self.database, self.query)
+
+    @cached_property
+    def boundaries(self) -> UnitBoundaries:
+        """Units longer than a frame: onsets or grains, as `selection.units` says."""
+        return UnitBoundaries.of(self.database, self.transitions.positions, self.selection)
+
+    @cached_property
+    def loudest_db(self) -> float:
+        """Level of the loudest row in dB, the reference of the silence gate; needs mfcc."""
+        return float(levels_db(self.database.values, self.database.config).max())
+
+    @cached_property
+    def own_distance(self) -> float | None:
+        """See `distance_between_recordings`."""
+        return distance_between_recordings(self.coordinates, self.database, self.query)
+
+    def match(
+        self,
+        target: Target,
+        *,
+        seed: int | None = None,
+        exclude_digest: str | None = None,
+    ) -> Match:
+        """Choose units of the database for a target.
+
+        A prediction or a recording that is far from the database is named in a warning.
+
+        Parameters
+        ----------
+        target : Prediction, DescriptorSequence or ndarray (T, D)
+            Descriptors to match, columns as in the database, at least one frame.
+        seed : int, optional
+            Seed of the selection `sample`. By default a prediction's own, else 0.
+        exclude_digest : str, optional
+            Digest of a recording whose rows are not used, unless `query.allow_self_match`. By
+            default that of the predicted or described recording.
+
+        Raises
+        ------
+        ConfigurationError
+            If the target has other columns or no frames, or the database cannot match that many
+            frames within the limits.
+        DescError
+            If a frame of the target is not finite, or a row of the database is not.
+        """
+        matcher = self._with_statistics_of(target)
+        if matcher is not self:
+            return matcher.match(target, seed=seed, exclude_digest=exclude_digest)
+        if seed is None:
+            described = np.ndarray, DescriptorSequence
+            seed = 0 if isinstance(target, described) else target.sampling.draw_seed
+        match = self._match(target, exclude_digest, seed)
+        if not isinstance(target, np.ndarray):
+            self._warn_if_far(target.source, match.neighbours)
+        return match
+
+    def neighbours(
+        self,
+        target: Target,
+        k: int | None = None,
+        *,
+        exclude_digest: str | None = None,
+    ) -> Neighbours:
+        """Return the k nearest rows of each frame, or all if there are fewer.
+
+        The parameters are those of `match`; `k` is `query.neighbours` by default. Moment matching
+        comes first if `query.match_space` asks for it.
+        """
+        matcher = self._with_statistics_of(target)
+        if matcher is not self:
+            return matcher.neighbours(target, k, exclude_digest=exclude_digest)
+        points = self.space.project(self.moved(target))
+        usable = self._usable_rows(target, exclude_digest)
+        count = self.query.neighbours if k is None else k
+        return search(points, self.coordinates, usable, count, self.query)
+
+    def moved(self, target: Target) -> Float32:
+        """Return the descriptors (T, D) of a target after moment matching by `query.match_space`.
+
+        Errors are those of `match`.
+        """
+        values = target_values(target, self.database.config)
+        if not self.query.match_space or not len(values):
+            return values
+        return moment_matched(values, self.corpus_statistics, self.query.match_space)
+
+    def _usable_rows(self, target: Target, exclude_digest: str | None) -> Bools:
+        """Return which rows (N,) may be played; all, with a warning, if none would be left."""
+        every = np.ones(len(self.database), bool)
+        if exclude_digest is None and not isinstance(target, np.ndarray):
+            exclude_digest = target.digest
+        if exclude_digest is None or self.query.allow_self_match:
+            return every
+        usable = ~self.database.rows_of(exclude_digest)
+        if usable.any():
+            return usable
+        logger.warning("the database holds only the recording itself, so it is matched with itself")
+        return every
+
+    def _with_statistics_of(self, target: Target) -> Matcher:
+        """Return the matcher itself, or one with a prediction's statistics if it has none."""
+        if self.standardizer is not None or isinstance(target, (np.ndarray, DescriptorSequence)):
+            return self
+        standardizer = target.standardizer
+        key = standardizer.mean.tobytes() + standardizer.scale.tobytes()
+        if key not in self._of_models:
+            self._of_models.clear()  # only the last model's coordinates are kept
+            self._of_models[key] = replace(self, standardizer=standardizer)
+        return self._of_models[key]
+
+    def _match(self, target: Target, exclude_digest: str | None, seed: int) -> Match:
+        values = self.moved(target)
+        if not len(values):
+            raise ConfigurationError("a target must have at least one frame")
+        points = self.space.project(values)
+        usable = self._usable_rows(target, exclude_digest)
+        selection, n_listed = self.selection, self.query.neighbours
+        by_frame = selection.units == "frame" and selection.selection != "nearest"
+        count = max(n_listed, selection.candidates) if by_frame else n_listed
+        near = search(points, self.coordinates, usable, count, self.query)
+        units = self._units(values, points, usable, near, seed)
+        rows = rows_of_units(units)
+        return Match(
+            target=values,
+            points=points,
+            rows=rows,
+            distances=paired(points, self.coordinates[rows], self.query),
+            neighbours=near.first(n_listed),
+            units=units,
+            playlist=to_playlist(units, self.database, self.rendering),
+            matcher=self,
+        )
+
+    def _units(
+        self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
+    ) -> Units:
+        """Return the units of all layers, with gains and transposition."""
+        database, gate_db = self.database, self.selection.silence_gate_db
+        limit_db = self.selection.unit_gain_db
+        silent = np.zeros(len(target), bool)
+        if gate_db is not None:
+            silent = levels_db(target, database.config) < self.loudest_db + gate_db
+
+        def chosen(points: Float32, near: Neighbours) -> Units:
+            rows, costs = self._rows(points, usable, near, seed)
+            return split_at(units_of_rows(rows, costs, database), silent)
+
+        units = with_gains(chosen(points, near), target, database, limit_db=limit_db)
+        units = muted(units, silent)
+        for layer in range(1, self.selection.layers):
+            played = played_power(units, len(target), database)
+            rest = self.space.project(residual_target(target, played, database))
+            near = search(rest, self.coordinates, usable, self.selection.candidates, self.query)
+            further = with_fitted_gains(
+                chosen(rest, near), target, played, database, limit_db=limit_db
+            )
+            units += tuple(replace(unit, layer=layer) for unit in muted(further, silent))
+        return with_transposition(units, target, database, self.selection.transpose_semitones)
+
+    def _rows(
+        self, points: Float32, usable: Bools, near: Neighbours, seed: int
+    ) -> tuple[Rows, Float64]:
+        """Return the row of each frame (T,) and its cost, by the search of the settings."""
+        selection = self.selection
+        if selection.selection == "nearest" and selection.units == "frame":
+            return near.rows[:, 0], near.distances[:, 0]
+        limits = Limits(0, None)
+        if selection.selection != "nearest":
+            n_positions = len(np.unique(self.transitions.positions.of_row[usable]))
+            rate = self.database.config.frame_rate
+            limits = feasible_limits(selection, n_positions, len(points), rate)
+        typical = float(np.median(near.distances[:, 0]))
+        problem = Problem(points, usable, typical, limits, selection, self.transitions, seed)
+        if selection.units == "frame":
+            return search_frames(problem, near.first(selection.candidates))
+        return search_units(problem, self.boundaries)
+
+    def _warn_if_far(self, source: str, near: Neighbours) -> None:
+        """Log a warning if a target is out of the corpus's distribution."""
+        distance, own = float(np.median(near.distances[:, 0])), self.own_distance
+        if not self.query.match_space and own is not None and distance > FAR * own:
+            logger.warning(
+                "%s: the target is far from the corpus: its median distance to the nearest row is "
+                "%.2f, that between recordings of the corpus %.2f. --match_space .5, or 1, shifts "
+                "its level and timbre towards the corpus's",
+                source,
+                distance,
+                own,
+            )

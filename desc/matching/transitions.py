@@ -1,0 +1,189 @@
+"""Transition costs between rows of a corpus, and the `Problem` that the searches solve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from desc.configuration import QueryConfig, SelectionConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.pitch import VOICED
+from desc.matching.arrays import Bools, Float32, Float64, Rows
+from desc.matching.knn import Neighbours, paired, pairwise, search
+from desc.matching.repetition import Limits
+from desc.matching.units import SourcePositions
+
+STEP_ROWS = 20000
+"""Rows by which the median step is measured."""
+FREE_STEPS = 1.5
+"""A transition this many steps wide costs its distance; narrower ones cost less."""
+OCTAVE = 12.0
+"""Semitones of the most expensive interval."""
+N_FILES, N_ROWS = 6, 40
+"""Files, and rows of each, by which the distance between recordings is measured."""
+TIE = 1e-9
+"""Added to every jump, so that of equal paths the one with fewer units is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """Rows of a corpus in the match space, and the cost of playing one after another.
+
+    Attributes
+    ----------
+    points : ndarray of float32, (N, d)
+        Coordinates of the rows.
+    positions : SourcePositions
+        Their places in the recordings.
+    query : QueryConfig
+        Gives the distance.
+    step : float
+        Median distance between a row and the next one of its file, measured on some rows; 1 if the
+        rows do not change.
+    semitones : ndarray of float32, (N,), or None
+        Pitch of each row, NaN where unvoiced; None without f0 among the descriptors.
+    """
+
+    points: Float32
+    positions: SourcePositions
+    query: QueryConfig
+    step: float
+    semitones: Float32 | None
+
+    @classmethod
+    def of(
+        cls,
+        points: Float32,
+        positions: SourcePositions,
+        database: DescriptorDatabase,
+        query: QueryConfig,
+    ) -> Transitions:
+        """Measure the rows of a database, given their coordinates."""
+        rows = np.flatnonzero(np.diff(positions.chain) == 1)
+        rows = rows[:: max(1, len(rows) // STEP_ROWS)]
+        steps = paired(points[rows], points[rows + 1], query)
+        step = float(np.median(steps)) if len(steps) else 0.0
+        return cls(points, positions, query, step or 1.0, _semitones(database))
+
+    def costs(self, ahead: Rows, rows: Rows, change: float, octave_cost: float) -> Float64:
+        """Return the cost of playing rows (m,) where others (n,) would have come next, (n, m).
+
+        It is the squared distance of the two, scaled to equal the distance at 1.5 times the step,
+        or at 1.5 times the target's own change, whichever is larger. A change no larger than the
+        music's own is nearly free, a larger one is expensive, and an attack in the target costs
+        nothing extra. If both rows are voiced, their interval is added, up to an octave.
+
+        Parameters
+        ----------
+        ahead, rows : ndarray of int
+            Rows of the corpus.
+        change : float
+            Distance between the target's frame and the one before.
+        octave_cost : float
+            Cost of an interval of an octave.
+        """
+        distances = pairwise(self.points[ahead], self.points[rows], self.query)
+        distances *= distances / (FREE_STEPS * max(self.step, change))
+        if octave_cost and self.semitones is not None:
+            interval = np.abs(self.semitones[ahead][:, None] - self.semitones[rows])
+            distances += octave_cost / OCTAVE * np.nan_to_num(np.minimum(interval, OCTAVE))
+        return distances
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A target to be played with the rows of a corpus, as the searches take it.
+
+    Attributes
+    ----------
+    points : ndarray of float32, (T, d)
+        The target in the match space.
+    usable : ndarray of bool, (N,)
+        Rows that may be played.
+    typical_distance : float
+        Median distance of a frame to its nearest row. The other costs are in this unit.
+    limits : Limits
+        Constraints on repetition.
+    selection : SelectionConfig
+        Costs and widths of the search.
+    transitions : Transitions
+        The rows and the costs between them.
+    seed : int
+        Seed of the random part of the costs.
+    """
+
+    points: Float32
+    usable: Bools
+    typical_distance: float
+    limits: Limits
+    selection: SelectionConfig
+    transitions: Transitions
+    seed: int = 0
+
+    @property
+    def jump_cost(self) -> float:
+        """Constant cost of every jump."""
+        return self.selection.continuity * self.typical_distance + TIE
+
+    @property
+    def random_cost(self) -> float:
+        """Mean of the random amount added per frame of a candidate; 0: none."""
+        drawn = self.selection.selection == "sample"
+        return self.selection.unit_temperature * self.typical_distance if drawn else 0.0
+
+    @cached_property
+    def changes(self) -> Float64:
+        """Distance of each frame (T,) of the target to the one before; 0 for the first."""
+        apart = paired(self.points[1:], self.points[:-1], self.transitions.query)
+        return np.concatenate([[0.0], apart])
+
+    def transition_costs(self, ahead: Rows, rows: Rows, frame: int) -> Float64:
+        """Return `Transitions.costs` at a frame of the target, (n, m)."""
+        octave_cost = self.selection.pitch_continuity * self.typical_distance
+        change = float(self.changes[frame])
+        return self.transitions.costs(ahead, rows, change, octave_cost)
+
+    def nearest(self, frame: int, count: int) -> Neighbours:
+        """Return the `count` nearest usable rows of one frame, or all if there are fewer."""
+        point = self.points[frame][None]
+        return search(point, self.transitions.points, self.usable, count, self.transitions.query)
+
+
+def distance_between_recordings(
+    points: Float32, database: DescriptorDatabase, query: QueryConfig
+) -> float | None:
+    """Return the median distance of a row to the nearest one of another recording.
+
+    Measured on some rows of some files, evenly spread; None if there is one recording only.
+
+    Parameters
+    ----------
+    points : ndarray of float32, (N, d)
+        Rows of the database in the match space.
+    database : DescriptorDatabase
+        Tells the recordings apart.
+    query : QueryConfig
+        Gives the distance.
+    """
+    digests = np.array([file.digest or file.source for file in database.files])
+    if len(set(digests)) < 2:
+        return None
+    found = []
+    for index in np.unique(np.linspace(0, len(digests) - 1, N_FILES).round().astype(int)):
+        other = (digests != digests[index])[database.file_index]
+        rows = np.flatnonzero(database.file_index == index)
+        if other.any() and len(rows):
+            some = rows[np.linspace(0, len(rows) - 1, N_ROWS).round().astype(int)]
+            found.append(search(points[some], points, other, 1, query).distances[:, 0])
+    return float(np.median(np.concatenate(found)))
+
+
+def _semitones(database: DescriptorDatabase) -> Float32 | None:
+    """Return the pitch (N,) of rows, NaN where unvoiced; None without f0."""
+    if "f0" not in database.config.groups:
+        return None
+    pitch, voicing = database.config.groups["f0"]
+    voiced = database.values[:, voicing] >= VOICED
+    return np.where(voiced, OCTAVE * database.values[:, pitch], np.float32(np.nan))

@@ -1,0 +1,232 @@
+"""Units, and the places of rows in their recordings.
+
+A unit is a stretch of consecutive frames of one file that is played in one piece. Two rows sound
+alike where their source positions are near, whatever the speed they are played at.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from desc.concatenation import Playlist, PlaylistEvent
+from desc.concatenation.playlist import CORPUS
+from desc.configuration import RenderConfig
+from desc.database import DescriptorDatabase
+from desc.matching.arrays import Bools, Float64, Int32, Rows
+
+NEAR_POSITIONS = 2
+"""Source positions this close sound alike: the windows of two hops overlap."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Consecutive frames of one file.
+
+    Attributes
+    ----------
+    first_row : int
+        Its first row of the database; the rows after it follow.
+    n_frames : int
+        Length in frames.
+    onset_frame : int
+        Frame of the result at which it starts.
+    layer : int
+        Layer it belongs to. The units of a layer follow each other without gaps.
+    cost : float
+        Sum over its frames of the cost of choosing them: distances to the target, and transition
+        costs where the search has them.
+    gain_db : float
+        Gain at which it is played, dB.
+    transpose_semitones : float
+        Change of pitch by playing it faster or slower.
+    """
+
+    first_row: int
+    n_frames: int
+    onset_frame: int
+    layer: int = 0
+    cost: float = 0.0
+    gain_db: float = 0.0
+    transpose_semitones: float = 0.0
+
+    @property
+    def rows(self) -> slice:
+        """Its rows of the database."""
+        return slice(self.first_row, self.first_row + self.n_frames)
+
+    @property
+    def frames(self) -> slice:
+        """Its frames of the result."""
+        return slice(self.onset_frame, self.onset_frame + self.n_frames)
+
+
+Units = tuple[Unit, ...]
+"""Units in the order of layer and onset."""
+
+
+def units_of_rows(rows: Rows, costs: Float64, database: DescriptorDatabase) -> Units:
+    """Join frames whose rows follow each other in a file into units.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, (T,)
+        Row chosen for each frame.
+    costs : ndarray of float64, (T,)
+        Cost of each choice.
+    database : DescriptorDatabase
+        Consecutive rows are of one file, with centres one hop apart.
+    """
+    if not len(rows):
+        return ()
+    starts = np.concatenate([[0], np.flatnonzero(~_continues(rows, database)) + 1])
+    lengths = np.diff(np.append(starts, len(rows)))
+    sums = np.add.reduceat(costs, starts)
+    return tuple(
+        Unit(int(rows[start]), int(length), int(start), cost=float(cost))
+        for start, length, cost in zip(starts, lengths, sums, strict=True)
+    )
+
+
+def rows_of_units(units: Units) -> Rows:
+    """Return the row of the database that each frame (T,) of layer 0 plays."""
+    spans = [unit.first_row + np.arange(unit.n_frames) for unit in units if not unit.layer]
+    return np.concatenate([np.zeros(0, np.int64), *spans]).astype(np.int64)
+
+
+def to_playlist(
+    units: Units, database: DescriptorDatabase, rendering: RenderConfig = RenderConfig()
+) -> Playlist:
+    """Return units as a playlist of pieces of files.
+
+    A unit of n frames becomes n·hop samples of its file, from half a hop before the centre of its
+    first frame; so the lengths of a layer of N frames add up to N·hop. A unit of a recording at
+    another speed is transposed by it, about the centre of what it plays.
+
+    Parameters
+    ----------
+    units : tuple of Unit
+        At least one.
+    database : DescriptorDatabase
+        The rows of the units.
+    rendering : RenderConfig
+        Gives the length of the fades. The first start and the last end of a layer have none.
+    """
+    events = tuple(_event(unit, database) for unit in units)
+    roots = {CORPUS: Path(os.path.abspath(database.root)).as_posix()}
+    playlist = Playlist(events, database.config.sample_rate, roots)
+    return playlist.with_crossfade(rendering.crossfade_ms)
+
+
+def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
+    hop = database.config.hop_length
+    file = database.files[int(database.file_index[unit.first_row])]
+    # At speed v, v samples of the recording pass for each sample that is heard.
+    before_centre = (unit.n_frames * hop - hop) / 2
+    centre = int(database.centre_samples[unit.first_row]) + file.speed * before_centre
+    return PlaylistEvent(
+        source=file.source,
+        start_sample=round(centre - unit.n_frames * hop / 2),
+        n_samples=unit.n_frames * hop,
+        onset_sample=unit.onset_frame * hop,
+        digest=file.digest,
+        gain_db=unit.gain_db,
+        transpose_semitones=unit.transpose_semitones + round(12 * math.log2(file.speed), 6),
+        layer=unit.layer,
+    )
+
+
+def repeat_share(units: Units, database: DescriptorDatabase, within_s: float = 0.5) -> float:
+    """Return the share (0 to 1) of frames that repeat a sound too soon.
+
+    A frame counts if an earlier unit of layer 0 played a source position within two of its own in
+    the last `within_s` seconds, at whatever speed.
+    """
+    rows = rows_of_units(units)
+    if not len(rows):
+        return 0.0
+    positions = SourcePositions.of(database).of_row[rows]
+    numbers = np.cumsum(np.concatenate([[0], ~_continues(rows, database)]))
+    repeated = np.zeros(len(rows), bool)
+    for lag in range(1, min(int(within_s * database.config.frame_rate) + 1, len(rows))):
+        near = np.abs(positions[lag:] - positions[:-lag]) <= NEAR_POSITIONS
+        repeated[lag:] |= near & (numbers[lag:] != numbers[:-lag])
+    return float(repeated.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class SourcePositions:
+    """The hop of its recording that each row plays, and the order of rows in their files.
+
+    A recording that is played at several speeds has the same positions at all of them. The
+    positions of two recordings are more than `NEAR_POSITIONS` apart.
+
+    Attributes
+    ----------
+    of_row : ndarray of int32, (N,)
+        Source position of each row.
+    files : ndarray of int64, (N,)
+        The recording, at its speed, that each row belongs to.
+    count : int
+        Larger than any position.
+    keys : ndarray of int64, (N,)
+        File and position in one ascending number.
+    chain : ndarray of int64, (N,)
+        One more than the row before where a row continues it in its file, elsewhere two more.
+    """
+
+    of_row: Int32
+    files: Rows
+    count: int
+    keys: Rows
+    chain: Rows
+
+    @classmethod
+    def of(cls, database: DescriptorDatabase) -> SourcePositions:
+        """Return the source positions of the rows of a database."""
+        names, contents = np.unique([file.digest for file in database.files], return_inverse=True)
+        hops = np.floor(database.centre_samples / database.config.hop_length + 0.5).astype(np.int64)
+        files = database.file_index.astype(np.int64)
+        recordings = contents[files]
+        spans = np.full(len(names), 1 + NEAR_POSITIONS)
+        np.maximum.at(spans, recordings, hops + 1 + NEAR_POSITIONS)
+        positions = (np.cumsum(spans) - spans)[recordings] + hops
+        count = int(spans.sum())
+        keys = files * (count + NEAR_POSITIONS) + positions
+        steps = np.where(_continues(np.arange(len(database)), database), 1, 2)
+        chain = np.concatenate([[0], np.cumsum(steps)])[: len(database)]
+        return cls(positions.astype(np.int32), files, count, keys, chain)
+
+    def rows_within(self, files: Rows, positions: Rows, radius: int) -> tuple[Rows, Rows]:
+        """Return the first row, and the one after the last, of files (n,) near positions (n,).
+
+        `radius` is `NEAR_POSITIONS` at most.
+        """
+        wanted = files * (self.count + NEAR_POSITIONS) + positions
+        first = np.searchsorted(self.keys, wanted - radius)
+        return first, np.searchsorted(self.keys, wanted + radius, side="right")
+
+    def continues(self, rows: Rows, later: Rows) -> Bools:
+        """Return whether each later row follows the row in its file."""
+        return self.chain[later] == self.chain[rows] + 1
+
+    def successors(self, rows: Rows) -> tuple[Rows, Bools]:
+        """Return the rows that continue these, and whether there are any; else the rows."""
+        later = np.minimum(rows + 1, len(self.chain) - 1)
+        follow = self.continues(rows, later)
+        return np.where(follow, later, rows), follow
+
+
+def _continues(rows: Rows, database: DescriptorDatabase) -> Bools:
+    """Return whether each row (T − 1,) but the first follows the one before it in its file."""
+    files, centres = database.file_index[rows], database.centre_samples[rows]
+    hops = database.config.hop_length * np.array([file.speed for file in database.files])
+    return (
+        (np.diff(rows) == 1)
+        & (np.diff(files) == 0)
+        & (np.abs(np.diff(centres) - hops[files[1:]]) < 1)  # centres are rounded
+    )

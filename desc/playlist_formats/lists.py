@@ -1,0 +1,112 @@
+"""Text formats: labels for Audacity, a CSV table, an edit decision list."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import logging
+
+from desc.concatenation import PlaylistEvent
+from desc.configuration import to_dict
+from desc.playlist_formats.arrangement import Arrangement, one_line
+
+logger = logging.getLogger(__name__)
+
+FRAME_RATE = 30
+"""Frames per second without drop frames, the finest grid that every reader supports."""
+
+
+def labels(arrangement: Arrangement) -> bytes:
+    """Return a label track for Audacity (File › Import › Labels): start, end and text of each unit.
+
+    Times are in seconds with six decimals; labels of further layers name the layer.
+    """
+    lines = []
+    for layer in arrangement.playlist.layers():
+        for _, event in layer:
+            start = arrangement.seconds(event.onset_sample)
+            end = arrangement.seconds(event.end_sample)
+            prefix = f"[layer {event.layer}] " if event.layer else ""
+            lines.append(f"{start:.6f}\t{end:.6f}\t{prefix}{arrangement.label(event)}\n")
+    return "".join(lines).encode()
+
+
+def csv_table(arrangement: Arrangement) -> bytes:
+    """Return CSV with a header: a line per unit with times in seconds and all keys of its event.
+
+    `channels` are separated by spaces, empty for all.
+    """
+    fields = [field.name for field in dataclasses.fields(PlaylistEvent)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["onset_s", "duration_s", "start_s", "path", *fields])
+    for event in arrangement.playlist.events:
+        samples = event.onset_sample, event.n_samples, event.start_sample
+        row: list[object] = [f"{arrangement.seconds(n):.6f}" for n in samples]
+        values = to_dict(event)
+        values["channels"] = " ".join(map(str, event.channels or ()))
+        writer.writerow([*row, arrangement.path(event), *(values[name] for name in fields)])
+    return text.getvalue().encode()
+
+
+def decision_list(arrangement: Arrangement) -> bytes:
+    """Return numbered cuts on frames of 1/30 s, an edit decision list (CMX 3600) for video
+    programs.
+
+    Boundaries are rounded, so they do not drift; comments keep the exact sample numbers. Layers are
+    audio tracks A, A2, A3 …. Units within one frame are left out, and a line is logged.
+    """
+    lines = [f"TITLE: {one_line(arrangement.title)}", "FCM: NON-DROP FRAME", ""]
+    number = left_out = 0
+    for layer in arrangement.playlist.layers():
+        for _, event in layer:
+            first, stop = (
+                round(arrangement.seconds(n) * FRAME_RATE)
+                for n in (event.onset_sample, event.end_sample)
+            )
+            if first == stop:
+                left_out += 1
+                continue
+            number += 1
+            lines += _edit(number, event, first, stop, arrangement)
+    if left_out:
+        logger.warning(
+            "%d of %d units lie within one frame of 1/%d s and are not in the EDL",
+            left_out,
+            len(arrangement.playlist.events),
+            FRAME_RATE,
+        )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _edit(
+    number: int, event: PlaylistEvent, first: int, stop: int, arrangement: Arrangement
+) -> list[str]:
+    track = f"A{event.layer + 1}" if event.layer else "A"
+    ratio = 2 ** (event.transpose_semitones / 12)
+    centre = event.start_sample + event.n_samples / 2
+    begin = arrangement.seconds(centre - ratio * event.n_samples / 2)
+    source_first = max(0, round(begin * FRAME_RATE))
+    source_stop = source_first + max(1, round((stop - first) * ratio))
+    times = " ".join(_timecode(n) for n in (source_first, source_stop, first, stop))
+    lines = [f"{number:03d}  AX       {track:5} C        {times}"]
+    if event.transpose_semitones:
+        speed = FRAME_RATE * ratio
+        lines.append(f"M2   AX       {speed:05.1f}                {_timecode(source_first)}")
+    lines += [
+        f"* FROM CLIP NAME: {one_line(event.source)}",
+        f"* SOURCE FILE: {one_line(arrangement.path(event))}",
+        f"* SAMPLES: start {event.start_sample} length {event.n_samples} onset "
+        f"{event.onset_sample} rate {arrangement.playlist.sample_rate}",
+    ]
+    if event.gain_db:
+        lines.append(f"* AUDIO LEVEL: {event.gain_db:+.2f} DB")
+    return lines
+
+
+def _timecode(n_frames: int) -> str:
+    seconds, frames = divmod(n_frames, FRAME_RATE)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}:{frames:02d}"
