@@ -34,6 +34,6 @@ if __name__ == "__main__":
     corpus = desc.open_corpus(folder, desc.DescriptorConfig(), desc.DescriptorStore())
     model, run = desc.ModelConfig(selected_model="FrameByFrame"), desc.RunConfig(offline=True)
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
-    record = desc.train(corpus, model=model, training=training, run=run, note=print)
+    record = desc.train(corpus, model=model, training=training, run=run)
     prediction = desc.Predictor.from_run(record).predict(corpus.sequences[0], frames=100)
     print(f"{prediction.model_name}: {len(prediction)} frames after {prediction.source}")
