@@ -1,4 +1,4 @@
-"""Descriptors in files of other programs: the earlier JSON, npz, CSV and Parquet."""
+"""Descriptors in exchange formats: descriptor JSON, npz, CSV and Parquet."""
 
 from desc.exchange.export import FORMATS, export_corpus
 from desc.exchange.json_reading import (

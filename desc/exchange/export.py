@@ -1,4 +1,4 @@
-"""Descriptors exported: one file per recording, as npz, JSON, CSV or Parquet."""
+"""Export of descriptors: a file per recording, as npz, JSON, CSV or Parquet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The earlier descriptor JSON, read: as sequences of one file, or of a folder of such files."""
+"""Reading descriptor JSON: `_id`, `_sample` and a list per column, in a file or a folder."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError, StorageError
 
+Floats = npt.NDArray[np.float64]
+
 LARGEST = 1e30  # beyond any descriptor, within float32
 
 
@@ -30,12 +32,12 @@ class JsonFolder:
     Attributes
     ----------
     root : Path
-        The folder that the sources are relative to: the one that was read where the recordings
-        lie in it, else the innermost folder that holds them all.
+        The folder of the sources: the one that was read if it holds all recordings, else the
+        innermost folder that does.
     sequences : tuple of DescriptorSequence
         One per `_id`, sorted by source.
     problems : dict of str to str
-        What is wrong with a JSON file (which is left out) or with a source (which is kept).
+        Problem by JSON file (not used) or by source (used).
     """
 
     root: Path
@@ -46,59 +48,49 @@ class JsonFolder:
 def read_descriptor_json(
     path: str | Path, config: DescriptorConfig
 ) -> tuple[DescriptorSequence, ...]:
-    """Read a JSON file with `_id`, `_sample` and a list per column.
+    """Read a file of descriptor JSON.
 
     Parameters
     ----------
     path : path
         The file.
     config : DescriptorConfig
-        What the columns mean. The file tells neither its sample rate nor its window; its hop and
-        columns must be those of the configuration. Further columns are not read.
+        Settings of extraction. The file holds neither sample rate nor window; its hop and columns
+        must be those of the configuration. Further columns are ignored.
 
     Returns
     -------
     tuple of DescriptorSequence
         One per `_id`, which is its source. The digest is that of its values. `n_samples` is the
-        shortest length that gives so many frames, unless the file knows better.
+        shortest length that gives so many frames, unless the file states it.
 
     Raises
     ------
     StorageError
         If the file is no JSON of this shape.
     ConfigurationError
-        If its hop, or another setting it names, differs from the configuration.
+        If its hop, or another setting it states, differs from the configuration.
     """
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            content = json.load(file)
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: no JSON: {error}") from error
-    try:
-        ids, samples = _frames(content)
-        _check_settings(content, path, config)
-        values = _values(content, config, len(ids))
-        groups = _groups(ids)
-        for identity, rows in groups.items():
-            _check_positions(samples[rows], path, identity, config.hop_length)
-        n_samples = _stated_length(content) if len(groups) == 1 else None
-        return tuple(
-            _sequence(values[rows], config, identity, n_samples)
-            for identity, rows in groups.items()
-        )
-    except _ShapeError as error:
-        raise StorageError(f"{path}: {error}") from error
+    content = _content(path)
+    ids, samples = _frames(content, path)
+    meta = content.get("_meta")
+    meta = meta if isinstance(meta, dict) else {}
+    _check_settings(meta.get("config"), path, config)
+    values = _values(content, path, config, len(ids))
+    rows: dict[str, list[int]] = {}
+    for row, identity in enumerate(ids):
+        rows.setdefault(identity, []).append(row)
+    for identity, frames in rows.items():
+        _check_positions(samples[frames], path, identity, config.hop_length)
+    n_samples = meta.get("n_samples") if len(rows) == 1 else None
+    return tuple(_sequence(values[rows[name]], config, name, n_samples) for name in rows)
 
 
 def descriptor_json_hop(path: str | Path) -> int | None:
-    """Return the samples between the first two frames of a file; None where it tells nothing."""
+    """Return the samples between the first two frames of a file, or None if it has no hop."""
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            content = json.load(file)
-        ids, samples = _frames(content)
-    except (OSError, ValueError, RecursionError, _ShapeError):
+        ids, samples = _frames(_content(path), path)
+    except StorageError:
         return None
     hop = int(samples[1] - samples[0]) if len(ids) > 1 and ids[0] == ids[1] else 0
     return hop if hop > 0 else None
@@ -107,21 +99,21 @@ def descriptor_json_hop(path: str | Path) -> int | None:
 def read_json_folder(
     files: Iterable[tuple[Path, str]], root: Path, config: DescriptorConfig
 ) -> JsonFolder:
-    """Read descriptor JSON files, as `read_descriptor_json`; one that is none is a problem noted.
+    """Read files of descriptor JSON; those of another shape become problems.
 
     Parameters
     ----------
     files : iterable of (Path, str)
         Path of each file, and its path relative to `root`.
     root : Path
-        The folder they were found in.
+        The folder of the files.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of extraction.
 
     Raises
     ------
     ConfigurationError
-        If the hop of a file, or another setting it names, differs from the configuration.
+        If the hop of a file, or another setting it states, differs from the configuration.
     """
     problems: dict[str, str] = {}
     found: dict[Path, DescriptorSequence] = {}
@@ -149,59 +141,68 @@ def read_json_folder(
     return JsonFolder(base, tuple(sorted(named, key=lambda s: s.source)), problems)
 
 
-class _ShapeError(ValueError):
-    """What a file lacks to be descriptor JSON."""
+def _content(path: str | Path) -> dict[str, Any]:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{path}: no JSON: {error}") from error
+    _check(isinstance(content, dict), path, "no descriptor JSON, which is an object of lists")
+    result: dict[str, Any] = content
+    return result
 
 
-def _frames(content: Any) -> tuple[list[str], npt.NDArray[np.int64]]:
-    if not isinstance(content, dict):
-        raise _ShapeError("no descriptor JSON, which is an object of lists")
+def _check(condition: bool, path: str | Path, problem: str) -> None:
+    if not condition:
+        raise StorageError(f"{path}: {problem}")
+
+
+def _frames(content: dict[str, Any], path: str | Path) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the recording and the centre sample of each frame."""
     absent = [key for key in ("_id", "_sample") if not isinstance(content.get(key), list)]
-    if absent:
-        raise _ShapeError(f"no descriptor JSON: no list {' and '.join(absent)}")
+    _check(not absent, path, f"no descriptor JSON: no list {' and '.join(absent)}")
     ids, samples = content["_id"], content["_sample"]
-    if not ids or len(ids) != len(samples):
-        raise _ShapeError(
-            f"{len(ids)} entries of _id and {len(samples)} of _sample must be as many"
-        )
-    if not all(isinstance(identity, str) and identity for identity in ids):
-        raise _ShapeError("_id must hold the path of a recording for each frame")
-    positions = _numbers(samples, "_sample")
-    if not np.array_equal(positions, np.round(positions)) or np.abs(positions).max() > 2**53:
-        raise _ShapeError("_sample must hold whole numbers of samples")
+    problem = f"{len(ids)} entries of _id and {len(samples)} of _sample must be as many"
+    _check(0 < len(ids) == len(samples), path, problem)
+    texts = all(isinstance(identity, str) and identity for identity in ids)
+    _check(texts, path, "_id must hold the path of a recording for each frame")
+    positions = _numbers(samples, path, "_sample")
+    whole = np.array_equal(positions, np.round(positions)) and np.abs(positions).max() <= 2**53
+    _check(whole, path, "_sample must hold whole numbers of samples")
     return ids, positions.astype(np.int64)
 
 
-def _numbers(column: Any, name: str) -> npt.NDArray[np.float64]:
-    if not isinstance(column, list) or not all(type(x) in (int, float) for x in column):
-        raise _ShapeError(f"{name} must be a list of numbers")
+def _numbers(column: Any, path: str | Path, name: str) -> Floats:
+    numeric = isinstance(column, list) and all(type(x) in (int, float) for x in column)
+    _check(numeric, path, f"{name} must be a list of numbers")
     try:
         numbers = np.array(column, dtype=np.float64)
     except OverflowError:
         numbers = np.array([np.inf])
-    if not (np.abs(numbers) < LARGEST).all():
-        raise _ShapeError(f"{name} must hold finite numbers")
+    _check(bool((np.abs(numbers) < LARGEST).all()), path, f"{name} must hold finite numbers")
     return numbers
 
 
 def _values(
-    content: dict[str, Any], config: DescriptorConfig, n_frames: int
+    content: dict[str, Any], path: str | Path, config: DescriptorConfig, n_frames: int
 ) -> npt.NDArray[np.float32]:
-    # As many MFCC columns as expected, or mfcc13 may be a delta here and a coefficient there.
+    # The MFCC columns must be as many: mfcc13 may be a delta in one file and static in another.
     mfcc = {key for key in content if re.fullmatch(r"mfcc\d+", key)}
     expected = {name for name in config.names if name.startswith("mfcc")}
-    absent = [name for name in config.names if name not in content]
-    if absent or (expected and mfcc != expected):
-        columns = [key for key in content if not key.startswith("_")]
-        raise _ShapeError(
-            f"its {len(columns)} columns ({_shortened(columns)}) must be the {config.n_columns} "
-            f"of the settings ({_shortened(config.names)})"
-        )
+    columns = [key for key in content if not key.startswith("_")]
+    _check(
+        set(config.names) <= set(columns) and (not expected or mfcc == expected),
+        path,
+        f"its {len(columns)} columns ({_shortened(columns)}) must be the {config.n_columns} "
+        f"of the settings ({_shortened(config.names)})",
+    )
     values = np.empty((n_frames, config.n_columns), np.float32)
     for column, name in enumerate(config.names):
-        numbers = _numbers(content[name], name)
-        if len(numbers) != n_frames:
-            raise _ShapeError(f"{len(numbers)} numbers of {name} must be {n_frames}, as of _id")
+        numbers = _numbers(content[name], path, name)
+        problem = f"{len(numbers)} numbers of {name} must be {n_frames}, as of _id"
+        _check(len(numbers) == n_frames, path, problem)
         values[:, column] = numbers
     return values
 
@@ -210,20 +211,12 @@ def _shortened(names: Sequence[str]) -> str:
     return " ".join(names if len(names) <= 6 else (*names[:3], "…", names[-1]))
 
 
-def _groups(ids: list[str]) -> dict[str, npt.NDArray[np.intp]]:
-    """Return the frames of each recording, in the order in which they first appear."""
-    rows: dict[str, list[int]] = {}
-    for row, identity in enumerate(ids):
-        rows.setdefault(identity, []).append(row)
-    return {identity: np.array(frames) for identity, frames in rows.items()}
-
-
 def _check_positions(
     samples: npt.NDArray[np.int64], path: str | Path, identity: str, hop_length: int
 ) -> None:
     steps = np.unique(np.diff(samples))
-    if samples[0] != 0 or len(steps) > 1 or (len(steps) and steps[0] <= 0):
-        raise _ShapeError(f"_sample of {identity} must begin at 0 and rise in equal steps")
+    regular = bool(samples[0] == 0 and len(steps) <= 1 and (steps > 0).all())
+    _check(regular, path, f"_sample of {identity} must begin at 0 and rise in equal steps")
     if len(steps) and steps[0] != hop_length:
         raise ConfigurationError(
             f"{path}: the frames of {identity} are {steps[0]} samples apart, which must be "
@@ -231,41 +224,30 @@ def _check_positions(
         )
 
 
-def _check_settings(content: dict[str, Any], path: str | Path, config: DescriptorConfig) -> None:
-    """Compare with the settings that this program writes into the file."""
-    meta = content.get("_meta")
-    stored = meta.get("config") if isinstance(meta, dict) else None
-    if not isinstance(stored, dict):
-        return
+def _check_settings(stored: Any, path: str | Path, config: DescriptorConfig) -> None:
+    """Compare the settings stated in the file with the configuration."""
     for name, value in to_dict(config).items():
-        if name in stored and stored[name] != value:
+        if isinstance(stored, dict) and stored.get(name, value) != value:
             raise ConfigurationError(
                 f"{path}: was made with {name}={stored[name]!r}, but {name}={value!r} is set"
             )
 
 
-def _stated_length(content: dict[str, Any]) -> int | None:
-    meta = content.get("_meta")
-    n_samples = meta.get("n_samples") if isinstance(meta, dict) else None
-    return n_samples if isinstance(n_samples, int) else None
-
-
 def _sequence(
-    values: npt.NDArray[np.float32], config: DescriptorConfig, source: str, n_samples: int | None
+    values: npt.NDArray[np.float32], config: DescriptorConfig, source: str, n_samples: Any
 ) -> DescriptorSequence:
-    if n_samples is None or config.n_frames(n_samples) != len(values):
-        # The shortest recording of so many frames: none is called complete that may not be.
-        n_samples = (len(values) - 1) * config.hop_length
+    if not isinstance(n_samples, int) or config.n_frames(n_samples) != len(values):
+        n_samples = (len(values) - 1) * config.hop_length  # the shortest of so many frames
     digest = hashlib.blake2b(config.fingerprint.encode(), digest_size=16)
     digest.update(np.ascontiguousarray(values, "<f4").data)
     return DescriptorSequence(values, config, source, digest.hexdigest(), n_samples)
 
 
 def _locate(identity: str, folders: Sequence[Path]) -> Path:
-    """Return the absolute path that an `_id` means, whether or not something is there."""
+    """Return the absolute path of an `_id`, which need not exist."""
     windows = PureWindowsPath(identity)
     if os.name != "nt" and windows.drive and windows.root:
-        identity = "/".join(windows.parts[1:])  # of another system: its name, without the drive
+        identity = "/".join(windows.parts[1:])  # a Windows path, without its drive
     tried = [os.path.abspath(folder / identity) for folder in (*folders, Path())]
     return Path(next((path for path in tried if os.path.isfile(path)), tried[0]))
 

@@ -1,4 +1,4 @@
-"""The earlier descriptor JSON, written: one list per column, `_id` and `_sample` per frame."""
+"""Writing descriptor JSON: a list per column, `_id` and `_sample` per frame."""
 
 from __future__ import annotations
 

@@ -425,9 +425,10 @@ def test_peaks_turn_the_whole_file_down(
     make_wav("a.wav", 0.8 * np.ones(4000, np.float32), subtype="FLOAT")
     make_wav("b.wav", 0.2 * np.ones(4000, np.float32), subtype="FLOAT")
     playlist = playlist_of(
-        PlaylistEvent("a.wav", 0, 3000, 0), PlaylistEvent("a.wav", 0, 1000, 0, layer=1),
+        PlaylistEvent("a.wav", 0, 3000, 0),
+        PlaylistEvent("a.wav", 0, 1000, 0, layer=1),
         PlaylistEvent("b.wav", 0, 1000, 3000),
-    )  # fmt: skip
+    )
     samples, result = play(playlist, RenderConfig(subtype="PCM_24"))
     assert result.peak == pytest.approx(1.6)
     assert result.gain_db == pytest.approx(-20 * np.log10(1.6))
@@ -453,9 +454,13 @@ def test_a_recording_is_joined_with_the_ordinary_fade(
     make_wav("other/me.wav", y, subtype="FLOAT")
     playlist = in_a_row([("a.wav", 5000, 4 * HOP)])
     longer = playlist.after_recording(
-        "me.wav", "", tmp_path / "other", context_end_frame=30, hop_length=HOP,
+        "me.wav",
+        "",
+        tmp_path / "other",
+        context_end_frame=30,
+        hop_length=HOP,
         rendering=RenderConfig(with_recording_s=0.25),
-    )  # fmt: skip
+    )
     samples, _ = play(longer, AS_WRITTEN)
     cut, n = 31 * HOP - HOP // 2, round(0.25 * RATE)
     assert samples.shape == (1, n + 4 * HOP)
@@ -478,9 +483,13 @@ def test_a_continuation_by_the_recording_itself_is_seamless(
     cut = 21 * HOP - HOP // 2
     playlist = playlist_of(PlaylistEvent("me.wav", cut, 4 * HOP, 0, digest))
     longer = playlist.after_recording(
-        "me.wav", digest, tmp_path, context_end_frame=20, hop_length=HOP,
+        "me.wav",
+        digest,
+        tmp_path,
+        context_end_frame=20,
+        hop_length=HOP,
         rendering=RenderConfig(with_recording_s=0.2),
-    )  # fmt: skip
+    )
     n = round(0.2 * RATE)
     np.testing.assert_array_equal(play(longer)[0][0], x[cut - n : cut + 4 * HOP])
 

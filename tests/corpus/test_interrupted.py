@@ -77,9 +77,12 @@ def test_processes_that_are_just_started_do_not_answer_ctrl_c(
     words = ["extract", "--audio_db_dir", str(tmp_path / "rec"), "--jobs", "2"]
     process = subprocess.Popen(
         [sys.executable, str(script), *words, "--cache_dir", str(tmp_path / "cache")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
         start_new_session=True,
-    )  # fmt: skip
+    )
     watched = psutil.Process(process.pid)
     while process.poll() is None and not any(map(is_importing, watched.children())):
         pass
