@@ -18,13 +18,13 @@ def main() -> None:
     run = desc.RunConfig(offline=True)
     print(f"{'model':28} {'run id':8} {'nats':>7} {'linear':>7} {'seconds':>8}")
     for name in MODELS:
-        record = desc.train(
-            recordings,
-            model=desc.ModelConfig(selected_model=name),
-            training=training,
-            run=run,
-            progress=console.progress,
-        )
+        with console:
+            record = desc.train(
+                recordings,
+                model=desc.ModelConfig(selected_model=name),
+                training=training,
+                run=run,
+            )
         of = record.metrics
         figures = f"{of['val_nll']:7.2f} {of['var_nll']:7.2f} {of['fit_s']:8.1f}"
         print(f"{name:28} {record.run_id} {figures}")

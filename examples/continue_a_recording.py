@@ -19,7 +19,8 @@ def main() -> None:
     recordings = desc.open_corpus(recordings_dir, desc.DescriptorConfig(), store)
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
     run = desc.RunConfig(offline=True)
-    record = desc.train(recordings, training=training, run=run, progress=console.progress)
+    with console:
+        record = desc.train(recordings, training=training, run=run)
     predictor = desc.Predictor.from_run(record)
     sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()
     database = desc.DescriptorDatabase.from_corpus(sounds, store)
