@@ -46,10 +46,14 @@ class ItemDataset(Dataset):
     """One item at a time: cut from its recording, padded, masked."""
 
     def __init__(
-        self, recordings: list[torch.Tensor], starts: np.ndarray, lookback: int, horizon: int
+        self,
+        recordings: list[torch.Tensor],
+        starts: np.ndarray,
+        context_length: int,
+        prediction_length: int,
     ) -> None:
         self.recordings = recordings
-        self.lookback, self.horizon = lookback, horizon
+        self.context_length, self.prediction_length = context_length, prediction_length
         ends = np.cumsum([len(x) for x in recordings])
         files = np.searchsorted(ends, starts, side="right")
         begins = ends - [len(x) for x in recordings]
@@ -61,14 +65,18 @@ class ItemDataset(Dataset):
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         file, start = self.items[i]
         recording = self.recordings[file]
-        first, stop = start - self.lookback, start + self.horizon
+        first, stop = start - self.context_length, start + self.prediction_length
         frames = recording[max(0, first) : stop]
         before, after = max(0, -first), max(0, stop - len(recording))
         valid = torch.ones(len(frames), dtype=torch.bool)
         if before or after:
             frames = torch.nn.functional.pad(frames, (0, 0, before, after))
             valid = torch.nn.functional.pad(valid, (before, after))
-        return frames, valid, valid[-self.horizon :] & valid[-self.horizon - 1 : -1]
+        return (
+            frames,
+            valid,
+            valid[-self.prediction_length :] & valid[-self.prediction_length - 1 : -1],
+        )
 
 
 def make_sequences(hours: float) -> list[DescriptorSequence]:
@@ -100,20 +108,23 @@ def least(*functions: Callable[[], object]) -> list[float]:
 
 
 def gathering(
-    sequences: list[DescriptorSequence], lookback: int, horizon: int, batch_size: int
+    sequences: list[DescriptorSequence],
+    context_length: int,
+    prediction_length: int,
+    batch_size: int,
 ) -> None:
     """Print the time of a pass, ours and the peer's."""
     statics = [s.complete_static for s in sequences]
-    table = FrameTable(statics, lookback, horizon)
+    table = FrameTable(statics, context_length, prediction_length)
     good = np.ones(table.n_rows, dtype=bool)
-    grid = TrainingGrid(table.begins, table.lengths, horizon, good, seed=0)
+    grid = TrainingGrid(table.begins, table.lengths, prediction_length, good, seed=0)
     (n_batches,) = batches_per_epoch(grid, batch_size, 1)
     recordings = [torch.from_numpy(x) for x in statics]
-    dataset = ItemDataset(recordings, grid.epoch(0), lookback, horizon)
+    dataset = ItemDataset(recordings, grid.epoch(0), context_length, prediction_length)
     loader = DataLoader(dataset, batch_size, shuffle=True)
     stream = TrainingStream(table, grid, batch_size, n_batches=n_batches)
     ours, peer = least(lambda: consume(stream), lambda: consume(loader))
-    shape = f"{batch_size} items of {lookback + horizon} frames"
+    shape = f"{batch_size} items of {context_length + prediction_length} frames"
     print(f"a batch of {shape} of 13 columns, {n_batches} batches a pass")
     print(f"  gathered from one tensor    {1e3 * ours / n_batches:8.2f} ms")
     print(f"  Dataset and DataLoader      {1e3 * peer / n_batches:8.2f} ms")
@@ -164,8 +175,8 @@ def main() -> None:
     data = RecordingsDataModule(
         sequences[1:], sequences[:1], model, batch_size=args.batch_size, seed=0
     )
-    for lookback in (model.lookback, model.lookback - model.context_size):
-        gathering(sequences[1:], lookback, model.horizon, args.batch_size)
+    for context_length in (model.context_length, model.context_length - model.context_size):
+        gathering(sequences[1:], context_length, model.prediction_length, args.batch_size)
     training(model.train(), data, args.steps)
 
 

@@ -15,11 +15,11 @@ def main() -> None:
         *desc.write_corpus("desc-demo/seed-0"),
         "desc-demo/continued",
     )
-    console, store = desc.Console(), desc.DescriptorStore()
+    store = desc.DescriptorStore()
     recordings = desc.open_corpus(recordings_dir, desc.DescriptorConfig(), store)
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
     run = desc.RunConfig(offline=True)
-    with console:
+    with desc.Console():
         record = desc.train(recordings, training=training, run=run)
     predictor = desc.Predictor.from_run(record)
     sounds = desc.open_corpus(sounds_dir, predictor.config, store).with_sound()

@@ -16,12 +16,12 @@ class FrameByFrame(DescriptorModel):
     """A small network; `desc.models.base` says what each part of a model returns."""
 
     DEFAULTS = Sizes(hidden_size=64, num_layers=1)
-    lookback = property(lambda self: self.context_size + 1)
-    horizon = property(lambda self: self.model_config.window_size)
+    context_length = property(lambda self: self.context_size + 1)
+    prediction_length = property(lambda self: self.model_config.window_size)
     forward = lambda self, inputs, valid: self.network(inputs)
-    trace = lambda self, inputs, valid: self.network(inputs[:, :-1])
-    begin = lambda self, inputs, valid: (self.network(inputs[:, -1]), {})
-    advance = lambda self, inputs, memory, position: self.network(inputs)
+    teacher_forced = lambda self, inputs, valid: self.network(inputs[:, :-1])
+    prefill = lambda self, inputs, valid: (self.network(inputs[:, -1]), {})
+    decode_step = lambda self, inputs, cache, position: self.network(inputs)
 
     def __init__(self, *settings: object) -> None:
         super().__init__(*settings)
@@ -34,6 +34,6 @@ if __name__ == "__main__":
     corpus = desc.open_corpus(folder, desc.DescriptorConfig(), desc.DescriptorStore())
     model, run = desc.ModelConfig(selected_model="FrameByFrame"), desc.RunConfig(offline=True)
     training = desc.TrainConfig(epochs=10, realism_every_epochs=0)
-    record = desc.train(corpus, model=model, training=training, run=run, note=print)
+    record = desc.train(corpus, model=model, training=training, run=run)
     prediction = desc.Predictor.from_run(record).predict(corpus.sequences[0], frames=100)
     print(f"{prediction.model_name}: {len(prediction)} frames after {prediction.source}")

@@ -69,8 +69,7 @@ def centroid(frames: Frames) -> Array:
     """Return the mean frequency in Hz, weighted by magnitude, (B, 1); 0 of silence."""
     total = frames.magnitude.sum(1, keepdims=True)
     total[total < np.finfo(np.float32).tiny] = 1
-    mean: Array = (frames.magnitude @ frames.frequencies)[:, None] / total
-    return mean
+    return (frames.magnitude @ frames.frequencies)[:, None] / total
 
 
 def flatness(frames: Frames) -> Array:
@@ -78,8 +77,7 @@ def flatness(frames: Frames) -> Array:
     power = np.maximum(frames.power, POWER_FLOOR)
     arithmetic = power.mean(1, keepdims=True)
     geometric = np.exp(np.log(power, out=power).mean(1, keepdims=True))
-    ratio: Array = geometric / arithmetic
-    return ratio
+    return geometric / arithmetic
 
 
 def rolloff(frames: Frames) -> Array:

@@ -74,8 +74,7 @@ class Frames:
         """(B, 1 + n_fft // 2) magnitudes of the Hann-windowed spectrum, equal to librosa's."""
         window = hann_window(self.config.n_fft, np.float64)
         spectrum = scipy.fft.rfft(self.samples * window, axis=1, overwrite_x=True)
-        magnitude: Array = np.abs(spectrum.astype(np.complex64))
-        return magnitude
+        return np.abs(spectrum.astype(np.complex64))
 
     @cached_property
     def log_mel(self) -> Array:
@@ -94,8 +93,7 @@ class Frames:
         energy = self.power @ filters.T
         largest = energy.max(1, keepdims=True)
         largest[largest < np.finfo(np.float32).tiny] = 1
-        relative: Array = energy / largest
-        return relative
+        return energy / largest
 
     @cached_property
     def frequencies(self) -> Array:

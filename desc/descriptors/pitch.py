@@ -109,8 +109,7 @@ def _chosen_lag(difference: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     trough[:, 1:] &= difference[:, 1:] < difference[:, :-1]
     trough[:, 1:-1] &= difference[:, 1:-1] <= difference[:, 2:]
     trough[:, 0] &= difference[:, 0] < difference[:, 1]
-    index: npt.NDArray[np.intp] = np.where(trough.any(1), trough.argmax(1), difference.argmin(1))
-    return index
+    return np.where(trough.any(1), trough.argmax(1), difference.argmin(1))
 
 
 def _parabolic_shift(

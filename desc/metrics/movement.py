@@ -89,8 +89,7 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
     products = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, : lags + 1]
     energy = products[:, :1]
     still = energy <= n * 1e-12  # a standard deviation of 1e-6
-    result: Array = np.where(still, 0.0, products / np.where(still, 1.0, energy))[:, 1:].mean(0)
-    return result
+    return np.where(still, 0.0, products / np.where(still, 1.0, energy))[:, 1:].mean(0)
 
 
 def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_LAGS) -> float:

@@ -1,7 +1,7 @@
-"""The models: a registry of name → class, loaded on use.
+"""The sequence models: a registry of name → class, loaded on use.
 
-`desc.models.base` states what a model can do. A new one is a class there and a line in `MODELS`;
-the contract test finds it by that line.
+`desc.models.base` defines the interface of a model. A new model is a subclass and a line in
+`MODELS`; the contract test finds it by that line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attention with rotary positions: what both transformers are made of."""
+"""Multi-head attention with rotary positions, and the blocks of both transformers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from desc.errors import ConfigurationError
 
-Turn = tuple[Tensor, Tensor]
+CosSin = tuple[Tensor, Tensor]
 """Cosines and sines of positions, each (T, head_size); see `rotation`."""
 
 ROPE_BASE = 10_000.0  # slowest rotation, Su et al. 2021
@@ -37,11 +37,11 @@ def check_heads(hidden_size: int, nhead: int) -> None:
         )
 
 
-def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> Turn:
+def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> CosSin:
     """Return cosines and sines (n_frames, head_size) of the positions from `start` on.
 
-    Column i and column i + head_size/2 turn together, hence the sines' signs. Angles are computed
-    in float64, so that hours of frames lose no digits.
+    Columns i and i + head_size/2 are rotated as a pair, hence the signs of the sines. Angles are
+    computed in float64, so that hours of frames lose no digits.
     """
     pairs = torch.arange(head_size // 2, dtype=torch.float64)
     frequencies = ROPE_BASE ** (-2 * pairs / head_size)
@@ -53,38 +53,40 @@ def rotation(start: int, n_frames: int, head_size: int, like: Tensor) -> Turn:
 
 
 class Rotations:
-    """Remembers the `rotation` of a stretch of positions, for stepping through it."""
+    """Cache of the `rotation` of a range of positions, for decoding step by step."""
 
     def __init__(self, head_size: int) -> None:
         self.head_size = head_size
         self.start = 0
-        self.table: Turn | None = None
+        self.table: CosSin | None = None
 
-    def at(self, position: int, like: Tensor) -> Turn:
+    def at(self, position: int, like: Tensor) -> CosSin:
         """Return cosines and sines (1, head_size) of a position."""
         i = position - self.start
         if self.table is None or not 0 <= i < STRETCH or self.table[0].device != like.device:
             self.start, i = position, 0
-            with torch.inference_mode(False):  # a table made while continuing serves training, too
+            with torch.inference_mode(False):  # the table must also serve training
                 self.table = rotation(position, STRETCH, self.head_size, like)
         cos, sin = self.table
         return cos[i : i + 1], sin[i : i + 1]
 
 
-def rotate(x: Tensor, turn: Turn) -> Tensor:
+def rotate(x: Tensor, cos_sin: CosSin) -> Tensor:
     """Rotate the pairs of columns of x (..., T, head_size) by their positions' angles."""
-    cos, sin = turn
+    cos, sin = cos_sin
     first, second = x.chunk(2, -1)
     return torch.addcmul(x * cos, torch.cat([second, first], -1), sin)
 
 
-def band_mask(valid: Tensor, reach: int) -> Tensor:
-    """Let frame i see frames i - reach + 1 … i that exist, and always itself.
+def band_mask(valid: Tensor, attention_window: int) -> Tensor:
+    """Return the mask of causal attention within a sliding window.
+
+    Frame i attends to the valid frames i - attention_window + 1 … i, and always to itself.
 
     Parameters
     ----------
     valid : Tensor of bool (B, T)
-    reach : int
+    attention_window : int
 
     Returns
     -------
@@ -93,13 +95,13 @@ def band_mask(valid: Tensor, reach: int) -> Tensor:
     """
     t = torch.arange(valid.shape[1], device=valid.device)
     distance = t[:, None] - t[None, :]
-    band = (distance >= 0) & (distance < reach)
+    band = (distance >= 0) & (distance < attention_window)
     # A missing frame still attends to itself: a softmax over nothing is not a number.
     return ((band & valid[:, None, :]) | (distance == 0))[:, None]
 
 
 class Attention(nn.Module):
-    """Multi-head attention, from queries, keys and values on.
+    """Multi-head attention of given queries, keys and values.
 
     Parameters
     ----------
@@ -122,46 +124,50 @@ class Attention(nn.Module):
         return x.reshape(*x.shape[:2], n, self.nhead, -1).permute(2, 0, 3, 1, 4)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Attend: queries (B, nhead, Q, d), keys and values (B, nhead, T, d) → (B, Q, width).
+        """Return the attention output (B, Q, width).
 
-        The mask, (B, 1, Q, T), is True, or 0, where a query sees a key.
+        Parameters
+        ----------
+        queries : Tensor (B, nhead, Q, d)
+        keys, values : Tensor (B, nhead, T, d)
+        mask : Tensor (B, 1, Q, T), optional
+            True, or 0 where it is added, at the keys that a query attends to.
         """
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(queries, keys, values, mask, dropout)
-        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
-        return output
+        return self.output(mixed.transpose(1, 2).flatten(2))
 
 
 class SelfAttention(Attention):
-    """Attention of a sequence to itself."""
+    """Self-attention."""
 
     def __init__(self, width: int, nhead: int, dropout: float) -> None:
         super().__init__(width, nhead, dropout)
         self.entry = nn.Linear(width, 3 * width)
 
-    def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, cos_sin: CosSin) -> tuple[Tensor, Tensor, Tensor]:
         """Return rotated queries, rotated keys, and values of x (B, T, width)."""
         parts = self.split(self.entry(x), 3)
-        queries, keys = rotate(parts[:2], turn)
+        queries, keys = rotate(parts[:2], cos_sin)
         return queries, keys, parts[2]
 
 
 class CrossAttention(Attention):
-    """Attention of a sequence to another one."""
+    """Cross-attention."""
 
     def __init__(self, width: int, nhead: int, dropout: float) -> None:
         super().__init__(width, nhead, dropout)
         self.query = nn.Linear(width, width)
         self.keyvalue = nn.Linear(width, 2 * width)
 
-    def queries(self, x: Tensor, turn: Turn) -> Tensor:
+    def queries(self, x: Tensor, cos_sin: CosSin) -> Tensor:
         """Return rotated queries (B, nhead, T, head_size) of x (B, T, width)."""
-        return rotate(self.split(self.query(x), 1)[0], turn)
+        return rotate(self.split(self.query(x), 1)[0], cos_sin)
 
-    def keys_values(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+    def keys_values(self, x: Tensor, cos_sin: CosSin) -> tuple[Tensor, Tensor]:
         """Return rotated keys, and values, of x (B, T, width)."""
         keys, values = self.split(self.keyvalue(x), 2)
-        return rotate(keys, turn), values
+        return rotate(keys, cos_sin), values
 
 
 class FeedForward(nn.Sequential):
@@ -200,30 +206,28 @@ class SelfBlock(nn.Module):
         self.forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, inner, dropout)
 
-    def project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, cos_sin: CosSin) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values of x (B, T, width)."""
-        return self.attention.project(self.attention_norm(x), turn)
+        return self.attention.project(self.attention_norm(x), cos_sin)
 
     def mix(
         self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """Add what attention and the feed-forward part make of x (B, T, width)."""
+        """Add the outputs of attention and of the feed-forward part to x (B, T, width)."""
         x = x + self.attention(queries, keys, values, mask)
         return self.feed(x)
 
     def feed(self, x: Tensor) -> Tensor:
-        """Add what the feed-forward part makes of x."""
-        fed: Tensor = x + self.feed_forward(self.forward_norm(x))
-        return fed
+        """Add the output of the feed-forward part to x."""
+        return x + self.feed_forward(self.forward_norm(x))
 
-    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, cos_sin: CosSin, mask: Tensor | None) -> Tensor:
         """Return x (B, T, width) transformed."""
-        mixed: Tensor = self.mix(x, *self.project(x, turn), mask)
-        return mixed
+        return self.mix(x, *self.project(x, cos_sin), mask)
 
 
 class SelfStack(nn.ModuleList):
-    """A list of `SelfBlock` that says so."""
+    """A typed list of `SelfBlock`."""
 
     def __iter__(self) -> Iterator[SelfBlock]:
         return super().__iter__()  # type: ignore[return-value]
@@ -245,7 +249,7 @@ class CrossBlock(SelfBlock):
         *,
         memory: tuple[Tensor, Tensor],
         memory_mask: Tensor,
-        turn: Turn,
+        cos_sin: CosSin,
     ) -> Tensor:
         """Return x (B, T, width) transformed.
 
@@ -254,18 +258,18 @@ class CrossBlock(SelfBlock):
         x : Tensor (B, T, width)
         own : queries, keys and values of `project`
         mask : Tensor, optional
-            Who sees whom among the own frames.
+            Mask of the self-attention.
         memory : keys and values of the memory, (B, nhead, M, d)
         memory_mask : Tensor (B, 1, 1, M)
-        turn : rotation of x's positions, counted from the start of the memory
+        cos_sin : cosines and sines of x's positions, counted from the start of the memory
         """
         x = x + self.attention(*own, mask)
-        x = x + self.cross(self.cross.queries(self.cross_norm(x), turn), *memory, memory_mask)
+        x = x + self.cross(self.cross.queries(self.cross_norm(x), cos_sin), *memory, memory_mask)
         return self.feed(x)
 
 
 class CrossStack(nn.ModuleList):
-    """A list of `CrossBlock` that says so."""
+    """A typed list of `CrossBlock`."""
 
     def __iter__(self) -> Iterator[CrossBlock]:
         return super().__iter__()  # type: ignore[return-value]

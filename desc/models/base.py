@@ -1,8 +1,9 @@
 """The contract of every model: score items, and continue a context frame by frame.
 
-An item is `lookback + horizon` consecutive frames: the first describe the music so far, the last
-`horizon` are scored, each given all frames before it. Frames go in and out as raw static
-columns; inside they are standardised. Rows may be padded on the left, `valid` says where.
+An item is `context_length + prediction_length` consecutive frames: the first ones are the context,
+the last `prediction_length` are scored, each given all frames before it. Frames go in and out as
+raw static columns; inside they are standardised. Rows may be padded on the left, where `valid` is
+False.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
 from desc.models.heads import create_head
-from desc.models.inputs import Anchor, FrameSpace
+from desc.models.inputs import ContextStatistics, FrameSpace
 from desc.models.statistics import TrainingStatistics
 
-CONTEXT_FRAMES = 512  # of a context, are read at the least: 12 s, what innovations are drawn from
+CONTEXT_FRAMES = (
+    512  # least frames read of a context, 12 s; `replay` samples from their innovations
+)
 ALWAYS_UNUSED = frozenset({"add_positional_embedding", "dim_pos_encoding"})
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a network; a model's class lists its defaults."""
+    """Sizes of a network; the class of a model lists its defaults."""
 
     hidden_size: int
     num_layers: int
@@ -35,45 +38,45 @@ class Sizes:
     dim_feedforward: int = 0
 
 
-def written(memory: Tensor, dim: int, at: int, value: Tensor) -> Tensor:
-    """Return a memory with slice `at` of `dim` replaced: in place unless gradients are wanted."""
+def update_cache(cache: Tensor, dim: int, at: int, value: Tensor) -> Tensor:
+    """Return the cache with slice `at` of `dim` replaced, in place unless gradients are enabled."""
     if torch.is_grad_enabled():
-        index = torch.tensor([at], device=memory.device)
-        return memory.index_copy(dim, index, value.unsqueeze(dim))
-    memory.select(dim, at).copy_(value)
-    return memory
+        index = torch.tensor([at], device=cache.device)
+        return cache.index_copy(dim, index, value.unsqueeze(dim))
+    cache.select(dim, at).copy_(value)
+    return cache
 
 
 @dataclass
 class State:
-    """A rollout between two frames. `step` changes it in place.
+    """State of a rollout between two frames, changed in place by `step`.
 
     Attributes
     ----------
     h : Tensor (B, H)
-        The network's output, from which the head projects the next frame's distribution.
+        Output of the network: input of the head for the next frame.
     last : Tensor (B, F)
         The last frame, standardised.
-    anchor : Anchor
-        What the frames refer to, fixed during a rollout.
+    context_stats : ContextStatistics
+        Statistics of the context, fixed during a rollout.
     position : int
         Frames consumed since the context ended.
-    memory : dict of Tensor
-        What the network keeps: recurrent state, or keys and values.
+    cache : dict of Tensor
+        Recurrent state, or keys and values.
     """
 
     h: Tensor
     last: Tensor
-    anchor: Anchor
+    context_stats: ContextStatistics
     position: int = 0
-    memory: dict[str, Tensor] = field(default_factory=dict)
+    cache: dict[str, Tensor] = field(default_factory=dict)
 
 
 class DescriptorModel(nn.Module, ABC):
     """A distribution of the next frame of static descriptors given the frames before it.
 
-    A subclass builds its network and implements `forward`, `trace`, `begin` and `advance`,
-    which see inputs (B, T, I) per frame and return hidden vectors (…, H) for the head.
+    A subclass builds its network and implements `forward`, `teacher_forced`, `prefill` and
+    `decode_step`, which map inputs (B, T, I) to hidden vectors (…, H) for the head.
 
     Parameters
     ----------
@@ -84,9 +87,9 @@ class DescriptorModel(nn.Module, ABC):
 
     Attributes
     ----------
-    lookback : int
+    context_length : int
         Frames an item holds before its first scored frame.
-    horizon : int
+    prediction_length : int
         Frames an item scores.
     sizes : Sizes
         The sizes in use, the model's defaults filled in.
@@ -98,7 +101,7 @@ class DescriptorModel(nn.Module, ABC):
     """
 
     DEFAULTS: ClassVar[Sizes]
-    STEPS: ClassVar[int] = 1100  # after which little is learned any more
+    STEPS: ClassVar[int] = 1100  # optimiser steps of a training by default
     UNUSED: ClassVar[frozenset[str]] = ALWAYS_UNUSED
 
     def __init__(
@@ -131,86 +134,86 @@ class DescriptorModel(nn.Module, ABC):
         )
         self.dropout = nn.Dropout(model_config.dropout)
 
-    # What a network implements ---------------------------------------------------------------
+    # Implemented by each network -------------------------------------------------------------
 
     @property
     @abstractmethod
-    def lookback(self) -> int:
+    def context_length(self) -> int:
         """Frames an item holds before its first scored frame."""
 
     @property
     @abstractmethod
-    def horizon(self) -> int:
+    def prediction_length(self) -> int:
         """Frames an item scores."""
 
     @property
     def first_input(self) -> int:
-        """First frame of an item that the network reads; those before it count as style only."""
+        """First frame of an item that the network reads; those before it only give statistics."""
         return self.context_size
 
     @abstractmethod
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
-        """Return h (B, horizon, H) of an item's frames from `context_size` to the last but one.
+        """Return h (B, prediction_length, H): the inputs of the head for the scored frames.
 
         Parameters
         ----------
         inputs : Tensor (B, T, I)
-            T = lookback + horizon - 1 - context_size.
+            T = context_length + prediction_length - 1 - context_size.
         valid : Tensor of bool (B, T)
         """
 
     @abstractmethod
-    def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:
-        """Return h (B, N, H) along a context, computed as in training.
+    def teacher_forced(self, inputs: Tensor, valid: Tensor) -> Tensor:
+        """Return h (B, N, H) along a context, each frame given the true frames before it.
 
-        h[:, -1] belongs to the last frame but one, so that its target is the last frame; N is
-        as many frames as the model can score.
+        The target of h[:, -1] is the last frame. N is as many frames as the model can score.
         """
 
     @abstractmethod
-    def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Read a context (B, T, I); return h (B, H) for the frame after it, and the memory."""
+    def prefill(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read a context (B, T, I); return h (B, H) for the next frame, and the cache."""
 
     @abstractmethod
-    def advance(self, inputs: Tensor, memory: dict[str, Tensor], position: int) -> Tensor:
+    def decode_step(self, inputs: Tensor, cache: dict[str, Tensor], position: int) -> Tensor:
         """Read one frame (B, I), the `position`-th after the context; return h (B, H).
 
-        Changes the memory in place.
+        Changes the cache in place.
         """
 
     # Scoring ---------------------------------------------------------------------------------
 
     def scored(self, valid: Tensor) -> Tensor:
-        """Tell which of an item's last `horizon` frames are scored: they and the one before exist.
+        """Return which of the last `prediction_length` frames are scored.
+
+        A frame is scored where it and the frame before it are valid.
 
         Parameters
         ----------
-        valid : Tensor of bool (B, lookback + horizon)
+        valid : Tensor of bool (B, context_length + prediction_length)
 
         Returns
         -------
-        Tensor of bool (B, horizon)
+        Tensor of bool (B, prediction_length)
         """
-        return valid[:, -self.horizon :] & valid[:, -self.horizon - 1 : -1]
+        return valid[:, -self.prediction_length :] & valid[:, -self.prediction_length - 1 : -1]
 
     def nll(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """Score the last `horizon` frames of items, each given the frames before it.
+        """Score the last `prediction_length` frames of items, each given the frames before it.
 
         Parameters
         ----------
-        frames : Tensor (B, lookback + horizon, F)
-            Static columns, raw units; what is not valid may hold anything.
-        valid : Tensor of bool (B, lookback + horizon)
-            False where an item reaches beyond its recording; a recording's frames are
-            consecutive.
+        frames : Tensor (B, context_length + prediction_length, F)
+            Static columns, raw units; frames that are not valid may hold anything.
+        valid : Tensor of bool (B, context_length + prediction_length)
+            False where an item extends beyond its recording.
 
         Returns
         -------
-        Tensor (B, horizon)
+        Tensor (B, prediction_length)
             Nats per frame in standardised units, log-determinant of the whitening included, so
             that heads compare; for the head `mse` half the squared error. 0 where not `scored`.
         """
-        length = self.lookback + self.horizon
+        length = self.context_length + self.prediction_length
         if frames.shape[1:] != (length, self.n_features):
             raise ConfigurationError(
                 f"an item of {tuple(frames.shape[1:])} frames × columns must be "
@@ -219,51 +222,53 @@ class DescriptorModel(nn.Module, ABC):
         first = self.first_input
         with torch.autocast(frames.device.type, enabled=False):
             x = self.space.standardise(frames, valid)
-            anchor = self.anchor(x[:, : self.context_size], valid[:, : self.context_size])
+            context_stats = self.context_statistics(
+                x[:, : self.context_size], valid[:, : self.context_size]
+            )
             # One frame more, for the first one's difference.
             edge = max(first - 1, 0)
-            blurred = anchor._replace(style=self.blurred(anchor.style))
-            inputs = self.inputs(x[:, edge:-1], valid[:, edge:-1], blurred)[:, first - edge :]
+            noisy = context_stats._replace(embedding=self.noisy(context_stats.embedding))
+            inputs = self.inputs(x[:, edge:-1], valid[:, edge:-1], noisy)[:, first - edge :]
         h = self.dropout(self(inputs, valid[:, first:-1]))
         parameters = self.head(h)
         with torch.autocast(frames.device.type, enabled=False):
-            last, mean = x[:, -self.horizon - 1 : -1], anchor.mean[:, None]
-            innovation = x[:, -self.horizon :] - self.space.expected(last, mean)
-            score = self.head.score(parameters, innovation, anchor.movement[:, None])
+            last, mean = x[:, -self.prediction_length - 1 : -1], context_stats.mean[:, None]
+            innovation = x[:, -self.prediction_length :] - self.space.expected(last, mean)
+            score = self.head.score(parameters, innovation, context_stats.local_scale[:, None])
             return score.masked_fill(~self.scored(valid), 0.0)
 
-    def anchor(self, x: Tensor, valid: Tensor) -> Anchor:
-        """Describe the standardised frames (B, T, F) of a context."""
+    def context_statistics(self, x: Tensor, valid: Tensor) -> ContextStatistics:
+        """Return the statistics of the standardised frames (B, T, F) of a context."""
         if not self.context_size:
-            return self.space.no_anchor(x)
-        return self.space.anchor(x, valid)
+            return self.space.no_context(x)
+        return self.space.context_statistics(x, valid)
 
-    def blurred(self, style: Tensor) -> Tensor:
-        """Return a style (B, S) with noise in training, as it is otherwise."""
+    def noisy(self, embedding: Tensor) -> Tensor:
+        """Return the context embedding (B, S), with noise added in training."""
         spread = self.model_config.style_noise
         if not (self.training and spread):
-            return style
-        return style + spread * torch.randn_like(style)
+            return embedding
+        return embedding + spread * torch.randn_like(embedding)
 
-    def inputs(self, x: Tensor, valid: Tensor, anchor: Anchor) -> Tensor:
-        """Return what the network sees of standardised frames (B, T, F): (B, T, I)."""
-        mean, movement, style = (part[:, None] for part in anchor)
-        frames = self.space.frame_inputs(x, self.space.differences(x, valid), mean, movement)
-        return torch.cat([frames, style.expand(-1, x.shape[1], -1)], -1) * valid[..., None]
+    def inputs(self, x: Tensor, valid: Tensor, context_stats: ContextStatistics) -> Tensor:
+        """Return the inputs (B, T, I) of the network for standardised frames (B, T, F)."""
+        mean, local_scale, embedding = (part[:, None] for part in context_stats)
+        frames = self.space.frame_inputs(x, self.space.differences(x, valid), mean, local_scale)
+        return torch.cat([frames, embedding.expand(-1, x.shape[1], -1)], -1) * valid[..., None]
 
     # Continuing ------------------------------------------------------------------------------
 
     @property
     def context_frames(self) -> int:
-        """Frames of a context that are read: the last so many, padded where there are fewer.
+        """Number of frames read at the end of a context; shorter ones are padded.
 
-        Always the same number, so that every recording meets the same arithmetic.
+        It is the same for every recording, so that rounding is, too.
         """
-        return max(CONTEXT_FRAMES, self.lookback + self.horizon)
+        return max(CONTEXT_FRAMES, self.context_length + self.prediction_length)
 
     def read(
         self, context: Tensor, valid: Tensor, length: int | None = None
-    ) -> tuple[Tensor, Tensor, Anchor, Tensor]:
+    ) -> tuple[Tensor, Tensor, ContextStatistics, Tensor]:
         """Prepare the last frames of a context (B, T, F), padded where there are fewer.
 
         Parameters
@@ -277,7 +282,7 @@ class DescriptorModel(nn.Module, ABC):
         -------
         x, valid : Tensor
             (B, C, F) standardised, (B, C).
-        anchor : Anchor
+        context_stats : ContextStatistics
             Of the last `context_size` frames.
         inputs : Tensor
             (B, length, I).
@@ -289,8 +294,8 @@ class DescriptorModel(nn.Module, ABC):
         valid = nn.functional.pad(valid, (missing, 0))
         x = self.space.standardise(context, valid)
         tail = -self.context_size if self.context_size else x.shape[1]
-        anchor = self.anchor(x[:, tail:], valid[:, tail:])
-        return x, valid, anchor, self.inputs(x, valid, anchor)[:, -length:]
+        context_stats = self.context_statistics(x[:, tail:], valid[:, tail:])
+        return x, valid, context_stats, self.inputs(x, valid, context_stats)[:, -length:]
 
     def start(self, context: Tensor, valid: Tensor, length: int | None = None) -> State:
         """Read a context; the state's `h` belongs to the frame after it.
@@ -303,30 +308,30 @@ class DescriptorModel(nn.Module, ABC):
         length : int, optional
             Frames the network reads, at least `window_size`; by default `context_frames`.
         """
-        x, valid, anchor, inputs = self.read(context, valid, length)
-        h, memory = self.begin(inputs, valid[:, -inputs.shape[1] :])
-        return State(h, x[:, -1], anchor, 0, memory)
+        x, valid, context_stats, inputs = self.read(context, valid, length)
+        h, cache = self.prefill(inputs, valid[:, -inputs.shape[1] :])
+        return State(h, x[:, -1], context_stats, 0, cache)
 
     def step(self, frame: Tensor, state: State) -> None:
         """Read the next frame (B, F), standardised, and change the state in place."""
-        mean, movement, style = state.anchor
-        inputs = self.space.frame_inputs(frame, frame - state.last, mean, movement)
+        mean, local_scale, embedding = state.context_stats
+        inputs = self.space.frame_inputs(frame, frame - state.last, mean, local_scale)
         state.position += 1
         state.last = frame
-        state.h = self.advance(torch.cat([inputs, style], -1), state.memory, state.position)
+        state.h = self.decode_step(torch.cat([inputs, embedding], -1), state.cache, state.position)
 
     def next_frame(self, u: Tensor, state: State) -> Tensor:
-        """Return the frame (B, F), standardised, that a whitened innovation leads to.
+        """Return the next frame (B, F), standardised, given its whitened innovation.
 
-        It stays within the range of the training recordings.
+        It is clipped to the range of the training recordings.
         """
         with torch.autocast(u.device.type, enabled=False):
-            expected = self.space.expected(state.last, state.anchor.mean)
-            frame = expected + self.head.unwhiten(u.float()) * state.anchor.movement
+            expected = self.space.expected(state.last, state.context_stats.mean)
+            frame = expected + self.head.unwhiten(u.float()) * state.context_stats.local_scale
             return torch.clamp(frame, self.space.low, self.space.high)
 
     def innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what was surprising in a context, in units of what the model expected.
+        """Return the innovations of a context: prediction errors in units of predicted deviations.
 
         Returns
         -------
@@ -334,11 +339,11 @@ class DescriptorModel(nn.Module, ABC):
             (whitened innovation - mean) / deviation of the head.
         known : Tensor of bool (B, N)
         """
-        x, valid, anchor, inputs = self.read(context, valid)
-        h = self.trace(inputs, valid)
+        x, valid, context_stats, inputs = self.read(context, valid)
+        h = self.teacher_forced(inputs, valid)
         n = h.shape[1]
         mean, deviation = self.head.moments(self.head(h))
-        innovation = x[:, 1:] - self.space.expected(x[:, :-1], anchor.mean[:, None])
-        u = self.head.whiten(innovation / anchor.movement[:, None])[:, -n:]
+        innovation = x[:, 1:] - self.space.expected(x[:, :-1], context_stats.mean[:, None])
+        u = self.head.whiten(innovation / context_stats.local_scale[:, None])[:, -n:]
         known = (valid[:, 1:] & valid[:, :-1])[:, -n:]
         return ((u - mean) / deviation).masked_fill(~known[..., None], 0.0), known

@@ -1,4 +1,4 @@
-"""Checkpoints: everything needed to predict, read without running code.
+"""Model checkpoints: plain values and tensors, read without running code.
 
 Under the key "desc" a checkpoint holds plain values and tensors only. Lightning's own
 checkpoints hold it too; their parameters are those of the training module, "model." before
@@ -8,7 +8,6 @@ each name.
 from __future__ import annotations
 
 import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,14 @@ from desc.configuration import ModelConfig, from_dict, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError
 from desc.files import replacing
-from desc.models import MODELS, create_model
+from desc.models import create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import TrainingStatistics
 
 FORMAT_VERSION = 3  # 2: decoders began with the forecast; 1: frames were seen as such
 KEY = "desc"
 LIGHTNING_PREFIX = "model."
-EARLIER_SETTINGS = ("window_size", "forecast_size", "hidden_size", "num_layers", "nhead")
-"""Settings of a 2021 checkpoint that mean the same today."""
+FOREIGN = "not a checkpoint of this program"
 
 
 def checkpoint_payload(model: DescriptorModel, *, parameters: bool = True) -> dict[str, Any]:
@@ -70,14 +68,13 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, of another program, of an unknown format version, or of
-        the 2021 code, which needs training anew.
+        If the file is missing, damaged, of another program or of an unknown format version.
     """
     path = Path(path)
     content = read_checkpoint(path)
     payload = content.get(KEY)
     if not isinstance(payload, dict):
-        raise CheckpointError(refusal(path, content))
+        raise CheckpointError(f"{path}: {FOREIGN}")
     version = payload.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(
@@ -103,7 +100,7 @@ def rebuild(payload: dict[str, Any], content: dict[str, Any]) -> DescriptorModel
             for name, tensor in content["state_dict"].items()
             if name.startswith(LIGHTNING_PREFIX)
         }
-    # Creating a model draws its first parameters; nobody's random state should notice.
+    # Creating a model draws its initial parameters; torch's random state is kept.
     with torch.random.fork_rng(devices=[]):
         model = create_model(model_config, descriptor_config, statistics)
     model.load_state_dict(state)
@@ -111,12 +108,12 @@ def rebuild(payload: dict[str, Any], content: dict[str, Any]) -> DescriptorModel
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's content; of one that holds code only the plain values.
+    """Read a checkpoint without running code.
 
     Raises
     ------
     CheckpointError
-        If the file cannot be read as a checkpoint.
+        If the file is missing, damaged or of another program.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
@@ -124,117 +121,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: the checkpoint is empty")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        content = read_inert(path)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: {FOREIGN}") from error
     # Bytes that are no checkpoint make the reader fail in any way.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: no checkpoint, or one that is damaged: {reason}") from error
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: no checkpoint of this program")
+        raise CheckpointError(f"{path}: {FOREIGN}")
     return content
-
-
-def refusal(path: Path, content: dict[str, Any]) -> str:
-    """Say why a checkpoint without our key is refused, and what to do about it."""
-    if "state_dict" not in content or "hyper_parameters" not in content:
-        return f"{path}: no checkpoint of this program"
-    settings = plain_settings(content["hyper_parameters"])
-    name = settings.get("selected_model", guessed_model(content["state_dict"]))
-    options = [f"--{key} {settings[key]}" for key in EARLIER_SETTINGS if key in settings]
-    command = " ".join(
-        [
-            "python desc/train_function.py",
-            f"--selected_model {name}",
-            "--audio_db_dir FOLDER_OF_RECORDINGS",
-            *options,
-        ]
-    )
-    return (
-        f"{path}: a checkpoint of the 2021 code, whose models saw descriptors that hold the "
-        f"future; train anew with\n  {command}"
-    )
-
-
-def plain_settings(value: Any, depth: int = 0) -> dict[str, int | str]:
-    """Return the settings we know, wherever in the hyperparameters they stand."""
-    found: dict[str, int | str] = {}
-    values = value.state if isinstance(value, Inert) else value
-    if not isinstance(values, dict) or depth > 3:
-        return found
-    for key, item in values.items():
-        known_size = key in EARLIER_SETTINGS and type(item) is int and item > 0
-        if known_size or (key == "selected_model" and item in MODELS):
-            found[key] = item
-        else:
-            found |= plain_settings(item, depth + 1)
-    return found
-
-
-def guessed_model(state: Any) -> str:
-    """Return which of the four models the parameters' names belong to."""
-    names = " ".join(str(name) for name in state) if isinstance(state, dict) else ""
-    decoder = "decoder" in names and "encoder" in names
-    if "lstm" in names.lower():
-        return "LSTMEncoderDecoderModel" if decoder else "LSTM"
-    return "TransformerModel" if "transformer_decoder" in names else "TransformerEncoderOnlyModel"
-
-
-class Inert:
-    """Stands for an object of any class in a foreign pickle; keeps its state, runs nothing."""
-
-    state: Any = None  # its attributes, or its items where it is a mapping
-
-    def __init__(self, *_: object, **__: object) -> None:
-        """Take what the class's own constructor would have taken."""
-
-    def __call__(self, *_: object, **__: object) -> Inert:
-        """Stand for the result of a function as well."""
-        return Inert()
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        if not isinstance(self.state, dict):
-            self.state = {}
-        self.state[key] = value
-
-    def append(self, item: Any) -> None:
-        """Leave out an item of a list-like object."""
-
-    def extend(self, items: Any) -> None:
-        """Leave out items of a list-like object."""
-
-
-class InertUnpickler(pickle.Unpickler):
-    """Reads plain values; every class and function becomes `Inert`, tensors are left out."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return `Inert` whatever is asked for, except for the ordered dictionary."""
-        return dict if (module, name) == ("collections", "OrderedDict") else Inert
-
-    def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002
-        """Return nothing for the data of a tensor."""
-        return None
-
-
-def read_inert(path: Path) -> dict[str, Any]:
-    """Return the plain values of a checkpoint that holds objects of other programs.
-
-    Raises
-    ------
-    CheckpointError
-        If there are none.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-            with archive.open(name) as file:
-                content = InertUnpickler(file).load()
-    # A foreign pickle can fail in any way; whatever the way, it is no checkpoint of ours.
-    except Exception as error:
-        raise CheckpointError(
-            f"{path}: no checkpoint of this program, or one that is damaged"
-        ) from error
-    return content if isinstance(content, dict) else {}

@@ -1,8 +1,8 @@
 """Output distributions of the next frame, given what a network computed.
 
-All describe the innovation e, what a frame is beyond where the last one was drawn to, in
-standardised units, divided by the movement m of the context, in whitened coordinates u = W·e/m in
-which the columns of an average innovation are independent with deviation 1.
+All describe the innovation e, the residual after the mean-reverting prediction of a frame, in
+standardised units. It is divided by the local scale s of the context and whitened: the columns of
+u = W·e/s are independent with standard deviation 1 for an average innovation.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from desc.errors import ConfigurationError
 
 Matrix = npt.NDArray[np.float64]
 
-DETERMINISTIC = "mse"  # the head whose score is half a squared error, not a density
-LOG_SIGMA = (-3.0, 2.0)  # bounds of a component's log-deviation: neither spikes nor explosions
-FIRST_SCALES = (1 / 3, 3.0)  # of the mixture's components before training
-FIRST_GAIN = 0.1  # of the projection: an untrained head hardly listens to its network
-LEAST_FREEDOM = 2.5  # degrees of the Student distribution: above 2 its deviation is finite
+DETERMINISTIC = "mse"  # head whose score is half a squared error, not a density
+LOG_SIGMA = (-3.0, 2.0)  # bounds of a component's log standard deviation
+FIRST_SCALES = (1 / 3, 3.0)  # initial deviations of the mixture's components
+FIRST_GAIN = 0.1  # factor on the initial weights of the projection
+LEAST_FREEDOM = 2.5  # least degrees of freedom: above 2 the Student distribution has a variance
 
 
 def bounded_log_sigma(raw: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def gaussian_log_prob(u: Tensor, mean: Tensor, log_sigma: Tensor) -> Tensor:
 
 
 class Head(nn.Module, ABC):
-    """An output distribution: it projects, scores and samples.
+    """An output distribution, with its projection, score and sampler.
 
     Parameters
     ----------
@@ -88,13 +88,13 @@ class Head(nn.Module, ABC):
         """Undo `whiten`."""
         return u @ self.unwhitening
 
-    def score(self, parameters: Tensor, innovation: Tensor, movement: Tensor) -> Tensor:
+    def score(self, parameters: Tensor, innovation: Tensor, local_scale: Tensor) -> Tensor:
         """Return the negative log-density of standardised innovations (..., F), nats per frame.
 
-        The distribution is that of the innovation divided by the movement (..., 1).
+        The distribution is that of the innovation divided by the local scale (..., 1).
         """
-        log_volume = self.log_volume - self.n_features * movement[..., 0].log()
-        return -self.log_prob(parameters, self.whiten(innovation / movement)) - log_volume
+        log_volume = self.log_volume - self.n_features * local_scale[..., 0].log()
+        return -self.log_prob(parameters, self.whiten(innovation / local_scale)) - log_volume
 
     def draw(self, parameters: Tensor, noise: Tensor, temperature: float) -> Tensor:
         """Return u (..., F): mean + temperature · (sample - mean).
@@ -117,7 +117,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def noise(self, generator: torch.Generator, n_frames: int) -> Tensor:
-        """Draw on the CPU what `sample` needs for n_frames, (n_frames, N)."""
+        """Draw the random numbers of `sample` on the CPU, (n_frames, N)."""
 
     @abstractmethod
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class Head(nn.Module, ABC):
 
 
 class MixtureHead(Head):
-    """K Gaussians with diagonal covariance, their deviations bounded (`LOG_SIGMA`)."""
+    """Mixture of K Gaussians with diagonal covariance and bounded deviations (`LOG_SIGMA`)."""
 
     def __init__(self, hidden_size: int, whitening: Matrix, n_components: int = 8) -> None:
         self.n_components = n_components
@@ -183,7 +183,7 @@ class MixtureHead(Head):
 
 
 class GaussianHead(Head):
-    """One Gaussian with diagonal covariance, its deviation bounded."""
+    """Gaussian with diagonal covariance and bounded deviation."""
 
     def __init__(self, hidden_size: int, whitening: Matrix) -> None:
         super().__init__(hidden_size, 2 * len(whitening), whitening)
@@ -212,7 +212,7 @@ class GaussianHead(Head):
 
 
 class StudentHead(Head):
-    """Independent Student distributions, their scale bounded, their freedom learned."""
+    """Independent Student distributions with bounded scale and learned degrees of freedom."""
 
     def __init__(self, hidden_size: int, whitening: Matrix) -> None:
         super().__init__(hidden_size, 3 * len(whitening), whitening)
@@ -254,14 +254,14 @@ class StudentHead(Head):
 
 
 class MeanSquareHead(Head):
-    """The deterministic peer: a point, scored by half its squared error, standardised."""
+    """Deterministic baseline: a point, scored by half its squared error, standardised."""
 
     def __init__(self, hidden_size: int, whitening: Matrix) -> None:
         super().__init__(hidden_size, len(whitening), whitening)
 
-    def score(self, parameters: Tensor, innovation: Tensor, movement: Tensor) -> Tensor:
+    def score(self, parameters: Tensor, innovation: Tensor, local_scale: Tensor) -> Tensor:
         """Return half the squared error of a standardised innovation, summed over columns."""
-        return 0.5 * (self.unwhiten(parameters) * movement - innovation).square().sum(-1)
+        return 0.5 * (self.unwhiten(parameters) * local_scale - innovation).square().sum(-1)
 
     def log_prob(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return the log-density of a unit Gaussian around the point."""

@@ -1,9 +1,8 @@
-"""From raw descriptors to what a network sees: frames as they stand to their context.
+"""Context-normalised inputs, as in reversible instance normalisation (RevIN, Kim et al. 2022).
 
-A few dozen recordings have a few dozen timbres, and a network that sees a timbre as such knows
-the recording by it. So frames are seen around the mean of their context and in units of its
-movement, as in reversible instance normalisation (Kim et al. 2022); what the context itself is
-like, its style, is an input of its own, blurred by noise in training.
+A few dozen recordings have a few dozen timbres, and a network that sees a timbre as such
+identifies the recording by it. So frames are centred on the mean of their context and scaled by its
+local scale. The context embedding is a further input, with noise in training.
 """
 
 from __future__ import annotations
@@ -16,40 +15,40 @@ from torch import Tensor, nn
 
 from desc.models.statistics import TrainingStatistics
 
-LARGEST_INPUT = 10.0  # standard deviations; beyond, a recording is of another world anyway
-PRIOR_FRAMES = 8.0  # weight of the training music in the style of a recording of a few frames
-PRIOR_MOVEMENT = 32.0  # the same in its movement
-LARGEST_STEP = 50.0  # squared difference that counts in the movement: a click is none
-MOVEMENT = (0.1, 10.0)  # bounds: neither a held tone nor noise is another world
+LARGEST_INPUT = 10.0  # standard deviations at which inputs are clipped
+PRIOR_FRAMES = 8.0  # average training frames added to a context for its embedding
+PRIOR_SCALE_FRAMES = 32.0  # the same for its local scale
+LARGEST_STEP = 50.0  # bound of a squared difference in the local scale, against clicks
+LOCAL_SCALE = (0.1, 10.0)  # bounds of the local scale, against held tones and noise
 
 
-class Anchor(NamedTuple):
-    """What continues a context refers to.
+class ContextStatistics(NamedTuple):
+    """Statistics of a context, for normalising its frames and their continuation.
 
     Attributes
     ----------
     mean : Tensor (B, F)
-        Of the context's standardised frames.
-    movement : Tensor (B, 1)
-        Rms of its frame differences, 1 for average training music.
-    style : Tensor (B, S)
-        The context described; S is 0 where nothing is to be known of it.
+        Mean of the standardised frames.
+    local_scale : Tensor (B, 1)
+        Root mean square of the frame differences, 1 for average training music.
+    embedding : Tensor (B, S)
+        Context embedding; S is 0 where `context_size` is 0.
     """
 
     mean: Tensor
-    movement: Tensor
-    style: Tensor
+    local_scale: Tensor
+    embedding: Tensor
 
 
 class FrameSpace(nn.Module):
-    """Static descriptors in their unbounded space, standardised; and what is derived from them.
+    """Standardised static descriptors in their unbounded space, and the inputs made of them.
 
     Buffers come from the training statistics and are not part of the state_dict.
     """
 
     mean: Tensor
     scale: Tensor
-    pull: Tensor
+    mean_reversion: Tensor
     difference_scale: Tensor
     low: Tensor
     high: Tensor
@@ -66,7 +65,8 @@ class FrameSpace(nn.Module):
         arrays = {
             "mean": standardizer.mean[columns],
             "scale": standardizer.scale[columns],
-            "pull": np.ascontiguousarray(statistics.pull.T),  # rows are multiplied from the left
+            # Transposed: rows are multiplied from the left.
+            "mean_reversion": np.ascontiguousarray(statistics.mean_reversion.T),
             "difference_scale": statistics.difference_scale,
             "low": statistics.low,
             "high": statistics.high,
@@ -106,33 +106,36 @@ class FrameSpace(nn.Module):
         return steps
 
     def expected(self, x: Tensor, mean: Tensor) -> Tensor:
-        """Return where frames x (..., F) are drawn to next, by the pull of a mean (..., F)."""
-        return x + (x - mean) @ self.pull
+        """Return the mean-reverting prediction of the next frame, given x and a mean (..., F)."""
+        return x + (x - mean) @ self.mean_reversion
 
-    def frame_inputs(self, x: Tensor, difference: Tensor, mean: Tensor, movement: Tensor) -> Tensor:
+    def frame_inputs(
+        self, x: Tensor, difference: Tensor, mean: Tensor, local_scale: Tensor
+    ) -> Tensor:
         """Return (..., 2F): statics around a mean, and differences squashed by 2·asinh(d / 2sd)."""
-        squashed = 2 * torch.asinh(difference / (2 * self.difference_scale * movement))
+        squashed = 2 * torch.asinh(difference / (2 * self.difference_scale * local_scale))
         return torch.cat([(x - mean).clamp(-LARGEST_INPUT, LARGEST_INPUT), squashed], -1)
 
-    def anchor(self, x: Tensor, valid: Tensor) -> Anchor:
-        """Describe the frames x (B, T, F) of a context."""
-        style = self.style(x, valid)
+    def context_statistics(self, x: Tensor, valid: Tensor) -> ContextStatistics:
+        """Return the statistics of the frames x (B, T, F) of a context."""
+        embedding = self.context_embedding(x, valid)
         pairs = (valid[:, 1:] & valid[:, :-1]).sum(1, keepdim=True).float()
         steps = (self.differences(x, valid) / self.difference_scale).square()
         energy = steps.clamp(max=LARGEST_STEP).mean(-1).sum(1, keepdim=True)
-        movement = ((energy + PRIOR_MOVEMENT) / (pairs + PRIOR_MOVEMENT)).sqrt()
-        return Anchor(style[:, : self.n_features], movement.clamp(*MOVEMENT), style)
+        local_scale = ((energy + PRIOR_SCALE_FRAMES) / (pairs + PRIOR_SCALE_FRAMES)).sqrt()
+        mean = embedding[:, : self.n_features]
+        return ContextStatistics(mean, local_scale.clamp(*LOCAL_SCALE), embedding)
 
-    def no_anchor(self, like: Tensor) -> Anchor:
-        """Return the anchor of a context that is not looked at, for a batch such as `like`."""
+    def no_context(self, like: Tensor) -> ContextStatistics:
+        """Return the statistics used where `context_size` is 0, for a batch such as `like`."""
         zeros = like.new_zeros(len(like), self.n_features)
-        return Anchor(zeros, torch.ones_like(zeros[:, :1]), zeros[:, :0])
+        return ContextStatistics(zeros, torch.ones_like(zeros[:, :1]), zeros[:, :0])
 
-    def style(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Describe the frames x (B, T, F): mean, log deviation, log energy of the differences.
+    def context_embedding(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return mean, log deviation and log energy of the differences of frames x (B, T, F).
 
-        Each is what it would be with `PRIOR_FRAMES` more frames of average training music, so
-        that a few frames say little and none at all give zeros.
+        Each is shrunk towards average training music as by `PRIOR_FRAMES` more frames of it; no
+        frames at all give zeros.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""`LSTM`: a recurrent network that predicts one frame ahead."""
+"""`LSTM`: a recurrent network that predicts the next frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from desc.models.statistics import TrainingStatistics
 
 
 class LSTM(DescriptorModel):
-    """An LSTM over the frames of the window; its state goes on in a rollout."""
+    """An LSTM over the frames of the window; a rollout continues its state."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=192, num_layers=1)
     UNUSED = ALWAYS_UNUSED | {"forecast_size", "nhead", "dim_feedforward"}
@@ -32,31 +32,29 @@ class LSTM(DescriptorModel):
         )
 
     @property
-    def lookback(self) -> int:
-        """The frames of the style, and the first one read."""
+    def context_length(self) -> int:
+        """Frames of the context statistics, and the first frame read."""
         return self.context_size + 1
 
     @property
-    def horizon(self) -> int:
-        """The frames of the window."""
+    def prediction_length(self) -> int:
+        """Frames of the window."""
         return self.model_config.window_size
 
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the window from an empty state."""
-        outputs: Tensor = self.network(inputs, valid)[0]
-        return outputs
+        return self.network(inputs, valid)[0]
 
-    def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:
+    def teacher_forced(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the whole context from an empty state."""
-        outputs: Tensor = self.network(inputs[:, :-1], valid[:, :-1])[0]
-        return outputs
+        return self.network(inputs[:, :-1], valid[:, :-1])[0]
 
-    def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def prefill(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Read the whole context from an empty state."""
         outputs, (h, c) = self.network(inputs, valid)
         return outputs[:, -1], {"h": h, "c": c}
 
-    def advance(self, inputs: Tensor, memory: dict[str, Tensor], position: int) -> Tensor:  # noqa: ARG002
+    def decode_step(self, inputs: Tensor, cache: dict[str, Tensor], position: int) -> Tensor:  # noqa: ARG002
         """Step the network."""
-        memory["h"], memory["c"] = self.network.step(inputs, (memory["h"], memory["c"]))
-        return memory["h"][-1]
+        cache["h"], cache["c"] = self.network.step(inputs, (cache["h"], cache["c"]))
+        return cache["h"][-1]

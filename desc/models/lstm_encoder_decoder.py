@@ -1,4 +1,4 @@
-"""`LSTMEncoderDecoderModel`: one LSTM reads the window, another continues it."""
+"""`LSTMEncoderDecoderModel`: an LSTM encoder and an LSTM decoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from desc.models.statistics import TrainingStatistics
 
 
 class LSTMEncoderDecoderModel(BlockwiseModel):
-    """The decoder starts from the encoder's state and is fed every frame it continues."""
+    """An LSTM encoder-decoder; the decoder starts from the encoder's state."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=160, num_layers=1)
     STEPS: ClassVar[int] = 1050
@@ -37,14 +37,14 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
         _, (h, c) = self.encoder(inputs, valid)
         return {"h": h, "c": c}
 
-    def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
+    def decode(self, inputs: Tensor, valid: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """Run the decoder over the given frames, keeping its state."""
         outputs: Tensor
-        outputs, state = self.decoder(inputs, valid, (memory["h"], memory["c"]))
-        memory["h"], memory["c"] = state
+        outputs, state = self.decoder(inputs, valid, (cache["h"], cache["c"]))
+        cache["h"], cache["c"] = state
         return outputs
 
-    def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:  # noqa: ARG002
+    def decoder_step(self, inputs: Tensor, cache: dict[str, Tensor], i: int) -> Tensor:  # noqa: ARG002
         """Step the decoder."""
-        memory["h"], memory["c"] = self.decoder.step(inputs, (memory["h"], memory["c"]))
-        return memory["h"][-1]
+        cache["h"], cache["c"] = self.decoder.step(inputs, (cache["h"], cache["c"]))
+        return cache["h"][-1]

@@ -198,7 +198,7 @@ def free_run(
     valid : Tensor of bool (B, T)
     steps : int
     length : int
-        Frames of the context that the network reads; its anchor takes all it needs.
+        Frames of the context that the network reads; its statistics are those of all it needs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""`TrainingStatistics`: what a model knows of its recordings before it is trained."""
+"""`TrainingStatistics`: scales and linear fits of the training recordings."""
 
 from __future__ import annotations
 
@@ -37,13 +37,12 @@ class TrainingStatistics:
     ----------
     standardizer : Standardizer
         Of all D columns; models use its static part, matching uses all.
-    pull : ndarray of float64, (F, F)
-        P of the regression x[t+1] - x[t] = P (x[t] - m) on standardised statics, m the mean of
-        the frames before: what draws music back to where its piece lies.
+    mean_reversion : ndarray of float64, (F, F)
+        Matrix P of the regression x[t+1] - x[t] = P (x[t] - m) on standardised statics, m the mean
+        of the frames before.
     whitening : ndarray of float64, (F, F)
-        Lower triangular; times what the regression leaves of a standardised frame difference it
-        gives the whitened innovation, whose covariance over non-silent training frames is the
-        identity.
+        Lower triangular W; times the residual of that regression it gives the whitened innovation,
+        whose covariance over non-silent training frames is the identity.
     difference_scale : ndarray of float64, (F,)
         Standard deviation of the standardised non-silent frame differences.
     low, high : ndarray of float64, (F,)
@@ -51,7 +50,7 @@ class TrainingStatistics:
     """
 
     standardizer: Standardizer
-    pull: Array
+    mean_reversion: Array
     whitening: Array
     difference_scale: Array
     low: Array
@@ -64,7 +63,7 @@ class TrainingStatistics:
         arrays = {
             "mean": self.standardizer.mean,
             "scale": self.standardizer.scale,
-            "pull": self.pull,
+            "pull": self.mean_reversion,  # its name in checkpoints
             "whitening": self.whitening,
             "difference_scale": self.difference_scale,
             "low": self.low,
@@ -79,11 +78,11 @@ class TrainingStatistics:
         """Undo `to_tensors`."""
         arrays = {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
         standardizer = Standardizer(arrays.pop("mean"), arrays.pop("scale"), config)
-        return cls(standardizer, **arrays)
+        return cls(standardizer, mean_reversion=arrays.pop("pull"), **arrays)
 
 
 def frozen_frames(static: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    """Tell which frames equal their predecessor.
+    """Return which frames equal their predecessor.
 
     Parameters
     ----------
@@ -103,7 +102,7 @@ def frozen_frames(static: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
 def silent_frames(
     static: npt.NDArray[np.floating], config: DescriptorConfig
 ) -> npt.NDArray[np.bool_]:
-    """Tell which frames are silent: frozen, or mfcc0 below -2.5 standard deviations.
+    """Return which frames are silent: frozen, or mfcc0 below -2.5 standard deviations.
 
     Parameters
     ----------
@@ -153,19 +152,19 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     columns = config.static_columns
     statics = [standardizer.transform(s.values[s.complete])[:, columns] for s in sequences]
     sounding = [~silent_frames(x, config) for x in statics]
-    pull = fit_pull(statics)
+    mean_reversion = fit_mean_reversion(statics)
     differences = _Moments(len(columns))
     innovations = _Moments(len(columns))
     for x, heard in zip(statics, sounding, strict=True):
         d, both = np.diff(x, axis=0), heard[1:] & heard[:-1]
         differences.add(d[both])
-        innovations.add((d - (x[:-1] - running_mean(x)[1:]) @ pull.T)[both])
+        innovations.add((d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both])
     stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
     return TrainingStatistics(
         standardizer=standardizer,
-        pull=pull,
+        mean_reversion=mean_reversion,
         whitening=np.linalg.inv(np.linalg.cholesky(innovations.covariance())),
         difference_scale=np.sqrt(np.diag(differences.covariance())),
         low=low - BOUND_MARGIN,
@@ -173,8 +172,8 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     )
 
 
-def fit_pull(statics: Sequence[Array]) -> Array:
-    """Fit the regression of one frame's step on where it lies; see `TrainingStatistics.pull`.
+def fit_mean_reversion(statics: Sequence[Array]) -> Array:
+    """Fit the mean-reversion matrix; see `TrainingStatistics`.
 
     It is that of `VectorAutoregression` with one frame to look back, and stable like it.
 
@@ -186,12 +185,11 @@ def fit_pull(statics: Sequence[Array]) -> Array:
     n_features = statics[0].shape[1]
     bounds = np.full(n_features, -np.inf), np.full(n_features, np.inf)
     var = VectorAutoregression.fit(statics, *bounds, order=1)
-    result: Array = var.coefficients[0] - np.eye(n_features)
-    return result
+    return var.coefficients[0] - np.eye(n_features)
 
 
 class _Moments:
-    """Sums the outer products of vectors of mean 0."""
+    """Sum of the outer products of vectors of mean 0."""
 
     def __init__(self, size: int) -> None:
         self.total: Array = np.zeros((size, size))
@@ -203,7 +201,7 @@ class _Moments:
         self.n += len(rows)
 
     def covariance(self) -> Array:
-        """Return what `shrunk_covariance` makes of them."""
+        """Return their shrunk covariance."""
         return shrunk_covariance(self.total, self.n)
 
 
@@ -228,5 +226,4 @@ def shrunk_covariance(moments: Array, n: int) -> Array:
     kept = min(n / (n + size), MOST_KEPT)
     correlation = kept * covariance / np.outer(safe, safe)
     np.fill_diagonal(correlation, 1.0)
-    result: Array = correlation * np.outer(safe, safe)
-    return result
+    return correlation * np.outer(safe, safe)

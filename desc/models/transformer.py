@@ -14,28 +14,27 @@ from desc.models.attention import (
     Rotations,
     SelfBlock,
     SelfStack,
-    Turn,
     band_mask,
     check_heads,
     rotation,
 )
-from desc.models.base import Sizes, written
+from desc.models.base import Sizes, update_cache
 from desc.models.blockwise import BlockwiseModel
 from desc.models.statistics import TrainingStatistics
 
 
 class Encoded(TypedDict):
-    """What a decoder block attends to: keys and values (B, nhead, T, d), and which exist."""
+    """Keys and values (B, nhead, T, d) of the encoded frames, and their mask."""
 
     memory: tuple[Tensor, Tensor]
     memory_mask: Tensor
 
 
 class TransformerModel(BlockwiseModel):
-    """`num_layers` encoder blocks and as many decoder blocks; positions are relative in all.
+    """`num_layers` encoder blocks and as many decoder blocks, all with relative positions.
 
-    The first position is that of the window's first frame; the decoder, whose first input is
-    the window's last frame, counts on from there.
+    Position 0 is the first frame of the window. The decoder, whose first input is the last encoded
+    frame, counts on from there.
     """
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
@@ -61,61 +60,55 @@ class TransformerModel(BlockwiseModel):
         self.decoder = CrossStack(CrossBlock(width, nhead, inner, dropout) for _ in layers)
         self.decoder_exit = nn.LayerNorm(width)
 
-    def turns(self, start: int, n_frames: int, like: Tensor) -> Turn:
-        """Return the rotation of positions of the window and the forecast."""
-        return rotation(start, n_frames, self.head_size, like)
-
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
         """Return keys and values of the encoded frames for each decoder block.
 
-        Frames of which nothing exists are seen as one empty frame.
+        Where no frame is valid, the decoder attends to one empty frame.
         """
         n = inputs.shape[1]
         seen = valid.clone()
         seen[:, -1] = True
         mask = seen[:, None, None]
-        turn = self.turns(0, n, inputs)
+        cos_sin = rotation(0, n, self.head_size, inputs)
         x = self.encoder_entry(inputs)
         for block in self.encoder:
-            x = block(x, turn, mask)
+            x = block(x, cos_sin, mask)
         x = self.encoder_exit(x)
-        memory = {"seen": mask}
+        cache = {"seen": mask}
         for i, block in enumerate(self.decoder):
-            memory[f"keys{i}"], memory[f"values{i}"] = block.cross.keys_values(x, turn)
-        return memory
+            cache[f"keys{i}"], cache[f"values{i}"] = block.cross.keys_values(x, cos_sin)
+        return cache
 
-    def decode(self, inputs: Tensor, valid: Tensor, memory: dict[str, Tensor]) -> Tensor:
+    def decode(self, inputs: Tensor, valid: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """Run the decoder over the given frames, keeping keys and values."""
         n_frames = inputs.shape[1]
-        turn = self.turns(self.encoded - 1, n_frames, inputs)
+        cos_sin = rotation(self.encoded - 1, n_frames, self.head_size, inputs)
         mask = band_mask(valid, n_frames)
-        room = (0, 0, 0, self.horizon - n_frames)
+        room = (0, 0, 0, self.prediction_length - n_frames)
         x = self.decoder_entry(inputs)
         for layer, block in enumerate(self.decoder):
-            own = block.project(x, turn)
-            memory[f"own_keys{layer}"] = nn.functional.pad(own[1], room)
-            memory[f"own_values{layer}"] = nn.functional.pad(own[2], room)
-            x = block.mix_memory(x, own, mask, **self.attended(layer, memory), turn=turn)
-        memory["own_seen"] = nn.functional.pad(valid, room[2:], value=True)[:, None, None]
-        h: Tensor = self.decoder_exit(x)
-        return h
+            own = block.project(x, cos_sin)
+            cache[f"own_keys{layer}"] = nn.functional.pad(own[1], room)
+            cache[f"own_values{layer}"] = nn.functional.pad(own[2], room)
+            x = block.mix_memory(x, own, mask, **self.attended(layer, cache), cos_sin=cos_sin)
+        cache["own_seen"] = nn.functional.pad(valid, room[2:], value=True)[:, None, None]
+        return self.decoder_exit(x)
 
-    def decode_step(self, inputs: Tensor, memory: dict[str, Tensor], i: int) -> Tensor:
+    def decoder_step(self, inputs: Tensor, cache: dict[str, Tensor], i: int) -> Tensor:
         """Run the decoder over one frame, keeping its keys and values."""
-        turn = self.rotations.at(self.encoded - 1 + i, inputs)
-        mask = memory["own_seen"][..., : i + 1]
+        cos_sin = self.rotations.at(self.encoded - 1 + i, inputs)
+        mask = cache["own_seen"][..., : i + 1]
         x = self.decoder_entry(inputs)[:, None]
         for layer, block in enumerate(self.decoder):
-            queries, key, value = block.project(x, turn)
-            keys = written(memory[f"own_keys{layer}"], 2, i, key[:, :, 0])
-            values = written(memory[f"own_values{layer}"], 2, i, value[:, :, 0])
-            memory[f"own_keys{layer}"], memory[f"own_values{layer}"] = keys, values
+            queries, key, value = block.project(x, cos_sin)
+            keys = update_cache(cache[f"own_keys{layer}"], 2, i, key[:, :, 0])
+            values = update_cache(cache[f"own_values{layer}"], 2, i, value[:, :, 0])
+            cache[f"own_keys{layer}"], cache[f"own_values{layer}"] = keys, values
             own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
-            x = block.mix_memory(x, own, mask, **self.attended(layer, memory), turn=turn)
-        h: Tensor = self.decoder_exit(x[:, 0])
-        return h
+            x = block.mix_memory(x, own, mask, **self.attended(layer, cache), cos_sin=cos_sin)
+        return self.decoder_exit(x[:, 0])
 
-    def attended(self, layer: int, memory: dict[str, Tensor]) -> Encoded:
-        """Return what a decoder block attends to of the encoded frames."""
-        keys_values = memory[f"keys{layer}"], memory[f"values{layer}"]
-        return {"memory": keys_values, "memory_mask": memory["seen"]}
+    def attended(self, layer: int, cache: dict[str, Tensor]) -> Encoded:
+        """Return the encoded frames' keys, values and mask for a decoder block."""
+        keys_values = cache[f"keys{layer}"], cache[f"values{layer}"]
+        return {"memory": keys_values, "memory_mask": cache["seen"]}

@@ -1,4 +1,4 @@
-"""`TransformerEncoderOnlyModel`: a causal transformer that predicts one frame ahead."""
+"""`TransformerEncoderOnlyModel`: a causal transformer that predicts the next frame."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.models.attention import Rotations, SelfBlock, SelfStack, band_mask, check_heads, rotation
-from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes, written
+from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes, update_cache
 from desc.models.statistics import TrainingStatistics
 
 
 class TransformerEncoderOnlyModel(DescriptorModel):
-    """A causal pre-norm transformer in which a frame sees the last `window_size` frames.
+    """A causal pre-norm transformer with an attention window of `window_size` frames.
 
-    The window slides, in training as in a rollout. Keys and values of the frames in it are
-    kept in a ring; positions are relative, so nothing limits the number of steps.
+    The window slides, in training as in a rollout. Keys and values of its frames are kept in a ring
+    buffer; positions are relative, so the number of steps is unlimited.
     """
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512)
@@ -34,7 +34,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
         super().__init__(model_config, descriptor_config, statistics)
         sizes = self.sizes
         check_heads(sizes.hidden_size, sizes.nhead)
-        self.reach = model_config.window_size
+        self.attention_window = model_config.window_size
         self.head_size = sizes.hidden_size // sizes.nhead
         self.rotations = Rotations(self.head_size)
         self.entry = nn.Linear(self.n_inputs, sizes.hidden_size)
@@ -45,64 +45,61 @@ class TransformerEncoderOnlyModel(DescriptorModel):
         self.exit = nn.LayerNorm(sizes.hidden_size)
 
     @property
-    def lookback(self) -> int:
-        """The frames of the style, and the first one read."""
+    def context_length(self) -> int:
+        """Frames of the context statistics, and the first frame read."""
         return self.context_size + 1
 
     @property
-    def horizon(self) -> int:
-        """The frames of the window."""
+    def prediction_length(self) -> int:
+        """Frames of the window."""
         return self.model_config.window_size
 
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the window."""
-        mask = band_mask(valid, self.reach)
-        turn = rotation(0, inputs.shape[1], self.head_size, inputs)
+        mask = band_mask(valid, self.attention_window)
+        cos_sin = rotation(0, inputs.shape[1], self.head_size, inputs)
         x = self.entry(inputs)
         for block in self.blocks:
-            x = block(x, turn, mask)
-        h: Tensor = self.exit(x)
-        return h
+            x = block(x, cos_sin, mask)
+        return self.exit(x)
 
-    def trace(self, inputs: Tensor, valid: Tensor) -> Tensor:
+    def teacher_forced(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the whole context through the sliding window."""
-        h: Tensor = self(inputs[:, :-1], valid[:, :-1])
-        return h
+        return self(inputs[:, :-1], valid[:, :-1])
 
-    def begin(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Read the whole context and keep keys and values of the last `reach` frames."""
+    def prefill(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read the whole context; cache keys and values of the last `attention_window` frames."""
         n_frames = inputs.shape[1]
         first = self.context_frames - n_frames
-        mask = band_mask(valid, self.reach)
-        turn = rotation(first, n_frames, self.head_size, inputs)
+        mask = band_mask(valid, self.attention_window)
+        cos_sin = rotation(first, n_frames, self.head_size, inputs)
         x = self.entry(inputs)
-        # The frame of position t lives in slot t modulo reach.
-        frames = torch.arange(n_frames - self.reach, n_frames)
-        order = torch.argsort((first + frames) % self.reach)
-        memory = {}
+        # The frame of position t lives in slot t modulo attention_window.
+        frames = torch.arange(n_frames - self.attention_window, n_frames)
+        order = torch.argsort((first + frames) % self.attention_window)
+        cache = {}
         for i, block in enumerate(self.blocks):
-            own = block.project(x, turn)
-            memory[f"keys{i}"] = own[1][:, :, frames[order]]
-            memory[f"values{i}"] = own[2][:, :, frames[order]]
+            own = block.project(x, cos_sin)
+            cache[f"keys{i}"] = own[1][:, :, frames[order]]
+            cache[f"values{i}"] = own[2][:, :, frames[order]]
             x = block.mix(x, *own, mask)
-        hidden = inputs.new_zeros(len(inputs), 1, 1, self.reach)
+        hidden = inputs.new_zeros(len(inputs), 1, 1, self.attention_window)
         empty = ~valid[:, frames[order]]
-        memory["mask"] = hidden.masked_fill(empty[:, None, None], float("-inf"))
-        return self.exit(x[:, -1]), memory
+        cache["mask"] = hidden.masked_fill(empty[:, None, None], float("-inf"))
+        return self.exit(x[:, -1]), cache
 
-    def advance(self, inputs: Tensor, memory: dict[str, Tensor], position: int) -> Tensor:
+    def decode_step(self, inputs: Tensor, cache: dict[str, Tensor], position: int) -> Tensor:
         """Read one frame, which takes the slot of the oldest."""
         at = self.context_frames + position - 1
-        slot = at % self.reach
-        turn = self.rotations.at(at, inputs)
-        free = memory["mask"].new_zeros(memory["mask"].shape[:-1])
-        memory["mask"] = written(memory["mask"], 3, slot, free)
+        slot = at % self.attention_window
+        cos_sin = self.rotations.at(at, inputs)
+        free = cache["mask"].new_zeros(cache["mask"].shape[:-1])
+        cache["mask"] = update_cache(cache["mask"], 3, slot, free)
         x = self.entry(inputs)[:, None]
         for i, block in enumerate(self.blocks):
-            queries, key, value = block.project(x, turn)
-            keys = written(memory[f"keys{i}"], 2, slot, key[:, :, 0])
-            values = written(memory[f"values{i}"], 2, slot, value[:, :, 0])
-            memory[f"keys{i}"], memory[f"values{i}"] = keys, values
-            x = block.mix(x, queries, keys, values, memory["mask"])
-        h: Tensor = self.exit(x[:, 0])
-        return h
+            queries, key, value = block.project(x, cos_sin)
+            keys = update_cache(cache[f"keys{i}"], 2, slot, key[:, :, 0])
+            values = update_cache(cache[f"values{i}"], 2, slot, value[:, :, 0])
+            cache[f"keys{i}"], cache[f"values{i}"] = keys, values
+            x = block.mix(x, queries, keys, values, cache["mask"])
+        return self.exit(x[:, 0])

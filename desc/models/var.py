@@ -1,8 +1,8 @@
-"""`VectorAutoregression`: the linear baseline that every learned model is compared with.
+"""`VectorAutoregression`: the linear baseline of every learned model.
 
-x[t] - m = Σ A[k] (x[t-k] - m) + e[t] on standardised statics, m the mean of the frames before:
-around its context's mean, with the context's own innovations replayed in blocks, it is what a
-learned model must beat (Lütkepohl 2005, chapter 2, for the model; Künsch 1989 for blocks).
+x[t] - m = Σ A[k] (x[t-k] - m) + e[t] on standardised statics, m the mean of the frames before,
+centred on the mean of its context, with the innovations of the context replayed in blocks
+(Lütkepohl 2005, chapter 2, for the model; Künsch 1989 for blocks).
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ def running_mean(x: Array, length: int = CONTEXT_FRAMES) -> Array:
     total = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, axis=0)])
     stop = np.arange(len(x))
     start = np.maximum(0, stop - length)
-    result: Array = (total[stop] - total[start]) / np.maximum(stop - start, 1)[:, None]
-    return result
+    return (total[stop] - total[start]) / np.maximum(stop - start, 1)[:, None]
 
 
 def lagged(x: Array, order: int) -> Array:
@@ -147,8 +146,7 @@ class VectorAutoregression:
             return np.zeros((0, rows.shape[1]))
         weights = self._weights()
         errors = [after - before @ weights for before, after in centred(rows, self.order)]
-        prediction: Array = rows[self.order :] - np.concatenate(errors)
-        return prediction
+        return rows[self.order :] - np.concatenate(errors)
 
     def nll(self, x: npt.NDArray[np.floating]) -> Array:
         """Return the negative log-density (T - order,) of x (T, F), standardised, nats per frame.
@@ -159,8 +157,7 @@ class VectorAutoregression:
         factor = np.linalg.cholesky(self.covariance)
         z = np.linalg.solve(factor, error.T)
         constant = np.log(np.diag(factor)).sum() + 0.5 * len(factor) * math.log(2 * math.pi)
-        result: Array = 0.5 * (z**2).sum(0) + constant
-        return result
+        return 0.5 * (z**2).sum(0) + constant
 
     def skill(self, sequences: Sequence[npt.NDArray[np.floating]]) -> float:
         """Return 1 - MSE / MSE(persistence) of one-step predictions over recordings (T, F)."""
@@ -224,8 +221,7 @@ class VectorAutoregression:
             frame = np.clip(recent.ravel() @ weights + noise[t], low, high)
             recent[1:] = recent[:-1]
             recent[0] = frames[t] = frame
-        result: Array = frames + mean
-        return result
+        return frames + mean
 
     def _weights(self) -> Array:
         """Return the coefficients as one matrix (order·F, F)."""
@@ -260,8 +256,7 @@ def stabilised(coefficients: Array) -> Array:
     if radius <= STABLE_RADIUS:
         return coefficients
     factors = (STABLE_RADIUS / radius) ** np.arange(1, order + 1)
-    result: Array = coefficients * factors[:, None, None]
-    return result
+    return coefficients * factors[:, None, None]
 
 
 def block_indices(

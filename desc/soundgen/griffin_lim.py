@@ -1,4 +1,4 @@
-"""Griffin-Lim: sound from a mel spectrogram without any training."""
+"""Griffin-Lim: mel spectrogram → samples without training."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from desc.soundgen.settings import MelConfig
 
 ITERATIONS = 32
 MOMENTUM = 0.99  # of the fast variant (Perraudin, Balazs & Søndergaard 2013)
-UNMIXING_STEPS = 60  # of multiplicative updates from bands to bins
+UNMIXING_STEPS = 60  # multiplicative updates from mel bands to FFT bins
 _TINY = 1e-8
 
 
 class GriffinLim(nn.Module):
-    """Log mel spectrogram → sound, by iterating between magnitudes and phases.
+    """Log mel spectrogram → samples by alternating projections (Griffin & Lim 1984).
 
-    The bins behind the bands are the non-negative ones that give them with the least squared
-    error (multiplicative updates of Lee & Seung 2001).
+    FFT magnitudes are the non-negative least-squares inverse of the mel bands (multiplicative
+    updates of Lee & Seung 2001).
 
     Parameters
     ----------
     config : MelConfig
     n_iterations : int
     seed : int
-        Of the first phases.
+        Seed of the initial phases.
     """
 
     def __init__(self, config: MelConfig, n_iterations: int = ITERATIONS, seed: int = 0) -> None:
@@ -35,7 +35,7 @@ class GriffinLim(nn.Module):
         self.seed = seed
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Return sound (B, T · hop_length) for a log mel spectrogram (B, n_mels, T)."""
+        """Return samples (B, T · hop_length) for a log mel spectrogram (B, n_mels, T)."""
         window, hop = self.front_end.window, self.front_end.config.hop_length
         magnitude = self.magnitudes(mel)
         generator = torch.Generator().manual_seed(self.seed)
@@ -50,7 +50,7 @@ class GriffinLim(nn.Module):
         return synthesise(magnitude * phase, window, hop)
 
     def magnitudes(self, mel: Tensor) -> Tensor:
-        """Return the bins (B, 1 + n_fft // 2, T) behind a log mel spectrogram."""
+        """Return the FFT magnitudes (B, 1 + n_fft // 2, T) of a log mel spectrogram."""
         basis = self.front_end.mel_basis
         bands = torch.pow(10.0, mel) if self.front_end.config.log_base == "10" else mel.exp()
         numerator = basis.T @ bands

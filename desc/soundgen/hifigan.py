@@ -1,4 +1,4 @@
-"""HiFi-GAN generators (Kong, Kim & Bae 2020) for published checkpoints; not trained here."""
+"""HiFi-GAN generators (Kong, Kim & Bae 2020); loaded from published checkpoints only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d
 
-SLOPE = 0.1  # of all leaky rectifiers but the last, which has PyTorch's 0.01
+SLOPE = 0.1  # of all leaky ReLUs but the last, which has PyTorch's 0.01
 DILATIONS_TWICE = (1, 3, 5)
 DILATIONS_ONCE = ((1, 2), (2, 6), (3, 12))
 
@@ -51,19 +51,19 @@ class ResBlockOnce(nn.Module):
 
 
 class HifiganGenerator(nn.Module):
-    """Log mel spectrogram (base e) → sound.
+    """Log mel spectrogram (base e) → samples.
 
     Parameters
     ----------
     n_mels : int
     channels : int
-        Before the first upsampling; halved by each.
+        Channels before the first upsampling; halved by each.
     upsample_kernels, ratios : sequence of int
-        Of the transposed convolutions; the product of the ratios is the hop length.
+        Kernels and strides of the transposed convolutions; the product of the strides is the hop.
     block_kernels : sequence of int
-        Of the residual blocks whose mean follows each of them.
+        Kernels of the parallel residual blocks after each upsampling; their outputs are averaged.
     twice : bool
-        Residual blocks of V1 and V2; else those of V3.
+        Use the residual blocks of V1 and V2; those of V3 otherwise.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class HifiganGenerator(nn.Module):
         self.conv_post = NormedConv1d(channels, 1, 7, padding=3)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Return sound (B, T · hop_length) for (B, n_mels, T)."""
+        """Return samples (B, T · hop_length) for (B, n_mels, T)."""
         x = self.conv_pre(mel)
         for stage, up in enumerate(self.ups):
             x = up(functional.leaky_relu(x, SLOPE))
@@ -110,12 +110,12 @@ class HifiganGenerator(nn.Module):
     def from_shapes(cls, state: dict[str, Tensor]) -> HifiganGenerator:
         """Return the generator whose parameters have the names and shapes of a state dict.
 
-        The ratio of an upsampling is half its kernel, as in the three published versions.
+        Strides are half the kernels, as in all published versions.
 
         Raises
         ------
         KeyError
-            If they are not those of such a generator.
+            If the names are not HiFi-GAN's.
         """
         channels, n_mels, _ = state["conv_pre.weight_v"].shape
         n_ups = len({k.split(".")[1] for k in state if k.startswith("ups.")})

@@ -1,4 +1,4 @@
-"""Convolutions with weight normalisation, under the names of the published checkpoints."""
+"""Weight-normalised convolutions with the parameter names of the published checkpoints."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SLOPE = 0.2  # of the leaky rectifiers of MelGAN
+SLOPE = 0.2  # of MelGAN's leaky ReLUs
 
 
 class _WeightNorm(nn.Module):
-    """A weight as length times direction (Salimans & Kingma 2016), over its first axis.
+    """Weight normalisation over the first axis (Salimans & Kingma 2016).
 
-    The parameters are `weight_g` (n, 1, 1) and `weight_v`, the names of the published
-    checkpoints, which `torch.nn.utils.parametrizations` has given up.
+    Parameters `weight_g` (n, 1, 1) and `weight_v`: the names of the published checkpoints, which
+    `torch.nn.utils.parametrizations` no longer has.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -25,19 +25,19 @@ class _WeightNorm(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weight itself."""
+        """The normalised weight."""
         if self._folded is not None:
             return self._folded
         return torch._weight_norm(self.weight_v, self.weight_g, 0)
 
     def fold(self) -> None:
-        """Compute the weight once; for generation, when parameters no longer change."""
+        """Compute the weight once, for inference."""
         self._folded = None
         self._folded = self.weight.detach()
 
 
 class NormedConv1d(_WeightNorm):
-    """A weight-normalised `Conv1d`; initialised as PyTorch's."""
+    """Weight-normalised `Conv1d`, initialised as PyTorch's."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class NormedConv1d(_WeightNorm):
 
 
 class NormedConvTranspose1d(_WeightNorm):
-    """A weight-normalised `ConvTranspose1d`; the length is over its input channels."""
+    """Weight-normalised `ConvTranspose1d`; the norm is per input channel."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class NormedConvTranspose1d(_WeightNorm):
 
 
 def upsampling(in_channels: int, out_channels: int, ratio: int) -> NormedConvTranspose1d:
-    """Return the layer that makes T frames into exactly T · ratio."""
+    """Return a layer that upsamples T frames to exactly T · ratio."""
     return NormedConvTranspose1d(
         in_channels,
         out_channels,
@@ -99,7 +99,7 @@ def upsampling(in_channels: int, out_channels: int, ratio: int) -> NormedConvTra
 
 
 def fold_weights(network: nn.Module) -> nn.Module:
-    """Compute all normalised weights of a network once, and return it ready for generation."""
+    """Fold all weight norms and freeze the network for inference."""
     for module in network.modules():
         if isinstance(module, _WeightNorm):
             module.fold()
@@ -107,7 +107,7 @@ def fold_weights(network: nn.Module) -> nn.Module:
 
 
 class BidirectionalSum(nn.Module):
-    """x + a bidirectional GRU of x whose directions are added: the layer of the GRU MelGAN."""
+    """Residual bidirectional GRU with summed directions, as in UnaGAN's MelGAN."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class BidirectionalSum(nn.Module):
 
 
 def summed_gru(rec: nn.GRU, x: Tensor, initial: Tensor | None) -> Tensor:
-    """Run a bidirectional GRU over (B, C, T) and add its two directions.
+    """Run a bidirectional GRU over (B, C, T) and sum its directions.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def summed_gru(rec: nn.GRU, x: Tensor, initial: Tensor | None) -> Tensor:
         With `batch_first`.
     x : Tensor, (B, C, T)
     initial : Tensor, optional, (2, B, H)
-        First states; zeros where None.
+        Initial states; zeros if None.
     """
     both, _ = rec(x.transpose(1, 2), initial)  # (B, T, 2H)
     forward, backward = both.chunk(2, dim=2)

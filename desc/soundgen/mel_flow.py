@@ -1,13 +1,12 @@
-"""A mel prior by flow matching: noise moved to spectrograms along straight lines.
+"""Flow matching on mel spectrograms (Lipman et al. 2023; Liu, Gong & Liu 2023).
 
-(Lipman et al. 2023; Liu, Gong & Liu 2023.) Frames are described by their principal components; a
-network of dilated ConvNeXt blocks learns the velocity from noise to data by least squares, so there
-is no discriminator, no balance to keep and no mode to lose.
+Frames are reduced to principal components. A network of dilated ConvNeXt blocks learns the velocity
+from noise to data by least squares, without a discriminator.
 
-The noise is Gaussian and has the spectrum over time of each component. What is slow in music, its
-loudness above all, is next to nothing in white noise, and would have to be decided in the first
-instants of the way; here noise and data have the same size at every rate of change, and what is
-left to the network is what is not Gaussian.
+The noise is Gaussian with the temporal spectrum of each component. White noise has little energy at
+the slow modulations that dominate music, above all in loudness. With coloured noise, noise and data
+have the same energy at every modulation frequency, and the network learns only the non-Gaussian
+part.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from torch.nn import functional
 
 TIME_FEATURES = 32
 KERNEL = 7
-COLOUR = 256  # frames of the filters that give noise its spectrum
+COLOUR = 256  # frames of the noise colouring filters
 
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """What the numbers of a flow stand for.
+    """Linear map from the components of a flow to standardised mel bands.
 
     Attributes
     ----------
     basis : Tensor, (n_mels, K)
-        Orthonormal directions in which frames differ.
+        Orthonormal principal directions of frames.
     offset, level : Tensor, (K, 1)
-        What is taken from the numbers, and what they are multiplied by; not calibrated, one offset
-        (1, 1) serves all.
+        Subtracted from the components, then multiplied with them; without calibration the offset
+        is (1, 1).
     """
 
     basis: Tensor
@@ -45,12 +44,12 @@ class Components:
     level: Tensor
 
     def in_bands(self, numbers: Tensor) -> Tensor:
-        """Return the standardised spectrograms (…, n_mels, T) of numbers (…, K, T)."""
+        """Return the standardised spectrograms (…, n_mels, T) of components (…, K, T)."""
         return self.basis @ ((numbers - self.offset) * self.level)
 
 
 class FlowBlock(nn.Module):
-    """x + a dilated depthwise convolution and a perceptron, shifted and scaled by the time."""
+    """Residual dilated ConvNeXt block, modulated by the flow time."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -66,26 +65,26 @@ class FlowBlock(nn.Module):
         nn.init.zeros_(self.contract.bias)
 
     def forward(self, x: Tensor, when: Tensor) -> Tensor:
-        """Return (B, width, T) for x and features of the time (B, TIME_FEATURES)."""
+        """Return (B, width, T) for x and time features (B, TIME_FEATURES)."""
         shift, scale = self.modulation(when)[:, None].chunk(2, dim=2)
         y = self.norm(self.depthwise(x).transpose(1, 2)) * (1 + scale) + shift  # (B, T, width)
         return x + self.contract(functional.gelu(self.expand(y))).transpose(1, 2)
 
 
 class MelFlow(nn.Module):
-    """The velocity at which noise becomes a spectrogram.
+    """Velocity field from noise to spectrograms.
 
     Parameters
     ----------
     n_components : int
-        Numbers per frame.
+        Components per frame.
     width, num_layers : int
-        Channels and blocks; dilations are 1, 2, 4 … 32, over and over.
+        Channels and blocks; dilations cycle through 1, 2, 4 … 32.
 
     Attributes
     ----------
     colour : Tensor, (n_components, COLOUR)
-        Filters of the noise; at first they leave it white.
+        Filters that colour the noise; initially the identity.
     """
 
     colour: Tensor
@@ -103,13 +102,13 @@ class MelFlow(nn.Module):
         self.register_buffer("colour", white.repeat(n_components, 1))
 
     def noise(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
-        """Draw noise of the music's own spectrum, (n, n_components, n_frames), on the device."""
+        """Draw coloured noise, (n, n_components, n_frames), on the device."""
         shape = (n, self.n_components, n_frames + COLOUR - 1)
         white = torch.randn(shape, generator=random).to(self.colour.device)
         return functional.conv1d(white, self.colour[:, None], groups=self.n_components)
 
     def forward(self, x: Tensor, when: Tensor) -> Tensor:
-        """Return the velocity (B, n_components, T) at places x and times (B,) from 0 to 1."""
+        """Return the velocity (B, n_components, T) at points x and times (B,) from 0 to 1."""
         features = time_features(when)
         y = self.enter(x)
         for block in self.blocks:
@@ -118,7 +117,7 @@ class MelFlow(nn.Module):
 
     @torch.no_grad()
     def transport(self, noise: Tensor, n_steps: int) -> Tensor:
-        """Move noise (B, n_components, T) to data, by Heun's method in `n_steps` steps."""
+        """Integrate noise (B, n_components, T) to data in `n_steps` steps of Heun's method."""
         x = noise
         for step in range(n_steps):
             now, then = (torch.full((len(x),), (step + i) / n_steps) for i in (0, 1))
@@ -140,15 +139,14 @@ def time_features(when: Tensor) -> Tensor:
 
 
 def flow_loss(network: MelFlow, data: Tensor, random: torch.Generator) -> Tensor:
-    """Return the mean squared error of the velocity at random places between noise and data.
+    """Return the mean squared error of the velocity at random points between noise and data.
 
     Parameters
     ----------
     network : MelFlow
     data : Tensor, (B, n_components, T)
     random : Generator
-        Of the noise and of the times, which are drawn more often near the middle (logit-normal,
-        Esser et al. 2024).
+        Draws the noise and the times, which are logit-normal (Esser et al. 2024).
     """
     noise = network.noise(len(data), data.shape[2], random)
     when = torch.randn(len(data), generator=random).sigmoid().to(data.device)
@@ -158,10 +156,10 @@ def flow_loss(network: MelFlow, data: Tensor, random: torch.Generator) -> Tensor
 
 
 def colouring_filters(components: Sequence[npt.NDArray[np.float32]]) -> Tensor:
-    """Return the filters (K, COLOUR) that give white noise the spectra of components (K, T) each.
+    """Return filters (K, COLOUR) that give white noise the temporal spectra of components (K, T).
 
-    Symmetric, with the square root of the mean periodogram of overlapping Hann windows (Welch
-    1967) as their response, and of energy 1, so that the noise has variance 1.
+    Their response is the square root of Welch's (1967) spectrum estimate, with overlapping Hann
+    windows. They are symmetric and of energy 1, so the noise has variance 1.
     """
     window = np.hanning(COLOUR + 1)[:COLOUR]
     power: npt.NDArray[np.float64] = np.zeros((len(components[0]), COLOUR // 2 + 1))

@@ -1,4 +1,4 @@
-"""MelGAN (Kumar et al. 2019): generator and multi-scale discriminator, names as published."""
+"""MelGAN (Kumar et al. 2019): generator and multi-scale discriminator, published names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_CHANNELS = 1024  # of a discriminator
 
 
 class ResidualBlock(nn.Module):
-    """shortcut(x) + two convolutions of x, the first dilated."""
+    """Residual block of two convolutions, the first dilated."""
 
     def __init__(self, channels: int, dilation: int, pad_mode: str = "reflect") -> None:
         super().__init__()
@@ -33,21 +33,21 @@ class ResidualBlock(nn.Module):
 
 
 class MelganGenerator(nn.Module):
-    """Log mel spectrogram → sound, by transposed convolutions and dilated residual blocks.
+    """Log mel spectrogram → samples, by transposed convolutions and dilated residual blocks.
 
     Parameters
     ----------
     n_mels : int
     ngf : int
-        Channels of the last stage; they double at each stage before it.
+        Channels of the last stage; each earlier stage has twice as many.
     n_residual_layers : int
         Blocks per stage, dilated by 1, 3, 9 …
     ratios : sequence of int
-        Factors of upsampling; their product is the hop length.
+        Upsampling factors; their product is the hop length.
     pad_mode : str
         reflect or replicate.
     gru : bool
-        Put a bidirectional GRU behind the first convolution, as UnaGAN's vocoder of music does.
+        Add a bidirectional GRU after the first convolution, as UnaGAN's vocoder does.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class MelganGenerator(nn.Module):
         self.model = nn.Sequential(*layers)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Return sound (B, T · hop_length) for (B, n_mels, T), T at least 4."""
+        """Return samples (B, T · hop_length) for (B, n_mels, T), T at least 4."""
         return self.model(mel)[:, 0]
 
 
 class ScaleDiscriminator(nn.Module):
-    """One scale: strided grouped convolutions; returns all its feature maps, the score last."""
+    """Discriminator of one scale: strided grouped convolutions."""
 
     def __init__(self, ndf: int, n_layers: int, downsampling: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class ScaleDiscriminator(nn.Module):
         self.model = nn.ModuleDict(layers)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the outputs of all layers for (B, 1, S)."""
+        """Return the feature maps of all layers for (B, 1, S); the last is the score."""
         outputs = []
         for layer in self.model.values():
             x = layer(x)
@@ -116,16 +116,16 @@ class ScaleDiscriminator(nn.Module):
 
 
 class MelganDiscriminator(nn.Module):
-    """The same discriminator at several rates, each half the one before.
+    """Discriminators at several sample rates, each half the previous one.
 
     Parameters
     ----------
     num_D : int
-        Scales.
+        Number of scales.
     ndf : int
         Channels of the first layer, a multiple of 4.
     n_layers_D : int
-        Strided layers.
+        Strided layers per scale.
     downsamp_factor : int
         Their stride.
     """
@@ -142,7 +142,7 @@ class MelganDiscriminator(nn.Module):
         )
 
     def forward(self, audio: Tensor) -> list[list[Tensor]]:
-        """Return for each scale the feature maps of sound (B, S); the last map is the score."""
+        """Return the feature maps of samples (B, S) for each scale; the last is the score."""
         x, results = audio[:, None], []
         for scale in self.model.values():
             results.append(scale(x))

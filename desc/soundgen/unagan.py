@@ -1,7 +1,7 @@
 """UnaGAN (Liu et al. 2020): hierarchical generator, BEGAN discriminator and encoder.
 
-Names and shapes of the parameters are those of the published code. Spectrograms are standardised
-per band; lengths are in frames.
+Parameters have the published names and shapes. Spectrograms are standardised per band; lengths are
+in frames.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ TIME_RATIO = math.prod(SCALE_FACTORS)
 
 
 def n_vectors(n_frames: int) -> int:
-    """Return how many noise vectors give at least `n_frames` frames."""
+    """Return the number of noise vectors for at least `n_frames` frames."""
     return -(-n_frames // TIME_RATIO)
 
 
 class RecurrentBlock(nn.Module):
-    """x + a bidirectional GRU of x + a grouped convolution of that GRU's output.
+    """Residual bidirectional GRU, and a grouped convolution of its output.
 
-    The GRU begins in random states: the generator's second source of noise.
+    The GRU starts from random states: the generator's second source of noise.
     """
 
     def __init__(self, channels: int) -> None:
@@ -39,7 +39,7 @@ class RecurrentBlock(nn.Module):
         self.gn = nn.GroupNorm(N_GROUPS, channels)
 
     def forward(self, x: Tensor, states: Tensor) -> Tensor:
-        """Return (B, C, T) for x (B, C, T) and first states (2, B, C)."""
+        """Return (B, C, T) for x (B, C, T) and initial states (2, B, C)."""
         r = summed_gru(self.rec, x, states)
         c: Tensor = functional.leaky_relu(self.gn(self.conv(r)))
         return x + r + c
@@ -66,12 +66,12 @@ class BodyBlock(nn.Module):
 
 
 class UnaganGenerator(nn.Module):
-    """Noise vectors → standardised mel spectrogram, coarse to fine.
+    """Noise vectors → standardised mel spectrogram, from coarse to fine.
 
     Parameters
     ----------
     n_mels, z_dim : int
-        Bands, and numbers per noise vector.
+        Mel bands, and size of a noise vector.
     width : int
         Channels, a multiple of 4.
     """
@@ -90,9 +90,9 @@ class UnaganGenerator(nn.Module):
         Parameters
         ----------
         z : Tensor, (B, z_dim, N)
-            Standard normal numbers, a vector for each 16 frames.
+            Standard normal noise, a vector per 16 frames.
         states : Tensor, (5, 2, B, width)
-            Standard normal numbers: the first states of the five GRUs.
+            Standard normal initial states of the five GRUs.
         """
         body = self.block0(z, states[0])
         head = self.head0(body)
@@ -103,28 +103,28 @@ class UnaganGenerator(nn.Module):
         return head
 
     def draw(self, n: int, n_noise: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw both sources of noise: (n, z_dim, n_noise) and (5, 2, n, width)."""
+        """Draw noise vectors (n, z_dim, n_noise) and initial states (5, 2, n, width)."""
         z = torch.randn(n, self.z_dim, n_noise, generator=generator)
         return z, self.draw_states(n, generator)
 
     def draw_states(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw first states of the five GRUs, (5, 2, n, width)."""
+        """Draw initial states of the five GRUs, (5, 2, n, width)."""
         return torch.randn(len(SCALE_FACTORS) + 1, 2, n, self.width, generator=generator)
 
 
 class _NormedBlock(nn.Module):
-    """Convolution with spectral norm, batch norm, leaky rectifier."""
+    """Convolution with spectral norm, batch norm and leaky ReLU."""
 
     def __init__(self, conv: nn.Conv1d | nn.Conv2d) -> None:
         super().__init__()
         of_batch = nn.BatchNorm1d if isinstance(conv, nn.Conv1d) else nn.BatchNorm2d
-        # The older form of spectral norm: its names are those of the published checkpoints.
+        # The older spectral norm has the parameter names of the published checkpoints.
         self.block = nn.Sequential(
             nn.utils.spectral_norm(conv), of_batch(conv.out_channels), nn.LeakyReLU()
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the convolution's shape says."""
+        """Return the block's output, in the shape of the convolution's."""
         return self.block(x)
 
 
@@ -160,7 +160,7 @@ class _SpectrogramNetwork(nn.Module):
 
 
 class UnaganDiscriminator(_SpectrogramNetwork):
-    """An autoencoder of spectrograms of one length; what it rebuilds badly is not real (BEGAN)."""
+    """Autoencoder as discriminator (BEGAN): real spectrograms have a low reconstruction error."""
 
     def __init__(self, n_mels: int = 80, width: int = 512) -> None:
         convs = (nn.Conv1d(width, width, 3, padding=d, dilation=d) for d in (16, 32, 64, 128))
@@ -168,7 +168,7 @@ class UnaganDiscriminator(_SpectrogramNetwork):
 
 
 class UnaganEncoder(_SpectrogramNetwork):
-    """Spectrogram (B, n_mels, T) → noise vectors (B, z_dim, ceil(T / 16)): closes the cycle."""
+    """Spectrogram (B, n_mels, T) → noise vectors (B, z_dim, ceil(T / 16)), for the cycle loss."""
 
     def __init__(self, n_mels: int = 80, z_dim: int = 20, width: int = 512) -> None:
         convs = (nn.Conv1d(width, width, 3, stride=2, padding=1) for _ in SCALE_FACTORS)

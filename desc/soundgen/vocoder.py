@@ -117,7 +117,7 @@ class Vocoder:
         ndarray of float32, (T · hop_length,)
             Mono, full scale 1.
         """
-        pieces = self.render_blocks([torch.as_tensor(mel)], config)
+        pieces = self.render_blocks([torch.as_tensor(mel, dtype=torch.float32)], config)
         return np.concatenate([np.zeros(0, np.float32), *(piece.numpy() for piece in pieces)])
 
     def render_blocks(

@@ -1,7 +1,6 @@
-"""A vocoder that predicts a spectrum and inverts it (after Vocos, Siuzdak 2023).
+"""Vocos (after Siuzdak 2023): a vocoder that predicts an STFT and inverts it.
 
-ConvNeXt blocks at the frame rate and one inverse transform: no layer works at the sample rate,
-which is why it is many times faster than networks of transposed convolutions.
+All layers work at the frame rate, which makes it many times faster than transposed convolutions.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from desc.soundgen.settings import MelConfig
 
 KERNEL = 7
 HOPS_PER_WINDOW = (1, 2, 4, 8)
-"""A window may have: blocks begin at multiples of the largest, so that they count frames alike."""
+"""Allowed window lengths; blocks start at multiples of the largest, so phases are consistent."""
 
 
 class ConvNextBlock(nn.Module):
-    """x + a depthwise convolution and a two-layer perceptron of x (Liu et al. 2022).
+    """ConvNeXt block: residual depthwise convolution and MLP (Liu et al. 2022).
 
     Parameters
     ----------
     dim, intermediate_dim : int
-        Channels, and units of the perceptron.
+        Channels, and hidden units of the MLP.
     scale : float
-        First gain of the branch.
+        Initial gain of the residual branch.
     """
 
     def __init__(self, dim: int, intermediate_dim: int, scale: float) -> None:
@@ -50,25 +49,24 @@ class ConvNextBlock(nn.Module):
 
 
 class VocosGenerator(nn.Module):
-    """Log mel spectrogram → magnitudes and phases → sound.
+    """Log mel spectrogram → magnitudes and phases → samples.
 
-    The magnitudes begin as those that the bands tell: each bin has the level of the bands around
-    it, interpolated. The phases begin as those of tones in the middle of their bins, which turn by
-    2π k hop / n_fft from frame to frame in bin k: convolutions see a tone that lasts as the same
-    frame over and over, and could only repeat its phase, as a tone at a multiple of the frame
-    rate. What is learned is the difference of both.
+    The network predicts differences from a first guess. Magnitudes start as the mel bands,
+    interpolated to FFT bins. Phases start as those of steady tones at the bin centres, which
+    advance by 2π k hop / n_fft per frame in bin k. Without this advance, convolutions see a steady
+    tone as equal frames and could only produce multiples of the frame rate.
 
     Parameters
     ----------
     mel : MelConfig
-        Of the spectrograms; `n_fft` should be four hops, and must be one of `HOPS_PER_WINDOW`.
+        Front end; `n_fft` must be 1, 2, 4 (recommended) or 8 hops.
     dim, intermediate_dim, num_layers : int
-        Sizes of the blocks, and how many.
+        Sizes and number of the blocks.
 
     Raises
     ------
     CheckpointError
-        If a window has another number of hops.
+        If `n_fft` is another number of hops.
     """
 
     window: Tensor
@@ -89,7 +87,7 @@ class VocosGenerator(nn.Module):
                 f"vocos: n_fft={mel.n_fft} must be 1, 2, 4 or 8 times hop_length={mel.hop_length}"
             )
         self.hop_length = mel.hop_length
-        self.largest = mel.n_fft / 2  # the sum of the window: no sound within ±1 has more
+        self.largest = mel.n_fft / 2  # sum of the window: the limit for samples within ±1
         self.embed = nn.Conv1d(mel.n_mels, dim, KERNEL, padding=KERNEL // 2)
         self.first_norm = nn.LayerNorm(dim, eps=1e-6)
         self.blocks = nn.ModuleList(
@@ -111,7 +109,7 @@ class VocosGenerator(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Return sound (B, T · hop_length) for (B, n_mels, T)."""
+        """Return samples (B, T · hop_length) for (B, n_mels, T)."""
         x = self.first_norm(self.embed(mel).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
@@ -125,17 +123,16 @@ class VocosGenerator(nn.Module):
 
 
 def bins_of_bands(mel: MelConfig) -> tuple[Tensor, Tensor]:
-    """Return the linear map from log mel bands to log magnitudes of bins.
+    """Return the linear map from log mel bands to log magnitudes of FFT bins.
 
-    Between the centres of two bands a bin has their levels, interpolated linearly; a band's level
-    is its value divided by the sum of its filter.
+    Interpolates linearly between band centres; a band's level is its value over the filter's sum.
 
     Returns
     -------
     spread : Tensor, (1 + n_fft // 2, n_mels)
-        Natural logarithms of magnitudes per unit of the bands, whatever their base.
+        Natural log magnitude per unit of each band, in any base.
     level : Tensor, (1 + n_fft // 2, 1)
-        To be added.
+        Offset of the log magnitudes.
     """
     filters = mel_filters(mel.sample_rate, mel.n_fft, mel.n_mels, mel.fmin, mel.fmax)
     sums = np.maximum(filters.sum(1), 1e-9)

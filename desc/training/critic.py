@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from desc.models.inputs import Anchor, FrameSpace
+from desc.models.inputs import ContextStatistics, FrameSpace
 
 WIDTH = 64  # channels
 KERNEL = 5  # frames; every layer halves their number
@@ -67,20 +67,25 @@ class Critic(nn.Module):
         self.style = spectral_norm(nn.Linear(style_size, WIDTH)) if style_size else None
         self.exit = spectral_norm(nn.Linear(2 * WIDTH, 1))
 
-    def forward(self, x: Tensor, anchor: Anchor, space: FrameSpace) -> Tensor:
+    def forward(self, x: Tensor, context_stats: ContextStatistics, space: FrameSpace) -> Tensor:
         """Return (B,), higher where windows x (B, T, F), standardised, seem real."""
         every = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-        mean, movement = anchor.mean[:, None], anchor.movement[:, None]
+        mean, movement = context_stats.mean[:, None], context_stats.local_scale[:, None]
         h = space.frame_inputs(x, space.differences(x, every), mean, movement).transpose(1, 2)
         for convolution in self.convolutions:
             h = F.leaky_relu(convolution(h), SLOPE)
         h = h.mean(-1)
-        style = torch.zeros_like(h) if self.style is None else self.style(anchor.style)
+        style = torch.zeros_like(h) if self.style is None else self.style(context_stats.embedding)
         judged: Tensor = self.exit(torch.cat([F.leaky_relu(h + style, SLOPE), h * style], -1))
         return judged[:, 0]
 
     def loss(
-        self, drawn: Tensor, real: Tensor, anchor: Anchor, space: FrameSpace, weight: float
+        self,
+        drawn: Tensor,
+        real: Tensor,
+        context_stats: ContextStatistics,
+        space: FrameSpace,
+        weight: float,
     ) -> Tensor:
         """Return mean score of what was drawn less that of the real; reversed in `drawn`.
 
@@ -90,14 +95,14 @@ class Critic(nn.Module):
             n continuations of each context, one after the other.
         real : Tensor (B, T, F)
             What followed.
-        anchor : Anchor
+        context_stats : ContextStatistics
             Of the B contexts.
         space : FrameSpace
         weight : float
             Of the reversed gradient.
         """
         n = len(drawn) // len(real)
-        each = Anchor(*(part.repeat(n, 1) for part in anchor))
+        each = ContextStatistics(*(part.repeat(n, 1) for part in context_stats))
         fake = self(turned_round(drawn, weight), each, space)
-        judged: Tensor = fake.mean() - self(real, anchor, space).mean()
+        judged: Tensor = fake.mean() - self(real, context_stats, space).mean()
         return judged

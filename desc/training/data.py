@@ -71,7 +71,9 @@ class TrainingData:
         good = np.ones(self.table.n_rows, dtype=bool)
         if remove_outliers:
             good = self._good(training, model)
-        self.grid = TrainingGrid(self.table.begins, self.table.lengths, model.horizon, good, seed)
+        self.grid = TrainingGrid(
+            self.table.begins, self.table.lengths, model.prediction_length, good, seed
+        )
         if remove_outliers:
             self.grid = with_some_items(self.grid)
         self.counted = np.concatenate(comparable_frames(validation, model))
@@ -83,9 +85,11 @@ class TrainingData:
 
     def _good(self, training: Sequence[DescriptorSequence], model: DescriptorModel) -> Mask:
         # Of the frames that only describe the context, some may be silent: music has rests.
-        reach = model.lookback - model.context_size
+        reach = model.context_length - model.context_size
         bad = outliers([standardised(s, model) for s in training], model.descriptor_config)
-        return good_starts(bad, self.table.begins, self.table.lengths, reach, model.horizon)
+        return good_starts(
+            bad, self.table.begins, self.table.lengths, reach, model.prediction_length
+        )
 
     def steps_per_epoch(self, epochs: int) -> list[int]:
         """Return the number of steps of each of the first `epochs` epochs."""
@@ -136,7 +140,9 @@ def standardised(sequence: DescriptorSequence, model: DescriptorModel) -> np.nda
 
 def frame_table(sequences: Sequence[DescriptorSequence], model: DescriptorModel) -> FrameTable:
     """Return the complete frames of recordings as one table."""
-    return FrameTable([s.complete_static for s in sequences], model.lookback, model.horizon)
+    return FrameTable(
+        [s.complete_static for s in sequences], model.context_length, model.prediction_length
+    )
 
 
 def comparable_frames(
@@ -162,7 +168,7 @@ def with_some_items(grid: TrainingGrid) -> TrainingGrid:
     if left_out == 1:
         logger.info("every window holds silence or outliers: none is left out of training")
         every = np.ones_like(grid.good)
-        return TrainingGrid(grid.begins, grid.lengths, grid.horizon, every, grid.seed)
+        return TrainingGrid(grid.begins, grid.lengths, grid.prediction_length, every, grid.seed)
     if left_out > 0:
         logger.info(
             "%.1f %% of the windows hold silence or outliers and are left out of training",

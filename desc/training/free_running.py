@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from desc.metrics import FLOOR, WINDOW_LENGTH
 from desc.models.base import DescriptorModel
-from desc.models.inputs import Anchor
+from desc.models.inputs import ContextStatistics
 from desc.models.rollout import free_run
 from desc.training.critic import Critic
 from desc.training.windows import Batch
@@ -104,8 +104,8 @@ class FreeRunningLoss(nn.Module):
         y, before = x[:, -steps:], slice(-steps - model.context_size, -steps)
         loss = self.compare(drawn[: len(rows)], drawn[len(rows) :], y)
         if self.critic is not None:
-            anchor = model.anchor(x[:, before], every[:, before])
-            loss = loss + self.judge(model, drawn, y, anchor)
+            context_stats = model.context_statistics(x[:, before], every[:, before])
+            loss = loss + self.judge(model, drawn, y, context_stats)
         return loss
 
     def compare(self, x: Tensor, other: Tensor, y: Tensor) -> Tensor:
@@ -117,14 +117,16 @@ class FreeRunningLoss(nn.Module):
             loss = loss + energy_score(a, b, c) / len(windows)
         return loss
 
-    def judge(self, model: DescriptorModel, drawn: Tensor, y: Tensor, anchor: Anchor) -> Tensor:
+    def judge(
+        self, model: DescriptorModel, drawn: Tensor, y: Tensor, context_stats: ContextStatistics
+    ) -> Tensor:
         """Return the critic's loss on continuations (2B, T, F) and what followed (B, T, F)."""
         assert self.critic is not None
         windows = self.windows(y)
         loss = y.new_zeros(())
         for window in windows:
             loss = loss + self.critic.loss(
-                drawn[:, window], y[:, window], anchor, model.space, self.adversarial_weight
+                drawn[:, window], y[:, window], context_stats, model.space, self.adversarial_weight
             )
         return loss / len(windows)
 

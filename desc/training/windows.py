@@ -1,7 +1,8 @@
 """Items of recordings, gathered by index from one tensor of all their frames.
 
-An item is the frames [s - lookback, s + horizon) of one recording, of which the last `horizon`
-are scored. What reaches beyond the recording is masked, never filled from its neighbour.
+An item is the frames [s - context_length, s + prediction_length) of one recording, of which the
+last `prediction_length` are scored. Frames beyond the recording are masked, never filled from its
+neighbour.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    frames : Tensor (B, lookback + horizon, F)
+    frames : Tensor (B, context_length + prediction_length, F)
         Static columns, raw units; zeros or a neighbour's frames where not valid.
-    valid : Tensor of bool (B, lookback + horizon)
+    valid : Tensor of bool (B, context_length + prediction_length)
         Where the frames are the recording's.
-    scored : Tensor of bool (B, horizon)
+    scored : Tensor of bool (B, prediction_length)
         Which of the last frames count.
     """
 
@@ -53,9 +54,9 @@ class FrameTable:
     ----------
     recordings : sequence of ndarray, (C, F) each
         Static columns of the complete frames, raw units, at least one frame each.
-    lookback : int
+    context_length : int
         Frames an item holds before its first scored frame, at least 1.
-    horizon : int
+    prediction_length : int
         Frames an item scores.
 
     Attributes
@@ -65,22 +66,25 @@ class FrameTable:
     """
 
     def __init__(
-        self, recordings: Sequence[npt.NDArray[np.float32]], lookback: int, horizon: int
+        self,
+        recordings: Sequence[npt.NDArray[np.float32]],
+        context_length: int,
+        prediction_length: int,
     ) -> None:
-        self.lookback, self.horizon = lookback, horizon
+        self.context_length, self.prediction_length = context_length, prediction_length
         self.lengths = np.array([len(x) for x in recordings], dtype=np.int64)
         ends = np.cumsum(self.lengths)
         self.begins = ends - self.lengths
         n_features = recordings[0].shape[1]
         # Room for an item that begins before the first row or ends after the last one.
-        self.frames = torch.zeros(lookback + int(ends[-1]) + horizon, n_features)
+        self.frames = torch.zeros(context_length + int(ends[-1]) + prediction_length, n_features)
         for begin, recording in zip(self.begins, recordings, strict=True):
-            rows = slice(lookback + int(begin), lookback + int(begin) + len(recording))
+            rows = slice(context_length + int(begin), context_length + int(begin) + len(recording))
             self.frames[rows] = torch.from_numpy(np.ascontiguousarray(recording))
         # Row k: an item whose first, or last, k frames are missing.
-        steps = torch.arange(lookback + horizon)
-        self._beginnings = steps >= torch.arange(lookback + 1)[:, None]
-        self._endings = steps.flip(0) >= torch.arange(horizon + 1)[:, None]
+        steps = torch.arange(context_length + prediction_length)
+        self._beginnings = steps >= torch.arange(context_length + 1)[:, None]
+        self._endings = steps.flip(0) >= torch.arange(prediction_length + 1)[:, None]
 
     @property
     def n_rows(self) -> int:
@@ -102,23 +106,23 @@ class FrameTable:
 
         Every scored frame is one whose predecessor exists.
         """
-        length, n_features = self.lookback + self.horizon, self.frames.shape[1]
+        length, n_features = self.context_length + self.prediction_length, self.frames.shape[1]
         # Each item is one row of an overlapping view, so that it is copied in one piece.
         shape = (len(self.frames) - length + 1, length * n_features)
         items = self.frames.as_strided(shape, (n_features, 1))
         frames = items.index_select(0, torch.from_numpy(rows).to(self.device))
         valid = self._valid(rows)
-        h = self.horizon
+        h = self.prediction_length
         scored = valid[:, -h:] & valid[:, -h - 1 : -1]
         return Batch(frames.view(len(rows), length, n_features), valid, scored)
 
     def _valid(self, rows: Rows) -> Tensor:
-        """Return (B, lookback + horizon): where items lie within their recordings."""
+        """Return where items lie within recordings, (B, context_length + prediction_length)."""
         file = np.searchsorted(self.begins, rows, side="right") - 1
         before = rows - self.begins[file]
-        missing = np.maximum(0, self.lookback - before)
+        missing = np.maximum(0, self.context_length - before)
         valid = self._beginnings.index_select(0, torch.from_numpy(missing).to(self.device))
-        beyond = np.maximum(0, self.horizon - (self.lengths[file] - before))
+        beyond = np.maximum(0, self.prediction_length - (self.lengths[file] - before))
         if beyond.any():
             valid &= self._endings.index_select(0, torch.from_numpy(beyond).to(self.device))
         return valid
@@ -128,16 +132,16 @@ class FrameTable:
 class TrainingGrid:
     """The items of every epoch, a function of (seed, epoch) alone.
 
-    The first scored frames of a recording stand `horizon` apart; where the first one stands
-    changes from epoch to epoch, and over `horizon` epochs every start occurs. The first frame of
-    a recording is never scored, because nothing precedes it; the others are scored about once per
-    epoch. A recording of at most `horizon` frames is one padded item.
+    The first scored frames of a recording stand `prediction_length` apart; the first of them
+    changes from epoch to epoch, and over `prediction_length` epochs every start occurs. The first
+    frame of a recording is never scored, because nothing precedes it; the others are scored about
+    once per epoch. A recording of at most `prediction_length` frames is one padded item.
 
     Attributes
     ----------
     begins, lengths : ndarray of int64, (n_recordings,)
         Rows of the recordings in the `FrameTable`.
-    horizon : int
+    prediction_length : int
         Distance of two starts, in frames.
     good : ndarray of bool, (N,)
         Rows at which an item may start; at least one of `possible_starts`.
@@ -147,18 +151,18 @@ class TrainingGrid:
 
     begins: Rows
     lengths: Rows
-    horizon: int
+    prediction_length: int
     good: Mask
     seed: int
 
     def epoch(self, epoch: int) -> Rows:
         """Return the first scored rows of the epoch's items, shuffled."""
-        n_starts = number_of_starts(self.lengths, self.horizon)
+        n_starts = number_of_starts(self.lengths, self.prediction_length)
         offsets = self._offsets(epoch) % n_starts
-        counts = (n_starts - 1 - offsets) // self.horizon + 1
+        counts = (n_starts - 1 - offsets) // self.prediction_length + 1
         first = np.repeat(self.begins + 1 + offsets, counts)
         rank = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = first + rank * self.horizon
+        rows = first + rank * self.prediction_length
         rows = rows[self.good[rows]]
         if not len(rows):
             spare = np.flatnonzero(self.good & possible_starts(self))
@@ -166,9 +170,9 @@ class TrainingGrid:
         return self._generator(ORDER, epoch).permutation(rows)
 
     def _offsets(self, epoch: int) -> Rows:
-        """Return each recording's offset: a cycle of `horizon` epochs takes each value once."""
-        cycle, turn = divmod(epoch, self.horizon)
-        return _permutations(self.seed, cycle, len(self.begins), self.horizon)[:, turn]
+        """Return each recording's offset; `prediction_length` epochs take each value once."""
+        cycle, turn = divmod(epoch, self.prediction_length)
+        return _permutations(self.seed, cycle, len(self.begins), self.prediction_length)[:, turn]
 
     def _generator(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream, number])
@@ -181,20 +185,22 @@ def _permutations(seed: int, cycle: int, n: int, length: int) -> Rows:
     return np.random.default_rng([seed, OFFSETS, cycle]).permuted(values, axis=1)
 
 
-def number_of_starts(lengths: Rows, horizon: int) -> Rows:
-    """Return how many starts recordings of `lengths` frames have: rows 1 … length - horizon."""
-    return np.maximum(1, lengths - horizon)
+def number_of_starts(lengths: Rows, prediction_length: int) -> Rows:
+    """Return the numbers of starts of recordings: rows 1 … length - prediction_length."""
+    return np.maximum(1, lengths - prediction_length)
 
 
 def possible_starts(grid: TrainingGrid) -> Mask:
     """Return (N,) the rows at which some epoch could have an item start, good or not."""
     possible = np.zeros(len(grid.good), dtype=bool)
-    for begin, n in zip(grid.begins, number_of_starts(grid.lengths, grid.horizon), strict=True):
+    for begin, n in zip(
+        grid.begins, number_of_starts(grid.lengths, grid.prediction_length), strict=True
+    ):
         possible[begin + 1 : begin + 1 + n] = True
     return possible
 
 
-def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, horizon: int) -> Mask:
+def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, prediction_length: int) -> Mask:
     """Return (N,) the rows whose item holds no bad frame.
 
     Parameters
@@ -203,16 +209,16 @@ def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, horizon: int
         Frames that training does without.
     begins, lengths : ndarray of int64, (n_recordings,)
         Rows of the recordings.
-    reach, horizon : int
-        An item that starts at row r is looked at from r - reach to r + horizon, within its
-        recording.
+    reach, prediction_length : int
+        An item that starts at row r is checked from r - reach to r + prediction_length, within
+        its recording.
     """
     cumulated = np.concatenate([[0], np.cumsum(bad)])
     good = np.zeros(len(bad), dtype=bool)
     for begin, length in zip(begins, lengths, strict=True):
         rows = np.arange(begin, begin + length)
         start = np.maximum(rows - reach, begin)
-        stop = np.minimum(rows + horizon, begin + length)
+        stop = np.minimum(rows + prediction_length, begin + length)
         good[begin : begin + length] = cumulated[stop] == cumulated[start]
     return good
 
@@ -240,15 +246,15 @@ class ValidationBatches:
         self.table, self.batch_size = table, batch_size
         rows, overlaps = [], []
         for begin, length in zip(table.begins, table.lengths, strict=True):
-            starts = validation_starts(int(length), table.horizon)
+            starts = validation_starts(int(length), table.prediction_length)
             rows.append(begin + starts)
-            overlaps.append(np.append(0, starts[:-1] + table.horizon - starts[1:]))
+            overlaps.append(np.append(0, starts[:-1] + table.prediction_length - starts[1:]))
         self.rows = np.concatenate(rows)
-        steps = np.arange(table.horizon)
+        steps = np.arange(table.prediction_length)
         position = np.minimum(self.rows[:, None] + steps, len(counted) - 1)
         # Frames that the item before has scored are not scored again.
         new = steps >= np.concatenate(overlaps)[:, None]
-        self.counted = counted[position] & new  # (n_items, horizon)
+        self.counted = counted[position] & new  # (n_items, prediction_length)
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)
@@ -261,12 +267,12 @@ class ValidationBatches:
             yield batch._replace(scored=batch.scored & counted)
 
 
-def validation_starts(length: int, horizon: int) -> Rows:
+def validation_starts(length: int, prediction_length: int) -> Rows:
     """Return the starts of items that score the frames 1 … length - 1 of a recording.
 
-    They stand `horizon` apart; the last one ends with the recording and may overlap the one before
-    it, so that no item needs padding.
+    They stand `prediction_length` apart; the last one ends with the recording and may overlap the
+    one before it, so that no item needs padding.
     """
-    last = max(1, length - horizon)
-    starts = np.arange(1, last + 1, horizon)
+    last = max(1, length - prediction_length)
+    starts = np.arange(1, last + 1, prediction_length)
     return starts if starts[-1] == last else np.append(starts, last)

@@ -1,4 +1,4 @@
-"""A quick classifier for all tests of evaluation."""
+"""A quick classifier for all tests of evaluation, and plots for only one of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from desc.metrics import realism
+from desc.report import drawing
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,3 +16,9 @@ def few_trees() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(realism, "N_TREES", 5)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots take longer than the evaluation. Fixtures of a wider scope still draw them."""
+    monkeypatch.setattr(drawing, "can_draw", lambda: False)

@@ -35,7 +35,7 @@ def contexts(make_sequence: MakeSequence, n: int, length: int) -> torch.Tensor:
 
 
 def items(model: DescriptorModel, make_sequence: MakeSequence) -> tuple[torch.Tensor, torch.Tensor]:
-    frames = contexts(make_sequence, 4, model.lookback + model.horizon)
+    frames = contexts(make_sequence, 4, model.context_length + model.prediction_length)
     return frames, torch.ones(frames.shape[:2], dtype=torch.bool)
 
 
@@ -52,7 +52,9 @@ def model(name: str, make_model: Make) -> DescriptorModel:
 def test_item_layout(name: str, model: DescriptorModel) -> None:
     is_sequence_model = name in ("LSTMEncoderDecoderModel", "TransformerModel")
     assert isinstance(model, BlockwiseModel) == is_sequence_model
-    assert (model.lookback, model.horizon) == ((28, 9) if is_sequence_model else (21, 12))
+    assert (model.context_length, model.prediction_length) == (
+        (28, 9) if is_sequence_model else (21, 12)
+    )
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -62,7 +64,7 @@ def test_nll_has_shape_and_gradient(
     model = make_model(name, head=head).train()
     frames, valid = items(model, make_sequence)
     nll = model.nll(frames, valid)
-    assert nll.shape == (4, model.horizon)
+    assert nll.shape == (4, model.prediction_length)
     nll.sum().backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
@@ -115,9 +117,9 @@ def test_rows_with_missing_frames_score_as_alone(
 def test_scores_do_not_see_the_future(model: DescriptorModel, make_sequence: MakeSequence) -> None:
     frames, valid = items(model, make_sequence)
     nll = model.nll(frames, valid)
-    for j in range(model.horizon):
+    for j in range(model.prediction_length):
         changed = frames.clone()
-        changed[:, model.lookback + j :] += 25.0
+        changed[:, model.context_length + j :] += 25.0
         after = model.nll(changed, valid)
         assert torch.equal(after[:, :j], nll[:, :j])
         assert (after[:, j] != nll[:, j]).all()
@@ -128,7 +130,7 @@ def test_every_frame_of_the_window_counts(
 ) -> None:
     frames, valid = items(model, make_sequence)
     nll = model.nll(frames, valid)
-    for t in range(model.lookback):
+    for t in range(model.context_length):
         changed = frames.clone()
         changed[:, t] += 25.0
         assert (model.nll(changed, valid)[:, -1] != nll[:, -1]).any(), t
@@ -139,8 +141,8 @@ def test_rollout_equals_full_pass(model: DescriptorModel, make_sequence: MakeSeq
     frames = contexts(make_sequence, 3, n_context + n_steps)
     valid = torch.ones(frames.shape[:2], dtype=torch.bool)
     x = model.space.standardise(frames, valid)
-    anchor = model.anchor(x[:, n_context - 20 : n_context], valid[:, :20])
-    inputs = model.inputs(x, valid, anchor)
+    context_stats = model.context_statistics(x[:, n_context - 20 : n_context], valid[:, :20])
+    inputs = model.inputs(x, valid, context_stats)
     with torch.inference_mode():
         state = model.start(frames[:, :n_context], valid[:, :n_context])
         stepped = [state.h]
@@ -157,8 +159,8 @@ def full_pass(model: DescriptorModel, inputs: torch.Tensor, n_context: int, t: i
     if isinstance(model, BlockwiseModel):
         w, i = model.model_config.window_size, t % model.model_config.forecast_size
         begin = n_context + t - i - w
-        item = inputs[:, begin : begin + model.encoded + model.horizon - 1]
-        missing = model.encoded + model.horizon - 1 - item.shape[1]
+        item = inputs[:, begin : begin + model.encoded + model.prediction_length - 1]
+        missing = model.encoded + model.prediction_length - 1 - item.shape[1]
         item = torch.nn.functional.pad(item, (0, 0, 0, missing))
         return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, model.overlap + i]
     item = inputs[:, : n_context + t]
@@ -171,7 +173,7 @@ def test_free_run_is_the_rollout_and_has_gradients(
     """With gradients memories are copied, without they are changed in place."""
     context = contexts(make_sequence, 2, 90)
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
-    steps = 2 * model.horizon + 3  # windows are encoded again, rings go round
+    steps = 2 * model.prediction_length + 3  # windows are encoded again, rings go round
 
     def run() -> torch.Tensor:
         torch.manual_seed(4)

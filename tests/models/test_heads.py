@@ -34,16 +34,16 @@ def head_of(name: str, whitening: np.ndarray = WHITENING) -> Head:
     return head
 
 
-@pytest.mark.parametrize("movement", [1.0, 1.5])
+@pytest.mark.parametrize("local_scale", [1.0, 1.5])
 @pytest.mark.parametrize("name", DENSITIES)
-def test_density_integrates_to_one(name: str, movement: float) -> None:
+def test_density_integrates_to_one(name: str, local_scale: float) -> None:
     """exp(-score) over standardised differences, so the log-determinant is right too."""
     head = head_of(name)
     parameters = head(torch.randn(1, 6, generator=torch.Generator().manual_seed(0)))
     axis = torch.linspace(-60, 60, 1201)
     grid = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
-        score = head.score(parameters, grid, torch.tensor([[movement]]))
+        score = head.score(parameters, grid, torch.tensor([[local_scale]]))
         total = torch.exp(-score).sum() * 0.1**2
     assert float(total) == pytest.approx(1.0, abs=0.01)
 
@@ -104,8 +104,8 @@ def test_gaussian_of_unit_deviation_has_the_known_score() -> None:
 def test_mse_scores_half_the_squared_error_in_standardised_units() -> None:
     head = MeanSquareHead(6, WHITENING)
     parameters = torch.tensor(WHITENING @ [1.0, 2.0], dtype=torch.float32)[None]
-    for movement, expected in ((1.0, 0.5 * (0.25 + 4.0)), (0.5, 0.5 * (1.0 + 1.0))):
-        score = head.score(parameters, torch.tensor([[1.5, 0.0]]), torch.tensor([[movement]]))
+    for local_scale, expected in ((1.0, 0.5 * (0.25 + 4.0)), (0.5, 0.5 * (1.0 + 1.0))):
+        score = head.score(parameters, torch.tensor([[1.5, 0.0]]), torch.tensor([[local_scale]]))
         assert float(score) == pytest.approx(expected, rel=1e-5)
 
 

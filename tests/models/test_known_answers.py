@@ -58,7 +58,7 @@ def fitted(name: str, static: np.ndarray, steps: int) -> DescriptorModel:
     )
     model = create_model(model_config, config, statistics)
     frames = torch.from_numpy(sequence.complete_static.copy())
-    length = model.lookback + model.horizon
+    length = model.context_length + model.prediction_length
     windows = frames.unfold(0, length, 1).transpose(1, 2)  # (N, length, 2)
     valid = torch.ones(64, length, dtype=torch.bool)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
@@ -86,7 +86,7 @@ def continued(model: DescriptorModel, process: np.ndarray, n: int, steps: int) -
 def test_linear_process(name: str) -> None:
     model = fitted(name, autoregression(60_000, 0), 700)
     fresh = autoregression(30_000, 1)
-    length = model.lookback + model.horizon
+    length = model.context_length + model.prediction_length
     items = torch.tensor(fresh[: len(fresh) // length * length], dtype=torch.float32)
     items = items.reshape(-1, length, 2)
     with torch.no_grad():

@@ -30,14 +30,14 @@ def changed(sequence: DescriptorSequence, **columns: object) -> DescriptorSequen
 
 
 def test_whitened_innovations_are_independent(make_sequence: MakeSequence) -> None:
-    """What a frame is beyond the pull of the mean of up to 512 frames before it."""
+    """What a frame is beyond the mean reversion to the mean of up to 512 frames before it."""
     sequences = [make_sequence(4000, seed) for seed in range(2)]
     statistics = fit_statistics(sequences)
     innovations = []
     for sequence in sequences:
         x = statistics.standardizer.transform(sequence.values[sequence.complete])[:, :13]
         mean = np.stack([x[max(0, t - 512) : t].mean(0) for t in range(1, len(x))])
-        innovations.append(np.diff(x, axis=0) - (x[:-1] - mean) @ statistics.pull.T)
+        innovations.append(np.diff(x, axis=0) - (x[:-1] - mean) @ statistics.mean_reversion.T)
     u = np.concatenate(innovations) @ statistics.whitening.T
     np.testing.assert_allclose(u.T @ u / len(u), np.eye(13), atol=0.03)
     x = statistics.standardizer.transform(sequences[0].values[sequences[0].complete])[:, :13]
@@ -48,8 +48,10 @@ def test_whitened_innovations_are_independent(make_sequence: MakeSequence) -> No
 def test_the_pull_is_that_of_the_process(make_sequence: MakeSequence) -> None:
     """x[t+1] = .95 x[t] + noise, around 0: five hundredths of the way back at each step."""
     statistics = fit_statistics([make_sequence(60_000)])
-    np.testing.assert_allclose(np.diag(statistics.pull), -0.05, atol=0.02)
-    assert np.abs(statistics.pull - np.diag(np.diag(statistics.pull))).max() < 0.02
+    np.testing.assert_allclose(np.diag(statistics.mean_reversion), -0.05, atol=0.02)
+    assert (
+        np.abs(statistics.mean_reversion - np.diag(np.diag(statistics.mean_reversion))).max() < 0.02
+    )
 
 
 def test_only_complete_frames_count(make_sequence: MakeSequence) -> None:

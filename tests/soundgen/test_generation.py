@@ -211,3 +211,35 @@ def test_there_is_no_click_at_the_end(pair: tuple[MelGenerator, Vocoder], tmp_pa
 def test_wrong_settings_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         GenerateConfig(**values)  # type: ignore[arg-type]
+
+
+def test_arrays_go_in_and_come_out(pair: tuple[MelGenerator, Vocoder]) -> None:
+    generator, vocoder = pair
+    mel = generator.generate(50, seed=3)
+    assert (mel.shape, mel.dtype) == ((20, 50), np.float32)
+    assert np.array_equal(mel, generator.generate(50, seed=3))
+    assert not np.array_equal(mel, generator.generate(50, seed=4))
+    samples = vocoder(mel)
+    assert (samples.shape, samples.dtype) == ((50 * 64,), np.float32)
+    natural = replace(generator.mel, log_base="e")
+    np.testing.assert_allclose(vocoder(mel * np.log(10), natural), samples, atol=1e-4)
+
+
+def test_they_say_what_they_are_in_a_line(pair: tuple[MelGenerator, Vocoder]) -> None:
+    generator, vocoder = pair
+    front_end = f"20 mel bands, hop 64 at {RATE} Hz)"
+    assert repr(generator) == f"MelGenerator('{generator.name}', unagan: {front_end}"
+    assert repr(vocoder) == f"Vocoder('{vocoder.name}', vocos: {front_end}"
+
+
+def test_a_manifest_of_before_is_continued(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    one = replace(SHORT, num_samples=1)
+    (name,) = generate([generator], [vocoder], tmp_path, one).written
+    manifest = tmp_path / "manifest.csv"
+    current = manifest.read_bytes()
+    manifest.write_bytes(current.replace(b"generator_run_id", b"unagan_run_id"))
+    assert generate([generator], [vocoder], tmp_path, one).kept == (name,)
+    assert manifest.read_bytes() == current

@@ -12,7 +12,7 @@ from desc.configuration import ModelConfig, TrainConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import create_model
 from desc.models.base import DescriptorModel
-from desc.models.inputs import Anchor
+from desc.models.inputs import ContextStatistics
 from desc.models.statistics import fit_statistics
 from desc.training.critic import Critic, turned_round
 from desc.training.data import TrainingData
@@ -30,9 +30,11 @@ def model(make_sequence: MakeSequence) -> DescriptorModel:
     return create_model(config, sequence.config, fit_statistics([sequence]))
 
 
-def anchor_of(model: DescriptorModel, n_rows: int) -> Anchor:
+def stats_of(model: DescriptorModel, n_rows: int) -> ContextStatistics:
     zeros = torch.zeros(n_rows, model.n_features)
-    return Anchor(zeros, torch.ones(n_rows, 1), torch.zeros(n_rows, 3 * model.n_features))
+    return ContextStatistics(
+        zeros, torch.ones(n_rows, 1), torch.zeros(n_rows, 3 * model.n_features)
+    )
 
 
 def critic_of(model: DescriptorModel) -> Critic:
@@ -51,12 +53,12 @@ def test_turned_round_is_the_identity_forwards_and_turns_the_gradient_round() ->
 def test_a_continuation_is_moved_to_where_the_critic_finds_it_more_real(
     model: DescriptorModel,
 ) -> None:
-    critic, anchor = critic_of(model).eval(), anchor_of(model, 4)
+    critic, context_stats = critic_of(model).eval(), stats_of(model, 4)
     drawn = torch.randn(8, 43, model.n_features, requires_grad=True)
     real = torch.randn(4, 43, model.n_features, requires_grad=True)
-    critic.loss(drawn, real, anchor, model.space, 1.0).backward()
+    critic.loss(drawn, real, context_stats, model.space, 1.0).backward()
     assert drawn.grad is not None
-    each = Anchor(*(part.repeat(2, 1) for part in anchor))
+    each = ContextStatistics(*(part.repeat(2, 1) for part in context_stats))
     with torch.no_grad():
         before = critic(drawn, each, model.space).mean()
         after = critic(drawn - drawn.grad, each, model.space).mean()
@@ -65,24 +67,26 @@ def test_a_continuation_is_moved_to_where_the_critic_finds_it_more_real(
 
 def test_a_critic_learns_and_stays_of_bounded_slope(model: DescriptorModel) -> None:
     """Windows that move twice as far are told apart, by matrices of norm 1 at the most."""
-    critic, anchor = critic_of(model), anchor_of(model, 16)
+    critic, context_stats = critic_of(model), stats_of(model, 16)
     optimizer = torch.optim.Adam(critic.parameters(), 2e-3)
     torch.manual_seed(4)
     for _ in range(150):
         real, drawn = torch.randn(2, 16, 43, model.n_features)
         optimizer.zero_grad()
-        critic.loss(2 * drawn, real, anchor, model.space, 0.0).backward()
+        critic.loss(2 * drawn, real, context_stats, model.space, 0.0).backward()
         optimizer.step()
     critic.eval()
     with torch.no_grad():
-        told = critic(real, anchor, model.space) > critic(2 * drawn, anchor, model.space)
+        told = critic(real, context_stats, model.space) > critic(
+            2 * drawn, context_stats, model.space
+        )
         assert told.float().mean() > 0.9
         for layer in (*critic.convolutions, critic.style, critic.exit):
             assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2) < 1.1
 
 
 def test_what_learns_with_a_critic_comes_to_what_is_real(model: DescriptorModel) -> None:
-    critic, anchor = critic_of(model), anchor_of(model, 16)
+    critic, context_stats = critic_of(model), stats_of(model, 16)
     shift = torch.nn.Parameter(torch.full((model.n_features,), 1.5))
     groups = [{"params": [shift], "lr": 2e-2}, {"params": critic.parameters(), "lr": 2e-3}]
     optimizer = torch.optim.Adam(groups, betas=(0.5, 0.9))
@@ -90,7 +94,7 @@ def test_what_learns_with_a_critic_comes_to_what_is_real(model: DescriptorModel)
     for _ in range(250):
         real, drawn = torch.randn(2, 16, 43, model.n_features)
         optimizer.zero_grad()
-        critic.loss(drawn + shift, real, anchor, model.space, 1.0).backward()
+        critic.loss(drawn + shift, real, context_stats, model.space, 1.0).backward()
         optimizer.step()
     assert shift.abs().max() < 0.6
 

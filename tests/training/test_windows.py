@@ -115,7 +115,7 @@ def test_items_with_bad_frames_are_left_out_whole() -> None:
     begins = np.array([0, 40])
     bad = np.zeros(80, dtype=bool)
     bad[[20, 79]] = True
-    good = good_starts(bad, begins, lengths, reach=3, horizon=8)
+    good = good_starts(bad, begins, lengths, reach=3, prediction_length=8)
     # Row 20 is in every item that starts at 13 … 23; row 79 in those from 72 on.
     np.testing.assert_array_equal(np.flatnonzero(~good), [*range(13, 24), *range(72, 80)])
 
@@ -130,11 +130,13 @@ def test_an_epoch_is_never_empty(table: FrameTable) -> None:
 
 
 @given(st.integers(9, 100), st.integers(1, 40))
-def test_validation_starts_cover_a_recording(length: int, horizon: int) -> None:
-    starts = validation_starts(length, horizon)
-    covered = np.unique((starts[:, None] + np.arange(horizon)).ravel())
+def test_validation_starts_cover_a_recording(length: int, prediction_length: int) -> None:
+    starts = validation_starts(length, prediction_length)
+    covered = np.unique((starts[:, None] + np.arange(prediction_length)).ravel())
     assert set(range(1, length)) <= set(covered)
-    assert length <= horizon or covered[-1] == length - 1, "no padding where none is needed"
+    assert length <= prediction_length or covered[-1] == length - 1, (
+        "no padding where none is needed"
+    )
 
 
 def test_validation_scores_every_frame_that_counts_once(table: FrameTable) -> None:
