@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from desc.configuration import HardwareConfig
 from desc.devices import choose_device
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 
 T = TypeVar("T")
 __all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
+BACKENDS = ("gloo", "NCCL", "TCPStore")  # named in errors of lost connections
 LOGGERS = ("lightning_fabric", "lightning.fabric", "lightning")
 
 
@@ -73,23 +74,45 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
     One device needs no other process. With several, `ddp` starts the program anew for each
     (Fabric's script launcher: right for the command line, torchrun and Slurm), `ddp_spawn` and
     `ddp_fork` start processes from a library call; `auto` takes `ddp`, in a notebook `ddp_fork`.
+    A process that waits for the others gives up after 30 minutes.
+
+    Raises
+    ------
+    DescError
+        If another process has ended, or as `function` raises it in the first process.
     """
+    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
     fabric = create_fabric(hardware)
-    with quiet_fabric():
-        result: _Result = fabric.launch(partial(_call, function, *args))
+    try:
+        with quiet_fabric():
+            result: _Result = fabric.launch(partial(_call, function, *args))
+    except (ProcessExitedException, ProcessRaisedException) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DescError(f"a process of the training failed: {reason}") from error
+    if result.error is not None:
+        raise result.error
     return cast(T, result.value)
 
 
 class _Result:
-    """A value that Fabric does not look into on its way between processes."""
+    """A value or an error that Fabric does not look into on its way between processes."""
 
-    def __init__(self, value: object) -> None:
-        self.value = value
+    def __init__(self, value: object = None, error: BaseException | None = None) -> None:
+        self.value, self.error = value, error
 
 
 def _call(function: Callable[..., object], *args: Any) -> _Result:
-    with quiet_fabric():
-        return _Result(function(*args))
+    try:
+        with quiet_fabric():
+            return _Result(function(*args))
+    except (DescError, TrainingInterruptedError) as error:
+        return _Result(error=error)
+    except RuntimeError as error:
+        if not any(name in str(error) for name in BACKENDS):
+            raise
+        lost = "another process of the training has ended, or does not respond"
+        return _Result(error=DescError(f"{lost}; it may have run out of memory"))
 
 
 def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:
