@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from desc import pipeline
 from desc.commands.main import main
@@ -435,7 +436,8 @@ def test_what_this_machine_lacks_is_refused_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["train", "--audio_db_dir", "nowhere", "--cache_dir", "cache"]
-    for option in (["--devices", "2"], ["--accelerator", "cpu", "--precision", "16-mixed"]):
+    missing = "cuda" if torch.backends.mps.is_available() else "mps"
+    for option in (["--accelerator", missing], ["--accelerator", "cpu", "--precision", "16-mixed"]):
         assert main([*words, *option]) == 2
         assert f"{option[-2][2:]}='{option[-1]}'" in capsys.readouterr().err
     assert main(["demo", "--jobs", "0"]) == 2
