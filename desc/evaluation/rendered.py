@@ -6,15 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
 from desc import audio, progress
-from desc.concatenation import render_to_file
+from desc.concatenation import render
 from desc.configuration import RenderConfig
 from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
@@ -34,7 +31,7 @@ from desc.storage import DescriptorStore
 Values = npt.NDArray[np.float32]
 
 REAL_RENDERED = "real, rendered"
-RENDERING = RenderConfig(channels="mono", subtype="FLOAT")
+RENDERING = RenderConfig(channels="mono")
 BLOCK = 1 << 16  # samples read at once
 
 
@@ -154,10 +151,9 @@ class _Analysis:
         track = int(excerpts.tracks[excerpt])
         values = with_deltas(excerpts.raw_contexts[excerpt], static, self.sounds.config)
         match = matcher.match(values, seed=self.seed, exclude_digest=excerpts.digests[track])
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "rendered.wav"
-            render_to_file(match.playlist, path, store=self.store, rendering=RENDERING)
-            described = self._described(path, self._loudest(track))
+        with progress.reporting(None):
+            clip = render(match.playlist, store=self.store, rendering=RENDERING)
+        described = self._described(clip.samples[:, 0], self._loudest(track))
         return described[self.kept], match_figures(match)
 
     def _loudest(self, track: int) -> float:
@@ -168,11 +164,10 @@ class _Analysis:
             self.loudest[track] = loudest_band_db(blocks, self.sounds.config)
         return self.loudest[track]
 
-    def _described(self, path: Path, loudest_db: float) -> Values:
-        """Extract the static columns (T, F) of a rendered sound, at its recording's level."""
+    def _described(self, sound: Values, loudest_db: float) -> Values:
+        """Extract static columns (T, F) of rendered samples (S,), at their recording's level."""
         config = self.sounds.config
         # Half a hop of silence puts the centre of frame t at (t + 1)·hop.
         lead = np.zeros(config.hop_length - config.hop_length // 2, np.float32)
-        sound = audio.read_mono_blocks(path, config.sample_rate, BLOCK)
-        values, _ = extract_signal(chain([lead], sound), config, loudest_db=loudest_db)
+        values, _ = extract_signal([lead, sound], config, loudest_db=loudest_db)
         return values[1:, config.static_columns]

@@ -22,10 +22,7 @@ from desc.models.heads import create_head
 from desc.models.inputs import ContextStatistics, FrameSpace
 from desc.models.statistics import TrainingStatistics
 
-CONTEXT_FRAMES = (
-    512  # least frames read of a context, 12 s; `replay` samples from their innovations
-)
-ALWAYS_UNUSED = frozenset({"add_positional_embedding", "dim_pos_encoding"})
+CONTEXT_FRAMES = 512  # least frames read of a context, 12 s; `replay` draws from these
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class DescriptorModel(nn.Module, ABC):
 
     DEFAULTS: ClassVar[Sizes]
     STEPS: ClassVar[int] = 1100  # optimiser steps of a training by default
-    UNUSED: ClassVar[frozenset[str]] = ALWAYS_UNUSED
+    UNUSED: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
-from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes
+from desc.models.base import DescriptorModel, Sizes
 from desc.models.layers import RecurrentStack
 from desc.models.statistics import TrainingStatistics
 
@@ -17,7 +17,7 @@ class LSTM(DescriptorModel):
     """An LSTM over the frames of the window; a rollout continues its state."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=192, num_layers=1)
-    UNUSED = ALWAYS_UNUSED | {"forecast_size", "nhead", "dim_feedforward"}
+    UNUSED = frozenset({"forecast_size", "nhead", "dim_feedforward"})
 
     def __init__(
         self,

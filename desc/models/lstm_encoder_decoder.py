@@ -8,7 +8,7 @@ from torch import Tensor
 
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
-from desc.models.base import ALWAYS_UNUSED, Sizes
+from desc.models.base import Sizes
 from desc.models.blockwise import BlockwiseModel
 from desc.models.layers import RecurrentStack
 from desc.models.statistics import TrainingStatistics
@@ -19,7 +19,7 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=160, num_layers=1)
     STEPS: ClassVar[int] = 1050
-    UNUSED = ALWAYS_UNUSED | {"nhead", "dim_feedforward"}
+    UNUSED = frozenset({"nhead", "dim_feedforward"})
 
     def __init__(
         self,

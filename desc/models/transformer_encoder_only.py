@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.models.attention import Rotations, SelfBlock, SelfStack, band_mask, check_heads, rotation
-from desc.models.base import ALWAYS_UNUSED, DescriptorModel, Sizes, update_cache
+from desc.models.base import DescriptorModel, Sizes, update_cache
 from desc.models.statistics import TrainingStatistics
 
 
@@ -23,7 +23,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512)
     STEPS: ClassVar[int] = 480
-    UNUSED = ALWAYS_UNUSED | {"forecast_size"}
+    UNUSED = frozenset({"forecast_size"})
 
     def __init__(
         self,

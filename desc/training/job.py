@@ -95,7 +95,7 @@ def new_job(
         If too few frames are left to learn from.
     """
     model, training, run = settings
-    _log_unused(model, training, given)
+    _log_unused(model, given)
     split = _split(recordings, training)
     network = _new_network(model, split, training.seed)
     data = _data(split, network, training)
@@ -287,12 +287,9 @@ def _interludes(task: DescriptorTask) -> dict[str, tuple[int, Action]]:
     return found
 
 
-def _log_unused(model: ModelConfig, training: TrainConfig, given: Collection[str] | None) -> None:
+def _log_unused(model: ModelConfig, given: Collection[str] | None) -> None:
     """Log in one line which options have no effect."""
     names = unused_options(model, given)
-    changed = training.process_on_the_fly != TrainConfig.process_on_the_fly
-    if changed if given is None else "process_on_the_fly" in given:
-        names.append("process_on_the_fly")
     if names:
         logger.info("%s does not use %s", model.selected_model, ", ".join(names))
 

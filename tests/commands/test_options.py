@@ -134,3 +134,19 @@ def test_the_length_can_be_given_in_seconds() -> None:
     assert PredictConfig(duration_s=10.0).n_steps(44100 / 1024) == 431
     assert PredictConfig(prediction_length=7).n_steps(43.0) == 7
     assert PredictConfig(duration_s=0.001).n_steps(43.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("cls", "words"),
+    [
+        (ModelConfig, ("--no-add_positional_embedding", "--dim_pos_encoding", "50")),
+        (TrainConfig, ("--process_on_the_fly",)),
+    ],
+)
+def test_former_options_are_accepted_without_effect(cls: type, words: tuple[str, ...]) -> None:
+    assert parse(cls, *words) == cls()
+    parser = Parser(prog="desc test")
+    add_options(parser, cls)
+    assert words[0] not in parser.format_help()
+    former = dict.fromkeys(cls.FORMER, 1)  # type: ignore[attr-defined]
+    assert from_dict(cls, to_dict(cls()) | former) == cls()

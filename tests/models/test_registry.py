@@ -73,17 +73,14 @@ def test_unused_options() -> None:
         "forecast_size": 7,
         "nhead": 2,
         "dim_feedforward": 9,
-        "add_positional_embedding": False,
-        "dim_pos_encoding": 50,
         "hidden_size": 64,
     }
-    positions = ["add_positional_embedding", "dim_pos_encoding"]
     assert {
         name: unused_options(ModelConfig(selected_model=name, **settings)) for name in MODELS
     } == {
-        "LSTM": ["forecast_size", "nhead", "dim_feedforward", *positions],
-        "LSTMEncoderDecoderModel": ["nhead", "dim_feedforward", *positions],
-        "TransformerEncoderOnlyModel": ["forecast_size", *positions],
-        "TransformerModel": positions,
+        "LSTM": ["forecast_size", "nhead", "dim_feedforward"],
+        "LSTMEncoderDecoderModel": ["nhead", "dim_feedforward"],
+        "TransformerEncoderOnlyModel": ["forecast_size"],
+        "TransformerModel": [],
     }
     assert unused_options(ModelConfig(head="gaussian", n_components=3)) == ["n_components"]

@@ -33,7 +33,8 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 def test_every_option_that_is_named_exists() -> None:
     known = set().union(*(options(build_parser(command)) for command in COMMANDS))
-    named = set(re.findall(r"`(--[a-z_-]+)", README))
+    options_page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(--[a-zA-Z_-]+)", README + options_page))
     assert named <= known
 
 

@@ -1,0 +1,66 @@
+"""Settings as frozen dataclasses, checked when they are made.
+
+The name of a field is the keyword of the library, the option of the command line
+(`--window_size`), the key of the W&B config and the field of the notebooks. The classes are in
+one file per stage; `fields` has what they share.
+"""
+
+from desc.configuration.fields import (
+    check,
+    check_choice,
+    check_integer,
+    check_jobs,
+    check_number,
+    from_dict,
+    option,
+    to_dict,
+)
+from desc.configuration.matching import (
+    DISTANCES,
+    MAX_HOLD_S,
+    SELECTIONS,
+    UNITS,
+    QueryConfig,
+    SelectionConfig,
+)
+from desc.configuration.prediction import SAMPLINGS, PredictConfig, Sampling, SamplingConfig
+from desc.configuration.rendering import SUBTYPES, RenderConfig
+from desc.configuration.training import (
+    HEADS,
+    MONITORS,
+    STRATEGIES,
+    HardwareConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "DISTANCES",
+    "HEADS",
+    "MAX_HOLD_S",
+    "MONITORS",
+    "SAMPLINGS",
+    "SELECTIONS",
+    "STRATEGIES",
+    "SUBTYPES",
+    "UNITS",
+    "HardwareConfig",
+    "ModelConfig",
+    "PredictConfig",
+    "QueryConfig",
+    "RenderConfig",
+    "RunConfig",
+    "Sampling",
+    "SamplingConfig",
+    "SelectionConfig",
+    "TrainConfig",
+    "check",
+    "check_choice",
+    "check_integer",
+    "check_jobs",
+    "check_number",
+    "from_dict",
+    "option",
+    "to_dict",
+]
