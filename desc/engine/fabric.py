@@ -81,7 +81,7 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
     DescError
         If another process has ended, or as `function` raises it in the first process.
     """
-    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+    from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
     fabric = create_fabric(hardware)
     try:
