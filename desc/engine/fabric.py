@@ -15,7 +15,8 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from desc.configuration import HardwareConfig
-from desc.devices import choose_device
+from desc.devices import choose_device, one_thread
+from desc.engine.randomness import preserved_randomness
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 
 T = TypeVar("T")
@@ -74,7 +75,8 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
     One device needs no other process. With several, `ddp` starts the program anew for each
     (Fabric's script launcher: right for the command line, torchrun and Slurm), `ddp_spawn` and
     `ddp_fork` start processes from a library call; `auto` takes `ddp`, in a notebook `ddp_fork`.
-    A process that waits for the others gives up after 30 minutes.
+    A process that waits for the others gives up after 30 minutes. Each process uses one thread, and
+    torch's random generators are restored at the end.
 
     Raises
     ------
@@ -104,7 +106,7 @@ class _Result:
 
 def _call(function: Callable[..., object], *args: Any) -> _Result:
     try:
-        with quiet_fabric():
+        with quiet_fabric(), preserved_randomness(), one_thread():
             return _Result(function(*args))
     except (DescError, TrainingInterruptedError) as error:
         return _Result(error=error)

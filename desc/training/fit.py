@@ -9,11 +9,9 @@ from dataclasses import replace
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
-from desc.devices import one_thread
 from desc.engine import stopping
 from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
-from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import resumed_settings
 from desc.engine.stopping import StopCondition
 from desc.errors import RunNotFoundError
@@ -108,8 +106,7 @@ def _train(
     fabric: Fabric,
 ) -> RunRecord:
     """Train a new run, in each process."""
-    with preserved_randomness(), one_thread():
-        return _run(new_job(fabric, recordings, settings, given), on_validation)
+    return _run(new_job(fabric, recordings, settings, given), on_validation)
 
 
 def _resume(
@@ -120,8 +117,7 @@ def _resume(
     fabric: Fabric,
 ) -> RunRecord:
     """Resume a run, in each process."""
-    with preserved_randomness(), one_thread():
-        return _run(resumed_job(fabric, recordings, record, run), on_validation, resume=True)
+    return _run(resumed_job(fabric, recordings, record, run), on_validation, resume=True)
 
 
 def _run(job: Job, on_validation: OnValidation | None, *, resume: bool = False) -> RunRecord:
