@@ -113,16 +113,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or of another program.
+        If the file is missing, damaged, or holds more than plain values and tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
-    if not path.stat().st_size:
-        raise CheckpointError(f"{path}: the checkpoint is empty")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: {FOREIGN}") from error
+        raise CheckpointError(f"{path}: {FOREIGN}; loading it would run code") from error
     # Bytes that are no checkpoint make the reader fail in any way.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
