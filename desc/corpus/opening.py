@@ -176,7 +176,7 @@ def _open_audio(
             failed.append(SkippedFile(source, str(digest).removeprefix(f"{path}: ")))
         else:
             tasks.append(Task(path, source, digest))
-    reasons = store.failures(task.digest for task in tasks)
+    reasons = store.failures()
     wanted = [task.digest for task in tasks if task.digest not in reasons]
     missing = set(store.missing(wanted, config))
     new: list[Task] = []

@@ -102,14 +102,15 @@ def extract_all(
     """
     families = [(FAMILIES[name], FEATURES[name]) for name in config.descriptors]
     function = partial(extract_into, store.cache_dir, config, families)
-    reasons: dict[str, str] = {}
-    for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
-        if outcome.reason:
-            reasons[outcome.task.key] = outcome.reason
-        if outcome.is_lasting:
-            store.remember_failure(outcome.task.digest, outcome.reason)
-        report("extract", n_done, len(tasks))
-    return reasons
+    failed: list[Outcome] = []
+    try:
+        for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
+            if outcome.reason:
+                failed.append(outcome)
+            report("extract", n_done, len(tasks))
+    finally:
+        store.remember_failures({o.task.digest: o.reason for o in failed if o.is_lasting})
+    return {outcome.task.key: outcome.reason for outcome in failed}
 
 
 def extract_into(
