@@ -167,8 +167,16 @@ def run_tasks(
             del left[outcome.task.key]
             yield outcome
     except BrokenProcessPool:
+        from joblib.externals.loky import get_reusable_executor
+
         for task in left.values():
-            yield _alone(function, task)
+            try:
+                executor = get_reusable_executor(max_workers=1, timeout=IDLE_WORKER_S)
+                outcome = executor.submit(function, task).result()
+            except BrokenProcessPool:
+                reason = "the process that read it died (out of memory, or a decoder's crash)"
+                outcome = Outcome(task, reason)
+            yield outcome
 
 
 def _in_workers(
@@ -205,18 +213,6 @@ def _sigint_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _alone(function: Callable[[Task], Outcome], task: Task) -> Outcome:
-    from joblib.externals.loky import get_reusable_executor
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    try:
-        executor = get_reusable_executor(max_workers=1, timeout=IDLE_WORKER_S)
-        outcome: Outcome = executor.submit(function, task).result()
-        return outcome
-    except BrokenProcessPool:
-        return Outcome(task, "the process that read it died (out of memory, or a decoder's crash)")
 
 
 def _has_content(task: Task) -> bool:
