@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from desc.audio.decoding import resample
-from desc.audio.files import Audio, errors_named, open_forward, read_info
+from desc.audio.files import Audio, errors_named, read_info
 from desc.errors import AudioError
 
 _HEADER = 27  # bytes of a page's header before its table of segments
@@ -133,11 +133,10 @@ def read_excerpt(path: str | Path, start_s: float, duration_s: float) -> tuple[A
     AudioError
         If the file cannot be read.
     """
-    with errors_named(path), open_forward(path) as file:
-        info = read_info(path, file)
-    start = min(max(0, round(start_s * info.sample_rate)), info.n_samples)
-    n = min(round((start_s + duration_s) * info.sample_rate), info.n_samples) - start
     with errors_named(path), soundfile.SoundFile(str(path)) as file:
+        info = read_info(path, file)
+        start = min(max(0, round(start_s * info.sample_rate)), info.n_samples)
+        n = min(round((start_s + duration_s) * info.sample_rate), info.n_samples) - start
         file.seek(start)
         samples = file.read(max(0, n), dtype="float32", always_2d=True)
     return samples.T, info.sample_rate

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from desc.audio import Audio
 from desc.concatenation.playlist import Playlist, PlaylistEvent
 
 Law = Literal["power", "linear"]
@@ -142,7 +143,6 @@ def _fade_samples(fade_ms: float, longest: int, sample_rate: int) -> int:
     return 2 * (min(round(fade_ms * sample_rate / 1000), longest) // 2)
 
 
-Audio = npt.NDArray[np.float32]
 Read = Callable[[PlaylistEvent, int, int], Audio]
 """read(event, start_sample, n_samples) -> samples (n, C) of the event's file as it is heard, with
 positions that count about the event's centre as they are heard."""

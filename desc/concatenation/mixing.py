@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from desc.audio import AudioReader, probe, resample
+from desc.audio import Audio, AudioReader, probe, resample
 from desc.concatenation.joins import Span, aligned_spans
 from desc.concatenation.playlist import Playlist, PlaylistEvent
 from desc.errors import DescError
@@ -118,8 +117,6 @@ class Sources:
                 "number of channels of the file"
             )
 
-
-Audio = npt.NDArray[np.float32]
 
 BLOCK_SAMPLES = 1 << 18
 """Samples mixed at once: 6 s at 44.1 kHz, so a unit is seldom cut by the end of a block."""

@@ -32,8 +32,7 @@ class JsonFolder:
     Attributes
     ----------
     root : Path
-        The folder of the sources: the one that was read if it holds all recordings, else the
-        innermost folder that does.
+        The folder that was read if it holds all recordings, else the innermost one that does.
     sequences : tuple of DescriptorSequence
         One per `_id`, sorted by source.
     problems : dict of str to str
@@ -139,9 +138,7 @@ def read_json_folder(
         source = recording.relative_to(base).as_posix()
         named.append(dataclasses.replace(sequence, source=source))
         if not os.path.isfile(recording):
-            problems[source] = (
-                f"{sequence.source} does not exist; its descriptors are used, its sound cannot be"
-            )
+            problems[source] = f"{sequence.source} does not exist; only its descriptors are used"
     return JsonFolder(base, tuple(sorted(named, key=lambda s: s.source)), problems)
 
 

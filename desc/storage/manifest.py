@@ -166,14 +166,17 @@ def identify(paths: Sequence[str | Path], manifest: Manifest, jobs: int) -> list
 
     Only files that the manifest does not know are read.
     """
-    states = [_state(path) for path in paths]
-    known = manifest.digests(state for state in states if isinstance(state, FileState))
+    states: list[FileState | AudioError] = []
+    files: dict[FileState, Path] = {}
+    for path in paths:
+        try:
+            states.append(state := FileState.of(path))
+            files[state] = Path(path)
+        except AudioError as error:
+            states.append(error)
+    known = manifest.digests(files)
     results: dict[FileState, str | AudioError] = dict(known)
-    unknown = {
-        state: Path(path)
-        for state, path in zip(states, paths, strict=True)
-        if isinstance(state, FileState) and state not in known
-    }
+    unknown = {state: path for state, path in files.items() if state not in known}
     found: dict[FileState, str] = {}
     try:
         for n_done, (state, result) in enumerate(_read_all(unknown, jobs), 1):
@@ -184,13 +187,6 @@ def identify(paths: Sequence[str | Path], manifest: Manifest, jobs: int) -> list
     finally:  # what was read before an interruption need not be read again
         manifest.remember(found)
     return [state if isinstance(state, AudioError) else results[state] for state in states]
-
-
-def _state(path: str | Path) -> FileState | AudioError:
-    try:
-        return FileState.of(path)
-    except AudioError as error:
-        return error
 
 
 def _read_all(
