@@ -22,11 +22,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from desc.training.datamodule import RecordingsDataModule
-from desc.training.lightning_module import DescriptorTraining
-from desc.training.schedule import Schedule
-from desc.training.state import TrainingState
-from desc.training.trainer import build_trainer, quiet_lightning, run_trainer
 from torch.utils.data import DataLoader, Dataset
 
 from desc.configuration import ModelConfig, TrainConfig
@@ -35,7 +30,9 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
-from desc.training.windows import FrameTable, TrainingGrid, TrainingStream, batches_per_epoch
+from desc.training.data import TrainingData
+from desc.training.task import DescriptorTask
+from desc.training.windows import FrameTable, TrainingGrid, batches_per_epoch
 
 CONFIG = DescriptorConfig()
 MINUTES = 4  # of a recording
@@ -122,8 +119,13 @@ def gathering(
     recordings = [torch.from_numpy(x) for x in statics]
     dataset = ItemDataset(recordings, grid.epoch(0), context_length, prediction_length)
     loader = DataLoader(dataset, batch_size, shuffle=True)
-    stream = TrainingStream(table, grid, batch_size, n_batches=n_batches)
-    ours, peer = least(lambda: consume(stream), lambda: consume(loader))
+
+    def gather() -> None:
+        rows = grid.epoch(0)
+        for i in range(n_batches):
+            table.gather(rows[i * batch_size : (i + 1) * batch_size])
+
+    ours, peer = least(gather, lambda: consume(loader))
     shape = f"{batch_size} items of {context_length + prediction_length} frames"
     print(f"a batch of {shape} of 13 columns, {n_batches} batches a pass")
     print(f"  gathered from one tensor    {1e3 * ours / n_batches:8.2f} ms")
@@ -131,29 +133,33 @@ def gathering(
     print(f"  ratio                       {peer / ours:8.1f}")
 
 
-def training(model: DescriptorModel, data: RecordingsDataModule, n_steps: int) -> None:
+def training(model: DescriptorModel, data: TrainingData, n_steps: int) -> None:
     """Print the steps per second, and what of a step is not the network."""
     train_config = TrainConfig(accelerator="cpu", batch_size=data.batch_size)
-    module = DescriptorTraining(model, Schedule(n_steps, 1e-3), train_config)
-    stream = TrainingStream(data.table, data.grid, data.batch_size, n_batches=n_steps)
-    batches = list(stream)
-    optimizer = module.configure_optimizers()
+    task = DescriptorTask(model, data, train_config)
+    steps = range(min(n_steps, data.steps_per_epoch(1)[0]))
+    batches = [data.batch(step) for step in steps]
+    optimizer = torch.optim.AdamW(model.parameters())
 
     def bare() -> None:
-        for i, batch in enumerate(batches):
-            loss = module.training_step(batch, i)
+        for batch in batches:
+            total = task.total_nll(batch)
             optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            (total[0] / total[1]).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
 
-    def lightning() -> None:
-        module.state = TrainingState()
-        data.begin(module.state, n_steps)
-        with quiet_lightning():
-            run_trainer(build_trainer(train_config, ".", []), module, data)
+    def engine() -> None:
+        for step in steps:
+            task.step(step, 0)
+            task.average.update(step)
 
-    network, whole, gathered = least(bare, lightning, lambda: consume(stream))
+    def gather() -> None:
+        for step in steps:
+            data.batch(step)
+
+    network, whole, gathered = least(bare, engine, gather)
+    n_steps = len(steps)
     print(f"training {model.model_config.selected_model}, {n_steps} steps")
     print(f"  steps per second            {n_steps / whole:8.1f}")
     print(f"  a step                      {1e3 * whole / n_steps:8.2f} ms")
@@ -172,9 +178,7 @@ def main() -> None:
     sequences = make_sequences(args.hours)
     config = ModelConfig(selected_model=args.selected_model)
     model = create_model(config, CONFIG, fit_statistics(sequences))
-    data = RecordingsDataModule(
-        sequences[1:], sequences[:1], model, batch_size=args.batch_size, seed=0
-    )
+    data = TrainingData(sequences[1:], sequences[:1], model, batch_size=args.batch_size, seed=0)
     for context_length in (model.context_length, model.context_length - model.context_size):
         gathering(sequences[1:], context_length, model.prediction_length, args.batch_size)
     training(model.train(), data, args.steps)

@@ -15,6 +15,7 @@ from desc.corpus import Corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, DescError
+from desc.files import replacing
 from desc.matching import Matcher
 from desc.models.base import DescriptorModel
 from desc.prediction import Predictor
@@ -224,14 +225,12 @@ class Continuer:
         )
         path = recordings.path(prediction.source)
         data = ReportData.gather(prediction, match, job.sequence, path)
-        # Rendering may fail; the files of an earlier result stay until it has succeeded.
-        rendered = render_to_file(
-            playlist,
-            job.folder / outputs.WAV,
-            store=self.store,
-            rendering=self.matcher.rendering,
-        )
-        outputs.clear_marker(job.folder)
+        # An earlier result stays whole until rendering has succeeded, and loses its marker first.
+        with replacing(job.folder / outputs.WAV) as temporary:
+            rendered = render_to_file(
+                playlist, temporary, store=self.store, rendering=self.matcher.rendering
+            )
+            outputs.clear_marker(job.folder)
         outputs.write_matches(job.folder, match)
         outputs.write_credits(job.folder, playlist)
         playlist.save(job.folder / outputs.PLAYLIST)

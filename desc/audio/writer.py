@@ -18,7 +18,7 @@ from desc.errors import AudioError
 
 _WRITE_CHUNK = 1 << 18
 """Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
-_WAV_LIMIT = (1 << 32) - (1 << 16)
+WAV_LIMIT = (1 << 32) - (1 << 16)
 """Bytes of samples in a WAV, whose sizes are 32-bit numbers, less room for the header."""
 
 
@@ -95,7 +95,7 @@ class AudioWriter:
         if self._format not in ("WAV", "WAVEX"):
             return
         width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self.subtype, 4)
-        if (self.n_samples + n_more) * self.n_channels * width > _WAV_LIMIT:
+        if (self.n_samples + n_more) * self.n_channels * width > WAV_LIMIT:
             raise AudioError(
                 f"{self.path}: a WAV holds at most 4 GiB; name it .w64 or .rf64, or write less"
             )

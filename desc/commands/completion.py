@@ -13,7 +13,7 @@ FILES = ("FILE", "PATH", "RUN_OR_FOLDER")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the argument of `desc completion`."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell to write for")
+    parser.add_argument("shell", choices=SHELLS, help="shell that the script is for")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse._ActionsContainer) -> None:
         parser, "vocoder to evaluate by itself [default: that of the folder's manifest.csv]"
     )
     parser.add_argument(
-        "--other_db_dir", metavar="DIR", help="other recordings as a reference for --generated"
+        "--other_db_dir", metavar="DIR", help="other recordings, as a reference for --generated"
     )
 
 

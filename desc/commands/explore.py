@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=300_000,
         metavar="N",
-        help="largest number of points; larger folders are thinned out evenly [default 300000]",
+        help="maximum number of points; larger folders are thinned out evenly [default 300000]",
     )
     main.add_argument(
         "--open_browser",

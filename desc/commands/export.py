@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audio_db_dir", "--audio_dir", required=True, metavar="DIR", help="folder of recordings"
     )
     parser.add_argument(
-        "--output_dir", required=True, metavar="DIR", help="folder of the exported files"
+        "--output_dir", required=True, metavar="DIR", help="folder for the exported files"
     )
     parser.add_argument(
         "--format", default="npz", choices=FORMATS, help="file format [default npz]"

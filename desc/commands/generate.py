@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 TASKS = {
     "train-vocoder": "train a vocoder: mel spectrogram → sound",
     "train-unagan": "train UnaGAN: noise → new mel spectrograms",
-    "train-flow": "train a flow: noise → new mel spectrograms, closer to the recordings",
-    "audio": "write files of new sound",
+    "train-flow": "train a flow-matching model: noise → new mel spectrograms, closer to the "
+    "recordings than UnaGAN's",
+    "audio": "write new audio files",
     "demo": "train a vocoder and UnaGAN on the demo corpus, and write ten files",
 }
 
@@ -78,7 +79,7 @@ def add_vocoder_option(parser: argparse._ActionsContainer, text: str) -> None:
 
 
 def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> None:
-    main = parser.add_argument_group("what")
+    main = parser.add_argument_group("input and output")
     main.add_argument(
         "--audio_db_dir",
         "--audio_dir",
@@ -98,8 +99,8 @@ def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> 
         "--preset",
         choices=PRESET_NAMES,
         default="small",
-        help="small: for two processor cores; published: the paper's sizes, for days on a GPU. "
-        f"The defaults below are those of published; small has {_small(network)} [default small]",
+        help="small: trains on two CPU cores; published: the paper's sizes, days on a GPU. "
+        f"The defaults below are those of published; small uses {_small(network)} [default small]",
     )
     add_options(parser.add_argument_group("network"), network.model)
     add_options(parser.add_argument_group("training"), network.training)
@@ -119,16 +120,18 @@ def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> 
         "--project",
         default=network.project,
         metavar="NAME",
-        help=f"W&B project, and the folder of its runs [default {network.project}]",
+        help=f"W&B project, and name of its folder in experiment_dir [default {network.project}]",
     )
     runs.add_argument(
         "--resume_run_id", metavar="ID", help="resume a stopped run with its own settings"
     )
     runs.add_argument(
-        "--load_from_run_id", metavar="ID", help="start from the parameters of another run"
+        "--load_from_run_id", metavar="ID", help="initialise with the parameters of another run"
     )
     if network.model is not VocoderConfig:
-        add_vocoder_option(parser, "vocoder of the samples while training [default Griffin-Lim]")
+        add_vocoder_option(
+            parser, "vocoder for the audio samples written during training [default Griffin-Lim]"
+        )
 
 
 def _small(network: Network) -> str:
@@ -203,7 +206,7 @@ def _train(args: argparse.Namespace, network: Network) -> int:
 
 
 def _add_audio_options(parser: argparse.ArgumentParser) -> None:
-    main = parser.add_argument_group("what")
+    main = parser.add_argument_group("input and output")
     main.add_argument(
         "--generator_run_id",
         "--unagan_run_id",
@@ -223,7 +226,7 @@ def _add_audio_options(parser: argparse.ArgumentParser) -> None:
         "--output_dir",
         default="generated",
         metavar="DIR",
-        help="gets the files and manifest.csv; existing files are kept [default generated]",
+        help="folder for the files and manifest.csv; existing files are kept [default generated]",
     )
     main.add_argument(
         "--overwrite",
@@ -262,7 +265,7 @@ def _add_demo_options(parser: argparse.ArgumentParser) -> None:
         "--output_dir",
         default="desc-generate-demo",
         metavar="DIR",
-        help="gets recordings/ and generated/ [default desc-generate-demo]",
+        help="folder for recordings/ and generated/ [default desc-generate-demo]",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of music and sound [default 0]"

@@ -187,7 +187,7 @@ def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = Fals
     group = parser.add_argument_group("output")
     for name, text in (
         ("--quiet", "print results and errors only"),
-        ("--debug", "show tracebacks and write desc-debug.log"),
+        ("--debug", "show tracebacks, and write desc-debug.log"),
     ):
         default = argparse.SUPPRESS if suppress else False
         group.add_argument(name, action="store_true", default=default, help=text)

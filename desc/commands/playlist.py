@@ -27,9 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (
             ["--prediction_db_dir"],
             "DIR",
-            "folder of the recording, if its end is played first [default: likewise]",
+            "folder of the recording, if the playlist begins with its end "
+            "[default: the one stored in the playlist]",
         ),
-        (["--relocate"], "FOLDER", "search here, by content, for source files that have moved"),
+        (
+            ["--relocate"],
+            "FOLDER",
+            "folder to search, by content, for source files that have moved",
+        ),
     ):
         required = names == ["--output_path"]
         parser.add_argument(*names, metavar=metavar, required=required, help=text)

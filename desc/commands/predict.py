@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc predict`."""
-    main = parser.add_argument_group("what")
+    main = parser.add_argument_group("input and output")
     main.add_argument("--run_id", required=True, metavar="ID", help="run id, or a run's folder")
     main.add_argument(
         "--prediction_db_dir",
@@ -43,31 +43,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audio_dir",
         required=True,
         metavar="DIR",
-        help="large folder of sounds to play; the patterns below select from it",
+        help="large folder of sounds to build the continuation from; --include and "
+        "--exclude apply to it",
     )
     main.add_argument(
         "--output_dir",
         default="predictions",
         metavar="DIR",
-        help="folder of the results, with a subfolder per recording [default predictions]",
+        help="folder for the results, one subfolder per recording [default predictions]",
     )
     main.add_argument(
         "--overwrite",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="replace results with other settings [default off]",
+        help="replace existing results made with other settings [default off]",
     )
     main.add_argument(
         "--accelerator",
         default="auto",
         choices=("auto", "cpu", "cuda", "mps"),
-        help="device of the model [default auto]",
+        help="device that runs the model [default auto]",
     )
     main.add_argument(
         "--report",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="write report.html, a page that shows and plays the result [default on]",
+        help="write report.html, a page for viewing and playing the result [default on]",
     )
     main.add_argument(
         "--speeds",
@@ -75,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=[],
         metavar="X",
-        help="also play the sounds of audio_db_dir at these speeds, like a tape: 1.06 is a "
-        "semitone higher [default: none]",
+        help="also use the sounds of audio_db_dir played at these speeds, like a tape; "
+        "1.06 is a semitone higher [default: none]",
     )
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)

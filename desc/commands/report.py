@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--map",
         choices=("pca", "umap"),
         default="pca",
-        help="projection of the corpus map; umap preserves neighbourhoods, takes some minutes and "
-        "needs umap-learn [default pca]",
+        help="projection of the corpus map; umap preserves neighbourhoods, takes "
+        "minutes and needs umap-learn [default pca]",
     )
     add_cache_option(parser)
     add_options(parser.add_argument_group("run"), RunConfig)

@@ -12,7 +12,7 @@ from desc.configuration import RunConfig, check_number
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc runs`."""
-    parser.add_argument("--upload", metavar="ID", help="send an offline run to W&B")
+    parser.add_argument("--upload", metavar="ID", help="upload a run of this machine to W&B")
     parser.add_argument(
         "--timeout_s",
         type=float,

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=[],
         metavar="X",
-        help="also train on the recordings played at these speeds, as a tape: 1.06 is a semitone "
-        "higher [default: none]",
+        help="also train on the recordings played at these speeds, like a tape; 1.06 "
+        "is a semitone higher [default: none]",
     )
     add_corpus_options(folders)
     add_options(parser.add_argument_group("model"), ModelConfig)
@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument(
         "--resume_run_id",
         metavar="ID",
-        help="resume a stopped run with its own settings; the result is as if it had not stopped",
+        help="resume a stopped run with its own settings; the result equals that of an "
+        "uninterrupted run",
     )
 
 

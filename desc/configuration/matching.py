@@ -16,11 +16,11 @@ MAX_HOLD_S = 60.0
 class QueryConfig:
     """Settings of the distance between descriptors and a database."""
 
-    distance: str = option("euclidean", "distance between descriptors", choices=DISTANCES)
+    distance: str = option("euclidean", "distance measure", choices=DISTANCES)
     minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
-    neighbours: int = option(1, "nearest rows per frame listed in matches.json")
+    neighbours: int = option(1, "number of nearest rows per frame listed in matches.json")
     descriptor_weights: str = option(
-        "", "factors on the default weights, as mfcc0=2,delta=.5 (a column or a group)"
+        "", "factors on the default weights of columns or groups, as mfcc0=2,delta=.5"
     )
     match_space: float = option(
         0.0,
@@ -28,7 +28,7 @@ class QueryConfig:
         unit="0 to 1",
     )
     allow_self_match: bool = option(
-        False, "let rows of the recording itself be played if the corpus contains it"
+        False, "allow matches with the recording itself if the corpus contains it"
     )
 
     def __post_init__(self) -> None:
@@ -44,56 +44,58 @@ class SelectionConfig:
 
     selection: str = option(
         "beam",
-        "beam: beam search for units with cheap transitions; sample: the same with random costs; "
-        "nearest: the nearest row of each frame",
+        "beam: beam search that weighs distance against transition cost; sample: "
+        "the same with random costs added; nearest: the nearest row for each "
+        "frame",
         choices=SELECTIONS,
     )
     units: str = option(
         "frame",
-        "size of a unit. frame: single frames, joined if they are consecutive in a file; onset: "
-        "sounds of the corpus from one onset to the next; grain: pieces of grain_ms",
+        "size of a unit. frame: single frames, joined if they are consecutive in "
+        "a file; onset: from one onset of the corpus to the next; grain: grains "
+        "of length grain_ms",
         choices=UNITS,
     )
     grain_ms: float = option(250.0, "length of a grain, rounded to whole frames", unit="ms")
     continuity: float = option(
         0.5,
-        "constant cost of a jump, in median distances of a frame to its nearest row; higher values "
-        "give longer units",
+        "constant cost of a jump, in median distances between a frame and its "
+        "nearest row; higher values give longer units",
     )
     pitch_continuity: float = option(
         1.5,
-        "cost of an interval of an octave at a jump, in the same unit, proportionally less for "
-        "smaller ones; needs f0 among the descriptors",
+        "cost of a jump by an octave, in the unit of continuity; proportionally "
+        "less for smaller intervals; needs f0 among the descriptors",
     )
     hold_s: float = option(
-        0.5, "tabu window: time within which a source position is not played again", unit="seconds"
+        0.5, "tabu window: minimum time before a source position is played again", unit="seconds"
     )
     max_use: int | None = option(
         None,
-        "how often a source position may be played in a result (default: any number)",
+        "maximum number of times a source position is played in a result (default: no limit)",
         kind=int,
     )
-    beam_width: int = option(32, "paths followed in parallel")
-    candidates: int = option(50, "nearest rows per frame that a path may jump to")
+    beam_width: int = option(32, "number of partial sequences followed in parallel")
+    candidates: int = option(50, "number of nearest rows per frame considered for a jump")
     unit_temperature: float = option(
-        0.5, "mean of the random costs of the selection sample, in median distances; 0: none"
+        0.5, "mean of the random costs of --selection sample, in the unit of continuity; 0: none"
     )
     unit_gain_db: float = option(
-        6.0, "largest gain, up or down, that brings a unit to the predicted level", unit="dB"
+        6.0, "maximum gain or attenuation for matching a unit to the predicted level", unit="dB"
     )
     transpose_semitones: float = option(
         0.0,
-        "largest transposition that brings a unit to the predicted f0, by playing it faster or "
-        "slower; needs f0 among the descriptors",
+        "maximum transposition, by resampling, for matching a unit to the "
+        "predicted f0; needs f0 among the descriptors",
         unit="semitones",
     )
     layers: int = option(
-        1, "selections that are mixed, each matched to the residual of the earlier ones"
+        1, "number of layers to mix; each is matched to the residual of the earlier ones"
     )
     silence_gate_db: float | None = option(
         None,
-        "mute frames predicted this far below the loudest frame of the corpus, as -60 (default: "
-        "no frames)",
+        "mute frames predicted below this level, relative to the loudest frame of "
+        "the corpus, as -60 (default: mute none)",
         unit="dB",
         kind=float,
     )

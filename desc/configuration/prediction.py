@@ -16,7 +16,7 @@ class SamplingConfig:
     """Settings of random sampling, the same for every draw."""
 
     temperature: float = option(
-        1.0, "spread of the samples around their mean; 1: as learned", unit="0 to 10"
+        1.0, "spread of the draws around their mean; 1: as learned, 0: the mean", unit="0 to 10"
     )
     sampling: str = option(
         "plain",
@@ -50,16 +50,16 @@ class Sampling(SamplingConfig):
     Attributes
     ----------
     temperature : float
-        Factor on the distance of a sample from its mean, 0 to 10; 1 as learned, 0 the mean.
+        Factor on the distance of a draw from its mean, 0 to 10: 1 as learned, 0 the mean.
     sampling : str
         `plain` samples from the model, `replay` reuses the innovations of the context in blocks,
         `mean` takes the mean.
     replay_block : int
         Mean length of a block of replayed innovations, in frames.
     seed : int
-        Random seed, at least 0. The content of a recording is part of its seed, too.
+        Random seed, at least 0. It is combined with the content of the recording.
     draw : int
-        Number of the draw, counted from 1; each is another continuation.
+        Number of the draw, counted from 1.
 
     Raises
     ------
@@ -92,7 +92,8 @@ class PredictConfig(SamplingConfig):
     )
     n_draws: int = option(
         1,
-        "continuations of each recording; several go to 1/, 2/ … below its folder",
+        "number of continuations of each recording; more than one are written to "
+        "1/, 2/ … in its folder",
         aliases=("n_samples",),
     )
 

@@ -15,16 +15,16 @@ class RenderConfig:
 
     crossfade_ms: float = option(
         10.0,
-        "length of the crossfade at a jump, its shape adapted to the correlation of the two sounds",
+        "crossfade length at a jump; the shape adapts to the correlation of the two sounds",
         unit="ms",
         aliases=("crossfade",),
     )
     align_ms: float = option(
-        5.0, "largest shift that aligns the incoming sound at a jump; 0: none", unit="ms"
+        5.0, "maximum shift for aligning the incoming sound at a jump; 0: none", unit="ms"
     )
     channels: str = option(
         "source",
-        "source: the largest channel count of the files used; mono; stereo",
+        "source: the largest channel count among the files used; mono; stereo",
         choices=("source", "mono", "stereo"),
     )
     subtype: str = option("PCM_24", "sample format of the WAV", choices=SUBTYPES)
@@ -32,7 +32,7 @@ class RenderConfig:
         None, "sample rate of the WAV (default: the descriptors')", unit="Hz", kind=int
     )
     with_recording_s: float = option(
-        0.0, "length of the recording's end to put before the continuation", unit="seconds"
+        0.0, "length of the recording's end to prepend to the continuation", unit="seconds"
     )
 
     def __post_init__(self) -> None:

@@ -24,17 +24,25 @@ class ModelConfig:
     )
     window_size: int = option(48, "length of the input sequence", unit="frames")
     forecast_size: int = option(
-        32, "length of the sequence that the encoder-decoders predict at once", unit="frames"
+        32, "number of frames that the encoder-decoder models predict at once", unit="frames"
     )
-    hidden_size: int | None = option(None, "width of the network (default: the model's)", kind=int)
-    num_layers: int | None = option(None, "number of layers (default: the model's)", kind=int)
-    nhead: int | None = option(None, "number of attention heads (default: the model's)", kind=int)
+    hidden_size: int | None = option(
+        None, "width of the network (default: depends on the model)", kind=int
+    )
+    num_layers: int | None = option(
+        None, "number of layers (default: depends on the model)", kind=int
+    )
+    nhead: int | None = option(
+        None, "number of attention heads (default: depends on the model)", kind=int
+    )
     dim_feedforward: int | None = option(
-        None, "width of the transformers' feed-forward layers (default: the model's)", kind=int
+        None,
+        "width of the transformers' feed-forward layers (default: depends on the model)",
+        kind=int,
     )
     dropout: float = option(0.3, "dropout probability", unit="0 to 0.9")
     style_noise: float = option(
-        0.3, "spread of the noise added to the context embedding in training"
+        0.3, "standard deviation of the noise added to the context embedding in training"
     )
     head: str = option(
         "mixture", "output distribution; mse: a deterministic baseline", choices=HEADS
@@ -42,7 +50,7 @@ class ModelConfig:
     n_components: int = option(8, "number of components of the mixture head")
     context_size: int = option(
         320,
-        "length of the context before the window, whose statistics condition the model",
+        "length of the context before the window; its statistics condition the model",
         unit="frames",
     )
 
@@ -62,13 +70,16 @@ class ModelConfig:
 class HardwareConfig:
     """Devices, processes and precision of a training, as Lightning Fabric has them."""
 
-    accelerator: str = option("auto", "auto (cuda, mps or cpu, the first there is), cuda, mps, cpu")
-    devices: str = option("1", "number of devices, each with a process of its own; auto: all")
-    num_nodes: int = option(1, "number of machines; each needs the same files")
+    accelerator: str = option(
+        "auto", "cuda, mps or cpu; auto: the first of these that is available"
+    )
+    devices: str = option("1", "number of devices, one process each; auto: all")
+    num_nodes: int = option(1, "number of machines; all need the same files")
     strategy: str = option(
         "auto",
-        "how processes start: ddp starts the program anew, ddp_spawn and ddp_fork start processes "
-        "from a library call, ddp_notebook from a notebook",
+        "how processes are launched: ddp runs the program once per process; "
+        "ddp_spawn and ddp_fork also work for library calls, ddp_notebook in "
+        "notebooks",
         choices=STRATEGIES,
     )
     precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
@@ -93,31 +104,33 @@ class TrainConfig(HardwareConfig):
     batch_size: int = option(64, "windows per step")
     epochs: int | None = option(
         None,
-        "maximum number of passes over the recordings (default: at least 10, and more for little "
-        "music)",
+        "maximum number of epochs (default: at least 10, more for small corpora)",
         kind=int,
     )
     max_time_s: float | None = option(
-        None, "time limit of the training, validation included", unit="seconds", kind=float
+        None, "time limit of training, including validation", unit="seconds", kind=float
     )
-    save_interval: int = option(1, "interval of validation and checkpoints", unit="epochs")
+    save_interval: int = option(
+        1, "interval between validations, each followed by a checkpoint", unit="epochs"
+    )
     early_stopping: bool = option(True, "stop once the monitored metric no longer improves")
     patience: int = option(8, "number of measurements without improvement before stopping")
     monitor: str = option(
         "val_loss",
-        "metric for early stopping and the best checkpoint, lower is better; all but val_loss are "
-        "measured every realism_every_epochs",
+        "metric for early stopping and the best checkpoint, lower is better; all "
+        "except val_loss are measured every realism_every_epochs",
         choices=MONITORS,
     )
     realism_every_epochs: int = option(
         10,
-        "interval at which continuations of the validation recordings are compared with the "
-        "recordings, also done at the end; 0: never",
+        "interval between measurements of realism: free-running continuations of "
+        "the validation recordings are compared with real ones, also at the end; "
+        "0: never",
         unit="epochs",
     )
     sample_every_epochs: int = option(
         10,
-        "interval of audio samples, also written at the end; needs sample_audio_db_dir",
+        "interval between audio samples, also written at the end; needs sample_audio_db_dir",
         unit="epochs",
     )
     remove_outliers: bool = option(
@@ -125,19 +138,22 @@ class TrainConfig(HardwareConfig):
     )
     weight_decay: float = option(0.01, "weight decay of AdamW")
     rollout_every: int = option(
-        4, "interval of steps that also train on free-running continuations; 0: never"
+        4, "interval, in steps, between losses on free-running continuations; 0: never"
     )
     adversarial_weight: float = option(
         1.0,
-        "weight of an adversarial critic of free-running continuations; 0: no critic",
+        "weight of the adversarial critic of free-running continuations; 0: no critic",
     )
     ema_decay: float = option(
         0.99,
-        "decay per step of the running average of the weights, which is the model; 0: none",
+        "decay per step of the running average (EMA) of the weights, which is "
+        "validated and saved; 0: no average",
     )
     gradient_clip: float = option(1.0, "maximum gradient norm; 0: no limit")
     validation_share: float = option(
-        0.1, "share of the files held out if no validation folder is given", unit="0 to 1"
+        0.1,
+        "share of files held out for validation if no validation folder is given",
+        unit="0 to 1",
     )
     seed: int = option(0, "random seed")
     notes: str = option("", "free text kept with the run")
@@ -178,10 +194,10 @@ class RunConfig:
 
     experiment_dir: str = option("experiments", "folder of all runs", aliases=("log_dir",))
     project: str = option(
-        "descriptor_model", "W&B project, and name of the runs' folder in experiment_dir"
+        "descriptor_model", "W&B project, and name of its folder in experiment_dir"
     )
     entity: str | None = option(None, "W&B entity (default: that of the API key)", kind=str)
-    offline: bool = option(False, "keep runs on this machine, do not contact W&B")
+    offline: bool = option(False, "keep runs on this machine; do not contact W&B")
 
     def __post_init__(self) -> None:
         for name in ("experiment_dir", "project"):

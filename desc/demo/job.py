@@ -163,7 +163,7 @@ def _comparisons(
     config, standardizer = recording.config, matcher.space.standardizer
     predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
     statics = config.static_columns
-    real = standardizer.transform(recording.values[recording.complete])[:, statics]
+    real = standardizer.transform_static(recording.complete_static)
     late = standardizer.transform(predicted)[len(predicted) // 2 :, statics]
     movement = np.exp(np.mean(np.log(late.std(0) / real.std(0))))
     steps = np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(real, axis=0) ** 2))

@@ -29,15 +29,16 @@ class DescriptorConfig:
         window is too short for so many mel bands.
     """
 
-    sample_rate: int = option(
-        44100, "rate at which recordings are analysed", unit="Hz", aliases=("sr",)
-    )
-    hop_length: int = option(1024, "distance between two frames", unit="samples")
+    sample_rate: int = option(44100, "sample rate of the analysis", unit="Hz", aliases=("sr",))
+    hop_length: int = option(1024, "distance between frames", unit="samples")
     n_fft: int = option(2048, "length of the analysis window", unit="samples")
-    n_mels: int = option(128, "mel bands of MFCC and onset strength")
-    n_mfcc: int = option(13, "MFCC coefficients; their deltas triple the columns")
+    n_mels: int = option(128, "number of mel bands for MFCC and onset strength")
+    n_mfcc: int = option(13, "number of MFCCs; deltas triple the number of columns")
     top_db: float | None = option(
-        80.0, "range kept below a file's loudest band; none: all of it", unit="dB", kind=float
+        80.0,
+        "dynamic range kept below a file's loudest mel band; none: no limit",
+        unit="dB",
+        kind=float,
     )
     descriptors: tuple[str, ...] = option(
         ("mfcc",), "families to extract: " + ", ".join(FAMILIES), kind=str

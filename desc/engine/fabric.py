@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -67,7 +68,7 @@ def create_fabric(hardware: HardwareConfig) -> Fabric:
 
 
 def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> T:
-    """Call `function(fabric, *args)` in every process of a training; return rank 0's result.
+    """Call `function(*args, fabric)` in every process of a training; return rank 0's result.
 
     One device needs no other process. With several, `ddp` starts the program anew for each
     (Fabric's script launcher: right for the command line, torchrun and Slurm), `ddp_spawn` and
@@ -75,8 +76,20 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
     """
     fabric = create_fabric(hardware)
     with quiet_fabric():
-        result: T = fabric.launch(function, *args)
-    return result
+        result: _Result = fabric.launch(partial(_call, function, *args))
+    return cast(T, result.value)
+
+
+class _Result:
+    """A value that Fabric does not look into on its way between processes."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def _call(function: Callable[..., object], *args: Any) -> _Result:
+    with quiet_fabric():
+        return _Result(function(*args))
 
 
 def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:

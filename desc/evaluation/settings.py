@@ -11,11 +11,11 @@ from desc.configuration import SamplingConfig, check_integer, option
 class EvaluateConfig(SamplingConfig):
     """Settings of an evaluation: which excerpts are continued, how often and how."""
 
-    n_draws: int = option(8, "continuations drawn for each excerpt", aliases=("n_samples",))
-    seeds: int = option(1, "number of seeds, counted from `seed`; the tables show the means")
-    excerpts: int = option(6, "largest number of excerpts per recording, evenly spaced")
-    excerpt_frames: int = option(512, "length of a context and of its continuation", unit="frames")
-    long: bool = option(False, "also evaluate continuations four times as long as their context")
+    n_draws: int = option(8, "number of continuations drawn per excerpt", aliases=("n_samples",))
+    seeds: int = option(1, "number of seeds, starting at `seed`; the tables show means")
+    excerpts: int = option(6, "maximum number of excerpts per recording, evenly spaced")
+    excerpt_frames: int = option(512, "length of a context, and of its continuation", unit="frames")
+    long: bool = option(False, "also evaluate continuations four times as long as the context")
     allow_training_files: bool = option(
         False, "also evaluate on recordings from a run's training or validation set"
     )

@@ -162,8 +162,9 @@ class _Minkowski:
 
         # max ≤ (Σ^p)^(1/p) ≤ d^(1/p)·max: the largest difference bounds what would overflow.
         large = self._p > LARGE_P
-        distance = {"metric": "chebyshev"} if large else {"metric": "minkowski", "p": self._p}
-        scores = cdist(queries, self._coordinates, **distance)
+        metric = "chebyshev" if large else "cityblock" if self._p == 1 else "minkowski"
+        options = {"p": self._p} if metric == "minkowski" else {}
+        scores = cdist(queries, self._coordinates, metric, **options)
         scores[:, ~self._usable] = np.inf
         limit = np.partition(scores, self._nth, axis=1)[:, self._nth] * (1 + 1e-9)
         if large:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -226,13 +227,6 @@ class SelfBlock(nn.Module):
         return self.mix(x, *self.project(x, cos_sin), mask)
 
 
-class SelfStack(nn.ModuleList):
-    """A typed list of `SelfBlock`."""
-
-    def __iter__(self) -> Iterator[SelfBlock]:
-        return super().__iter__()  # type: ignore[return-value]
-
-
 class CrossBlock(SelfBlock):
     """A `SelfBlock` that also attends to a memory, between self-attention and feed-forward."""
 
@@ -268,8 +262,11 @@ class CrossBlock(SelfBlock):
         return self.feed(x)
 
 
-class CrossStack(nn.ModuleList):
-    """A typed list of `CrossBlock`."""
+BlockT = TypeVar("BlockT", bound=SelfBlock)
 
-    def __iter__(self) -> Iterator[CrossBlock]:
+
+class Stack(nn.ModuleList, Generic[BlockT]):
+    """A list of blocks."""
+
+    def __iter__(self) -> Iterator[BlockT]:
         return super().__iter__()  # type: ignore[return-value]

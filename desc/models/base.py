@@ -72,8 +72,8 @@ class State:
 class DescriptorModel(nn.Module, ABC):
     """A distribution of the next frame of static descriptors given the frames before it.
 
-    A subclass builds its network and implements `forward`, `teacher_forced`, `prefill` and
-    `decode_step`, which map inputs (B, T, I) to hidden vectors (…, H) for the head.
+    A subclass makes its layers in `build` and implements `forward`, `teacher_forced`, `prefill`
+    and `decode_step`, which map inputs (B, T, I) to hidden vectors (…, H) for the head.
 
     Parameters
     ----------
@@ -84,10 +84,6 @@ class DescriptorModel(nn.Module, ABC):
 
     Attributes
     ----------
-    context_length : int
-        Frames an item holds before its first scored frame.
-    prediction_length : int
-        Frames an item scores.
     sizes : Sizes
         The sizes in use, the model's defaults filled in.
 
@@ -123,25 +119,26 @@ class DescriptorModel(nn.Module, ABC):
                 for name, default in vars(self.DEFAULTS).items()
             }
         )
-        self.head = create_head(
-            model_config.head,
-            self.sizes.hidden_size,
-            statistics.whitening,
-            model_config.n_components,
-        )
+        width, n_components = self.sizes.hidden_size, model_config.n_components
+        self.head = create_head(model_config.head, width, statistics.whitening, n_components)
         self.dropout = nn.Dropout(model_config.dropout)
+        self.build()
 
     # Implemented by each network -------------------------------------------------------------
 
-    @property
     @abstractmethod
-    def context_length(self) -> int:
-        """Frames an item holds before its first scored frame."""
+    def build(self) -> None:
+        """Make the layers, from `n_inputs`, `sizes` and `model_config`."""
 
     @property
-    @abstractmethod
+    def context_length(self) -> int:
+        """Frames of an item before its first scored frame: the context statistics' and one."""
+        return self.context_size + 1
+
+    @property
     def prediction_length(self) -> int:
-        """Frames an item scores."""
+        """Frames of an item that are scored: by default the window."""
+        return self.model_config.window_size
 
     @property
     def first_input(self) -> int:

@@ -6,21 +6,17 @@ from typing import ClassVar, TypedDict
 
 from torch import Tensor, nn
 
-from desc.configuration import ModelConfig
-from desc.descriptors.config import DescriptorConfig
 from desc.models.attention import (
     CrossBlock,
-    CrossStack,
     Rotations,
     SelfBlock,
-    SelfStack,
+    Stack,
     band_mask,
     check_heads,
     rotation,
 )
 from desc.models.base import Sizes, update_cache
 from desc.models.blockwise import BlockwiseModel
-from desc.models.statistics import TrainingStatistics
 
 
 class Encoded(TypedDict):
@@ -40,24 +36,19 @@ class TransformerModel(BlockwiseModel):
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
     STEPS: ClassVar[int] = 550
 
-    def __init__(
-        self,
-        model_config: ModelConfig,
-        descriptor_config: DescriptorConfig,
-        statistics: TrainingStatistics,
-    ) -> None:
-        super().__init__(model_config, descriptor_config, statistics)
+    def build(self) -> None:
+        """Make the layers."""
         sizes = self.sizes
         check_heads(sizes.hidden_size, sizes.nhead)
         width, nhead, inner = sizes.hidden_size, sizes.nhead, sizes.dim_feedforward
-        layers, dropout = range(sizes.num_layers), model_config.dropout
+        layers, dropout = range(sizes.num_layers), self.model_config.dropout
         self.head_size = width // nhead
         self.rotations = Rotations(self.head_size)
         self.encoder_entry = nn.Linear(self.n_inputs, width)
-        self.encoder = SelfStack(SelfBlock(width, nhead, inner, dropout) for _ in layers)
+        self.encoder = Stack[SelfBlock](SelfBlock(width, nhead, inner, dropout) for _ in layers)
         self.encoder_exit = nn.LayerNorm(width)
         self.decoder_entry = nn.Linear(self.n_inputs, width)
-        self.decoder = CrossStack(CrossBlock(width, nhead, inner, dropout) for _ in layers)
+        self.decoder = Stack[CrossBlock](CrossBlock(width, nhead, inner, dropout) for _ in layers)
         self.decoder_exit = nn.LayerNorm(width)
 
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:

@@ -74,7 +74,7 @@ class FlowTask(MelTask):
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
         """Learn from one batch of crops."""
-        data = torch.from_numpy(self.components.batch(step, attempt)).to(self.device)
+        data = self.batch(self.components, step, attempt).to(self.device)
         with self.fabric.autocast():
             loss = flow_loss(self.flow, data, self.generator(step, attempt))
         self.update("generator", loss, step)

@@ -235,7 +235,7 @@ def _resumed(
     )
 
 
-def _train(fabric: Fabric, job: SoundJob) -> SoundRecord:
+def _train(job: SoundJob, fabric: Fabric) -> SoundRecord:
     """Train, in each process."""
     began, recordings, training = stopping.now(), job.recordings, job.settings[2]
     with preserved_randomness():

@@ -37,7 +37,7 @@ class MelConfig:
     fmin: float = option(0.0, "lowest frequency of the bands", unit="Hz")
     fmax: float | None = option(
         None,
-        "highest frequency of the bands (default: half the rate)",
+        "highest frequency of the bands (default: half the sample rate)",
         unit="Hz",
         kind=float,
     )
@@ -82,13 +82,13 @@ class VocoderConfig:
         RATIOS[256], "melgan: upsampling factors; their product is hop_length (512: 8 8 4 2)"
     )
     pad_mode: str = option("reflect", "melgan: padding", choices=("reflect", "replicate"))
-    gru: bool = option(False, "melgan: add a GRU after the first layer, as UnaGAN's vocoder does")
+    gru: bool = option(False, "melgan: add a GRU after the first layer, as in UnaGAN's vocoder")
     dim: int = option(512, "vocos: channels")
-    intermediate_dim: int = option(1536, "vocos: hidden units of a block")
-    num_layers: int = option(8, "vocos: blocks")
+    intermediate_dim: int = option(1536, "vocos: hidden units per block")
+    num_layers: int = option(8, "vocos: number of blocks")
     num_D: int = option(3, "number of discriminator scales")  # noqa: N815
     ndf: int = option(16, "channels of the first discriminator layer")
-    n_layers_D: int = option(4, "strided layers per discriminator")  # noqa: N815
+    n_layers_D: int = option(4, "number of strided layers per discriminator")  # noqa: N815
     downsamp_factor: int = option(4, "stride of the discriminator layers")
 
     def __post_init__(self) -> None:
@@ -110,8 +110,8 @@ class UnaganConfig:
     """Sizes of UnaGAN."""
 
     z_dim: int = option(20, "size of a noise vector")
-    width: int = option(512, "channels of generator, discriminator and encoder")
-    cycle: bool = option(True, "train an encoder for the cycle noise → mel → noise")
+    width: int = option(512, "channels of the generator, discriminator and encoder")
+    cycle: bool = option(True, "train an encoder for the cycle loss noise → mel → noise")
 
     def __post_init__(self) -> None:
         check_integer("z_dim", self.z_dim, 1)
@@ -123,9 +123,9 @@ class UnaganConfig:
 class FlowConfig:
     """Sizes of the flow."""
 
-    n_components: int = option(48, "principal components per frame")
+    n_components: int = option(48, "number of principal components per frame")
     width: int = option(256, "channels")
-    num_layers: int = option(12, "blocks")
+    num_layers: int = option(12, "number of blocks")
     flow_steps: int = option(8, "integration steps from noise to spectrogram")
 
     def __post_init__(self) -> None:
@@ -138,38 +138,41 @@ MelModelConfig = UnaganConfig | FlowConfig
 
 @dataclass(frozen=True)
 class SoundTraining(HardwareConfig):
-    """Settings of every training of sound generation."""
+    """Settings shared by all trainings of sound generation."""
 
     precision: str = option("32-true", "32-true or bf16-mixed", choices=PRECISIONS)
 
-    learning_rate: float = option(1e-4, "step size", aliases=("init_lr",))
+    learning_rate: float = option(1e-4, "learning rate", aliases=("init_lr",))
     schedule: str = option(
-        "constant", "of the step size: constant, or cosine down to a twentieth",
+        "constant", "learning rate schedule: constant, or cosine decay to a twentieth",
         choices=("constant", "cosine"),
     )  # fmt: skip
     batch_size: int = option(16, "crops per step")
     epochs: int = option(
-        3000, "passes over the recordings: crops that add up to their length",
+        3000, "number of epochs; the crops of an epoch add up to the length of the "
+            "recordings",
         aliases=("num_epochs",),
     )  # fmt: skip
-    steps: int | None = option(None, "steps to train, instead of epochs", kind=int)
-    max_time_s: float | None = option(
-        None, "time of the training at the most", unit="seconds", kind=float
-    )
-    log_interval: int = option(100, "steps between two rows of metrics.csv", unit="steps")
+    steps: int | None = option(None, "number of training steps, instead of epochs", kind=int)
+    max_time_s: float | None = option(None, "time limit of training", unit="seconds", kind=float)
+    log_interval: int = option(100, "interval between rows of metrics.csv", unit="steps")
     save_interval: int = option(
-        1000, "steps between two validations, each with a checkpoint", unit="steps",
+        1000, "interval between validations, each followed by a checkpoint", unit="steps",
         aliases=("save_rate",),
     )  # fmt: skip
     ema_decay: float = option(
-        0.0, "decay of the running mean of the generator that is kept; 0: none", unit="0 to 1"
+        0.0,
+        "decay per step of the running average (EMA) of the generator's weights, "
+        "which is saved; 0: no average",
+        unit="0 to 1",
     )
-    max_grad_norm: float = option(0.0, "largest norm of a gradient; 0: no limit")
+    max_grad_norm: float = option(0.0, "maximum gradient norm; 0: no limit")
     validation_share: float = option(
-        0.1, "share of the recordings held out for validation; 0: validate on crops of them",
+        0.1, "share of the recordings held out for validation; 0: validate on training "
+            "crops",
         unit="0 to 1",
     )  # fmt: skip
-    seed: int = option(0, "seed of the random generators")
+    seed: int = option(0, "random seed")
     notes: str = option("", "free text kept with the run")
 
     def __post_init__(self) -> None:
@@ -191,17 +194,19 @@ class SoundTraining(HardwareConfig):
 
 @dataclass(frozen=True)
 class VocoderTraining(SoundTraining):
-    """How a vocoder is trained."""
+    """Settings of the training of a vocoder."""
 
     seq_len: int = option(8192, "length of a crop", unit="samples")
-    lambda_feat: float = option(10.0, "weight of feature matching")
-    lambda_mel: float = option(0.0, "weight of the mean difference of mel spectrograms, base e")
-    lambda_stft: float = option(0.0, "weight of the distance of spectra of three resolutions")
-    discriminator_from: int = option(0, "step from which the discriminators take part")
-    level_jitter: float = option(
-        0.3, "lowest gain that a crop is multiplied by at random; 1: none", unit="0 to 1"
+    lambda_feat: float = option(10.0, "weight of the feature matching loss")
+    lambda_mel: float = option(
+        0.0, "weight of the L1 distance between log mel spectrograms, base e"
     )
-    n_test_samples: int = option(8, "clips of validation")
+    lambda_stft: float = option(0.0, "weight of the multi-resolution STFT loss")
+    discriminator_from: int = option(0, "first step with adversarial losses")
+    level_jitter: float = option(
+        0.3, "lowest random gain of a training crop; 1: no level augmentation", unit="0 to 1"
+    )
+    n_test_samples: int = option(8, "number of validation clips")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -215,13 +220,13 @@ class VocoderTraining(SoundTraining):
 
 @dataclass(frozen=True)
 class MelTraining(SoundTraining):
-    """What the training of all generators of spectrograms has in common."""
+    """Settings shared by the trainings of all mel generators."""
 
     batch_size: int = option(5, "crops per step")
     seq_frames: int = option(864, "length of a crop", unit="frames")
-    num_va: int = option(200, "crops of validation")
+    num_va: int = option(200, "number of validation crops")
     calibrate: bool = option(
-        False, "bring what is generated to the mean and the spread of the recordings"
+        False, "adjust generated spectrograms to the mean and spread of the recordings"
     )
 
     def __post_init__(self) -> None:
@@ -233,16 +238,18 @@ class MelTraining(SoundTraining):
 
 @dataclass(frozen=True)
 class UnaganTraining(MelTraining):
-    """How UnaGAN is trained."""
+    """Settings of the training of UnaGAN."""
 
-    max_grad_norm: float = option(3.0, "largest norm of a gradient; 0: no limit")
-    lambda_cycle: float = option(1.0, "weight of both reconstructions of the cycle")
+    max_grad_norm: float = option(3.0, "maximum gradient norm; 0: no limit")
+    lambda_cycle: float = option(1.0, "weight of the two cycle reconstruction losses")
     lambda_moments: float = option(
-        0.0, "weight of the differences in mean, spread and movement of generated and real crops"
+        0.0,
+        "weight of the differences between generated and real crops in mean, "
+        "spread and frame-to-frame change",
     )
-    gamma: float = option(1.0, "BEGAN's ratio of the generated to the real reconstruction error")
+    gamma: float = option(1.0, "BEGAN's target ratio of generated to real reconstruction error")
     lambda_k: float = option(0.01, "BEGAN's step size of k")
-    init_k: float = option(0.0, "BEGAN's first k", unit="0 to 1")
+    init_k: float = option(0.0, "BEGAN's initial k", unit="0 to 1")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -253,21 +260,24 @@ class UnaganTraining(MelTraining):
 
 @dataclass(frozen=True)
 class FlowTraining(MelTraining):
-    """How the flow is trained."""
+    """Settings of the training of the flow."""
 
-    learning_rate: float = option(1e-3, "step size")
+    learning_rate: float = option(1e-3, "learning rate")
     schedule: str = option(
-        "cosine", "of the step size: constant, or cosine down to a twentieth",
+        "cosine", "learning rate schedule: constant, or cosine decay to a twentieth",
         choices=("constant", "cosine"),
     )  # fmt: skip
     batch_size: int = option(16, "crops per step")
     seq_frames: int = option(256, "length of a crop", unit="frames")
-    max_grad_norm: float = option(1.0, "largest norm of a gradient; 0: no limit")
+    max_grad_norm: float = option(1.0, "maximum gradient norm; 0: no limit")
     ema_decay: float = option(
-        0.999, "decay of the running mean of the generator that is kept; 0: none", unit="0 to 1"
+        0.999,
+        "decay per step of the running average (EMA) of the generator's weights, "
+        "which is saved; 0: no average",
+        unit="0 to 1",
     )
     calibrate: bool = option(
-        True, "bring what is generated to the mean and the spread of the recordings"
+        True, "adjust generated spectrograms to the mean and spread of the recordings"
     )
 
 
@@ -280,8 +290,8 @@ class GenerateConfig:
     """Number, length, seed and format of generated files."""
 
     duration_s: float = option(10.0, "length of each file", unit="seconds", aliases=("duration",))
-    num_samples: int = option(10, "files per pair of generator and vocoder")
-    seed: int = option(123, "seed of the first file; each further file adds 1")
+    num_samples: int = option(10, "number of files per pair of generator and vocoder")
+    seed: int = option(123, "seed of the first file, incremented for each further file")
     randomize_seed: bool = option(False, "choose the seed at random")
     random_merge_audio: bool = option(
         False, "also write multichannel files, each channel a randomly chosen file"

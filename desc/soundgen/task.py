@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from desc.audio import Audio
 from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric
 from desc.engine.schedule import LearningRate
@@ -77,11 +79,15 @@ class SoundTask(Task):
         last_share = 1.0 if training.schedule == "constant" else LAST_SHARE
         self.learning_rate = LearningRate(training.learning_rate, steps, last_share=last_share)
 
-    def crops_of(self, sounds: list[Any], length: int) -> Crops:
-        """Return random crops for training; processes share a batch and draw different crops."""
-        size = max(1, self.training.batch_size // self.fabric.world_size)
-        rank = self.fabric.global_rank
-        return Crops(sounds, length, size, seed=self.training.seed, worker=rank)
+    def crops_of(self, sounds: Sequence[Audio], length: int) -> Crops:
+        """Return random crops for training, of all processes together."""
+        return Crops(sounds, length, self.training.batch_size, seed=self.training.seed)
+
+    def batch(self, crops: Crops, step: int, attempt: int) -> Tensor:
+        """Return this process's share of the crops of a step; all, where there are too few."""
+        batch = torch.from_numpy(crops.batch(step, attempt))
+        rank, world_size = self.fabric.global_rank, self.fabric.world_size
+        return batch[rank::world_size] if len(batch) >= world_size else batch
 
     @property
     @abstractmethod

@@ -92,7 +92,7 @@ class UnaganTask(MelTask):
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
         """Learn from one batch of crops."""
-        real = torch.from_numpy(self.crops.batch(step, attempt)).to(self.device)
+        real = self.batch(self.crops, step, attempt).to(self.device)
         fake, losses = self._generator_step(real, step, self.generator(step, attempt))
         discriminator = self.networks["discriminator"]
         with self.fabric.autocast():

@@ -85,7 +85,7 @@ class VocoderTask(SoundTask):
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
         """Learn from one batch of crops."""
-        audio = torch.from_numpy(self.crops.batch(step, attempt))
+        audio = self.batch(self.crops, step, attempt)
         if self.training.level_jitter < 1:
             lowest = self.training.level_jitter
             gains = torch.rand(len(audio), 1, generator=self.generator(step, attempt))

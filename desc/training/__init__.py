@@ -1,4 +1,4 @@
-"""Training: windows of recordings → a run. The only part that knows Lightning.
+"""Training of sequence models: windows of recordings → a run.
 
 `desc.training.fit.train` is the way in.
 """

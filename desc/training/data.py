@@ -134,8 +134,7 @@ class TrainingData:
 
 def standardised(sequence: DescriptorSequence, model: DescriptorModel) -> np.ndarray:
     """Return (C, F) standardised static columns of the complete frames."""
-    values = model.statistics.standardizer.transform(sequence.values[sequence.complete])
-    return values[:, sequence.config.static_columns]
+    return model.statistics.standardizer.transform_static(sequence.complete_static)
 
 
 def frame_table(sequences: Sequence[DescriptorSequence], model: DescriptorModel) -> FrameTable:

@@ -103,11 +103,11 @@ def train(
 
 
 def _train(
-    fabric: Fabric,
     recordings: Recordings,
     settings: tuple[ModelConfig, TrainConfig, RunConfig],
     given: Collection[str] | None,
     on_validation: OnValidation | None,
+    fabric: Fabric,
 ) -> RunRecord:
     """Train a new run, in each process."""
     with preserved_randomness(), one_thread():
@@ -115,11 +115,11 @@ def _train(
 
 
 def _resume(
-    fabric: Fabric,
     recordings: Recordings,
     record: RunRecord,
     run: RunConfig,
     on_validation: OnValidation | None,
+    fabric: Fabric,
 ) -> RunRecord:
     """Resume a run, in each process."""
     with preserved_randomness(), one_thread():

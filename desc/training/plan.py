@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from desc.engine import stopping
+from desc.engine.fabric import reduced
 from desc.engine.randomness import preserved_randomness
 from desc.engine.schedule import LearningRate
 from desc.errors import CheckpointError
@@ -188,12 +189,13 @@ def measure_speed(
     before = copy.deepcopy(task.state_dict())
     with preserved_randomness():
         times = [stopping.now()]
-        while len(times) <= most and not (
-            len(times) > UNTIMED_STEPS and times[-1] - times[0] >= limit_s
-        ):
+        spent_s = torch.zeros(())
+        while len(times) <= most and (len(times) <= UNTIMED_STEPS or spent_s < limit_s):
             task.step(len(times) - 1, 0)
             wait_for(task.device)
             times.append(stopping.now())
+            spent_s = torch.tensor(times[-1] - times[0], device=task.device)
+            spent_s = reduced(task.fabric, spent_s, "max")  # the same in all processes
         timed = times[min(UNTIMED_STEPS, len(times) - 2) :]
         step_s = (timed[-1] - timed[0]) / (len(timed) - 1)
         some = copy.copy(task.data.validation)

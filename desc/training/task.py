@@ -168,9 +168,7 @@ class DescriptorTask(Task):
 
     def checkpoint(self) -> dict[str, Any]:
         """Return the model as `desc.models.checkpoint.load_model` reads it."""
-        payload = checkpoint_payload(self.model, parameters=False)
-        state = {name: x.cpu() for name, x in self.average.state_dict().items()}
-        return {KEY: payload | {"state_dict": state}}
+        return {KEY: checkpoint_payload(self.model, self.average.state_dict())}
 
     def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
         """Add epochs, the best score in its own unit, and the seconds spent on realism."""

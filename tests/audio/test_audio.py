@@ -366,7 +366,7 @@ def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         audio.write(tmp_path / "file" / "a.wav", np.zeros(5), 44100)
     with pytest.raises(AudioError, match="with statement"):
         audio.AudioWriter(tmp_path / "a.wav", 44100, 1).write(np.zeros(5))
-    monkeypatch.setattr("desc.audio.writer._WAV_LIMIT", 1000)
+    monkeypatch.setattr("desc.audio.writer.WAV_LIMIT", 1000)
     with pytest.raises(AudioError, match="4 GiB"):
         audio.write(tmp_path / "a.wav", np.zeros(500), 44100, "PCM_24")
     audio.write(tmp_path / "a.rf64", np.zeros(500), 44100, "PCM_24")

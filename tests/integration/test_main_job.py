@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from desc import pipeline
 from desc.commands.main import main
@@ -188,6 +190,29 @@ def test_another_request_is_refused_then_overwrites(
     assert workplace.predict(run_ids["LSTM"], output_dir, "--seed", "5", "--overwrite") == 0
     assert (output_dir / "a.wav" / "prediction.wav").read_bytes() != before
     assert (output_dir / "a.wav" / "mine.txt").read_text() == "keep me"
+
+
+def test_a_result_loses_its_marker_before_its_sound_is_replaced(
+    results: Path,
+    workplace: Workplace,
+    run_ids: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program killed between the two leaves no old settings beside new sound."""
+    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
+    marked: list[bool] = []
+    replace = os.replace
+
+    def observed(source: Path, target: Path) -> None:
+        if Path(target) == tmp_path / "a.wav" / "prediction.wav":
+            marked.append((tmp_path / "a.wav" / "prediction.json").exists())
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", observed)
+    words = ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--seed", "5"]
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words, "--overwrite") == 0
+    assert marked == [False]
 
 
 def test_one_seed_gives_one_result(
@@ -411,7 +436,8 @@ def test_what_this_machine_lacks_is_refused_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["train", "--audio_db_dir", "nowhere", "--cache_dir", "cache"]
-    for option in (["--devices", "2"], ["--accelerator", "cpu", "--precision", "16-mixed"]):
+    missing = "cuda" if torch.backends.mps.is_available() else "mps"
+    for option in (["--accelerator", missing], ["--accelerator", "cpu", "--precision", "16-mixed"]):
         assert main([*words, *option]) == 2
         assert f"{option[-2][2:]}='{option[-1]}'" in capsys.readouterr().err
     assert main(["demo", "--jobs", "0"]) == 2

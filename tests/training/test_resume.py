@@ -22,6 +22,7 @@ from desc.engine.averaging import RunningAverage
 from desc.engine.resuming import resumed_settings
 from desc.engine.stopping import EARLY
 from desc.errors import CheckpointError, ConfigurationError, TrainingInterruptedError
+from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
 from tests.training.hooks import after_step, signal_after
@@ -312,6 +313,20 @@ def test_a_damaged_checkpoint_is_named(
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"last\.ckpt"):
         train(corpus, run=run_config, resume_run_id=stopped.run_id)
+
+
+def test_a_run_of_an_earlier_version_says_that_it_cannot_be_resumed(
+    stopped: RunRecord, corpus: Corpus, run_config: RunConfig
+) -> None:
+    path = stopped.folder / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    del content["desc.training"]
+    torch.save(content | {"desc_training": {"step": 3}, "optimizer_states": []}, path)
+    with pytest.raises(CheckpointError, match=f"run {stopped.run_id} .*cannot be resumed") as error:
+        train(corpus, run=run_config, resume_run_id=stopped.run_id)
+    assert error.value.exit_status == 1
+    assert "\n" not in str(error.value)
+    assert load_model(path).model_config == MODEL, "it still predicts"
 
 
 def test_settings_of_a_call_may_change() -> None:

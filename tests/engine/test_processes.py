@@ -1,0 +1,144 @@
+"""Two processes on the CPU train as one does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.configuration import ModelConfig, RunConfig, TrainConfig
+from desc.corpus import Corpus
+from desc.engine.fabric import create_fabric
+from desc.errors import ConfigurationError
+from desc.runs import Record, RunRecord, read_metrics
+from desc.soundgen.jobs import train_vocoder
+from desc.soundgen.recordings import SoundRecordings
+from desc.training.fit import train
+from tests.soundgen.conftest import FAST, MEL, VOCOS
+
+MODEL = ModelConfig(
+    window_size=8,
+    forecast_size=4,
+    context_size=8,
+    hidden_size=8,
+    num_layers=1,
+    n_components=2,
+    dropout=0.0,
+    style_noise=0.0,
+)
+TRAINING = TrainConfig(
+    epochs=2,
+    batch_size=8,
+    learning_rate=0.01,
+    accelerator="cpu",
+    rollout_every=0,
+    realism_every_epochs=0,
+)
+
+
+def assert_same_run(together: Record, alone: Record) -> None:
+    """Compare two runs to rounding: what they logged, and their records."""
+    ours, theirs = (read_metrics(r.folder / "metrics.csv") for r in (together, alone))
+    assert [row.keys() for row in ours] == [row.keys() for row in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        for name in set(one) - {"time", "steps_per_second"}:
+            assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), name
+    assert together.metrics.keys() == alone.metrics.keys()
+    assert together.metrics["best_step"] == alone.metrics["best_step"]
+    assert together.schedule["total_steps"] == alone.schedule["total_steps"]
+    assert together.status == alone.status == "finished"
+    names = ({p.name for p in r.folder.rglob("*") if p.is_file()} for r in (together, alone))
+    assert next(names) == next(names)
+
+
+@pytest.fixture(autouse=True)
+def without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.mark.slow
+def test_a_sequence_model(make_corpus: Callable[..., Corpus], tmp_path: Path) -> None:
+    records = []
+    for n in ("1", "2"):
+        training = replace(TRAINING, devices=n, strategy="ddp_spawn" if n == "2" else "auto")
+        run = RunConfig(experiment_dir=str(tmp_path / n), offline=True)
+        corpus = make_corpus([120, 90, 150, 60])
+        records.append(train(corpus, model=MODEL, training=training, run=run))
+        assert len(list((tmp_path / n).rglob("run.json"))) == 1
+    assert_same_run(records[1], records[0])
+
+
+@pytest.mark.slow
+def test_a_vocoder_with_its_discriminators(recordings: SoundRecordings, tmp_path: Path) -> None:
+    records = []
+    for n in ("1", "2"):
+        training = replace(
+            FAST, devices=n, strategy="ddp_spawn" if n == "2" else "auto", level_jitter=1.0,
+            discriminator_from=1,
+        )  # fmt: skip
+        run = RunConfig(experiment_dir=str(tmp_path / n), offline=True, project="vocos")
+        record = train_vocoder(
+            lambda _: recordings, mel=MEL, model=VOCOS, training=training, run=run
+        )
+        records.append(record)
+    assert_same_run(records[1], records[0])
+
+
+@pytest.mark.slow
+def test_the_command_line_starts_itself_for_each_device(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        sound = 0.1 * np.cumsum(rng.standard_normal(5 * 44100)) / 100
+        soundfile.write(folder / f"{i}.wav", np.clip(sound, -1, 1), 44100)
+    sizes = ["--window_size", "8", "--context_size", "8", "--hidden_size", "8", "--num_layers", "1"]
+    environment = os.environ | {"DESC_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    environment = {k: v for k, v in environment.items() if k not in ("RANK", "LOCAL_RANK")}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "desc", "train", "--audio_db_dir", str(folder), *sizes),
+            *("--epochs", "2", "--offline", "--accelerator", "cpu", "--devices", "2"),
+            *("--realism_every_epochs", "0"),
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall("run id: ", done.stdout)) == 1
+    assert done.stderr.count("training LSTM on") == 1
+    (path,) = (tmp_path / "experiments").rglob("run.json")
+    assert RunRecord.load(path.parent).status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"accelerator": "cpu", "devices": "2", "strategy": "auto", "precision": "16-mixed"},
+         "precision='16-mixed'"),
+        ({"accelerator": "cuda", "devices": "99"}, "accelerator='cuda'"),
+    ],
+)  # fmt: skip
+def test_what_this_machine_lacks_is_named(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        create_fabric(TrainConfig(**settings))
+    assert caught.value.exit_status == 2
+
+
+def test_strategies_are_those_that_start_processes() -> None:
+    with pytest.raises(ConfigurationError, match="strategy='fsdp' must be one of auto"):
+        TrainConfig(strategy="fsdp")
+    with pytest.raises(ConfigurationError, match="num_nodes=0"):
+        TrainConfig(num_nodes=0)
