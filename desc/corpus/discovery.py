@@ -1,4 +1,4 @@
-"""Which files of a folder are recordings."""
+"""Recordings of a folder, and the files that are none."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Numbers on plain arrays: how good a forecast is, and how real a continuation.
+"""Metrics of forecasts and of the realism of continuations, on plain arrays.
 
 Everywhere: standardised static descriptors, M samples, E excerpts, T frames, F columns. Each
-docstring says what the number is at the floor (two real excerpts of one piece) and what games it;
-`docs/evaluation.md` says which to read together.
+docstring gives the value for the reference (two real excerpts of one piece) and the failure mode
+that the metric misses; `docs/evaluation.md` says which to read together.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from desc.metrics.movement import (
     modulation_spectrum,
     tail_std,
 )
-from desc.metrics.novelty import nearest_windows, novelty
 from desc.metrics.realism import c2st, frechet_distance, track_distance
-from desc.metrics.windows import FLOOR, WINDOW_LENGTH, window_features
+from desc.metrics.windows import (
+    FLOOR,
+    WINDOW_LENGTH,
+    nearest_windows,
+    novelty,
+    window_features,
+)
 
 __all__ = [
     "ACF_LAGS",

@@ -1,4 +1,4 @@
-"""How well a forecast meets what really followed, frame by frame."""
+"""Scores of a forecast against the real continuation, frame by frame."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Array = npt.NDArray[np.float64]
 def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike) -> float:
     """Return 1 - MSE / MSE(persistence) of one-step predictions.
 
-    Floor: 0 for persistence; about .17 for any model of music seen so far, 1 is perfect. Gamed by
-    inputs that hold the future (centred deltas give 1.000), and by nothing else; but a model of
-    high skill may still go flat, for the best point forecast does not move.
+    Reference: 0 for persistence, about .17 for any model of music so far, 1 is perfect. Failure
+    modes: inputs that hold the future (centred deltas give 1.000); and a model of high skill may
+    still go flat, because the best point forecast does not move.
 
     Parameters
     ----------
     prediction, target, last : array_like, (n, F)
-        What was predicted, what came, and the frame before it. Complete frames only.
+        Predicted frames, real frames, and the frame before each. Complete frames only.
 
     Returns
     -------
@@ -36,9 +36,9 @@ def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike)
 def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> float:
     """Return the mean negative log-density per frame, in nats.
 
-    Floor: the entropy rate of the music, unknown; a linear model has about 2. Gamed by frames of
-    digital silence, which a density can meet as narrowly as it likes: leave them out. The best
-    densities may continue worst.
+    Reference: the entropy rate of the music, unknown; a linear model has about 2. Failure modes:
+    frames of digital silence have unbounded density, so leave them out; the best densities may
+    give the worst continuations.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 
     The second mean is over pairs of different samples, which makes the estimate fair: its
     expectation does not depend on their number (Ferro 2014). With one sample it is the mean
-    absolute error, right for a point forecast only. Floor: that of the true distribution, unknown;
-    compare with the peers. Gamed, at long horizons, by frames drawn at random from the context:
-    read it with `diff_ratio` and the Fréchet distance.
+    absolute error, right for a point forecast only. Reference: that of the true distribution,
+    unknown; compare with the baselines. Failure mode: at long horizons, frames drawn at random
+    from the context score well; read it with `diff_ratio` and the Fréchet distance.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the energy score: `crps` with the euclidean distance of whole frames.
 
-    Sees dependence between columns, which `crps` does not (Gneiting & Raftery 2007). Floor and
-    gaming as there.
+    Sees dependence between columns, which `crps` does not (Gneiting & Raftery 2007). Reference
+    and failure mode as there.
 
     Parameters
     ----------
@@ -110,11 +110,11 @@ def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 
 
 def spread(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
-    """Return the mean distance between samples over that of samples to what came.
+    """Return the mean distance between samples over their distance from the real frames.
 
-    Floor: 1 where samples are exchangeable with reality, 0 for a point forecast; above 1 the
-    samples differ more than they should. Gamed by any forecast of the right width, also one
-    that ignores the context.
+    Reference: 1 where samples are exchangeable with reality, 0 for a point forecast; above 1 the
+    samples differ too much. Failure mode: any forecast of the right width has 1, also one that
+    ignores the context.
 
     Parameters
     ----------

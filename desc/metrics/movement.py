@@ -1,4 +1,4 @@
-"""Whether a continuation moves as much, as fast and as long as music does."""
+"""Amount, speed and persistence of movement, compared with real music."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_F
     """Return the geometric mean of std(last frames generated) / std(last frames real).
 
     Over excerpts and columns; those whose real standard deviation is below 0.02 (silence) are left
-    out, and a ratio counts as at least .001. Floor: 1; a flat line .001. Gamed by white noise of
-    the right variance, and by a loop.
+    out, and a ratio counts as at least .001. Reference: 1; a flat line .001. Failure modes: white
+    noise of the right variance, and a loop.
 
     Parameters
     ----------
     generated, real : array_like, (E, T, F)
-        Continuations and what really followed; the lengths may differ.
+        Continuations by the model and in reality; the lengths may differ.
     frames : int
         Frames at the end that count.
 
@@ -45,8 +45,8 @@ def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_F
 def diff_ratio(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the geometric mean of the ratio of root mean square first differences.
 
-    Over excerpts and columns as in `tail_std`. Floor: 1; shuffled frames 3, a slow drift less
-    than 1. Gamed by a loop.
+    Over excerpts and columns as in `tail_std`. Reference: 1; shuffled frames 3, a slow drift less
+    than 1. Failure mode: a loop.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
 def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_LAGS) -> float:
     """Return the mean absolute difference of autocorrelations at lags 1, 2, 4 … `lags`.
 
-    Octaves of lags, so that fast movement counts as much as slow. Floor: about .03 with 30 to 42
-    excerpts of 512 frames, less with more; a flat line .4 to .5. Gamed by a loop.
+    Octaves of lags, so that fast movement counts as much as slow. Reference: about .03 with 30 to
+    42 excerpts of 512 frames, less with more; a flat line .4 to .5. Failure mode: a loop.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_
 
 
 def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Array]:
-    """Return how much power movement has in 8 bands from .15 to 21.5 Hz.
+    """Return the power of movement in 8 bands from .15 to 21.5 Hz.
 
     Parameters
     ----------
@@ -146,8 +146,8 @@ def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Arr
 def modspec_db(generated: npt.ArrayLike, real: npt.ArrayLike, frame_rate: float) -> float:
     """Return the mean absolute difference of modulation spectra in dB.
 
-    8 logarithmic bands from .15 to 21.5 Hz. Floor: .63 dB with 42 excerpts; a flat line 80. Gamed
-    by a loop, and by noise of the right colour.
+    8 logarithmic bands from .15 to 21.5 Hz. Reference: .63 dB with 42 excerpts; a flat line 80.
+    Failure modes: a loop, and noise of the right colour.
 
     Parameters
     ----------

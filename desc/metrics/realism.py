@@ -1,4 +1,4 @@
-"""Whether seconds of a continuation could be seconds of real music, of the same piece."""
+"""Distances between windows of continuations and windows of real music."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def frechet_distance(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return |m - m'|² + tr(C + C' - 2 (C C')^½) of Gaussians fitted to both sets.
 
     (Dowson & Landau 1982; Heusel et al. 2017.) Of `window_features`, scaled by their spread on
-    training music. Floor: 1.7 for the same tracks with 42 excerpts, 7 for other music, more with
-    fewer windows, so compare at equal counts. Gamed by a loop, or by copying anything real: read
-    it with `novelty`.
+    training music. Reference: 1.7 for the same tracks with 42 excerpts, 7 for other music, more
+    with fewer windows, so compare at equal counts. Failure modes: a loop, or a copy of anything
+    real; read it with `novelty`.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def track_distance(
     generated_tracks: npt.ArrayLike,
     real_tracks: npt.ArrayLike,
 ) -> float:
-    """Return the distance of per-track mean features: does a continuation stay in its piece?
+    """Return the distance between the mean features of each track and of its continuations.
 
-    Floor: .22 for the same tracks, .57 for other music. Gamed by repeating the context.
+    Reference: .22 for the same tracks, .57 for other music. Failure mode: repeating the context.
 
     Parameters
     ----------
@@ -81,11 +81,11 @@ def c2st(
     real_tracks: npt.ArrayLike,
     seed: int = 0,
 ) -> float:
-    """Return how well a classifier tells generated from real windows: a two-sample test.
+    """Return the separability of generated and real windows: a classifier two-sample test.
 
     Area under the ROC curve of gradient-boosted trees (scikit-learn) on recordings they were not
-    fitted on, averaged over folds (Lopez-Paz & Oquab 2017). Floor: .5, chance; 1 where one feature
-    gives it away. Gamed by a loop. With few excerpts chance alone reaches .5 ± .1.
+    fitted on, averaged over folds (Lopez-Paz & Oquab 2017). Reference: .5, chance; 1 where one
+    feature separates them. Failure mode: a loop. With few excerpts chance alone reaches .5 ± .1.
 
     Parameters
     ----------

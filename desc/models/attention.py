@@ -240,9 +240,7 @@ class CrossBlock(SelfBlock):
         x: Tensor,
         own: tuple[Tensor, Tensor, Tensor],
         mask: Tensor | None,
-        *,
-        memory: tuple[Tensor, Tensor],
-        memory_mask: Tensor,
+        memory: tuple[Tensor, Tensor, Tensor],
         cos_sin: CosSin,
     ) -> Tensor:
         """Return x (B, T, width) transformed.
@@ -253,12 +251,11 @@ class CrossBlock(SelfBlock):
         own : queries, keys and values of `project`
         mask : Tensor, optional
             Mask of the self-attention.
-        memory : keys and values of the memory, (B, nhead, M, d)
-        memory_mask : Tensor (B, 1, 1, M)
+        memory : keys and values (B, nhead, M, d) of the memory, and its mask (B, 1, 1, M)
         cos_sin : cosines and sines of x's positions, counted from the start of the memory
         """
         x = x + self.attention(*own, mask)
-        x = x + self.cross(self.cross.queries(self.cross_norm(x), cos_sin), *memory, memory_mask)
+        x = x + self.cross(self.cross.queries(self.cross_norm(x), cos_sin), *memory)
         return self.feed(x)
 
 

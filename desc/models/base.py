@@ -35,13 +35,14 @@ class Sizes:
     dim_feedforward: int = 0
 
 
-def update_cache(cache: Tensor, dim: int, at: int, value: Tensor) -> Tensor:
-    """Return the cache with slice `at` of `dim` replaced, in place unless gradients are enabled."""
+def update_cache(cache: dict[str, Tensor], name: str, dim: int, at: int, value: Tensor) -> Tensor:
+    """Replace slice `at` of `dim` of a cached tensor, in place without gradients; return it."""
     if torch.is_grad_enabled():
-        index = torch.tensor([at], device=cache.device)
-        return cache.index_copy(dim, index, value.unsqueeze(dim))
-    cache.select(dim, at).copy_(value)
-    return cache
+        index = torch.tensor([at], device=value.device)
+        cache[name] = cache[name].index_copy(dim, index, value.unsqueeze(dim))
+    else:
+        cache[name].select(dim, at).copy_(value)
+    return cache[name]
 
 
 @dataclass
@@ -140,11 +141,6 @@ class DescriptorModel(nn.Module, ABC):
         """Frames of an item that are scored: by default the window."""
         return self.model_config.window_size
 
-    @property
-    def first_input(self) -> int:
-        """First frame of an item that the network reads; those before it only give statistics."""
-        return self.context_size
-
     @abstractmethod
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Return h (B, prediction_length, H): the inputs of the head for the scored frames.
@@ -213,7 +209,7 @@ class DescriptorModel(nn.Module, ABC):
                 f"an item of {tuple(frames.shape[1:])} frames × columns must be "
                 f"{(length, self.n_features)}"
             )
-        first = self.first_input
+        first = self.context_size  # the frames before give statistics only
         with torch.autocast(frames.device.type, enabled=False):
             x = self.space.standardise(frames, valid)
             context_stats = self.context_statistics(
@@ -233,9 +229,8 @@ class DescriptorModel(nn.Module, ABC):
 
     def context_statistics(self, x: Tensor, valid: Tensor) -> ContextStatistics:
         """Return the statistics of the standardised frames (B, T, F) of a context."""
-        if not self.context_size:
-            return self.space.no_context(x)
-        return self.space.context_statistics(x, valid)
+        stats = self.space.context_statistics(x, valid)
+        return stats if self.context_size else stats._replace(embedding=stats.embedding[:, :0])
 
     def noisy(self, embedding: Tensor) -> Tensor:
         """Return the context embedding (B, S), with noise added in training."""

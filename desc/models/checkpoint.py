@@ -104,14 +104,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or of another program.
+        If the file is missing, damaged, or holds more than plain values and tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: {FOREIGN}") from error
+        raise CheckpointError(f"{path}: {FOREIGN}; loading it would run code") from error
     except Exception as error:  # bytes that are no checkpoint make torch fail in any way
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error

@@ -133,8 +133,3 @@ class FrameSpace(nn.Module):
         local_scale = ((bounded + PRIOR_SCALE_FRAMES) / (pairs + PRIOR_SCALE_FRAMES)).sqrt()
         embedding = torch.cat([mean, 0.5 * variance.log(), 0.5 * energy.log()], -1)
         return ContextStatistics(mean, local_scale.clamp(*LOCAL_SCALE), embedding)
-
-    def no_context(self, like: Tensor) -> ContextStatistics:
-        """Return the statistics used where `context_size` is 0, for a batch such as `like`."""
-        zeros = like.new_zeros(len(like), self.n_features)
-        return ContextStatistics(zeros, torch.ones_like(zeros[:, :1]), zeros[:, :0])

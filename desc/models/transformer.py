@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -17,13 +17,6 @@ from desc.models.attention import (
 )
 from desc.models.base import Sizes, update_cache
 from desc.models.blockwise import BlockwiseModel
-
-
-class Encoded(TypedDict):
-    """Keys and values (B, nhead, T, d) of the encoded frames, and their mask."""
-
-    memory: tuple[Tensor, Tensor]
-    memory_mask: Tensor
 
 
 class TransformerModel(BlockwiseModel):
@@ -81,7 +74,7 @@ class TransformerModel(BlockwiseModel):
             own = block.project(x, cos_sin)
             cache[f"own_keys{layer}"] = nn.functional.pad(own[1], room)
             cache[f"own_values{layer}"] = nn.functional.pad(own[2], room)
-            x = block.mix_memory(x, own, mask, **self.attended(layer, cache), cos_sin=cos_sin)
+            x = block.mix_memory(x, own, mask, encoded(layer, cache), cos_sin)
         cache["own_seen"] = nn.functional.pad(valid, room[2:], value=True)[:, None, None]
         return self.decoder_exit(x)
 
@@ -92,14 +85,13 @@ class TransformerModel(BlockwiseModel):
         x = self.decoder_entry(inputs)[:, None]
         for layer, block in enumerate(self.decoder):
             queries, key, value = block.project(x, cos_sin)
-            keys = update_cache(cache[f"own_keys{layer}"], 2, i, key[:, :, 0])
-            values = update_cache(cache[f"own_values{layer}"], 2, i, value[:, :, 0])
-            cache[f"own_keys{layer}"], cache[f"own_values{layer}"] = keys, values
+            keys = update_cache(cache, f"own_keys{layer}", 2, i, key[:, :, 0])
+            values = update_cache(cache, f"own_values{layer}", 2, i, value[:, :, 0])
             own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
-            x = block.mix_memory(x, own, mask, **self.attended(layer, cache), cos_sin=cos_sin)
+            x = block.mix_memory(x, own, mask, encoded(layer, cache), cos_sin)
         return self.decoder_exit(x[:, 0])
 
-    def attended(self, layer: int, cache: dict[str, Tensor]) -> Encoded:
-        """Return the encoded frames' keys, values and mask for a decoder block."""
-        keys_values = cache[f"keys{layer}"], cache[f"values{layer}"]
-        return {"memory": keys_values, "memory_mask": cache["seen"]}
+
+def encoded(layer: int, cache: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return keys, values and mask of the encoded frames for a decoder block."""
+    return cache[f"keys{layer}"], cache[f"values{layer}"], cache["seen"]

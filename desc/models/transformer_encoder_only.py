@@ -77,12 +77,11 @@ class TransformerEncoderOnlyModel(DescriptorModel):
         slot = at % self.attention_window
         cos_sin = self.rotations.at(at, inputs)
         free = cache["mask"].new_zeros(cache["mask"].shape[:-1])
-        cache["mask"] = update_cache(cache["mask"], 3, slot, free)
+        mask = update_cache(cache, "mask", 3, slot, free)
         x = self.entry(inputs)[:, None]
         for i, block in enumerate(self.blocks):
             queries, key, value = block.project(x, cos_sin)
-            keys = update_cache(cache[f"keys{i}"], 2, slot, key[:, :, 0])
-            values = update_cache(cache[f"values{i}"], 2, slot, value[:, :, 0])
-            cache[f"keys{i}"], cache[f"values{i}"] = keys, values
-            x = block.mix(x, queries, keys, values, cache["mask"])
+            keys = update_cache(cache, f"keys{i}", 2, slot, key[:, :, 0])
+            values = update_cache(cache, f"values{i}", 2, slot, value[:, :, 0])
+            x = block.mix(x, queries, keys, values, mask)
         return self.exit(x[:, 0])

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from desc.configuration import RunConfig
 from desc.errors import TrackingError
@@ -154,7 +153,6 @@ class RunLog:
 
     def close(self) -> None:
         """Release the run as it is; W&B shows one that was not finished as failed."""
-        self._metrics.close()
         if self._lock is not None:
             self._lock.release()
         if self._wandb is not None:
@@ -164,10 +162,5 @@ class RunLog:
     def __enter__(self) -> RunLog:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
