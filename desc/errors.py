@@ -37,7 +37,7 @@ class StorageError(DescError):
 
 
 class RunNotFoundError(DescError):
-    """No place that was searched knows the run id."""
+    """A run id was not found in any of the searched places."""
 
 
 class CheckpointError(DescError):

@@ -158,7 +158,7 @@ def test_what_is_no_number_is_refused(predictor: Predictor) -> None:
     values = sequence.values.copy()
     values[20, 4] = np.nan
     spoilt = DescriptorSequence(values, sequence.config, "n.wav", "n", sequence.n_samples)
-    with pytest.raises(DescError, match=r"n\.wav.*no numbers"):
+    with pytest.raises(DescError, match=r"n\.wav.*not finite"):
         predictor.predict(spoilt, frames=5)
 
 

@@ -269,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.stub.hang
 
     def _allowed(self) -> bool:
-        """Whether the key is right; wandb sends it as basic authentication, user `api`."""
+        """Return whether the key is right; wandb sends it as basic authentication, user `api`."""
         given = self.headers.get("Authorization", "").removeprefix("Basic ")
         allowed = base64.b64decode(given).decode().endswith(":" + API_KEY)
         if not allowed:

@@ -99,7 +99,7 @@ def content_digest(path: str | Path) -> str:
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that reports not to be seekable, so that soundfile does not seek after every read."""
+    """A file that claims not to be seekable, so that soundfile does not seek after every read."""
 
     def seekable(self) -> bool:
         return False
@@ -146,7 +146,7 @@ def errors_named(path: str | Path, action: str = "read") -> Iterator[None]:
 
 
 def _reason(path: Path) -> str:
-    """Return the cause of a failure that libsndfile does not name, or an empty text."""
+    """Return the cause of a failure that libsndfile does not report, or an empty text."""
     if not path.exists():
         return "no such file"
     if path.is_dir():

@@ -258,7 +258,9 @@ class Playlist:
         unknown = sorted(set(values) - set(known))
         if unknown:
             names = ", ".join(known)
-            raise ConfigurationError(f"a playlist has no {', '.join(unknown)}; it has {names}")
+            raise ConfigurationError(
+                f"a playlist has no key {', '.join(unknown)}; its keys are {names}"
+            )
         check(values.get("format") == FORMAT, "format", values.get("format"), f"be {FORMAT!r}")
         check(values.get("version") == VERSION, "version", values.get("version"), f"be {VERSION}")
         roots = values.get("roots", {})
@@ -294,7 +296,7 @@ class Playlist:
         except ConfigurationError as error:
             raise ConfigurationError(f"{path}: {error}") from error
         except ValueError as error:
-            raise ConfigurationError(f"{path}: no playlist in JSON: {error}") from error
+            raise ConfigurationError(f"{path}: not a JSON playlist: {error}") from error
 
 
 def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:

@@ -66,7 +66,7 @@ def evaluate(
     run : RunConfig
         Where run ids are looked up.
     store : DescriptorStore, optional
-        The cache; by default the usual one.
+        The cache; by default the default cache.
     accelerator : str
         auto, cpu, cuda (or gpu) or mps.
 

@@ -67,7 +67,7 @@ def read_descriptor_json(
     Raises
     ------
     StorageError
-        If the file is no JSON of this shape.
+        If the file is not JSON of this form.
     ConfigurationError
         If its hop, or another setting it states, differs from the configuration.
     """
@@ -148,7 +148,7 @@ def _content(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: no JSON: {error}") from error
+        raise StorageError(f"{path}: not JSON: {error}") from error
     _check(isinstance(content, dict), path, "no descriptor JSON, which is an object of lists")
     result: dict[str, Any] = content
     return result
@@ -219,8 +219,8 @@ def _check_positions(
     _check(regular, path, f"_sample of {identity} must begin at 0 and rise in equal steps")
     if len(steps) and steps[0] != hop_length:
         raise ConfigurationError(
-            f"{path}: the frames of {identity} are {steps[0]} samples apart, which must be "
-            f"hop_length={hop_length}"
+            f"{path}: the frames of {identity} are {steps[0]} samples apart; this must "
+            f"equal hop_length={hop_length}"
         )
 
 

@@ -1,8 +1,8 @@
-"""Numbers on plain arrays: how good a forecast is, and how real a continuation.
+"""Metrics on plain arrays: forecast accuracy, and realism of continuations.
 
-Everywhere: standardised static descriptors, M samples, E excerpts, T frames, F columns. Each
-docstring says what the number is at the floor (two real excerpts of one piece) and what games it;
-`docs/evaluation.md` says which to read together.
+Inputs are standardised static descriptors: M samples, E excerpts, T frames, F columns. Each
+docstring gives the reference value (two real excerpts of one piece) and the failure modes;
+`docs/evaluation.md` lists the metrics to read together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How well a forecast meets what really followed, frame by frame."""
+"""Forecast accuracy: predicted frames against the real ones."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Array = npt.NDArray[np.float64]
 def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike) -> float:
     """Return 1 - MSE / MSE(persistence) of one-step predictions.
 
-    Floor: 0 for persistence; about .17 for any model of music seen so far, 1 is perfect. Gamed by
-    inputs that hold the future (centred deltas give 1.000), and by nothing else; but a model of
-    high skill may still go flat, for the best point forecast does not move.
+    Reference: 0 for persistence, about .17 for all models of music so far, 1 for a perfect
+    forecast. Failure mode: inputs that contain the future (centred deltas give 1.000). A model of
+    high skill may still converge to a constant, because the best point forecast does.
 
     Parameters
     ----------
     prediction, target, last : array_like, (n, F)
-        What was predicted, what came, and the frame before it. Complete frames only.
+        Predicted frame, real frame, and the frame before it. Complete frames only.
 
     Returns
     -------
     float
-        At most 1; NaN where nothing moves.
+        At most 1; NaN if nothing changes.
     """
     y = np.asarray(target, dtype=np.float64)
     error = float(((np.asarray(prediction) - y) ** 2).sum())
@@ -36,21 +36,21 @@ def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike)
 def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> float:
     """Return the mean negative log-density per frame, in nats.
 
-    Floor: the entropy rate of the music, unknown; a linear model has about 2. Gamed by frames of
-    digital silence, which a density can meet as narrowly as it likes: leave them out. The best
-    densities may continue worst.
+    Reference: the unknown entropy rate of the music; about 2 for a linear model. Failure mode:
+    frames of digital silence, where a density can be arbitrarily narrow; leave them out. Models
+    with the best NLL may give the worst continuations.
 
     Parameters
     ----------
     scores : array_like, (n,)
-        Of each frame given those before it, in nats and standardised units.
+        Negative log-density of each frame given the preceding ones, standardised, in nats.
     counted : array_like of bool, (n,), optional
-        Frames that count, those of digital silence left out.
+        Frames to average over, without digital silence.
 
     Returns
     -------
     float
-        NaN where no frame counts.
+        NaN without frames.
     """
     x = np.asarray(scores, dtype=np.float64)
     if counted is not None:
@@ -61,16 +61,16 @@ def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> flo
 def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the continuous ranked probability score: mean |x - y| - ½ mean |x - x'|.
 
-    The second mean is over pairs of different samples, which makes the estimate fair: its
-    expectation does not depend on their number (Ferro 2014). With one sample it is the mean
-    absolute error, right for a point forecast only. Floor: that of the true distribution, unknown;
-    compare with the peers. Gamed, at long horizons, by frames drawn at random from the context:
-    read it with `diff_ratio` and the Fréchet distance.
+    The second mean is over pairs of different samples (the fair estimate of Ferro 2014, with an
+    expectation that does not depend on their number). With one sample it is the mean absolute
+    error, valid for point forecasts only. Reference: the unknown value of the true distribution;
+    compare with the baselines. Failure mode, at long horizons: frames drawn at random from the
+    context. Read it together with `diff_ratio` and the Fréchet distance.
 
     Parameters
     ----------
     samples : array_like, (M, n, F)
-        Drawn independently.
+        Independent draws.
     real : array_like, (n, F)
 
     Returns
@@ -91,8 +91,8 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the energy score: `crps` with the euclidean distance of whole frames.
 
-    Sees dependence between columns, which `crps` does not (Gneiting & Raftery 2007). Floor and
-    gaming as there.
+    Unlike `crps`, it is sensitive to dependence between columns (Gneiting & Raftery 2007).
+    Reference and failure modes as for `crps`.
 
     Parameters
     ----------
@@ -110,11 +110,11 @@ def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 
 
 def spread(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
-    """Return the mean distance between samples over that of samples to what came.
+    """Return the mean distance between samples over their mean distance to the real frames.
 
-    Floor: 1 where samples are exchangeable with reality, 0 for a point forecast; above 1 the
-    samples differ more than they should. Gamed by any forecast of the right width, also one
-    that ignores the context.
+    Reference: 1 if samples are exchangeable with reality, 0 for a point forecast; above 1 the
+    samples differ too much. Failure mode: any forecast of the right width, even one that ignores
+    the context.
 
     Parameters
     ----------

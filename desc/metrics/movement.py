@@ -1,4 +1,4 @@
-"""Whether a continuation moves as much, as fast and as long as music does."""
+"""Variation of continuations over time, compared with that of real music."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ Array = npt.NDArray[np.float64]
 
 TAIL_FRAMES = 256  # at the end of a continuation: 6 s, where a model that fades has faded
 ACF_LAGS = 128  # frames, 3 s
-LOWEST_RATIO = 1e-3  # one excerpt that stands still must not make a geometric mean 0
+LOWEST_RATIO = 1e-3  # so that one constant excerpt does not make a geometric mean 0
 MODULATION_HZ = (0.15, 21.5)
 N_BANDS = 8
-LARGEST_DB = 80.0  # of a flat line; without a bound it would be infinite
+LARGEST_DB = 80.0  # of a constant, which would be infinite otherwise
 
 
 def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_FRAMES) -> float:
     """Return the geometric mean of std(last frames generated) / std(last frames real).
 
-    Over excerpts and columns; those whose real standard deviation is below 0.02 (silence) are left
-    out, and a ratio counts as at least .001. Floor: 1; a flat line .001. Gamed by white noise of
-    the right variance, and by a loop.
+    The mean is over excerpts and columns, without those with a real standard deviation below 0.02
+    (silence). Ratios are at least .001. Reference: 1; a constant has .001. Failure modes: white
+    noise of the right variance, and a loop.
 
     Parameters
     ----------
     generated, real : array_like, (E, T, F)
-        Continuations and what really followed; the lengths may differ.
+        Continuations and the real ones; the lengths may differ.
     frames : int
-        Frames at the end that count.
+        Number of frames at the end to use.
 
     Returns
     -------
     float
-        NaN where the real music is silent.
+        NaN if the real music is silent.
     """
     x, y = _excerpts(generated)[:, -frames:], _excerpts(real)[:, -frames:]
     return _geometric_ratio(x.std(1), y.std(1))
@@ -45,8 +45,8 @@ def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_F
 def diff_ratio(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the geometric mean of the ratio of root mean square first differences.
 
-    Over excerpts and columns as in `tail_std`. Floor: 1; shuffled frames 3, a slow drift less
-    than 1. Gamed by a loop.
+    The mean is over excerpts and columns as in `tail_std`. Reference: 1; shuffled frames have 3, a
+    slow drift less than 1. Failure mode: a loop.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
     Returns
     -------
     ndarray of float64, (lags, F)
-        Each excerpt and column around its own mean, over its own variance; 0 for a flat line.
+        Each excerpt and column is centred and divided by its variance; 0 for a constant.
     """
     excerpts = _excerpts(x)
     n = excerpts.shape[1]
@@ -95,8 +95,9 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
 def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_LAGS) -> float:
     """Return the mean absolute difference of autocorrelations at lags 1, 2, 4 … `lags`.
 
-    Octaves of lags, so that fast movement counts as much as slow. Floor: about .03 with 30 to 42
-    excerpts of 512 frames, less with more; a flat line .4 to .5. Gamed by a loop.
+    Lags are spaced in octaves, so that fast and slow movement count equally. Reference: about .03
+    with 30 to 42 excerpts of 512 frames, less with more; a constant has .4 to .5. Failure mode: a
+    loop.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_
 
 
 def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Array]:
-    """Return how much power movement has in 8 bands from .15 to 21.5 Hz.
+    """Return the power of descriptor movement in 8 bands from .15 to 21.5 Hz.
 
     Parameters
     ----------
@@ -146,8 +147,8 @@ def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Arr
 def modspec_db(generated: npt.ArrayLike, real: npt.ArrayLike, frame_rate: float) -> float:
     """Return the mean absolute difference of modulation spectra in dB.
 
-    8 logarithmic bands from .15 to 21.5 Hz. Floor: .63 dB with 42 excerpts; a flat line 80. Gamed
-    by a loop, and by noise of the right colour.
+    8 logarithmic bands from .15 to 21.5 Hz. Reference: .63 dB with 42 excerpts; a constant has 80.
+    Failure modes: a loop, and noise of the right colour.
 
     Parameters
     ----------
@@ -159,7 +160,7 @@ def modspec_db(generated: npt.ArrayLike, real: npt.ArrayLike, frame_rate: float)
     Returns
     -------
     float
-        In dB; columns in which the real music does not move are left out.
+        In dB, without columns that are constant in the real music.
     """
     x = modulation_spectrum(generated, frame_rate)[1]
     y = modulation_spectrum(real, frame_rate)[1]

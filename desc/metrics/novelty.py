@@ -1,4 +1,4 @@
-"""Whether a continuation is new, or copied from what the model has heard."""
+"""Novelty of continuations: distance to the training recordings and the context."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from desc.metrics.windows import WINDOW_LENGTH
 Array = npt.NDArray[np.float64]
 
 BLOCK = 2048  # reference windows compared at once: 4.6 MB of 43 × 13 float32 numbers
-MOST_WINDOWS = 256  # of all excerpts that are looked for: enough for a median
+MOST_WINDOWS = 256  # of all excerpts: enough for a median
 
 
 def nearest_windows(
     windows: npt.ArrayLike, reference: npt.ArrayLike
 ) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Find for each window the stretch of a recording that is nearest to it.
+    """Find the stretch of a recording nearest to each window.
 
     Parameters
     ----------
@@ -62,16 +62,16 @@ def novelty(
     training: Sequence[npt.NDArray[np.floating]],
     length: int = WINDOW_LENGTH,
 ) -> float:
-    """Return the median distance of windows to the nearest one the model has heard.
+    """Return the median distance of windows to the nearest known one.
 
-    That is: of the training recordings or of the excerpt's own context. Floor: .57 for music that
-    really followed; a copy or a loop 0. Gamed by noise, which is new: read it with the Fréchet
-    distance.
+    Known windows are those of the training recordings and of the excerpt's own context. Reference:
+    .57 for the real continuation; a copy or a loop has 0. Failure mode: noise, which is new. Read
+    it together with the Fréchet distance.
 
     Parameters
     ----------
     generated : array_like, (E, T, F)
-        Continuations; up to 256 evenly spaced windows of all of them are looked for.
+        Continuations; at most 256 evenly spaced windows of them are used.
     contexts : array_like, (E, C, F)
     training : sequence of ndarray, (T, F)
         The training recordings.

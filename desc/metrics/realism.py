@@ -1,4 +1,4 @@
-"""Whether seconds of a continuation could be seconds of real music, of the same piece."""
+"""Realism: one-second windows of continuations compared with those of real music."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FOLDS = 5  # of the classifier's cross-validation, where there are as many track
 def frechet_distance(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return |m - m'|² + tr(C + C' - 2 (C C')^½) of Gaussians fitted to both sets.
 
-    (Dowson & Landau 1982; Heusel et al. 2017.) Of `window_features`, scaled by their spread on
-    training music. Floor: 1.7 for the same tracks with 42 excerpts, 7 for other music, more with
-    fewer windows, so compare at equal counts. Gamed by a loop, or by copying anything real: read
-    it with `novelty`.
+    (Dowson & Landau 1982; Heusel et al. 2017.) Inputs are `window_features`, scaled by their spread
+    on training music. Reference: 1.7 for the same tracks with 42 excerpts, 7 for other music. It
+    rises with fewer windows, so compare at equal counts. Failure modes: a loop, or copying real
+    music. Read it together with `novelty`.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def track_distance(
     generated_tracks: npt.ArrayLike,
     real_tracks: npt.ArrayLike,
 ) -> float:
-    """Return the distance of per-track mean features: does a continuation stay in its piece?
+    """Return the distance of per-track mean features between continuations and their pieces.
 
-    Floor: .22 for the same tracks, .57 for other music. Gamed by repeating the context.
+    Reference: .22 for the same tracks, .57 for other music. Failure mode: repeating the context.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def track_distance(
     Returns
     -------
     float
-        Root mean square over features, averaged over the recordings both have; NaN without one.
+        Root mean square over features, averaged over the common recordings; NaN without any.
     """
     x, y = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)
     of_x, of_y = np.asarray(generated_tracks), np.asarray(real_tracks)
@@ -81,20 +81,20 @@ def c2st(
     real_tracks: npt.ArrayLike,
     seed: int = 0,
 ) -> float:
-    """Return how well a classifier tells generated from real windows: a two-sample test.
+    """Return the AUC of a classifier of generated and real windows (two-sample test).
 
-    Area under the ROC curve of gradient-boosted trees (scikit-learn) on recordings they were not
-    fitted on, averaged over folds (Lopez-Paz & Oquab 2017). Floor: .5, chance; 1 where one feature
-    gives it away. Gamed by a loop. With few excerpts chance alone reaches .5 ± .1.
+    Area under the ROC curve of gradient-boosted trees (scikit-learn) on held-out recordings,
+    averaged over folds (Lopez-Paz & Oquab 2017). Reference: .5, chance; 1 if a single feature
+    separates the sets. Failure mode: a loop. With few excerpts, chance results range over .5 ± .1.
 
     Parameters
     ----------
     generated, real : array_like, (n, K) and (m, K)
         Window features.
     generated_tracks, real_tracks : array_like of int, (n,) and (m,)
-        The recording of each row; generated ones count as of the recording they continue.
+        The recording of each row; for generated rows, the continued recording.
     seed : int
-        Of the classifier.
+        Seed of the classifier.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a second of music is like: where it lies and how it moves."""
+"""Features of one-second windows: level and movement of each descriptor."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy.typing as npt
 
 WINDOW_LENGTH = 43  # frames, 1 s at the default frame rate
 BLOCK = 1024  # windows described at once, which bounds the memory
-FLOOR = 0.02  # standard deviations: below, movement is as good as none
+FLOOR = 0.02  # standard deviations: less movement is negligible
 
 
 def window_features(
     z: npt.ArrayLike, length: int = WINDOW_LENGTH, step: int | None = None
 ) -> npt.NDArray[np.float64]:
-    """Describe each stretch of a sequence by where it lies and how it moves.
+    """Return mean, spread and movement of each column in windows of a sequence.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def window_features(
     -------
     ndarray of float64, (n, 3F)
         Per window, for each column: the mean; log(standard deviation + 0.02); log(root mean
-        square of the first difference + 0.02). n is 0 where T < length.
+        square of the first difference + 0.02). n is 0 if T < length.
 
     Raises
     ------

@@ -123,7 +123,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: {FOREIGN}") from error
-    # Bytes that are no checkpoint make the reader fail in any way.
+    # Bytes that are no checkpoint can raise any exception in the reader.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error

@@ -1,4 +1,4 @@
-"""`ReportData`: data of a report that the other files of a result lack (`report.npz`)."""
+"""`ReportData`: data of a report beyond the other files of a result (`report.npz`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HIGHEST_RATE = 48000
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Data of a report that the result's other files lack. T frames, F static columns.
+    """Data of a report beyond the result's other files. T frames, F static columns.
 
     Attributes
     ----------

@@ -175,7 +175,9 @@ class Record:
         known: dict[str, type[R]] = {one.kind: one for one in types if issubclass(one, cls)}
         if kind not in known:
             needed = " or ".join(map(repr, known))
-            raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {needed}")
+            raise CheckpointError(
+                f"{path}: a run of kind {kind!r}; the kind must be one of {needed}"
+            )
         try:
             metrics = {
                 name: math.nan if value is None else float(value)

@@ -95,7 +95,7 @@ def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
         try:
             records.append(Record.load(path.parent))
         except CheckpointError as error:
-            logger.warning("left out: %s", error)
+            logger.warning("skipped: %s", error)
     return sorted(records, key=lambda record: (record.created, record.run_id))
 
 

@@ -35,7 +35,7 @@ def new_folder(run: RunConfig) -> Path:
                 continue
             raise StorageError(f"{root}: must be a folder, but a file has this name") from None
         except OSError as error:
-            raise StorageError(f"{folder}: cannot be made: {error.strerror}") from error
+            raise StorageError(f"{folder}: cannot be created: {error.strerror}") from error
         return folder
 
 
@@ -72,7 +72,7 @@ def lock_run(folder: Path) -> BaseFileLock | None:
     Returns
     -------
     BaseFileLock or None
-        None if the file system has no locks; the run is made all the same.
+        None if the file system has no locks; the run proceeds without one.
 
     Raises
     ------

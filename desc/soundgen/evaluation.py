@@ -40,7 +40,7 @@ FORMAT, VERSION = "desc-generated-evaluation", 1
 
 @dataclass(frozen=True)
 class SoundRow:
-    """Name and measures of a set of sounds; measures that do not apply are missing."""
+    """Name and metrics of a set of sounds, without metrics that do not apply."""
 
     name: str
     figures: dict[str, float]

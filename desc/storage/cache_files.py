@@ -1,7 +1,7 @@
-"""Files of the cache: their names, what they take up, limiting and pruning.
+"""Files of the cache: names, sizes, limiting and pruning.
 
-A file's time of change says when it was last used; `touch` renews it. Unlike a table of uses it
-cannot be lost, and needs no lock between processes.
+A file's modification time is the time of its last use; `touch` updates it. This needs no table of
+uses and no lock between processes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def content_of(key: str) -> str:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether the name is a temporary one, of a running or a killed writer."""
+    """Whether a name is that of a temporary file, left by a running or killed writer."""
     return path.name.startswith(".")
 
 
@@ -201,7 +201,7 @@ def remove(paths: Iterable[Path]) -> Removed:
 
 
 def unused_for(folder: Path, days: float) -> list[Path]:
-    """Return the files of a folder that were not used for so many days."""
+    """Return the files of a folder unused for a number of days."""
     oldest = time.time() - days * 86400
     return [path for path, _, used in _stated(folder.glob("*")) if used < oldest]
 

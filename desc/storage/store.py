@@ -265,7 +265,7 @@ class DescriptorStore:
         if sequence is None:
             raise StorageError(
                 f"{self.layout.descriptors(digest, config)}: the descriptors of {source} are "
-                "gone; was the cache emptied just now? run the command again"
+                "missing, the cache may have been emptied; run the command again"
             )
         return sequence
 

@@ -90,7 +90,7 @@ def train(
     record = resolve_run(resume_run_id, run)
     if not (record.folder / RUN_FILE).is_file():
         raise RunNotFoundError(
-            f"{resume_run_id}: holds no {RUN_FILE}; a run is resumed from its folder"
+            f"{resume_run_id}: contains no {RUN_FILE}; resuming needs the run's folder"
         )
     training = resumed_settings(training, record.train_config, given)
     resumed_settings(model, record.model_config, given)
@@ -127,7 +127,7 @@ def _resume(
 
 
 def _run(job: Job, on_validation: OnValidation | None, *, resume: bool = False) -> RunRecord:
-    """Run the engine; log how the model compares with the linear baseline."""
+    """Run the engine; log the comparison of the model with the linear baseline."""
     limit_s = job.record.train_config.max_time_s
     deadline = None if limit_s is None else stopping.now() + limit_s - job.spent_s
     stop = StopCondition(deadline, job.reserve_s)
@@ -145,7 +145,7 @@ def _run(job: Job, on_validation: OnValidation | None, *, resume: bool = False) 
 
 
 def verdict(loss: float, baseline: float, head: str) -> str:
-    """Return the line that compares a model with the linear baseline.
+    """Return a one-line comparison of a model with the linear baseline.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ def test_top_db_counts_from_the_loudest_band_of_the_file(make_signal: MakeSignal
 
 @pytest.fixture
 def own_registry() -> Iterator[None]:
-    """What a test registers is forgotten after it."""
+    """Restore the registered families after each test."""
     before = dict(FAMILIES), dict(FEATURES)
     yield
     for registry, kept in zip((FAMILIES, FEATURES), before, strict=True):

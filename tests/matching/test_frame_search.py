@@ -181,7 +181,7 @@ def test_a_row_may_be_used_up_over_a_long_time(
     assert np.bincount(chosen.rows).max() <= 3
     assert not comes_back(chosen.units, database, 20)
     assert [line for line in caplog.messages if "shortened" in line]
-    assert [line for line in caplog.messages if "further away" in line]
+    assert [line for line in caplog.messages if "more distant rows" in line]
 
 
 def test_what_a_corpus_cannot_satisfy_is_said_before(

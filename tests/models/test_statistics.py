@@ -1,4 +1,4 @@
-"""What a model knows of its recordings before it is trained."""
+"""Statistics of the training recordings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def changed(sequence: DescriptorSequence, **columns: object) -> DescriptorSequen
 
 
 def test_whitened_innovations_are_independent(make_sequence: MakeSequence) -> None:
-    """What a frame is beyond the mean reversion to the mean of up to 512 frames before it."""
+    """Return the residuals of the mean-reverting prediction, from up to 512 frames."""
     sequences = [make_sequence(4000, seed) for seed in range(2)]
     statistics = fit_statistics(sequences)
     innovations = []

@@ -1,4 +1,4 @@
-"""What must hold where this project is not developed: Windows, macOS, other encodings, clusters."""
+"""Portability: Windows, macOS, other encodings, clusters."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_wandb_switched_off_leaves_the_local_run(
     assert log.folder == Path("experiments/descriptor_model") / log.run_id
     assert messages() == [
         f"run {log.run_id} is kept on this machine only (W&B is set to disabled); "
-        f"send it later with: desc runs --upload {log.run_id}"
+        f"upload it later with: desc runs --upload {log.run_id}"
     ]
     assert resolve_run(log.run_id, run_config) == record
     assert not Path("experiments/wandb").exists()

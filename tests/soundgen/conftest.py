@@ -81,7 +81,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(
     recordings: SoundRecordings, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunConfig, str, str]:
-    """Where runs are, the id of a vocoder and that of a UnaGAN, both hardly trained."""
+    """Folder of runs, and the ids of a barely trained vocoder and UnaGAN."""
     root = RunConfig(experiment_dir=str(tmp_path_factory.mktemp("experiments")), offline=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")

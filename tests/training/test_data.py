@@ -79,7 +79,7 @@ def test_windows_with_outliers_are_left_out(
         for row in data.grid.epoch(epoch):
             assert not frozen & set(range(row - 1, row + 8))
     assert len(caplog.messages) == 1
-    assert "% of the windows hold silence or outliers" in caplog.messages[0]
+    assert "% of the windows contain silence or outliers" in caplog.messages[0]
     every = make_data(sequence, model, remove_outliers=False)
     assert every.grid.good.all()
 
