@@ -29,7 +29,7 @@ class AudioError(DescError):
 
 
 class CorpusError(DescError):
-    """A folder holds nothing that can be used."""
+    """A folder contains nothing usable."""
 
 
 class StorageError(DescError):

@@ -75,7 +75,7 @@ def probe(path: str | Path) -> AudioInfo:
     Raises
     ------
     AudioError
-        If the file is missing, empty, no audio, or holds no samples.
+        If the file is missing, empty, no audio, or contains no samples.
     """
     with errors_named(path), open_forward(path) as file:
         return read_info(path, file)
@@ -113,7 +113,7 @@ def open_forward(path: str | Path) -> AbstractContextManager[soundfile.SoundFile
 def read_info(path: str | Path, file: soundfile.SoundFile) -> AudioInfo:
     """Return the header; raise an `AudioError` if there are no samples."""
     if file.frames <= 0:
-        raise AudioError(f"{path}: the file holds no samples")
+        raise AudioError(f"{path}: the file contains no samples")
     return AudioInfo(
         Path(path), file.samplerate, file.channels, file.frames, file.format, file.subtype
     )

@@ -126,7 +126,7 @@ class Playlist:
 
     def __post_init__(self) -> None:
         check_integer("sample_rate", self.sample_rate, 1000)
-        check(len(self.events) > 0, "events", [], "hold at least one event")
+        check(len(self.events) > 0, "events", [], "contain at least one event")
         for layer in self.layers():
             for (_, before), (index, event) in pairwise(layer):
                 _check_event(

@@ -103,7 +103,7 @@ def _walk(root: Path) -> Iterator[tuple[str, SkippedFile | None]]:
             status = os.stat(root / folder)
             key = (status.st_dev, status.st_ino)
             if key in visited or (folder and _leads_back(root / folder)):
-                reason = "a link to a folder that is read already, or that it lies in"
+                reason = "a link to a folder already read, or to a parent folder"
                 yield folder, SkippedFile(folder, reason, ignored=True)
                 continue
             visited.add(key)

@@ -108,7 +108,7 @@ def _checked_samples(samples: npt.NDArray[Any], sr: float | None, name: str) -> 
             f"{name}: samples of shape {shape} must be (S,) or (S, C); transpose (C, S)"
         )
     if not samples.size:
-        raise AudioError(f"{name}: the array holds no samples")
+        raise AudioError(f"{name}: the array contains no samples")
     if kind not in "fiu":
         raise ConfigurationError(f"{name}: samples of type {samples.dtype} must be real numbers")
     if kind in "iu":
@@ -239,7 +239,7 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
                 buffer[:overlap] = buffer[advance:]
                 filled, start = overlap, max(0, start - advance)
     if blocks.n_samples == 0:
-        raise AudioError("the recording holds no samples")
+        raise AudioError("the recording contains no samples")
     buffer[filled:] = 0
     stop = filled
     for n_left in range(config.n_frames(blocks.n_samples) - n_done, 0, -batch_size):

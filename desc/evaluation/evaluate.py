@@ -228,8 +228,8 @@ def _notes(records: Sequence[RunRecord], training_known: bool) -> list[str]:
         )
     first = records[0]
     notes += [
-        f"run {record.run_id} was trained on other recordings than {first.run_id}, which defines "
-        "the units and the linear baseline"
+        f"run {record.run_id} was trained on different recordings than {first.run_id}, which "
+        "defines the units and the linear baseline"
         for record in records[1:]
         if set(record.training_files) != set(first.training_files)
     ]

@@ -167,10 +167,10 @@ def _frames(content: dict[str, Any], path: str | Path) -> tuple[list[str], npt.N
     problem = f"{len(ids)} entries of _id and {len(samples)} of _sample must be as many"
     _check(0 < len(ids) == len(samples), path, problem)
     texts = all(isinstance(identity, str) and identity for identity in ids)
-    _check(texts, path, "_id must hold the path of a recording for each frame")
+    _check(texts, path, "_id must contain the path of a recording for each frame")
     positions = _numbers(samples, path, "_sample")
     whole = np.array_equal(positions, np.round(positions)) and np.abs(positions).max() <= 2**53
-    _check(whole, path, "_sample must hold whole numbers of samples")
+    _check(whole, path, "_sample must contain whole numbers of samples")
     return ids, positions.astype(np.int64)
 
 
@@ -181,7 +181,7 @@ def _numbers(column: Any, path: str | Path, name: str) -> Floats:
         numbers = np.array(column, dtype=np.float64)
     except OverflowError:
         numbers = np.array([np.inf])
-    _check(bool((np.abs(numbers) < LARGEST).all()), path, f"{name} must hold finite numbers")
+    _check(bool((np.abs(numbers) < LARGEST).all()), path, f"{name} must contain finite numbers")
     return numbers
 
 

@@ -58,7 +58,7 @@ def write_descriptor_json(  # noqa: PLR0917 - the order of the file
     )
     bad = np.flatnonzero(~np.isfinite(array).all(axis=0))
     if len(bad):
-        raise StorageError(f"{path}: column {names[bad[0]]} holds a number that is not finite")
+        raise StorageError(f"{path}: column {names[bad[0]]} contains a number that is not finite")
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(_lines(ids, samples, array, names, meta))
 

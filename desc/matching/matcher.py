@@ -144,7 +144,7 @@ class Matcher:
         If the weights are wrong, the standardizer belongs to other descriptors, or the database
         lacks descriptors that the selection needs.
     DescError
-        If the database holds no frames.
+        If the database contains no frames.
     """
 
     database: DescriptorDatabase
@@ -159,7 +159,7 @@ class Matcher:
         config = self.database.config
         check_selection(self.selection, config)
         if not len(self.database):
-            raise DescError("the database holds no frames to match with")
+            raise DescError("the database contains no frames to match")
         neutral = Standardizer(np.zeros(config.n_columns), np.ones(config.n_columns), config)
         matching_space(config, self.standardizer or neutral, self.query)
 
@@ -304,7 +304,9 @@ class Matcher:
         usable = ~self.database.rows_of(exclude_digest)
         if usable.any():
             return usable
-        logger.warning("the database holds only the recording itself, so it is matched with itself")
+        logger.warning(
+            "the database contains only the recording itself, so it is matched with itself"
+        )
         return every
 
     def _with_statistics_of(self, target: Target) -> Matcher:

@@ -201,7 +201,7 @@ def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float
 
 
 def check_selection(selection: SelectionConfig, config: DescriptorConfig) -> None:
-    """Refuse selection settings that need descriptors which are not there.
+    """Refuse selection settings that need missing descriptors.
 
     Raises
     ------

@@ -265,7 +265,7 @@ class RunRecord(Record):
         path = self.folder / STATISTICS_FILE
         for name, array in arrays.items():
             if np.asarray(array).dtype.hasobject:
-                raise CheckpointError(f"{path}: array {name} must hold plain numbers")
+                raise CheckpointError(f"{path}: array {name} must contain plain numbers")
         with replacing(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
 

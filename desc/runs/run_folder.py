@@ -51,7 +51,7 @@ def resumed_folder(record: Record, run: RunConfig) -> Path:
     """
     if not (record.folder / RUN_FILE).is_file():
         raise RunNotFoundError(
-            f"{record.folder}: holds no {RUN_FILE}; resuming needs the run's whole folder"
+            f"{record.folder}: contains no {RUN_FILE}; resuming needs the run's whole folder"
         )
     root = Path(run.experiment_dir)
     if record.folder.resolve().parent.parent == root.resolve():

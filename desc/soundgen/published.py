@@ -47,14 +47,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path}: not opened: it holds objects whose loading would run code"
+            f"{path}: not opened: it contains objects that run code when loaded"
         ) from error
     # torch fails in many ways on other bytes.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
+        raise CheckpointError(f"{path}: not a checkpoint: it contains a {type(content).__name__}")
     return dict(content)
 
 

@@ -153,11 +153,11 @@ def verdict(loss: float, baseline: float, head: str) -> str:
         Mean scores of the same frames of the validation recordings, one frame ahead; `baseline`
         is NaN where there is none.
     head : str
-        Decides the unit.
+        Determines the unit.
     """
     if math.isnan(baseline):
         return (
-            "the validation recordings are too short or too still to compare the model with the "
+            "the validation recordings are too short or too static to compare the model with the "
             "linear baseline (VAR)"
         )
     unit = "half squared error" if head == DETERMINISTIC else "nats"

@@ -1,4 +1,4 @@
-"""Progress is drawn as bars where asked for, as plain lines where nobody looks."""
+"""Progress as bars on request, and as plain lines without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs under evaluation: which can be compared, and their one-step metrics."""
+"""Runs under evaluation: comparability and one-step metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descriptors to and from files of other programs."""
+"""Descriptors in exchange formats."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def values_of(n_frames: int, seed: int = 0, n_columns: int = 3) -> np.ndarray[An
 
 
 def earlier_json(path: Path, recording: str, n_frames: int = 5, **changes: object) -> Path:
-    """Write what the earlier program wrote, with indents and the columns first."""
+    """Write the earlier program's format, with indents and the columns first."""
     content: dict[str, object] = {
         f"mfcc{i}": column.tolist() for i, column in enumerate(values_of(n_frames).T)
     }
@@ -102,7 +102,7 @@ class TestJson:
 
     def test_what_cannot_be_written_leaves_no_file(self, tmp_path: Path) -> None:
         path = tmp_path / "x.json"
-        with pytest.raises(StorageError, match="column b holds a number that is not finite"):
+        with pytest.raises(StorageError, match="column b contains a number that is not finite"):
             write_descriptor_json(path, ["a"], [0], [[1, np.nan]], ["a", "b"])
         with pytest.raises(ConfigurationError, match=r"must be \(T, D\) = \(1, 2\)"):
             write_descriptor_json(path, ["a"], [0], [[1, 2, 3]], ["a", "b"])
@@ -152,7 +152,7 @@ class TestJson:
             ({"_id": None}, "no list _id"),
             ({"_id": [], "_sample": []}, "0 entries"),
             ({"_id": ["a.wav"]}, "1 entries of _id"),
-            ({"_id": [1, 2, 3, 4, 5]}, "_id must hold the path"),
+            ({"_id": [1, 2, 3, 4, 5]}, "_id must contain the path"),
             ({"_sample": [0, 1024, 2048, 3072, "x"]}, "_sample must be a list of numbers"),
             ({"_sample": [0, 1024, 2048, 3072, 1e300]}, "_sample must"),
             ({"_sample": [0, 0.5, 1, 1.5, 2]}, "whole numbers"),

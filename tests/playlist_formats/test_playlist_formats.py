@@ -1,4 +1,4 @@
-"""Exported playlists, read by others' readers."""
+"""Exported playlists, read by independent readers."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_decision_list(
 
 
 def values(element: Any, name: str) -> list[Any]:
-    """Return what follows a keyword in an element of a project."""
+    """Return the values after a keyword in an element of a project."""
     return next(list(part)[1:] for part in element if part[0] == name)
 
 

@@ -90,7 +90,7 @@ def test_two_processes_do_not_make_one_run(run_config: RunConfig, write_run: Wri
 def test_a_checkpoint_alone_cannot_be_resumed(
     run_config: RunConfig, make_record: Callable[..., RunRecord]
 ) -> None:
-    with pytest.raises(RunNotFoundError, match=r"holds no run\.json; resuming needs"):
+    with pytest.raises(RunNotFoundError, match=r"contains no run\.json; resuming needs"):
         RunLog.resume(make_record(), run_config, step=0)
 
 

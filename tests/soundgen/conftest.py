@@ -70,7 +70,7 @@ def run_config(tmp_path: Path) -> RunConfig:
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process of W&B, and no pictures: both take longer than what is tested."""
+    """Disable W&B and plots, which take longer than the tests."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr("desc.soundgen.mel_training.SHOWN_S", 0.5)
     for module in ("vocoder_training", "mel_training"):

@@ -1,4 +1,4 @@
-"""The trainings: what they keep, how they go on, what they survive."""
+"""Trainings: files, resuming and failures."""
 
 from __future__ import annotations
 

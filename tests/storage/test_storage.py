@@ -1,4 +1,4 @@
-"""The cache: found again by content, sound after faults, safe for several processes at once."""
+"""The cache: content addressing, recovery from faults, concurrent processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outliers, what is compared with the baseline, and the module that holds the windows."""
+"""Outliers, frames compared with the baseline, and `TrainingData`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def model_of(*sequences: DescriptorSequence, config: ModelConfig = TINY) -> Desc
 
 
 def changed(sequence: DescriptorSequence, change: Callable) -> DescriptorSequence:
-    """Return a sequence whose frames `change` was let loose on."""
+    """Return a sequence with its frames modified by `change`."""
     values = sequence.values.copy()
     change(values[sequence.complete])
     return replace(sequence, values=values)
