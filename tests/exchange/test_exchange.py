@@ -179,7 +179,7 @@ class TestJson:
     def test_files_that_are_no_such_json(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "x.json"
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-        with pytest.raises(StorageError, match=r"x\.json: no "):
+        with pytest.raises(StorageError, match=r"x\.json: (no |not JSON)"):
             read_descriptor_json(path, SMALL)
 
     def test_columns_of_other_families_are_not_read(self, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "damaged"), (b"no checkpoint at all", "would run|damaged"), (None, "no such")],
+    [(b"", "damaged"), (b"no checkpoint at all", "run code|damaged"), (None, "no such")],
 )
 def test_what_is_no_checkpoint_is_named(
     content: bytes | None, message: str, tmp_path: Path
