@@ -148,13 +148,19 @@ class DescriptorDatabase:
         file_index = np.repeat(np.arange(len(sequences), dtype=np.int32), n_frames)
         starts = np.cumsum(n_frames) - n_frames
         frames = np.arange(len(values), dtype=np.int64) - np.repeat(starts, n_frames)
-        files = _files(sequences)
+        recordings = {s.digest: s.source for s in reversed(sequences)}
+        files = []
+        for s in sequences:  # those at other speeds are called by their recordings
+            content, speed = variant_of(s.digest)
+            source = s.source if speed == 1 else recordings[content]
+            files.append(DatabaseFile(source, content, len(s), s.n_samples, speed))
         speeds = np.repeat([file.speed for file in files], n_frames)
         centre_samples = np.rint(frames * config.hop_length * speeds).astype(np.int64)
         for array in (file_index, centre_samples):
             array.flags.writeable = False
         digest = collection_digest((s.digest, s.source) for s in sequences)
-        return cls(read_only(values), file_index, centre_samples, files, config, root, digest)
+        values = read_only(values)
+        return cls(values, file_index, centre_samples, tuple(files), config, root, digest)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -194,14 +200,3 @@ class DescriptorDatabase:
         """(N,) whether each row is of a recording with this content."""
         has_content = np.array([file.digest == digest for file in self.files])
         return np.repeat(has_content, [file.n_frames for file in self.files])
-
-
-def _files(sequences: Sequence[DescriptorSequence]) -> tuple[DatabaseFile, ...]:
-    """Return the file of each sequence; those at other speeds are called by their recordings."""
-    recordings = {s.digest: s.source for s in reversed(sequences)}
-    files = []
-    for s in sequences:
-        content, speed = variant_of(s.digest)
-        source = s.source if speed == 1 else recordings[content]
-        files.append(DatabaseFile(source, content, len(s), s.n_samples, speed))
-    return tuple(files)

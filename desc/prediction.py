@@ -65,13 +65,6 @@ class Predictor:
     """A model and what it needs to continue recordings.
 
     Make one with `from_run` or `from_model`.
-
-    Attributes
-    ----------
-    config : DescriptorConfig
-        Settings with which recordings must be extracted.
-    standardizer : Standardizer
-        Scales of the training recordings, all D columns.
     """
 
     def __init__(self, model: DescriptorModel, run_id: str, checkpoint_digest: str) -> None:

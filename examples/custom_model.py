@@ -16,15 +16,13 @@ class FrameByFrame(DescriptorModel):
     """A small network; see `desc.models.base` for the interface of a model."""
 
     DEFAULTS = Sizes(hidden_size=64, num_layers=1)
-    context_length = property(lambda self: self.context_size + 1)
-    prediction_length = property(lambda self: self.model_config.window_size)
     forward = lambda self, inputs, valid: self.network(inputs)
     teacher_forced = lambda self, inputs, valid: self.network(inputs[:, :-1])
     prefill = lambda self, inputs, valid: (self.network(inputs[:, -1]), {})
     decode_step = lambda self, inputs, cache, position: self.network(inputs)
 
-    def __init__(self, *settings: object) -> None:
-        super().__init__(*settings)
+    def build(self) -> None:
+        """Make the layers."""
         self.network = nn.Sequential(nn.Linear(self.n_inputs, self.sizes.hidden_size), nn.ELU())
 
 

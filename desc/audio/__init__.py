@@ -25,7 +25,7 @@ from desc.audio.decoding import (
     resampled_blocks,
     resampled_length,
 )
-from desc.audio.encoding import decode, encode_ogg, encode_wav, read_excerpt
+from desc.audio.encoding import decode, encode_ogg, encode_wav, playable, read_excerpt
 from desc.audio.files import (
     AUDIO_EXTENSIONS,
     Audio,
@@ -53,6 +53,7 @@ __all__ = [
     "format_of",
     "is_seekable_pcm",
     "mono_blocks",
+    "playable",
     "probe",
     "read",
     "read_blocks",

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from desc.audio.decoding import resample
-from desc.audio.encoding import encode_ogg
+from desc.audio.encoding import encode_ogg, playable
 from desc.audio.files import Audio
 from desc.audio.writer import write_scaled
 from desc.configuration import check, check_integer
@@ -21,7 +20,6 @@ logger = logging.getLogger(__name__)
 PLAYER_S = 60.0
 """Longest excerpt that a notebook embeds, in seconds."""
 _PLAYER_BYTES = 1 << 20
-_PLAYER_RATE = 48000
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +83,7 @@ class AudioClip:
     def _repr_html_(self) -> str:
         """Return an HTML player of the first minute, encoded as Ogg Vorbis."""
         excerpt = self.samples[: round(PLAYER_S * self.sample_rate)].T
-        if len(excerpt) > 2:
-            excerpt = excerpt.mean(0, keepdims=True)
-        rate = min(self.sample_rate, _PLAYER_RATE)
-        excerpt = resample(excerpt, self.sample_rate, rate)
+        excerpt, rate = playable(excerpt, self.sample_rate)
         peak = float(np.abs(excerpt).max())
         ogg = encode_ogg(excerpt / np.float32(max(peak, 1.0)), rate, _PLAYER_BYTES)
         data = base64.b64encode(ogg).decode()

@@ -65,9 +65,8 @@ def read_mono_blocks(
     with errors_named(path), open_forward(path) as file:
         info = read_info(path, file)
         blocks = _decoded_blocks(info, file, mono=True)
-        played_rate = speed * info.sample_rate
         rate = info.sample_rate if sample_rate is None else sample_rate
-        blocks = resampled_blocks(blocks, played_rate, rate, 1)
+        blocks = resampled_blocks(blocks, speed * info.sample_rate, rate, 1)
         for block in _blocks_of_length(blocks, block_length):
             yield block[:, 0]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from desc.audio.files import Audio, errors_named, open_forward, read_info
+from desc.audio.decoding import resample
+from desc.audio.files import Audio, errors_named, read_info
 from desc.errors import AudioError
 
 _HEADER = 27  # bytes of a page's header before its table of segments
@@ -19,17 +20,10 @@ _REVERSED = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], np.ui
 
 
 def with_serial(data: bytes, serial: int) -> bytes:
-    """Return an Ogg file whose stream has the serial number given, instead of a random one.
+    """Return an Ogg file of one stream with a given serial number, 0 to 2^32 − 1.
 
     Each page of a file carries the number of its stream, which libsndfile draws at random, and a
     checksum (RFC 3533, section 6).
-
-    Parameters
-    ----------
-    data : bytes
-        A file of one stream.
-    serial : int
-        0 to 2^32 - 1.
     """
     result = bytearray(data)
     start = 0
@@ -57,6 +51,7 @@ def crc32(data: bytes) -> int:
 
 _WRITE_CHUNK = 1 << 17
 """Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
+_HIGHEST_RATE = 48000
 _QUALITIES = (0.5, 0.75, 1.0)
 """libsndfile's compression levels of Vorbis: about 125, 80 and 45 kbit/s in stereo."""
 
@@ -81,6 +76,17 @@ def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
         if len(encoded) <= max_bytes:
             break
     return with_serial(encoded, 0)
+
+
+def playable(audio: Audio, sample_rate: int) -> tuple[Audio, int]:
+    """Return (C, S) audio as browsers play it, and its rate: at most 48 kHz and two channels.
+
+    More than two channels become their mean.
+    """
+    if len(audio) > 2:
+        audio = audio.mean(0, keepdims=True)
+    rate = min(sample_rate, _HIGHEST_RATE)
+    return resample(audio, sample_rate, rate), rate
 
 
 def encode_wav(audio: Audio, sample_rate: int) -> bytes:
@@ -127,11 +133,10 @@ def read_excerpt(path: str | Path, start_s: float, duration_s: float) -> tuple[A
     AudioError
         If the file cannot be read.
     """
-    with errors_named(path), open_forward(path) as file:
-        info = read_info(path, file)
-    start = min(max(0, round(start_s * info.sample_rate)), info.n_samples)
-    n = min(round((start_s + duration_s) * info.sample_rate), info.n_samples) - start
     with errors_named(path), soundfile.SoundFile(str(path)) as file:
+        info = read_info(path, file)
+        start = min(max(0, round(start_s * info.sample_rate)), info.n_samples)
+        n = min(round((start_s + duration_s) * info.sample_rate), info.n_samples) - start
         file.seek(start)
         samples = file.read(max(0, n), dtype="float32", always_2d=True)
     return samples.T, info.sample_rate

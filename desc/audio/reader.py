@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from desc.audio.files import Audio, AudioInfo, errors_named, is_seekable_pcm, probe
@@ -27,21 +26,14 @@ _LAYOUTS = {
 
 
 class WavePcm:
-    """Samples of an open WAV or RF64 file.
-
-    Attributes
-    ----------
-    n_samples, n_channels, sample_rate : int
-        Of the file.
-    """
+    """Samples of an open WAV or RF64 file."""
 
     def __init__(self, file: BinaryIO, offset: int, info: AudioInfo) -> None:
         self._file = file
         self._offset = offset
         self._width, self._dtype, scale = _LAYOUTS[info.subtype]
         self._scale = np.float32(scale)
-        self.n_samples, self.n_channels = info.n_samples, info.n_channels
-        self.sample_rate = info.sample_rate
+        self._n_channels = info.n_channels
 
     @classmethod
     def open(cls, info: AudioInfo) -> WavePcm | None:
@@ -60,14 +52,14 @@ class WavePcm:
             return None
         return cls(file, offset, info)
 
-    def read(self, start: int, n: int) -> npt.NDArray[np.float32]:
+    def read(self, start: int, n: int) -> Audio:
         """Return samples [start, start + n), which lie inside the file, as (n, C) float32."""
-        n_values = n * self.n_channels
+        n_values = n * self._n_channels
         # 24-bit samples are read as 32-bit numbers three bytes apart, the lowest byte masked; so
         # that the first has one, the samples begin at the second byte of the buffer.
         lead = 1 if self._width == 3 else 0
         buffer = np.empty(lead + n_values * self._width, np.uint8)
-        self._file.seek(self._offset + start * self.n_channels * self._width)
+        self._file.seek(self._offset + start * self._n_channels * self._width)
         n_read = self._file.readinto(buffer[lead:].data)  # type: ignore[attr-defined]
         if n_read != len(buffer) - lead:
             raise AudioError(f"{self._file.name}: the file became shorter while it was read")
@@ -78,7 +70,7 @@ class WavePcm:
             values = buffer.view(self._dtype).astype(np.float32, copy=False)
         if self._scale != 1:
             values *= self._scale
-        return values.reshape(n, self.n_channels)
+        return values.reshape(n, self._n_channels)
 
     def close(self) -> None:
         """Close the file."""
@@ -131,11 +123,9 @@ class AudioReader:
                 raise AudioError(
                     f"{path}: {info.format} {info.subtype} does not support exact random access"
                 )
-            source = WavePcm.open(info) or _SeekedFile(info)
-        self._source = source
-        self.n_channels: int = source.n_channels
-        self.n_samples: int = source.n_samples
-        self.sample_rate: int = source.sample_rate
+            self._source = WavePcm.open(info) or _SeekedFile(info)
+        self.n_channels, self.n_samples = info.n_channels, info.n_samples
+        self.sample_rate = info.sample_rate
 
     def read(self, start: int, n: int) -> Audio:
         """Return samples [start, start + n) as (C, n) float32; zeros outside the file.
@@ -169,20 +159,15 @@ class _SeekedFile:
 
     def __init__(self, info: AudioInfo) -> None:
         self._file = soundfile.SoundFile(os.fspath(info.path))
-        self.n_samples, self.n_channels = info.n_samples, info.n_channels
-        self.sample_rate = info.sample_rate
 
     def read(self, start: int, n: int) -> Audio:
         self._file.seek(start)
         samples: Audio = self._file.read(n, dtype="float32", always_2d=True)
-        return _complete(samples, n, self._file.name)
+        if len(samples) != n:
+            raise AudioError(
+                f"{self._file.name}: the file is damaged, {len(samples)} of {n} samples decoded"
+            )
+        return samples
 
     def close(self) -> None:
         self._file.close()
-
-
-def _complete(samples: Audio, n: int, path: object) -> Audio:
-    """Return the n samples; raise an `AudioError` if there are fewer."""
-    if len(samples) != n:
-        raise AudioError(f"{path}: the file is damaged, {len(samples)} of {n} samples decoded")
-    return samples

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from desc.audio.decoding import read_blocks
 from desc.audio.files import Audio, check_samples, errors_named
 from desc.errors import AudioError
 
@@ -166,9 +163,9 @@ def format_of(path: Path, subtype: str) -> str:
     return name
 
 
-MAX_HELD_VALUES = 1 << 24
-"""Samples times channels kept in memory until the peak is known, 64 MB; of longer files they go to
-a temporary file beside the output."""
+MAX_HELD_BYTES = 1 << 26
+"""Bytes of samples kept in memory until the peak is known; more go to a temporary file in the
+output's folder."""
 
 
 def write_scaled(
@@ -198,57 +195,30 @@ def write_scaled(
     AudioError
         As `AudioWriter` does; no file is left then.
     """
-    peak, gain = 0.0, 1.0
-
-    def measured() -> Iterator[Audio]:
-        nonlocal peak
-        for block in blocks:
-            if block.size:
-                peak = max(peak, float(block.max()), -float(block.min()))
-            yield block
-
-    with _kept(measured(), Path(path), sample_rate, n_channels, wait=subtype != "FLOAT") as kept:
-        if subtype != "FLOAT":
-            gain = 1 / max(peak, 1.0)
+    path = Path(path)
+    if subtype == "FLOAT":
+        peak = 0.0
         with AudioWriter(path, sample_rate, n_channels, subtype) as writer:
-            for block in kept:
-                writer.write(block if gain == 1 else block * np.float32(gain))
+            for block in blocks:
+                peak = max(peak, _peak(block))
+                writer.write(block)
+        return peak, 1.0
+    with errors_named(path, "write"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with SpooledTemporaryFile(MAX_HELD_BYTES, dir=str(path.parent)) as held:
+        peak = 0.0
+        for block in blocks:
+            peak = max(peak, _peak(block))
+            with errors_named(path, "write"):
+                held.write(np.ascontiguousarray(block.T, np.float32).tobytes())
+        gain = 1 / max(peak, 1.0)
+        held.seek(0)
+        with AudioWriter(path, sample_rate, n_channels, subtype) as writer:
+            while data := held.read(4 * n_channels * _WRITE_CHUNK):
+                samples = np.frombuffer(data, np.float32).reshape(-1, n_channels).T
+                writer.write(samples if gain == 1 else samples * np.float32(gain))
     return peak, gain
 
 
-@contextmanager
-def _kept(
-    blocks: Iterator[Audio], path: Path, sample_rate: int, n_channels: int, *, wait: bool
-) -> Iterator[Iterable[Audio]]:
-    """Yield the blocks; with `wait`, after the last one is known."""
-    if not wait:
-        yield blocks
-        return
-    held: list[Audio] = []
-    n_values = 0
-    for block in blocks:
-        held.append(block)
-        n_values += block.size
-        if n_values > MAX_HELD_VALUES:
-            break
-    else:
-        yield held
-        return
-    with _spooled(chain(held, blocks), path, sample_rate, n_channels) as temporary:
-        held.clear()
-        yield read_blocks(temporary)
-
-
-@contextmanager
-def _spooled(
-    blocks: Iterable[Audio], path: Path, sample_rate: int, n_channels: int
-) -> Iterator[Path]:
-    """Write blocks (C, n) to a hidden float file beside `path`, removed with the context."""
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mix.w64")
-    try:
-        with AudioWriter(temporary, sample_rate, n_channels, "FLOAT") as writer:
-            for block in blocks:
-                writer.write(block)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+def _peak(block: Audio) -> float:
+    return max(float(block.max()), -float(block.min())) if block.size else 0.0

@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="remove the least recently used files until the cache is at most this large [GiB]",
     )
     parser.add_argument(
-        "--prune", action="store_true", help="remove the files of recordings that no longer exist"
+        "--prune",
+        action="store_true",
+        help="remove the files of recordings that no longer exist, and packed views not in use",
     )
     add_cache_option(parser)
 

@@ -6,7 +6,7 @@ Shifts and correlations belong to rendering; the playlist keeps the nominal posi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from desc.audio import Audio
 from desc.concatenation.playlist import Playlist, PlaylistEvent
 
 Law = Literal["power", "linear"]
@@ -43,10 +44,6 @@ class Fade:
     overhang: int = 0
     law: Law = "power"
     correlation: float = 0.0
-
-    def for_correlation(self, correlation: float) -> Fade:
-        """Return the fade adapted to two sounds of this correlation."""
-        return Fade(self.n_samples, self.overhang, self.law, correlation)
 
     @property
     def gains(self) -> npt.NDArray[np.float32]:
@@ -78,10 +75,6 @@ class Span:
     fade_out: Fade
     shift: int = 0
 
-    def adapted(self, fade_in: Fade, fade_out: Fade, shift: int) -> Span:
-        """Return the event with other fades and another shift."""
-        return Span(self.index, self.event, fade_in, fade_out, shift)
-
     @property
     def first(self) -> int:
         """First sample of the result to which the event adds; may be negative."""
@@ -112,19 +105,10 @@ def spans(playlist: Playlist) -> list[Span]:
 
 @lru_cache(maxsize=256)
 def rising_gains(n_samples: int, law: Law, correlation: float = 0.0) -> npt.NDArray[np.float32]:
-    """Return the gains (n_samples, 1) of a fade in; reversed they are those of a fade out.
+    """Return the gains (n_samples, 1) of a fade in of a law (see `Fade`), for correlation ρ ≥ 0.
 
     Two sounds of power 1 and correlation ρ, with gains f_in and f_out, have the power
     f_in² + f_out² + 2·ρ·f_in·f_out; the law `power`, f = sin and cos, divides by its root.
-
-    Parameters
-    ----------
-    n_samples : int
-        Length of the fade.
-    law : str
-        See `Fade`.
-    correlation : float
-        ρ, 0 to 1.
     """
     position = (np.arange(n_samples) + 0.5) / max(n_samples, 1)
     gains = position
@@ -159,7 +143,6 @@ def _fade_samples(fade_ms: float, longest: int, sample_rate: int) -> int:
     return 2 * (min(round(fade_ms * sample_rate / 1000), longest) // 2)
 
 
-Audio = npt.NDArray[np.float32]
 Read = Callable[[PlaylistEvent, int, int], Audio]
 """read(event, start_sample, n_samples) -> samples (n, C) of the event's file as played, with
 positions relative to the event's centre, as played."""
@@ -199,13 +182,13 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
                 continue
             first, second = found[left], found[right]
             if event.continues(before):
-                found[right] = second.adapted(second.fade_in, second.fade_out, first.shift)
-            elif _is_overlap(first, second):
+                found[right] = replace(second, shift=first.shift)
+            elif first.fade_out.n_samples == second.fade_in.n_samples > 0:
                 shift, correlation = _agreement(first, second, read, largest)
-                fade_out = first.fade_out.for_correlation(correlation)
-                fade_in = second.fade_in.for_correlation(correlation)
-                found[left] = first.adapted(first.fade_in, fade_out, first.shift)
-                found[right] = second.adapted(fade_in, second.fade_out, shift)
+                fade_out = replace(first.fade_out, correlation=correlation)
+                fade_in = replace(second.fade_in, correlation=correlation)
+                found[left] = replace(first, fade_out=fade_out)
+                found[right] = replace(second, fade_in=fade_in, shift=shift)
     return sorted(found.values(), key=lambda span: span.first)
 
 
@@ -228,7 +211,7 @@ def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:
     """
     n, largest = len(outgoing), (len(incoming) - len(outgoing)) // 2
     # What wraps around in a transform of the incoming length falls outside the shifts in question.
-    size = _transform_size(len(incoming))
+    size = scipy.fft.next_fast_len(len(incoming), real=True)
     both = np.zeros((2, incoming.shape[1], size), np.float32)
     both[0, :, :n] = outgoing.T
     both[1, :, : len(incoming)] = incoming.T
@@ -250,18 +233,9 @@ def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:
 
 
 @lru_cache(maxsize=16)
-def _transform_size(n_samples: int) -> int:
-    return int(scipy.fft.next_fast_len(n_samples, real=True))
-
-
-@lru_cache(maxsize=16)
 def _by_size(largest: int) -> npt.NDArray[np.intp]:
     """Return the positions of shifts −largest … largest, the smallest shift first."""
     return np.argsort(np.abs(np.arange(-largest, largest + 1)), kind="stable")
-
-
-def _is_overlap(first: Span, second: Span) -> bool:
-    return first.fade_out.n_samples == second.fade_in.n_samples > 0
 
 
 def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int, float]:
@@ -273,15 +247,7 @@ def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int
 
 
 class _Neighbourhoods:
-    """Reads around joins; reads both ends of a short event at once.
-
-    Parameters
-    ----------
-    read : callable
-        Reads the file of an event.
-    largest : int
-        Largest shift in samples.
-    """
+    """Reads around joins, up to `largest` samples shifted; both ends of a short event at once."""
 
     def __init__(self, read: Read, largest: int) -> None:
         self._read = read

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from desc.audio import AudioReader, probe, resample
+from desc.audio import Audio, AudioReader, probe, resample
 from desc.concatenation.joins import Span, aligned_spans
 from desc.concatenation.playlist import Playlist, PlaylistEvent
 from desc.errors import DescError
@@ -23,19 +22,7 @@ MAX_OPEN_FILES = 32
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a playlist.
-
-    Attributes
-    ----------
-    path : Path
-        The file that events name.
-    seekable_path : Path
-        The file to read: itself, or its decoded copy in the cache.
-    digest : str
-        Digest of its present content.
-    n_channels : int
-        Its channels.
-    """
+    """A file of a playlist, its copy to read (itself, or decoded in the cache), and its content."""
 
     path: Path
     seekable_path: Path
@@ -131,8 +118,6 @@ class Sources:
             )
 
 
-Audio = npt.NDArray[np.float32]
-
 BLOCK_SAMPLES = 1 << 18
 """Samples mixed at once: 6 s at 44.1 kHz, so a unit is seldom cut by the end of a block."""
 RATE_STEPS = 1 << 20
@@ -195,7 +180,11 @@ class Mixer:
         """Return the contribution of an event to samples [first, last) of the result, (n, C)."""
         event = span.event
         if event.transpose_semitones:
-            samples = self._whole_transposed(span)[first - span.first : last - span.first].copy()
+            if span.index not in self._transposed:  # resampled at once, fades included
+                start = event.start_sample + span.shift - span.fade_in.overhang
+                self._transposed[span.index] = self._read(event, start, span.stop - span.first)
+            whole = self._transposed[span.index]
+            samples = whole[first - span.first : last - span.first].copy()
         else:
             start = event.start_sample + span.shift + first - event.onset_sample
             samples = self._read(event, start, last - first)
@@ -223,13 +212,6 @@ class Mixer:
             samples = samples[:, list(event.channels)]
         return to_channels(samples, self.n_channels)
 
-    def _whole_transposed(self, span: Span) -> Audio:
-        """Return an event resampled at once, fades included, (n, C)."""
-        if span.index not in self._transposed:
-            start = span.event.start_sample + span.shift - span.fade_in.overhang
-            self._transposed[span.index] = self._read(span.event, start, span.stop - span.first)
-        return self._transposed[span.index]
-
     def _resampled(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
         """Return samples of an event as it plays its file, (n, channels of the file).
 
@@ -250,25 +232,16 @@ class Mixer:
 def to_channels(samples: Audio, n_channels: int) -> Audio:
     """Return samples (n, c) with another number of channels, (n, n_channels).
 
-    Mono is copied to all channels, and a downmix to mono is the mean. More than two channels are
-    mixed to stereo with channel 1 left, channel 2 right and each further one on both sides at
-    −3 dB. Other upmixes fill the first channels.
-
-    Parameters
-    ----------
-    samples : ndarray of float32, (n, c)
-        May be returned as it is.
-    n_channels : int
-        Number of output channels.
+    One channel goes to all; to one channel goes the mean. More than two become two by channel 1 to
+    the left, channel 2 to the right and each further one to both at −3 dB. Fewer than wanted, but
+    more than one, go to the first channels.
     """
     given = samples.shape[1]
     if given == n_channels:
         return samples
     if n_channels == 1:
-        mean: Audio = samples @ np.full(
-            (given, 1), 1 / given, np.float32
-        )  # mean() takes 15 times as long
-        return mean
+        mix = np.full((given, 1), 1 / given, np.float32)
+        return np.asarray(samples @ mix)  # mean() takes 15 times as long
     if given == 1:
         return np.repeat(samples, n_channels, axis=1)
     result = np.zeros((len(samples), n_channels), np.float32)

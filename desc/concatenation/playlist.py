@@ -166,14 +166,12 @@ class Playlist:
 
     def with_crossfade(self, crossfade_ms: float) -> Playlist:
         """Return the playlist with this crossfade between adjacent events, no fades elsewhere."""
-        fades: dict[int, dict[str, float]] = {
-            index: {"fade_in_ms": 0.0, "fade_out_ms": 0.0} for index in range(len(self.events))
-        }
+        events = [replace(event, fade_in_ms=0.0, fade_out_ms=0.0) for event in self.events]
         for layer in self.layers():
             for (left, before), (right, event) in pairwise(layer):
                 if before.end_sample == event.onset_sample:
-                    fades[left]["fade_out_ms"] = fades[right]["fade_in_ms"] = crossfade_ms
-        events = (replace(event, **fades[index]) for index, event in enumerate(self.events))  # type: ignore[arg-type]
+                    events[left] = replace(events[left], fade_out_ms=crossfade_ms)
+                    events[right] = replace(events[right], fade_in_ms=crossfade_ms)
         return replace(self, events=tuple(events))
 
     def resolved_roots(

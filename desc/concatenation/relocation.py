@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from desc.concatenation.playlist import Playlist
 from desc.corpus.discovery import find_files
@@ -18,9 +18,6 @@ logger = logging.getLogger(__name__)
 
 RELOCATED = "relocated"
 """The root of the files that were found again."""
-
-File = tuple[str, str]
-"""Root and source."""
 
 
 def relocated(
@@ -55,15 +52,17 @@ def relocated(
     """
     store = store or DescriptorStore()
     roots = playlist.roots if roots is None else roots
+    files = {(e.root, e.source): e.digest for e in playlist.events if e.digest}
+    paths = {file: Path(roots.get(file[0], ""), file[1]) for file in files}
     wanted = {
         file: digest
-        for file, digest in _digests(playlist).items()
-        if not _is_in_place(file, digest, roots, store)
+        for file, digest in files.items()
+        if not (paths[file].is_file() and store.digest(paths[file]) == digest)
     }
     folder = os.path.abspath(folder)
-    found = _search(set(wanted.values()), {_name(source) for _, source in wanted}, folder, store)
+    found = _search(set(wanted.values()), {paths[file].name for file in wanted}, folder, store)
     places = {file: found[digest] for file, digest in wanted.items() if digest in found}
-    gone = [f for f in wanted if f not in places and not _path(f, roots).is_file()]
+    gone = [f for f in wanted if f not in places and not paths[f].is_file()]
     if gone:
         raise DescError(
             f"{folder}: contains no copy of {len(gone)} of {len(wanted)} moved files; the first: "
@@ -81,22 +80,6 @@ def relocated(
     return replace(playlist, events=events, roots={**playlist.roots, RELOCATED: folder})
 
 
-def _digests(playlist: Playlist) -> dict[File, str]:
-    return {(e.root, e.source): e.digest for e in playlist.events if e.digest}
-
-
-def _is_in_place(
-    file: File, digest: str, roots: Mapping[str, str | Path], store: DescriptorStore
-) -> bool:
-    path = _path(file, roots)
-    return path.is_file() and store.digest(path) == digest
-
-
-def _path(file: File, roots: Mapping[str, str | Path]) -> Path:
-    root, source = file
-    return Path(roots.get(root, ""), source)
-
-
 def _search(
     digests: set[str], names: set[str], folder: str, store: DescriptorStore
 ) -> dict[str, str]:
@@ -105,7 +88,7 @@ def _search(
         return {}
     files, _ = find_files(folder)
     found: dict[str, str] = {}
-    for path, source in sorted(files, key=lambda file: _name(file[1]) not in names):
+    for path, source in sorted(files, key=lambda file: file[0].name not in names):
         with reporting(None):  # files are read one by one, until all are found
             digest = store.identify([path])[0]
         if digest in digests:
@@ -113,7 +96,3 @@ def _search(
         if len(found) == len(digests):
             break
     return found
-
-
-def _name(source: str) -> str:
-    return PurePosixPath(source).name

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from desc.audio import AudioClip, format_of, resampled_blocks, resampled_length, write_scaled
+from desc.audio import Audio, AudioClip, format_of, resampled_blocks, resampled_length, write_scaled
 from desc.concatenation.joins import Span
 from desc.concatenation.mixing import Mixer, Sources
 from desc.concatenation.playlist import Playlist
 from desc.configuration import RenderConfig
 from desc.progress import report
 from desc.storage import DescriptorStore
-
-Audio = npt.NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Discovery of the recordings in a folder."""
+"""Recordings of a folder, and the files that are none."""
 
 from __future__ import annotations
 

@@ -176,14 +176,10 @@ def _open_audio(
             failed.append(SkippedFile(source, str(digest).removeprefix(f"{path}: ")))
         else:
             tasks.append(Task(path, source, digest))
-    reasons = store.failures(task.digest for task in tasks)
+    reasons = store.failures()
     wanted = [task.digest for task in tasks if task.digest not in reasons]
-    missing = set(store.missing(wanted, config))
-    new: list[Task] = []
-    for task in tasks:  # of files with equal content the first is extracted
-        if task.digest in missing:
-            missing.remove(task.digest)
-            new.append(task)
+    first = {task.digest: task for task in reversed(tasks)}  # of files with equal content
+    new = [first[digest] for digest in store.missing(wanted, config)]
     if new:
         reasons |= extract_all(new, config, store, jobs=jobs)
     failed += [SkippedFile(t.source, reasons[t.digest]) for t in tasks if t.digest in reasons]

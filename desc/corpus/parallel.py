@@ -102,14 +102,15 @@ def extract_all(
     """
     families = [(FAMILIES[name], FEATURES[name]) for name in config.descriptors]
     function = partial(extract_into, store.cache_dir, config, families)
-    reasons: dict[str, str] = {}
-    for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
-        if outcome.reason:
-            reasons[outcome.task.key] = outcome.reason
-        if outcome.is_lasting:
-            store.remember_failure(outcome.task.digest, outcome.reason)
-        report("extract", n_done, len(tasks))
-    return reasons
+    failed: list[Outcome] = []
+    try:
+        for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
+            if outcome.reason:
+                failed.append(outcome)
+            report("extract", n_done, len(tasks))
+    finally:
+        store.remember_failures({o.task.digest: o.reason for o in failed if o.is_lasting})
+    return {outcome.task.key: outcome.reason for outcome in failed}
 
 
 def extract_into(
@@ -166,8 +167,16 @@ def run_tasks(
             del left[outcome.task.key]
             yield outcome
     except BrokenProcessPool:
+        from joblib.externals.loky import get_reusable_executor
+
         for task in left.values():
-            yield _alone(function, task)
+            try:
+                executor = get_reusable_executor(max_workers=1, timeout=IDLE_WORKER_S)
+                outcome = executor.submit(function, task).result()
+            except BrokenProcessPool:
+                reason = "the process that read it died (out of memory, or a decoder's crash)"
+                outcome = Outcome(task, reason)
+            yield outcome
 
 
 def _in_workers(
@@ -204,18 +213,6 @@ def _sigint_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _alone(function: Callable[[Task], Outcome], task: Task) -> Outcome:
-    from joblib.externals.loky import get_reusable_executor
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    try:
-        executor = get_reusable_executor(max_workers=1, timeout=IDLE_WORKER_S)
-        outcome: Outcome = executor.submit(function, task).result()
-        return outcome
-    except BrokenProcessPool:
-        return Outcome(task, "the process that read it died (out of memory, or a decoder's crash)")
 
 
 def _has_content(task: Task) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from desc.configuration import RunConfig, to_dict
 from desc.demo.corpus import write_corpus
@@ -67,54 +68,38 @@ def run_generation_demo(
     folder = Path(output_dir)
     write_corpus(folder, seed, with_database=False)
     recordings = open_recordings(folder / "recordings", MEL.sample_rate)
-    model = preset(VocoderConfig, "small", vocoder="vocos")
-    training = preset(
-        VocoderTraining,
-        "small",
-        of="vocos",
-        steps=steps[0],
-        seed=seed,
-        seq_len=16384,
-        validation_share=0.05,
-        accelerator="cpu",
-    )
-    unagan = preset(UnaganConfig, "small")
-    unagan_training = preset(
-        UnaganTraining,
-        "small",
-        steps=steps[1],
-        save_interval=60,
-        seed=seed,
-        validation_share=0.0,
-        accelerator="cpu",
-    )
-    settings = {
-        "recordings": sorted(recordings.digests),
-        "mel": to_dict(MEL),
-        "vocoder": to_dict(model),
-        "vocoder_training": to_dict(training),
-        "unagan": to_dict(unagan),
-        "unagan_training": to_dict(unagan_training),
+    common: dict[str, Any] = {"seed": seed, "accelerator": "cpu"}
+    of_vocoder = {"steps": steps[0], "seq_len": 16384, "validation_share": 0.05} | common
+    of_unagan = {"steps": steps[1], "save_interval": 60, "validation_share": 0.0} | common
+    models = {
+        "vocoder": preset(VocoderConfig, "small", vocoder="vocos"),
+        "vocoder_training": preset(VocoderTraining, "small", of="vocos", **of_vocoder),
+        "unagan": preset(UnaganConfig, "small"),
+        "unagan_training": preset(UnaganTraining, "small", **of_unagan),
     }
-    places = {
-        "vocoder_run_id": (SoundRecord, replace(run, project="melgan")),
-        "unagan_run_id": (SoundRecord, replace(run, project="unagan")),
-    }
+    settings: dict[str, Any] = {name: to_dict(one) for name, one in {"mel": MEL, **models}.items()}
+    settings["recordings"] = sorted(recordings.digests)
+    projects = {"vocoder": "melgan", "unagan": "unagan"}
+    runs = {f"{name}_run_id": replace(run, project=p) for name, p in projects.items()}
     path = folder / "generate.json"
-    records = kept_runs(path, settings, places)
+    records = kept_runs(path, settings, SoundRecord, runs)
     if records is None:
-        of_mel = {"mel": MEL, "model": unagan, "training": unagan_training}
-        of_sound = {"mel": MEL, "model": model, "training": training}
         records = [
-            train_vocoder(lambda _: recordings, **of_sound, run=places["vocoder_run_id"][1]),
-            train_unagan(lambda _: recordings, **of_mel, run=places["unagan_run_id"][1]),
+            train(
+                lambda _: recordings,
+                mel=MEL,
+                model=models[name],
+                training=models[f"{name}_training"],
+                run=runs[f"{name}_run_id"],
+            )
+            for name, train in (("vocoder", train_vocoder), ("unagan", train_unagan))
         ]
-        ids = {name: r.run_id for name, r in zip(places, records, strict=True)}
+        ids = {name: r.run_id for name, r in zip(runs, records, strict=True)}
         write_json(path, settings | ids, indent=1)
-    of_vocoder, of_unagan = records
+    vocoder_record, unagan_record = records
     # Fixed names: run ids are random, the names of the files are not.
-    generator = replace(MelGenerator.from_run(str(of_unagan.folder)), name="unagan")
-    vocoder = replace(Vocoder.from_run(str(of_vocoder.folder)), name="vocos")
+    generator = replace(MelGenerator.from_run(str(unagan_record.folder)), name="unagan")
+    vocoder = replace(Vocoder.from_run(str(vocoder_record.folder)), name="vocos")
     config = GenerateConfig(duration_s=DURATION_S, num_samples=N_FILES, seed=seed)
     generated = generate([generator], [vocoder], folder / "generated", config)
-    return GenerationDemo(generated, of_vocoder.run_id, of_unagan.run_id)
+    return GenerationDemo(generated, vocoder_record.run_id, unagan_record.run_id)

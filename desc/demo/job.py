@@ -96,12 +96,9 @@ def run_demo(
         for path in write_corpus(folder, seed)
     )
     training = replace(TRAINING, seed=seed)
-    settings = {
-        "corpus": recordings.digest,
-        "model": to_dict(MODEL),
-        "training": to_dict(training),
-    }
-    kept = kept_runs(folder / "demo.json", settings, {"run_id": (RunRecord, run)})
+    configs = {"model": to_dict(MODEL), "training": to_dict(training)}
+    settings = {"corpus": recordings.digest, **configs}
+    kept = kept_runs(folder / "demo.json", settings, RunRecord, {"run_id": run})
     if kept is not None:
         (record,) = kept
         logger.info("reusing run %s of an earlier demo with the same settings", record.run_id)
@@ -130,7 +127,7 @@ def run_demo(
 
 
 def kept_runs(
-    path: Path, settings: dict[str, Any], runs: dict[str, tuple[type[R], RunConfig]]
+    path: Path, settings: dict[str, Any], kind: type[R], runs: dict[str, RunConfig]
 ) -> list[R] | None:
     """Return the runs of an earlier demo if its settings were the same and all runs still exist.
 
@@ -139,17 +136,19 @@ def kept_runs(
     path : Path
         JSON file of the settings and run ids.
     settings : dict
+    kind : type
+        Type of the records.
     runs : dict
-        Key of each run id in the file → kind of the run, and where it is kept.
+        Key of each run id in the file → where the run is kept.
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        ids = [stored.pop(name) for name in runs]
+        ids = {name: stored.pop(name) for name in runs}
         if stored != settings:
             return None
         return [
-            resolve_record(kind, run_id, replace(run, offline=True))
-            for run_id, (kind, run) in zip(ids, runs.values(), strict=True)
+            resolve_record(kind, ids[name], replace(run, offline=True))
+            for name, run in runs.items()
         ]
     except (OSError, ValueError, AttributeError, KeyError, DescError):
         return None
@@ -163,7 +162,7 @@ def _comparisons(
     config, standardizer = recording.config, matcher.space.standardizer
     predicted = np.array([stored[name] for name in config.names]).T  # (n_steps, D)
     statics = config.static_columns
-    real = standardizer.transform(recording.values[recording.complete])[:, statics]
+    real = standardizer.transform_static(recording.complete_static)
     late = standardizer.transform(predicted)[len(predicted) // 2 :, statics]
     movement = np.exp(np.mean(np.log(late.std(0) / real.std(0))))
     steps = np.sqrt(np.mean(np.diff(late, axis=0) ** 2) / np.mean(np.diff(real, axis=0) ** 2))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -37,11 +38,6 @@ def mfcc(frames: Frames) -> Array:
     """Return log mel spectra (B, n_mels) in dB; without `top_db` already the MFCC (B, n_mfcc)."""
     no_floor = frames.config.top_db is None
     return _cepstrum(frames.log_mel, frames.config) if no_floor else frames.log_mel
-
-
-def log_mel(frames: Frames) -> Array:
-    """Return log mel spectra (B, n_mels) in dB, at least -100."""
-    return frames.log_mel
 
 
 def finish_mfcc(
@@ -97,11 +93,6 @@ def rms(frames: Frames) -> Array:
     return root[:, None]
 
 
-def chroma(frames: Frames) -> Array:
-    """Return the energy of the twelve pitch classes over the largest of them, (B, 12)."""
-    return frames.chroma
-
-
 def zero_crossing_rate(frames: Frames) -> Array:
     """Return the share of samples at which the signal changes its sign, 0 … 1, (B, 1).
 
@@ -123,20 +114,12 @@ def f0(frames: Frames) -> Array:
     return yin(frames.samples, frames.config.sample_rate)
 
 
-def join(
-    batches: list[Array],
-    config: DescriptorConfig,  # noqa: ARG001
-    loudest_db: float | None = None,  # noqa: ARG001
-) -> Array:
-    """Concatenate batches without further computation."""
+def join(batches: list[Array], *_: object) -> Array:
+    """Return the batches in a row: nothing is left to finish."""
     return np.concatenate(batches)
 
 
-def finish_f0(
-    batches: list[Array],
-    config: DescriptorConfig,  # noqa: ARG001
-    loudest_db: float | None = None,  # noqa: ARG001
-) -> Array:
+def finish_f0(batches: list[Array], *_: object) -> Array:
     """Hold the pitch where it is unvoiced."""
     return hold_unvoiced(np.concatenate(batches))
 
@@ -168,13 +151,13 @@ FEATURES: dict[str, Feature] = {
     "flatness": Feature(flatness, exact=True),
     "rolloff": Feature(rolloff, exact=True),
     "rms": Feature(rms, exact=True),
-    "chroma": Feature(chroma, exact=True),
+    "chroma": Feature(attrgetter("chroma"), exact=True),
     "zero_crossing_rate": Feature(zero_crossing_rate),
     "f0": Feature(f0, finish_f0),
     "bandwidth": Feature(bandwidth, exact=True),
     "contrast": Feature(peaks_and_valleys, finish_contrast, exact=True),
     "tonnetz": Feature(tonnetz, exact=True),
-    "onset_strength": Feature(log_mel, finish_onset_strength),
+    "onset_strength": Feature(attrgetter("log_mel"), finish_onset_strength),
 }
 """Keyed like `desc.descriptors.families.FAMILIES`."""
 

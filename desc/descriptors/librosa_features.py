@@ -48,11 +48,7 @@ def peaks_and_valleys(frames: Frames) -> Array:
     return np.stack(peaks + valleys, axis=1).astype(np.float32)
 
 
-def finish_contrast(
-    batches: list[Array],
-    config: DescriptorConfig,  # noqa: ARG001
-    loudest_db: float | None = None,  # noqa: ARG001
-) -> Array:
+def finish_contrast(batches: list[Array], *_: object) -> Array:
     """Return the level of the peaks over the valleys of each band in dB, (T, 7).
 
     `librosa.feature.spectral_contrast` with its defaults. It does not stream: peaks and valleys

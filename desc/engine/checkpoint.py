@@ -15,6 +15,7 @@ import torch
 
 from desc.errors import CheckpointError
 from desc.files import replacing
+from desc.models.checkpoint import read_checkpoint
 
 FOLDER = "checkpoints"
 LAST, BEST, PLANNED_BEST = (f"{FOLDER}/{name}.ckpt" for name in ("last", "best", "planned_best"))
@@ -87,13 +88,7 @@ def read_state(path: Path, run_id: str) -> dict[str, Any]:
     CheckpointError
         If the file is damaged, or of an earlier version of this program.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    # Bytes that are no checkpoint can raise any exception in the reader.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: the checkpoint is damaged: {reason}") from error
-    state = content.get(STATE_KEY) if isinstance(content, dict) else None
+    state = read_checkpoint(path).get(STATE_KEY)
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"run {run_id} was trained by another version of this program and cannot be resumed; "

@@ -20,7 +20,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError, StorageError
 
-Floats = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
 
 LARGEST = 1e30  # beyond any descriptor, within float32
 
@@ -32,8 +32,7 @@ class JsonFolder:
     Attributes
     ----------
     root : Path
-        The folder of the sources: the one that was read if it holds all recordings, else the
-        innermost folder that does.
+        The folder that was read if it holds all recordings, else the innermost one that does.
     sequences : tuple of DescriptorSequence
         One per `_id`, sorted by source.
     problems : dict of str to str
@@ -67,21 +66,25 @@ def read_descriptor_json(
     Raises
     ------
     StorageError
-        If the file is not JSON of this form.
+        If the file is no JSON of this shape.
     ConfigurationError
         If its hop, or another setting it states, differs from the configuration.
     """
-    content = _content(path)
-    ids, samples = _frames(content, path)
+    content, ids, samples = _frames(path)
     meta = content.get("_meta")
     meta = meta if isinstance(meta, dict) else {}
-    _check_settings(meta.get("config"), path, config)
-    values = _values(content, path, config, len(ids))
+    stored = meta.get("config")
+    for name, value in to_dict(config).items():
+        if isinstance(stored, dict) and stored.get(name, value) != value:
+            raise ConfigurationError(
+                f"{path}: was made with {name}={stored[name]!r}, but {name}={value!r} is set"
+            )
+    values = _values(content, path, config)
     rows: dict[str, list[int]] = {}
-    for row, identity in enumerate(ids):
-        rows.setdefault(identity, []).append(row)
-    for identity, frames in rows.items():
-        _check_positions(samples[frames], path, identity, config.hop_length)
+    for row, source in enumerate(ids):
+        rows.setdefault(source, []).append(row)
+    for source, frames in rows.items():
+        _check_positions(samples[frames], path, source, config.hop_length)
     n_samples = meta.get("n_samples") if len(rows) == 1 else None
     return tuple(_sequence(values[rows[name]], config, name, n_samples) for name in rows)
 
@@ -89,7 +92,7 @@ def read_descriptor_json(
 def descriptor_json_hop(path: str | Path) -> int | None:
     """Return the samples between the first two frames of a file, or None if it has no hop."""
     try:
-        ids, samples = _frames(_content(path), path)
+        _, ids, samples = _frames(path)
     except StorageError:
         return None
     hop = int(samples[1] - samples[0]) if len(ids) > 1 and ids[0] == ids[1] else 0
@@ -135,23 +138,48 @@ def read_json_folder(
         source = recording.relative_to(base).as_posix()
         named.append(dataclasses.replace(sequence, source=source))
         if not os.path.isfile(recording):
-            problems[source] = (
-                f"{sequence.source} does not exist; its descriptors are used, its sound cannot be"
-            )
+            problems[source] = f"{sequence.source} does not exist; only its descriptors are used"
     return JsonFolder(base, tuple(sorted(named, key=lambda s: s.source)), problems)
 
 
-def _content(path: str | Path) -> dict[str, Any]:
+def _frames(path: str | Path) -> tuple[dict[str, Any], list[str], npt.NDArray[np.int64]]:
+    """Return the content of a file, and the recording and the centre sample of each frame."""
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: not JSON: {error}") from error
-    _check(isinstance(content, dict), path, "no descriptor JSON, which is an object of lists")
-    result: dict[str, Any] = content
-    return result
+        raise StorageError(f"{path}: no JSON: {error}") from error
+    lists = isinstance(content, dict) and isinstance(content.get("_id"), list)
+    _check(lists, path, "no descriptor JSON, which holds a list _id and a list per column")
+    ids = content["_id"]
+    named = len(ids) > 0 and all(isinstance(source, str) and source for source in ids)
+    _check(named, path, "_id must hold the path of a recording for each frame")
+    samples = _numbers(content, "_sample", path)
+    whole = bool((samples == np.round(samples)).all()) and np.abs(samples).max() <= 2**53
+    _check(whole, path, "_sample must hold whole numbers of samples")
+    return content, ids, samples.astype(np.int64)
+
+
+def _values(content: dict[str, Any], path: str | Path, config: DescriptorConfig) -> Values:
+    """Return the columns of the configuration, (T, D)."""
+    # The MFCC columns must be as many: mfcc13 may be a delta in one file and static in another.
+    mfcc = {key for key in content if re.fullmatch(r"mfcc\d+", key)}
+    expected = {name for name in config.names if name.startswith("mfcc")}
+    wrong = set(config.names) - content.keys() | (mfcc ^ expected if expected else set())
+    problem = f"the columns {' '.join(sorted(wrong)[:5])} are missing, or not in the settings"
+    _check(not wrong, path, problem)
+    columns = [_numbers(content, name, path).astype(np.float32) for name in config.names]
+    return np.stack(columns, axis=1)
+
+
+def _numbers(content: dict[str, Any], name: str, path: str | Path) -> npt.NDArray[np.float64]:
+    column: Any = content.get(name)
+    n_frames = len(content["_id"])
+    numeric = isinstance(column, list) and len(column) == n_frames
+    numeric = numeric and all(type(x) in (int, float) and abs(x) < LARGEST for x in column)
+    _check(numeric, path, f"{name} must be a list of {n_frames} finite numbers, one per _id")
+    return np.array(column, np.float64)
 
 
 def _check(condition: bool, path: str | Path, problem: str) -> None:
@@ -159,82 +187,21 @@ def _check(condition: bool, path: str | Path, problem: str) -> None:
         raise StorageError(f"{path}: {problem}")
 
 
-def _frames(content: dict[str, Any], path: str | Path) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the recording and the centre sample of each frame."""
-    absent = [key for key in ("_id", "_sample") if not isinstance(content.get(key), list)]
-    _check(not absent, path, f"no descriptor JSON: no list {' and '.join(absent)}")
-    ids, samples = content["_id"], content["_sample"]
-    problem = f"{len(ids)} entries of _id and {len(samples)} of _sample must be as many"
-    _check(0 < len(ids) == len(samples), path, problem)
-    texts = all(isinstance(identity, str) and identity for identity in ids)
-    _check(texts, path, "_id must contain the path of a recording for each frame")
-    positions = _numbers(samples, path, "_sample")
-    whole = np.array_equal(positions, np.round(positions)) and np.abs(positions).max() <= 2**53
-    _check(whole, path, "_sample must contain whole numbers of samples")
-    return ids, positions.astype(np.int64)
-
-
-def _numbers(column: Any, path: str | Path, name: str) -> Floats:
-    numeric = isinstance(column, list) and all(type(x) in (int, float) for x in column)
-    _check(numeric, path, f"{name} must be a list of numbers")
-    try:
-        numbers = np.array(column, dtype=np.float64)
-    except OverflowError:
-        numbers = np.array([np.inf])
-    _check(bool((np.abs(numbers) < LARGEST).all()), path, f"{name} must contain finite numbers")
-    return numbers
-
-
-def _values(
-    content: dict[str, Any], path: str | Path, config: DescriptorConfig, n_frames: int
-) -> npt.NDArray[np.float32]:
-    # The MFCC columns must be as many: mfcc13 may be a delta in one file and static in another.
-    mfcc = {key for key in content if re.fullmatch(r"mfcc\d+", key)}
-    expected = {name for name in config.names if name.startswith("mfcc")}
-    columns = [key for key in content if not key.startswith("_")]
-    _check(
-        set(config.names) <= set(columns) and (not expected or mfcc == expected),
-        path,
-        f"its {len(columns)} columns ({_shortened(columns)}) must be the {config.n_columns} "
-        f"of the settings ({_shortened(config.names)})",
-    )
-    values = np.empty((n_frames, config.n_columns), np.float32)
-    for column, name in enumerate(config.names):
-        numbers = _numbers(content[name], path, name)
-        problem = f"{len(numbers)} numbers of {name} must be {n_frames}, as of _id"
-        _check(len(numbers) == n_frames, path, problem)
-        values[:, column] = numbers
-    return values
-
-
-def _shortened(names: Sequence[str]) -> str:
-    return " ".join(names if len(names) <= 6 else (*names[:3], "…", names[-1]))
-
-
 def _check_positions(
-    samples: npt.NDArray[np.int64], path: str | Path, identity: str, hop_length: int
+    samples: npt.NDArray[np.int64], path: str | Path, source: str, hop_length: int
 ) -> None:
     steps = np.unique(np.diff(samples))
     regular = bool(samples[0] == 0 and len(steps) <= 1 and (steps > 0).all())
-    _check(regular, path, f"_sample of {identity} must begin at 0 and rise in equal steps")
+    _check(regular, path, f"_sample of {source} must begin at 0 and rise in equal steps")
     if len(steps) and steps[0] != hop_length:
         raise ConfigurationError(
-            f"{path}: the frames of {identity} are {steps[0]} samples apart; this must "
-            f"equal hop_length={hop_length}"
+            f"{path}: the frames of {source} are {steps[0]} samples apart, which must be "
+            f"hop_length={hop_length}"
         )
 
 
-def _check_settings(stored: Any, path: str | Path, config: DescriptorConfig) -> None:
-    """Compare the settings stated in the file with the configuration."""
-    for name, value in to_dict(config).items():
-        if isinstance(stored, dict) and stored.get(name, value) != value:
-            raise ConfigurationError(
-                f"{path}: was made with {name}={stored[name]!r}, but {name}={value!r} is set"
-            )
-
-
 def _sequence(
-    values: npt.NDArray[np.float32], config: DescriptorConfig, source: str, n_samples: Any
+    values: Values, config: DescriptorConfig, source: str, n_samples: Any
 ) -> DescriptorSequence:
     if not isinstance(n_samples, int) or config.n_frames(n_samples) != len(values):
         n_samples = (len(values) - 1) * config.hop_length  # the shortest of so many frames

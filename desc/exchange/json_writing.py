@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +58,14 @@ def write_descriptor_json(  # noqa: PLR0917 - the order of the file
     )
     bad = np.flatnonzero(~np.isfinite(array).all(axis=0))
     if len(bad):
-        raise StorageError(f"{path}: column {names[bad[0]]} contains a number that is not finite")
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(_lines(ids, samples, array, names, meta))
-
-
-def _lines(
-    ids: Sequence[str],
-    samples: Sequence[int],
-    values: npt.NDArray[np.float32],
-    names: Sequence[str],
-    meta: dict[str, Any] | None,
-) -> Iterator[str]:
-    """Yield a line per key; columns are formatted one at a time, for memory's sake."""
+        raise StorageError(f"{path}: column {names[bad[0]]} holds a number that is not finite")
     quoted = {identity: json.dumps(identity) for identity in dict.fromkeys(ids)}
-    yield '{\n"_id": [' + ", ".join([quoted[identity] for identity in ids]) + "]"
-    yield ',\n"_sample": [' + ", ".join([str(int(sample)) for sample in samples]) + "]"
-    for column, name in enumerate(names):
-        numbers = [f"{x:.9g}" for x in values[:, column].tolist()]
-        yield f",\n{json.dumps(name)}: [" + ", ".join(numbers) + "]"
-    if meta is not None:
-        yield ',\n"_meta": ' + json.dumps(meta, allow_nan=False)
-    yield "\n}\n"
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{\n"_id": [' + ", ".join([quoted[identity] for identity in ids]) + "]")
+        file.write(',\n"_sample": [' + ", ".join([str(int(sample)) for sample in samples]) + "]")
+        for column, name in enumerate(names):  # one at a time, for memory's sake
+            numbers = [f"{x:.9g}" for x in array[:, column].tolist()]
+            file.write(f",\n{json.dumps(name)}: [" + ", ".join(numbers) + "]")
+        if meta is not None:
+            file.write(',\n"_meta": ' + json.dumps(meta, allow_nan=False))
+        file.write("\n}\n")

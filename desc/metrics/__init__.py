@@ -1,8 +1,8 @@
-"""Metrics on plain arrays: forecast accuracy, and realism of continuations.
+"""Metrics of forecasts and of the realism of continuations, on plain arrays.
 
-Inputs are standardised static descriptors: M samples, E excerpts, T frames, F columns. Each
-docstring gives the reference value (two real excerpts of one piece) and the failure modes;
-`docs/evaluation.md` lists the metrics to read together.
+Everywhere: standardised static descriptors, M samples, E excerpts, T frames, F columns. Each
+docstring gives the value for the reference (two real excerpts of one piece) and the failure mode
+that the metric misses; `docs/evaluation.md` says which to read together.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from desc.metrics.movement import (
     modulation_spectrum,
     tail_std,
 )
-from desc.metrics.novelty import nearest_windows, novelty
 from desc.metrics.realism import c2st, frechet_distance, track_distance
-from desc.metrics.windows import FLOOR, WINDOW_LENGTH, window_features
+from desc.metrics.windows import (
+    FLOOR,
+    WINDOW_LENGTH,
+    nearest_windows,
+    novelty,
+    window_features,
+)
 
 __all__ = [
     "ACF_LAGS",

@@ -1,4 +1,4 @@
-"""Forecast accuracy: predicted frames against the real ones."""
+"""Scores of a forecast against the real continuation, frame by frame."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Array = npt.NDArray[np.float64]
 def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike) -> float:
     """Return 1 - MSE / MSE(persistence) of one-step predictions.
 
-    Reference: 0 for persistence, about .17 for all models of music so far, 1 for a perfect
-    forecast. Failure mode: inputs that contain the future (centred deltas give 1.000). A model of
-    high skill may still converge to a constant, because the best point forecast does.
+    Reference: 0 for persistence, about .17 for any model of music so far, 1 is perfect. Failure
+    modes: inputs that hold the future (centred deltas give 1.000); and a model of high skill may
+    still go flat, because the best point forecast does not move.
 
     Parameters
     ----------
     prediction, target, last : array_like, (n, F)
-        Predicted frame, real frame, and the frame before it. Complete frames only.
+        Predicted frames, real frames, and the frame before each. Complete frames only.
 
     Returns
     -------
@@ -36,9 +36,9 @@ def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike)
 def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> float:
     """Return the mean negative log-density per frame, in nats.
 
-    Reference: the unknown entropy rate of the music; about 2 for a linear model. Failure mode:
-    frames of digital silence, where a density can be arbitrarily narrow; leave them out. Models
-    with the best NLL may give the worst continuations.
+    Reference: the entropy rate of the music, unknown; a linear model has about 2. Failure modes:
+    frames of digital silence have unbounded density, so leave them out; the best densities may
+    give the worst continuations.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> flo
 def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the continuous ranked probability score: mean |x - y| - ½ mean |x - x'|.
 
-    The second mean is over pairs of different samples (the fair estimate of Ferro 2014, with an
-    expectation that does not depend on their number). With one sample it is the mean absolute
-    error, valid for point forecasts only. Reference: the unknown value of the true distribution;
-    compare with the baselines. Failure mode, at long horizons: frames drawn at random from the
-    context. Read it together with `diff_ratio` and the Fréchet distance.
+    The second mean is over pairs of different samples, which makes the estimate fair: its
+    expectation does not depend on their number (Ferro 2014). With one sample it is the mean
+    absolute error, right for a point forecast only. Reference: that of the true distribution,
+    unknown; compare with the baselines. Failure mode: at long horizons, frames drawn at random
+    from the context score well; read it with `diff_ratio` and the Fréchet distance.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the energy score: `crps` with the euclidean distance of whole frames.
 
-    Unlike `crps`, it is sensitive to dependence between columns (Gneiting & Raftery 2007).
-    Reference and failure modes as for `crps`.
+    Sees dependence between columns, which `crps` does not (Gneiting & Raftery 2007). Reference
+    and failure mode as there.
 
     Parameters
     ----------
@@ -110,11 +110,11 @@ def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 
 
 def spread(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
-    """Return the mean distance between samples over their mean distance to the real frames.
+    """Return the mean distance between samples over their distance from the real frames.
 
-    Reference: 1 if samples are exchangeable with reality, 0 for a point forecast; above 1 the
-    samples differ too much. Failure mode: any forecast of the right width, even one that ignores
-    the context.
+    Reference: 1 where samples are exchangeable with reality, 0 for a point forecast; above 1 the
+    samples differ too much. Failure mode: any forecast of the right width has 1, also one that
+    ignores the context.
 
     Parameters
     ----------

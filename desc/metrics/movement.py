@@ -1,4 +1,4 @@
-"""Variation of continuations over time, compared with that of real music."""
+"""Amount, speed and persistence of movement, compared with real music."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LARGEST_DB = 80.0  # of a constant, which would be infinite otherwise
 def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_FRAMES) -> float:
     """Return the geometric mean of std(last frames generated) / std(last frames real).
 
-    The mean is over excerpts and columns, without those with a real standard deviation below 0.02
-    (silence). Ratios are at least .001. Reference: 1; a constant has .001. Failure modes: white
+    Over excerpts and columns; those whose real standard deviation is below 0.02 (silence) are left
+    out, and a ratio counts as at least .001. Reference: 1; a flat line .001. Failure modes: white
     noise of the right variance, and a loop.
 
     Parameters
     ----------
     generated, real : array_like, (E, T, F)
-        Continuations and the real ones; the lengths may differ.
+        Continuations by the model and in reality; the lengths may differ.
     frames : int
         Number of frames at the end to use.
 
@@ -45,8 +45,8 @@ def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_F
 def diff_ratio(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the geometric mean of the ratio of root mean square first differences.
 
-    The mean is over excerpts and columns as in `tail_std`. Reference: 1; shuffled frames have 3, a
-    slow drift less than 1. Failure mode: a loop.
+    Over excerpts and columns as in `tail_std`. Reference: 1; shuffled frames 3, a slow drift less
+    than 1. Failure mode: a loop.
 
     Parameters
     ----------
@@ -95,9 +95,8 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
 def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_LAGS) -> float:
     """Return the mean absolute difference of autocorrelations at lags 1, 2, 4 … `lags`.
 
-    Lags are spaced in octaves, so that fast and slow movement count equally. Reference: about .03
-    with 30 to 42 excerpts of 512 frames, less with more; a constant has .4 to .5. Failure mode: a
-    loop.
+    Octaves of lags, so that fast movement counts as much as slow. Reference: about .03 with 30 to
+    42 excerpts of 512 frames, less with more; a flat line .4 to .5. Failure mode: a loop.
 
     Parameters
     ----------
@@ -116,7 +115,7 @@ def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_
 
 
 def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Array]:
-    """Return the power of descriptor movement in 8 bands from .15 to 21.5 Hz.
+    """Return the power of movement in 8 bands from .15 to 21.5 Hz.
 
     Parameters
     ----------
@@ -147,7 +146,7 @@ def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Arr
 def modspec_db(generated: npt.ArrayLike, real: npt.ArrayLike, frame_rate: float) -> float:
     """Return the mean absolute difference of modulation spectra in dB.
 
-    8 logarithmic bands from .15 to 21.5 Hz. Reference: .63 dB with 42 excerpts; a constant has 80.
+    8 logarithmic bands from .15 to 21.5 Hz. Reference: .63 dB with 42 excerpts; a flat line 80.
     Failure modes: a loop, and noise of the right colour.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Realism: one-second windows of continuations compared with those of real music."""
+"""Distances between windows of continuations and windows of real music."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FOLDS = 5  # of the classifier's cross-validation, where there are as many track
 def frechet_distance(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return |m - m'|² + tr(C + C' - 2 (C C')^½) of Gaussians fitted to both sets.
 
-    (Dowson & Landau 1982; Heusel et al. 2017.) Inputs are `window_features`, scaled by their spread
-    on training music. Reference: 1.7 for the same tracks with 42 excerpts, 7 for other music. It
-    rises with fewer windows, so compare at equal counts. Failure modes: a loop, or copying real
-    music. Read it together with `novelty`.
+    (Dowson & Landau 1982; Heusel et al. 2017.) Of `window_features`, scaled by their spread on
+    training music. Reference: 1.7 for the same tracks with 42 excerpts, 7 for other music, more
+    with fewer windows, so compare at equal counts. Failure modes: a loop, or a copy of anything
+    real; read it with `novelty`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def track_distance(
     generated_tracks: npt.ArrayLike,
     real_tracks: npt.ArrayLike,
 ) -> float:
-    """Return the distance of per-track mean features between continuations and their pieces.
+    """Return the distance between the mean features of each track and of its continuations.
 
     Reference: .22 for the same tracks, .57 for other music. Failure mode: repeating the context.
 
@@ -81,11 +81,11 @@ def c2st(
     real_tracks: npt.ArrayLike,
     seed: int = 0,
 ) -> float:
-    """Return the AUC of a classifier of generated and real windows (two-sample test).
+    """Return the separability of generated and real windows: a classifier two-sample test.
 
-    Area under the ROC curve of gradient-boosted trees (scikit-learn) on held-out recordings,
-    averaged over folds (Lopez-Paz & Oquab 2017). Reference: .5, chance; 1 if a single feature
-    separates the sets. Failure mode: a loop. With few excerpts, chance results range over .5 ± .1.
+    Area under the ROC curve of gradient-boosted trees (scikit-learn) on recordings they were not
+    fitted on, averaged over folds (Lopez-Paz & Oquab 2017). Reference: .5, chance; 1 where one
+    feature separates them. Failure mode: a loop. With few excerpts chance alone reaches .5 ± .1.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "LSTM": "desc.models.lstm:LSTM",
-    "LSTMEncoderDecoderModel": "desc.models.lstm_encoder_decoder:LSTMEncoderDecoderModel",
+    "LSTMEncoderDecoderModel": "desc.models.lstm:LSTMEncoderDecoderModel",
     "TransformerEncoderOnlyModel": (
         "desc.models.transformer_encoder_only:TransformerEncoderOnlyModel"
     ),

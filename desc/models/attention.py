@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -226,13 +227,6 @@ class SelfBlock(nn.Module):
         return self.mix(x, *self.project(x, cos_sin), mask)
 
 
-class SelfStack(nn.ModuleList):
-    """A typed list of `SelfBlock`."""
-
-    def __iter__(self) -> Iterator[SelfBlock]:
-        return super().__iter__()  # type: ignore[return-value]
-
-
 class CrossBlock(SelfBlock):
     """A `SelfBlock` that also attends to a memory, between self-attention and feed-forward."""
 
@@ -246,9 +240,7 @@ class CrossBlock(SelfBlock):
         x: Tensor,
         own: tuple[Tensor, Tensor, Tensor],
         mask: Tensor | None,
-        *,
-        memory: tuple[Tensor, Tensor],
-        memory_mask: Tensor,
+        memory: tuple[Tensor, Tensor, Tensor],
         cos_sin: CosSin,
     ) -> Tensor:
         """Return x (B, T, width) transformed.
@@ -259,17 +251,19 @@ class CrossBlock(SelfBlock):
         own : queries, keys and values of `project`
         mask : Tensor, optional
             Mask of the self-attention.
-        memory : keys and values of the memory, (B, nhead, M, d)
-        memory_mask : Tensor (B, 1, 1, M)
+        memory : keys and values (B, nhead, M, d) of the memory, and its mask (B, 1, 1, M)
         cos_sin : cosines and sines of x's positions, counted from the start of the memory
         """
         x = x + self.attention(*own, mask)
-        x = x + self.cross(self.cross.queries(self.cross_norm(x), cos_sin), *memory, memory_mask)
+        x = x + self.cross(self.cross.queries(self.cross_norm(x), cos_sin), *memory)
         return self.feed(x)
 
 
-class CrossStack(nn.ModuleList):
-    """A typed list of `CrossBlock`."""
+BlockT = TypeVar("BlockT", bound=SelfBlock)
 
-    def __iter__(self) -> Iterator[CrossBlock]:
+
+class Stack(nn.ModuleList, Generic[BlockT]):
+    """A list of blocks."""
+
+    def __iter__(self) -> Iterator[BlockT]:
         return super().__iter__()  # type: ignore[return-value]

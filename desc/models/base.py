@@ -35,13 +35,14 @@ class Sizes:
     dim_feedforward: int = 0
 
 
-def update_cache(cache: Tensor, dim: int, at: int, value: Tensor) -> Tensor:
-    """Return the cache with slice `at` of `dim` replaced, in place unless gradients are enabled."""
+def update_cache(cache: dict[str, Tensor], name: str, dim: int, at: int, value: Tensor) -> Tensor:
+    """Replace slice `at` of `dim` of a cached tensor, in place without gradients; return it."""
     if torch.is_grad_enabled():
-        index = torch.tensor([at], device=cache.device)
-        return cache.index_copy(dim, index, value.unsqueeze(dim))
-    cache.select(dim, at).copy_(value)
-    return cache
+        index = torch.tensor([at], device=value.device)
+        cache[name] = cache[name].index_copy(dim, index, value.unsqueeze(dim))
+    else:
+        cache[name].select(dim, at).copy_(value)
+    return cache[name]
 
 
 @dataclass
@@ -72,8 +73,8 @@ class State:
 class DescriptorModel(nn.Module, ABC):
     """A distribution of the next frame of static descriptors given the frames before it.
 
-    A subclass builds its network and implements `forward`, `teacher_forced`, `prefill` and
-    `decode_step`, which map inputs (B, T, I) to hidden vectors (…, H) for the head.
+    A subclass makes its layers in `build` and implements `forward`, `teacher_forced`, `prefill`
+    and `decode_step`, which map inputs (B, T, I) to hidden vectors (…, H) for the head.
 
     Parameters
     ----------
@@ -84,10 +85,6 @@ class DescriptorModel(nn.Module, ABC):
 
     Attributes
     ----------
-    context_length : int
-        Frames an item holds before its first scored frame.
-    prediction_length : int
-        Frames an item scores.
     sizes : Sizes
         The sizes in use, the model's defaults filled in.
 
@@ -125,30 +122,26 @@ class DescriptorModel(nn.Module, ABC):
                 for name, default in vars(self.DEFAULTS).items()
             }
         )
-        self.head = create_head(
-            model_config.head,
-            self.sizes.hidden_size,
-            statistics.whitening,
-            model_config.n_components,
-        )
+        width, n_components = self.sizes.hidden_size, model_config.n_components
+        self.head = create_head(model_config.head, width, statistics.whitening, n_components)
         self.dropout = nn.Dropout(model_config.dropout)
+        self.build()
 
     # Implemented by each network -------------------------------------------------------------
 
-    @property
     @abstractmethod
+    def build(self) -> None:
+        """Make the layers, from `n_inputs`, `sizes` and `model_config`."""
+
+    @property
     def context_length(self) -> int:
-        """Frames an item holds before its first scored frame."""
+        """Frames of an item before its first scored frame: the context statistics' and one."""
+        return self.context_size + 1
 
     @property
-    @abstractmethod
     def prediction_length(self) -> int:
-        """Frames an item scores."""
-
-    @property
-    def first_input(self) -> int:
-        """First frame of an item that the network reads; earlier ones only give statistics."""
-        return self.context_size
+        """Frames of an item that are scored: by default the window."""
+        return self.model_config.window_size
 
     @abstractmethod
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
@@ -219,7 +212,7 @@ class DescriptorModel(nn.Module, ABC):
                 f"an item of {tuple(frames.shape[1:])} frames × columns must be "
                 f"{(length, self.n_features)}"
             )
-        first = self.first_input
+        first = self.context_size  # the frames before give statistics only
         with torch.autocast(frames.device.type, enabled=False):
             x = self.space.standardise(frames, valid)
             context_stats = self.context_statistics(
@@ -239,9 +232,8 @@ class DescriptorModel(nn.Module, ABC):
 
     def context_statistics(self, x: Tensor, valid: Tensor) -> ContextStatistics:
         """Return the statistics of the standardised frames (B, T, F) of a context."""
-        if not self.context_size:
-            return self.space.no_context(x)
-        return self.space.context_statistics(x, valid)
+        stats = self.space.context_statistics(x, valid)
+        return stats if self.context_size else stats._replace(embedding=stats.embedding[:, :0])
 
     def noisy(self, embedding: Tensor) -> Tensor:
         """Return the context embedding (B, S), with noise added in training."""

@@ -98,7 +98,7 @@ class BlockwiseModel(DescriptorModel):
         """Step the decoder; every `forecast_size` frames read the window again."""
         w, step = self.model_config.window_size, self.model_config.forecast_size
         i = position % step
-        cache["recent"] = update_cache(cache["recent"], 1, w + (position - 1) % step, inputs)
+        update_cache(cache, "recent", 1, w + (position - 1) % step, inputs)
         if i:
             return self.decoder_step(inputs, cache, self.overlap + i)
         for name in ("recent", "present"):

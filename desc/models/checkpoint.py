@@ -1,13 +1,13 @@
 """Model checkpoints: plain values and tensors, read without running code.
 
-Under the key "desc" a checkpoint holds plain values and tensors only. Lightning's own
-checkpoints hold it too; their parameters are those of the training module, "model." before
-each name.
+The key "desc" holds settings, statistics and parameters. In checkpoints written by Lightning the
+parameters are under "state_dict", with "model." before each name.
 """
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +27,26 @@ LIGHTNING_PREFIX = "model."
 FOREIGN = "not a checkpoint of this program"
 
 
-def checkpoint_payload(model: DescriptorModel, *, parameters: bool = True) -> dict[str, Any]:
-    """Return what a checkpoint holds under `KEY`: plain values and tensors.
+def checkpoint_payload(
+    model: DescriptorModel, state: Mapping[str, torch.Tensor] | None = None
+) -> dict[str, Any]:
+    """Return the content of a checkpoint under `KEY`: plain values and tensors.
 
     Parameters
     ----------
     model : DescriptorModel
-    parameters : bool
-        Whether to include the state_dict; a Lightning checkpoint has it already.
+    state : mapping, optional
+        Parameters to write, by default the model's own.
     """
-    payload = {
+    state = model.state_dict() if state is None else state
+    return {
         "format_version": FORMAT_VERSION,
         "selected_model": model.model_config.selected_model,
         "descriptor_config": to_dict(model.descriptor_config),
         "model_config": to_dict(model.model_config),
         "statistics": model.statistics.to_tensors(),
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in state.items()},
     }
-    if parameters:
-        state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-        payload["state_dict"] = state
-    return payload
 
 
 def save_model(model: DescriptorModel, path: str | Path) -> None:
@@ -63,15 +63,14 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
     path : str or Path
         Written by `save_model` or by training.
     map_location : str or torch.device
-        Where the parameters go.
+        Device of the parameters.
 
     Raises
     ------
     CheckpointError
         If the file is missing, damaged, of another program or of an unknown format version.
     """
-    path = Path(path)
-    content = read_checkpoint(path)
+    content = read_checkpoint(Path(path))
     payload = content.get(KEY)
     if not isinstance(payload, dict):
         raise CheckpointError(f"{path}: {FOREIGN}")
@@ -82,29 +81,21 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
             f"{FORMAT_VERSION}"
         )
     try:
-        model = rebuild(payload, content)
+        config = from_dict(DescriptorConfig, payload["descriptor_config"])
+        model_config = from_dict(ModelConfig, payload["model_config"])
+        statistics = TrainingStatistics.from_tensors(payload["statistics"], config)
+        state = payload.get("state_dict")
+        if state is None:
+            prefix = LIGHTNING_PREFIX
+            items = content["state_dict"].items()
+            state = {k.removeprefix(prefix): x for k, x in items if k.startswith(prefix)}
+        # Creating a model draws its initial parameters; torch's random state is kept.
+        with torch.random.fork_rng(devices=[]):
+            model = create_model(model_config, config, statistics)
+        model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error
     return model.to(map_location).eval()
-
-
-def rebuild(payload: dict[str, Any], content: dict[str, Any]) -> DescriptorModel:
-    """Return the model that a checkpoint describes, its parameters filled in."""
-    descriptor_config = from_dict(DescriptorConfig, payload["descriptor_config"])
-    model_config = from_dict(ModelConfig, payload["model_config"])
-    statistics = TrainingStatistics.from_tensors(payload["statistics"], descriptor_config)
-    state = payload.get("state_dict")
-    if state is None:
-        state = {
-            name.removeprefix(LIGHTNING_PREFIX): tensor
-            for name, tensor in content["state_dict"].items()
-            if name.startswith(LIGHTNING_PREFIX)
-        }
-    # Creating a model draws its initial parameters; torch's random state is kept.
-    with torch.random.fork_rng(devices=[]):
-        model = create_model(model_config, descriptor_config, statistics)
-    model.load_state_dict(state)
-    return model
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -113,19 +104,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or of another program.
+        If the file is missing, damaged, or holds more than plain values and tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
-    if not path.stat().st_size:
-        raise CheckpointError(f"{path}: the checkpoint is empty")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: {FOREIGN}") from error
-    # Bytes that are no checkpoint can raise any exception in the reader.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: {FOREIGN}; loading it would run code") from error
+    except Exception as error:  # bytes that are no checkpoint make torch fail in any way
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: {FOREIGN}")

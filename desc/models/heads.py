@@ -107,6 +107,11 @@ class Head(nn.Module, ABC):
         mean, _ = self.moments(parameters)
         return mean + temperature * (sample - mean)
 
+    def replay(self, parameters: Tensor, z: Tensor, temperature: float) -> Tensor:
+        """Return u (..., F) of a standardised innovation z: mean + temperature · deviation · z."""
+        mean, deviation = self.moments(parameters)
+        return mean + temperature * deviation * z
+
     @abstractmethod
     def log_prob(self, parameters: Tensor, u: Tensor) -> Tensor:
         """Return the log-density (...) of u (..., F) in whitened coordinates."""

@@ -79,14 +79,11 @@ class FrameSpace(nn.Module):
     def standardise(self, frames: Tensor, valid: Tensor) -> Tensor:
         """Return raw statics (B, T, F) standardised, 0 where not valid (B, T)."""
         x = frames.float().masked_fill(~valid[..., None], 0.0)
-        if self.log_columns:
-            floors = self.floors[self.log_columns]
-            x[..., self.log_columns] = x[..., self.log_columns].maximum(floors).log()
-        if self.logit_columns:
-            floors = self.floors[self.logit_columns]
-            x[..., self.logit_columns] = (
-                x[..., self.logit_columns].clamp(floors, 1 - floors).logit()
-            )
+        if logs := self.log_columns:
+            x[..., logs] = x[..., logs].maximum(self.floors[logs]).log()
+        if logits := self.logit_columns:
+            floors = self.floors[logits]
+            x[..., logits] = x[..., logits].clamp(floors, 1 - floors).logit()
         return ((x - self.mean) / self.scale).masked_fill(~valid[..., None], 0.0)
 
     def restore(self, x: Tensor) -> Tensor:
@@ -117,38 +114,22 @@ class FrameSpace(nn.Module):
         return torch.cat([(x - mean).clamp(-LARGEST_INPUT, LARGEST_INPUT), squashed], -1)
 
     def context_statistics(self, x: Tensor, valid: Tensor) -> ContextStatistics:
-        """Return the statistics of the frames x (B, T, F) of a context."""
-        embedding = self.context_embedding(x, valid)
-        pairs = (valid[:, 1:] & valid[:, :-1]).sum(1, keepdim=True).float()
-        steps = (self.differences(x, valid) / self.difference_scale).square()
-        energy = steps.clamp(max=LARGEST_STEP).mean(-1).sum(1, keepdim=True)
-        local_scale = ((energy + PRIOR_SCALE_FRAMES) / (pairs + PRIOR_SCALE_FRAMES)).sqrt()
-        mean = embedding[:, : self.n_features]
-        return ContextStatistics(mean, local_scale.clamp(*LOCAL_SCALE), embedding)
+        """Return the statistics of the frames x (B, T, F) of a context.
 
-    def no_context(self, like: Tensor) -> ContextStatistics:
-        """Return the statistics used where `context_size` is 0, for a batch such as `like`."""
-        zeros = like.new_zeros(len(like), self.n_features)
-        return ContextStatistics(zeros, torch.ones_like(zeros[:, :1]), zeros[:, :0])
-
-    def context_embedding(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Return mean, log deviation and log energy of the differences of frames x (B, T, F).
-
-        Each is shrunk towards average training music as by `PRIOR_FRAMES` more frames of it; no
-        frames at all give zeros.
-
-        Returns
-        -------
-        Tensor (B, 3F)
+        The embedding is the mean, log deviation and log energy of the differences, (B, 3F). All
+        are shrunk towards average training music as by `PRIOR_FRAMES` more frames of it
+        (`PRIOR_SCALE_FRAMES` for the local scale); no frames at all give zeros, and scale 1.
         """
         count = valid.sum(1, keepdim=True).float()  # (B, 1)
+        pairs = (valid[:, 1:] & valid[:, :-1]).sum(1, keepdim=True).float()
         weight = count + PRIOR_FRAMES
-        mean = x.sum(1) / weight
+        mean = (x.sum(1) / weight).clamp(-LARGEST_INPUT, LARGEST_INPUT)
         centre = x.sum(1) / count.clamp(min=1)
         deviation = (x - centre[:, None]) * valid[..., None]
         variance = (deviation.square().sum(1) + PRIOR_FRAMES) / weight
-        pairs = (valid[:, 1:] & valid[:, :-1]).sum(1, keepdim=True).float()
-        steps = self.differences(x, valid) / self.difference_scale
-        energy = (steps.square().sum(1) + PRIOR_FRAMES) / (pairs + PRIOR_FRAMES)
-        mean = mean.clamp(-LARGEST_INPUT, LARGEST_INPUT)
-        return torch.cat([mean, 0.5 * variance.log(), 0.5 * energy.log()], -1)
+        steps = (self.differences(x, valid) / self.difference_scale).square()
+        energy = (steps.sum(1) + PRIOR_FRAMES) / (pairs + PRIOR_FRAMES)
+        bounded = steps.clamp(max=LARGEST_STEP).mean(-1).sum(1, keepdim=True)
+        local_scale = ((bounded + PRIOR_SCALE_FRAMES) / (pairs + PRIOR_SCALE_FRAMES)).sqrt()
+        embedding = torch.cat([mean, 0.5 * variance.log(), 0.5 * energy.log()], -1)
+        return ContextStatistics(mean, local_scale.clamp(*LOCAL_SCALE), embedding)

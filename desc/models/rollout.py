@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -14,113 +14,48 @@ from desc.progress import report
 BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
 
 
-class Source(Protocol):
-    """A source of whitened innovations."""
-
-    def refill(self) -> None:
-        """Prepare the next `BLOCK` frames."""
-
-    def draw(self, parameters: Tensor, i: int) -> Tensor:
-        """Return the whitened innovation (B, F) of frame i of the block."""
+def noise_blocks(model: DescriptorModel, generators: list[torch.Generator]) -> Iterator[Tensor]:
+    """Yield the noise of `BLOCK` frames (BLOCK, B, N), drawn on the CPU row by row."""
+    while True:
+        rows = [model.head.noise(generator, BLOCK) for generator in generators]
+        yield torch.stack(rows, 1).to(model.space.mean.device)
 
 
-class PlainSource:
-    """Draws from the head, with noise made on the CPU row by row."""
+def replayed_blocks(
+    z: Tensor, known: Tensor, mean_length: float, generators: list[torch.Generator]
+) -> Iterator[Tensor]:
+    """Yield the context's innovations for `BLOCK` frames (BLOCK, B, F), in replayed stretches.
 
-    def __init__(
-        self, model: DescriptorModel, sampling: Sampling, generators: list[torch.Generator]
-    ) -> None:
-        self.head = model.head
-        self.generators = generators
-        self.temperature = sampling.temperature
-        self.device = model.space.mean.device
+    A stretch starts anywhere in the context and ends with probability 1/`mean_length` at each
+    frame, or with the context.
 
-    def refill(self) -> None:
-        """Draw the noise of a block, (BLOCK, B, N)."""
-        rows = [self.head.noise(generator, BLOCK) for generator in self.generators]
-        self.noise = torch.stack(rows, 1).to(self.device)
-
-    def draw(self, parameters: Tensor, i: int) -> Tensor:
-        """Return a sample of the head."""
-        return self.head.draw(parameters, self.noise[i], self.temperature)
-
-
-class MeanSource:
-    """Follows the mean."""
-
-    def __init__(self, model: DescriptorModel) -> None:
-        self.head = model.head
-
-    def refill(self) -> None:
-        """Do nothing."""
-
-    def draw(self, parameters: Tensor, i: int) -> Tensor:  # noqa: ARG002
-        """Return the head's mean."""
-        return self.head.moments(parameters)[0]
-
-
-class ReplaySource:
-    """Takes a context's standardised innovations in blocks of geometric length.
-
-    A block starts anywhere in the context and ends with probability 1/`block` at each frame, or
-    with the context.
+    Parameters
+    ----------
+    z : Tensor (B, N, F)
+        Innovations of the context; see `DescriptorModel.innovations`.
+    known : Tensor of bool (B, N)
+    mean_length : float
+        In frames.
+    generators : list of torch.Generator
+        One per row.
     """
-
-    def __init__(
-        self,
-        model: DescriptorModel,
-        sampling: Sampling,
-        generators: list[torch.Generator],
-        innovations: tuple[Tensor, Tensor],
-    ) -> None:
-        self.head = model.head
-        self.generators = generators
-        self.temperature = sampling.temperature
-        self.z, known = innovations  # (B, N, F), (B, N)
-        # Contexts are padded on the left: the known innovations are a row's last ones.
-        self.counts = known.sum(1).tolist()
-        self.block = sampling.replay_block
-        self.next = [-1] * len(generators)
-        self.rows = torch.arange(len(generators), device=self.z.device)
-
-    def refill(self) -> None:
-        """Choose the innovations of a block, (BLOCK, B, F)."""
-        n = self.z.shape[1]
+    n = z.shape[1]
+    # Contexts are padded on the left: the known innovations are a row's last ones.
+    counts = known.sum(1).clamp(min=1).tolist()
+    following = [-1] * len(generators)
+    rows = torch.arange(len(generators), device=z.device)[:, None]
+    while True:
         index = []
-        for row, generator in enumerate(self.generators):
-            count = max(1, int(self.counts[row]))
-            jumps = (torch.rand(BLOCK, generator=generator) * self.block < 1).tolist()
+        for row, (generator, count) in enumerate(zip(generators, counts, strict=True)):
+            jumps = (torch.rand(BLOCK, generator=generator) * mean_length < 1).tolist()
             starts = (torch.rand(BLOCK, generator=generator) * count).long().tolist()
-            at, path = self.next[row], []
             for jump, start in zip(jumps, starts, strict=True):
-                if jump or not 0 <= at < count:
-                    at = min(start, count - 1)
-                path.append(n - count + at)
-                at += 1
-            self.next[row] = at
-            index.append(path)
-        chosen = torch.tensor(index, device=self.z.device)  # (B, BLOCK)
-        self.innovation = self.z[self.rows[:, None], chosen].transpose(0, 1)
-
-    def draw(self, parameters: Tensor, i: int) -> Tensor:
-        """Return mean + temperature · deviation · innovation."""
-        mean, deviation = self.head.moments(parameters)
-        return mean + self.temperature * deviation * self.innovation[i]
-
-
-def create_source(
-    model: DescriptorModel,
-    context: Tensor,
-    valid: Tensor,
-    sampling: Sampling,
-    generators: list[torch.Generator],
-) -> Source:
-    """Return the source of innovations for the settings."""
-    if sampling.is_mean:
-        return MeanSource(model)
-    if sampling.sampling == "plain":
-        return PlainSource(model, sampling, generators)
-    return ReplaySource(model, sampling, generators, model.innovations(context, valid))
+                if jump or not 0 <= following[row] < count:
+                    following[row] = min(start, count - 1)
+                index.append(n - count + following[row])
+                following[row] += 1
+        chosen = torch.tensor(index, device=z.device).reshape(-1, BLOCK)  # (B, BLOCK)
+        yield z[rows, chosen].transpose(0, 1)
 
 
 @torch.inference_mode()
@@ -165,15 +100,22 @@ def continuation(
     device, is_training = model.space.mean.device, model.training
     context, valid = context.to(device), valid.to(device)
     generated = context.new_empty(n_rows, frames, model.n_features, dtype=torch.float32)
+    temperature = 0.0 if sampling.is_mean else sampling.temperature
+    replay = sampling.sampling == "replay" and not sampling.is_mean
+    draw = model.head.replay if replay else model.head.draw
     model.eval()
     try:
-        source = create_source(model, context, valid, sampling, generators)
+        if replay:
+            z, known = model.innovations(context, valid)
+            blocks = replayed_blocks(z, known, sampling.replay_block, generators)
+        else:
+            blocks = noise_blocks(model, generators)
         state = model.start(context, valid)
         for t in range(frames):
             if t % BLOCK == 0:
-                source.refill()
+                block = next(blocks)
                 report("predict", t, frames)
-            u = source.draw(model.head(state.h), t % BLOCK)
+            u = draw(model.head(state.h), block[t % BLOCK], temperature)
             generated[:, t] = frame = model.next_frame(u, state)
             if t + 1 < frames:
                 model.step(frame, state)

@@ -149,60 +149,34 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
                 f"those of {sequences[0].source}"
             )
     standardizer = Standardizer.fit((s.values[s.complete] for s in sequences), config)
-    columns = config.static_columns
-    statics = [standardizer.transform(s.values[s.complete])[:, columns] for s in sequences]
+    statics = [standardizer.transform_static(s.complete_static) for s in sequences]
     sounding = [~silent_frames(x, config) for x in statics]
-    mean_reversion = fit_mean_reversion(statics)
-    differences = _Moments(len(columns))
-    innovations = _Moments(len(columns))
-    for x, heard in zip(statics, sounding, strict=True):
-        d, both = np.diff(x, axis=0), heard[1:] & heard[:-1]
-        differences.add(d[both])
-        innovations.add((d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both])
+    # The mean-reversion matrix is a stable regression on one frame.
+    size = len(config.static_columns)
+    unbounded = np.full(size, np.inf)
+    var = VectorAutoregression.fit(statics, -unbounded, unbounded, order=1)
+    mean_reversion = var.coefficients[0] - np.eye(size)
+    differences, innovations = np.zeros((size, size)), np.zeros((size, size))
+    n_differences = 0
+    for x, is_sounding in zip(statics, sounding, strict=True):
+        both = is_sounding[1:] & is_sounding[:-1]
+        d = np.diff(x, axis=0)
+        e = (d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both]
+        d = d[both]
+        differences += d.T @ d
+        innovations += e.T @ e
+        n_differences += len(d)
     stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
     return TrainingStatistics(
         standardizer=standardizer,
         mean_reversion=mean_reversion,
-        whitening=np.linalg.inv(np.linalg.cholesky(innovations.covariance())),
-        difference_scale=np.sqrt(np.diag(differences.covariance())),
+        whitening=np.linalg.inv(np.linalg.cholesky(shrunk_covariance(innovations, n_differences))),
+        difference_scale=np.sqrt(np.diag(shrunk_covariance(differences, n_differences))),
         low=low - BOUND_MARGIN,
         high=high + BOUND_MARGIN,
     )
-
-
-def fit_mean_reversion(statics: Sequence[Array]) -> Array:
-    """Fit the mean-reversion matrix; see `TrainingStatistics`.
-
-    It is that of `VectorAutoregression` with one frame to look back, and stable like it.
-
-    Parameters
-    ----------
-    statics : sequence of ndarray, (T, F)
-        Standardised static columns.
-    """
-    n_features = statics[0].shape[1]
-    bounds = np.full(n_features, -np.inf), np.full(n_features, np.inf)
-    var = VectorAutoregression.fit(statics, *bounds, order=1)
-    return var.coefficients[0] - np.eye(n_features)
-
-
-class _Moments:
-    """Sum of the outer products of vectors of mean 0."""
-
-    def __init__(self, size: int) -> None:
-        self.total: Array = np.zeros((size, size))
-        self.n = 0
-
-    def add(self, rows: Array) -> None:
-        """Count vectors (N, F)."""
-        self.total += rows.T @ rows
-        self.n += len(rows)
-
-    def covariance(self) -> Array:
-        """Return their shrunk covariance."""
-        return shrunk_covariance(self.total, self.n)
 
 
 def shrunk_covariance(moments: Array, n: int) -> Array:

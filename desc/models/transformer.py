@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from desc.configuration import ModelConfig
-from desc.descriptors.config import DescriptorConfig
 from desc.models.attention import (
     CrossBlock,
-    CrossStack,
     Rotations,
     SelfBlock,
-    SelfStack,
+    Stack,
     band_mask,
     check_heads,
     rotation,
 )
 from desc.models.base import Sizes, update_cache
 from desc.models.blockwise import BlockwiseModel
-from desc.models.statistics import TrainingStatistics
-
-
-class Encoded(TypedDict):
-    """Keys and values (B, nhead, T, d) of the encoded frames, and their mask."""
-
-    memory: tuple[Tensor, Tensor]
-    memory_mask: Tensor
 
 
 class TransformerModel(BlockwiseModel):
@@ -40,24 +29,19 @@ class TransformerModel(BlockwiseModel):
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
     STEPS: ClassVar[int] = 550
 
-    def __init__(
-        self,
-        model_config: ModelConfig,
-        descriptor_config: DescriptorConfig,
-        statistics: TrainingStatistics,
-    ) -> None:
-        super().__init__(model_config, descriptor_config, statistics)
+    def build(self) -> None:
+        """Make the layers."""
         sizes = self.sizes
         check_heads(sizes.hidden_size, sizes.nhead)
         width, nhead, inner = sizes.hidden_size, sizes.nhead, sizes.dim_feedforward
-        layers, dropout = range(sizes.num_layers), model_config.dropout
+        layers, dropout = range(sizes.num_layers), self.model_config.dropout
         self.head_size = width // nhead
         self.rotations = Rotations(self.head_size)
         self.encoder_entry = nn.Linear(self.n_inputs, width)
-        self.encoder = SelfStack(SelfBlock(width, nhead, inner, dropout) for _ in layers)
+        self.encoder = Stack[SelfBlock](SelfBlock(width, nhead, inner, dropout) for _ in layers)
         self.encoder_exit = nn.LayerNorm(width)
         self.decoder_entry = nn.Linear(self.n_inputs, width)
-        self.decoder = CrossStack(CrossBlock(width, nhead, inner, dropout) for _ in layers)
+        self.decoder = Stack[CrossBlock](CrossBlock(width, nhead, inner, dropout) for _ in layers)
         self.decoder_exit = nn.LayerNorm(width)
 
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
@@ -90,7 +74,7 @@ class TransformerModel(BlockwiseModel):
             own = block.project(x, cos_sin)
             cache[f"own_keys{layer}"] = nn.functional.pad(own[1], room)
             cache[f"own_values{layer}"] = nn.functional.pad(own[2], room)
-            x = block.mix_memory(x, own, mask, **self.attended(layer, cache), cos_sin=cos_sin)
+            x = block.mix_memory(x, own, mask, encoded(layer, cache), cos_sin)
         cache["own_seen"] = nn.functional.pad(valid, room[2:], value=True)[:, None, None]
         return self.decoder_exit(x)
 
@@ -101,14 +85,13 @@ class TransformerModel(BlockwiseModel):
         x = self.decoder_entry(inputs)[:, None]
         for layer, block in enumerate(self.decoder):
             queries, key, value = block.project(x, cos_sin)
-            keys = update_cache(cache[f"own_keys{layer}"], 2, i, key[:, :, 0])
-            values = update_cache(cache[f"own_values{layer}"], 2, i, value[:, :, 0])
-            cache[f"own_keys{layer}"], cache[f"own_values{layer}"] = keys, values
+            keys = update_cache(cache, f"own_keys{layer}", 2, i, key[:, :, 0])
+            values = update_cache(cache, f"own_values{layer}", 2, i, value[:, :, 0])
             own = queries, keys[:, :, : i + 1], values[:, :, : i + 1]
-            x = block.mix_memory(x, own, mask, **self.attended(layer, cache), cos_sin=cos_sin)
+            x = block.mix_memory(x, own, mask, encoded(layer, cache), cos_sin)
         return self.decoder_exit(x[:, 0])
 
-    def attended(self, layer: int, cache: dict[str, Tensor]) -> Encoded:
-        """Return the encoded frames' keys, values and mask for a decoder block."""
-        keys_values = cache[f"keys{layer}"], cache[f"values{layer}"]
-        return {"memory": keys_values, "memory_mask": cache["seen"]}
+
+def encoded(layer: int, cache: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return keys, values and mask of the encoded frames for a decoder block."""
+    return cache[f"keys{layer}"], cache[f"values{layer}"], cache["seen"]

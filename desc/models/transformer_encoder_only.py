@@ -7,11 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from desc.configuration import ModelConfig
-from desc.descriptors.config import DescriptorConfig
-from desc.models.attention import Rotations, SelfBlock, SelfStack, band_mask, check_heads, rotation
+from desc.models.attention import Rotations, SelfBlock, Stack, band_mask, check_heads, rotation
 from desc.models.base import DescriptorModel, Sizes, update_cache
-from desc.models.statistics import TrainingStatistics
 
 
 class TransformerEncoderOnlyModel(DescriptorModel):
@@ -25,34 +22,20 @@ class TransformerEncoderOnlyModel(DescriptorModel):
     STEPS: ClassVar[int] = 480
     UNUSED = frozenset({"forecast_size"})
 
-    def __init__(
-        self,
-        model_config: ModelConfig,
-        descriptor_config: DescriptorConfig,
-        statistics: TrainingStatistics,
-    ) -> None:
-        super().__init__(model_config, descriptor_config, statistics)
+    def build(self) -> None:
+        """Make the layers."""
         sizes = self.sizes
         check_heads(sizes.hidden_size, sizes.nhead)
-        self.attention_window = model_config.window_size
+        self.attention_window = self.model_config.window_size
         self.head_size = sizes.hidden_size // sizes.nhead
         self.rotations = Rotations(self.head_size)
+        dropout = self.model_config.dropout
         self.entry = nn.Linear(self.n_inputs, sizes.hidden_size)
-        self.blocks = SelfStack(
-            SelfBlock(sizes.hidden_size, sizes.nhead, sizes.dim_feedforward, model_config.dropout)
+        self.blocks = Stack[SelfBlock](
+            SelfBlock(sizes.hidden_size, sizes.nhead, sizes.dim_feedforward, dropout)
             for _ in range(sizes.num_layers)
         )
         self.exit = nn.LayerNorm(sizes.hidden_size)
-
-    @property
-    def context_length(self) -> int:
-        """Frames of the context statistics, and the first frame read."""
-        return self.context_size + 1
-
-    @property
-    def prediction_length(self) -> int:
-        """Frames of the window."""
-        return self.model_config.window_size
 
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the window."""
@@ -94,12 +77,11 @@ class TransformerEncoderOnlyModel(DescriptorModel):
         slot = at % self.attention_window
         cos_sin = self.rotations.at(at, inputs)
         free = cache["mask"].new_zeros(cache["mask"].shape[:-1])
-        cache["mask"] = update_cache(cache["mask"], 3, slot, free)
+        mask = update_cache(cache, "mask", 3, slot, free)
         x = self.entry(inputs)[:, None]
         for i, block in enumerate(self.blocks):
             queries, key, value = block.project(x, cos_sin)
-            keys = update_cache(cache[f"keys{i}"], 2, slot, key[:, :, 0])
-            values = update_cache(cache[f"values{i}"], 2, slot, value[:, :, 0])
-            cache[f"keys{i}"], cache[f"values{i}"] = keys, values
-            x = block.mix(x, queries, keys, values, cache["mask"])
+            keys = update_cache(cache, f"keys{i}", 2, slot, key[:, :, 0])
+            values = update_cache(cache, f"values{i}", 2, slot, value[:, :, 0])
+            x = block.mix(x, queries, keys, values, mask)
         return self.exit(x[:, 0])

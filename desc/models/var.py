@@ -159,16 +159,6 @@ class VectorAutoregression:
         constant = np.log(np.diag(factor)).sum() + 0.5 * len(factor) * math.log(2 * math.pi)
         return 0.5 * (z**2).sum(0) + constant
 
-    def skill(self, sequences: Sequence[npt.NDArray[np.floating]]) -> float:
-        """Return 1 - MSE / MSE(persistence) of one-step predictions over recordings (T, F)."""
-        squared, persistence = 0.0, 0.0
-        for x in sequences:
-            if len(x) <= self.order:
-                continue
-            squared += float(((x[self.order :] - self.predict(x)) ** 2).sum())
-            persistence += float(((x[self.order :] - x[self.order - 1 : -1]) ** 2).sum())
-        return 1 - squared / persistence if persistence else 0.0
-
     def continuation(
         self,
         context: npt.NDArray[np.floating],
@@ -229,17 +219,7 @@ class VectorAutoregression:
 
     def to_arrays(self) -> dict[str, Array]:
         """Return the arrays by name, for an .npz file."""
-        return {
-            "coefficients": self.coefficients,
-            "covariance": self.covariance,
-            "low": self.low,
-            "high": self.high,
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> VectorAutoregression:
-        """Undo `to_arrays`."""
-        return cls(**arrays)
+        return dict(vars(self))
 
 
 def stabilised(coefficients: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import encode_ogg, read_excerpt, resample
+from desc.audio import encode_ogg, playable, read_excerpt
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, OutputError
 from desc.files import replacing
@@ -26,7 +26,6 @@ MAX_POINTS = 10000
 BEFORE_S = 10.0
 """Length of the recording's end in a report, seconds."""
 _RECORDING_BYTES = 400_000
-_HIGHEST_RATE = 48000
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +159,4 @@ def _end_of(path: Path, prediction: Prediction) -> bytes:
         return b""
     if not sound.size:
         return b""
-    if len(sound) > 2:
-        sound = sound.mean(0, keepdims=True)
-    playable = min(rate, _HIGHEST_RATE)
-    return encode_ogg(resample(sound, rate, playable), playable, _RECORDING_BYTES)
+    return encode_ogg(*playable(sound, rate), _RECORDING_BYTES)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc import outputs
-from desc.audio import AudioReader, decode, resample
+from desc.audio import AudioReader, decode, playable, resample
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.playlist import RECORDING
 from desc.configuration import check_choice
@@ -24,7 +24,6 @@ Array = npt.NDArray[np.float32]
 
 MAPS: dict[str, type[Plane] | type[NeighbourMap]] = {"pca": Plane, "umap": NeighbourMap}
 MAX_S = 60.0
-HIGHEST_RATE = 48000
 FADE_S = 0.005  # at the boundary between the recording's end and the continuation
 
 
@@ -238,12 +237,11 @@ def cut_clip(wav: Path, playlist: Playlist, recording: bytes) -> Clip:
     if end is not None:
         audio = _joined(end, audio, max(1, round(FADE_S * rate)))
         start_s = -end.shape[1] / rate
-    playable = min(rate, HIGHEST_RATE)
-    audio = resample(audio, rate, playable)
+    audio, rate = playable(audio, rate)
     peak = float(np.abs(audio).max(initial=0.0))
     if peak > 1:
         audio = audio / np.float32(peak)
-    return Clip(np.ascontiguousarray(audio), playable, start_s, total_s, peak)
+    return Clip(np.ascontiguousarray(audio), rate, start_s, total_s, peak)
 
 
 def _recording_end(recording: bytes, rate: int) -> Array | None:

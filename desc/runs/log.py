@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from desc.configuration import RunConfig
 from desc.errors import TrackingError
@@ -153,8 +152,7 @@ class RunLog:
         return True
 
     def close(self) -> None:
-        """Close the log; W&B shows an unfinished run as failed."""
-        self._metrics.close()
+        """Release the run as it is; W&B shows one that was not finished as failed."""
         if self._lock is not None:
             self._lock.release()
         if self._wandb is not None:
@@ -164,10 +162,5 @@ class RunLog:
     def __enter__(self) -> RunLog:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -7,7 +7,7 @@ import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from desc.errors import StorageError
 from desc.files import write_text
@@ -58,7 +58,6 @@ class MetricsFile:
 
     def __init__(self, path: Path, *, last_step: int | None = None) -> None:
         self.path = path
-        self._stream: TextIO | None = None
         self._names = list(_FIRST_COLUMNS)
         self.rows = read_metrics(path) if path.is_file() else []
         if last_step is not None:
@@ -71,25 +70,13 @@ class MetricsFile:
         row |= {name: float(value) for name, value in metrics.items() if name not in row}
         if set(row) <= set(self._names):
             try:
-                self._open().write(self._line(row))
-                self._open().flush()
+                with self.path.open("a", encoding="utf-8", newline="") as stream:
+                    stream.write(self._line(row))
             except OSError as error:
                 raise StorageError(f"{self.path}: cannot be written: {error}") from error
         else:
-            self.close()
             self._write_anew([*read_metrics(self.path), row])
         return row
-
-    def close(self) -> None:
-        """Close the file; a later `append` opens it again."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _open(self) -> TextIO:
-        if self._stream is None:
-            self._stream = self.path.open("a", encoding="utf-8", newline="")
-        return self._stream
 
     def _line(self, row: Mapping[str, Any]) -> str:
         """Return a row as one line of CSV, numbers in their shortest exact form."""

@@ -96,6 +96,8 @@ class Record:
     """
 
     kind: ClassVar[str] = ""
+    config_classes: ClassVar[dict[str, type]] = {}
+    """Name of a group of settings in `run.json` → its class."""
 
     run_id: str
     folder: Path
@@ -131,12 +133,12 @@ class Record:
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
         """Settings by name of their group, as in `run.json`."""
-        raise NotImplementedError
+        return {name: to_dict(getattr(self, name)) for name in self.config_classes}
 
     @classmethod
     def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments of the settings in a `run.json`."""
-        raise NotImplementedError
+        return {name: from_dict(kind, content[name]) for name, kind in cls.config_classes.items()}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -232,6 +234,11 @@ class RunRecord(Record):
     """
 
     kind: ClassVar[str] = "descriptors"
+    config_classes: ClassVar[dict[str, type]] = {
+        "descriptor_config": DescriptorConfig,
+        "model_config": ModelConfig,
+        "train_config": TrainConfig,
+    }
 
     descriptor_config: DescriptorConfig
     model_config: ModelConfig
@@ -241,24 +248,6 @@ class RunRecord(Record):
     def model_name(self) -> str:
         """Name of the sequence model."""
         return self.model_config.selected_model
-
-    @property
-    def configs(self) -> dict[str, dict[str, Any]]:
-        """Settings of the descriptors, the model and the training."""
-        return {
-            "descriptor_config": to_dict(self.descriptor_config),
-            "model_config": to_dict(self.model_config),
-            "train_config": to_dict(self.train_config),
-        }
-
-    @classmethod
-    def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings in a `run.json` as configurations."""
-        return {
-            "descriptor_config": from_dict(DescriptorConfig, content["descriptor_config"]),
-            "model_config": from_dict(ModelConfig, content["model_config"]),
-            "train_config": from_dict(TrainConfig, content["train_config"]),
-        }
 
     def save_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Write arrays of any shape and numeric type to `statistics.npz`."""

@@ -13,21 +13,18 @@ from desc.configuration import RunConfig
 from desc.errors import RunNotFoundError, StorageError
 from desc.runs.record import RUN_FILE, Record
 
-RUN_ID_LENGTH = 8
+RUN_ID_LENGTH, CHARACTERS = 8, string.ascii_lowercase + string.digits
 LOCK_FILE = ".lock"
 
 
-def new_run_id() -> str:
-    """Return 8 random characters of a-z0-9, the form of W&B's run ids."""
-    characters = string.ascii_lowercase + string.digits
-    return "".join(secrets.choice(characters) for _ in range(RUN_ID_LENGTH))
-
-
 def new_folder(run: RunConfig) -> Path:
-    """Make `<experiment_dir>/<project>/<run_id>` with a run id that is not taken yet."""
+    """Make `<experiment_dir>/<project>/<run_id>` with a run id that is not taken yet.
+
+    The id has 8 random characters of a-z0-9, as those of W&B.
+    """
     root = Path(run.experiment_dir) / run.project
     while True:
-        folder = root / new_run_id()
+        folder = root / "".join(secrets.choice(CHARACTERS) for _ in range(RUN_ID_LENGTH))
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from desc.configuration import RunConfig
@@ -166,12 +165,7 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # A worker that failed exits by itself; after Ctrl-C nothing is waited for.
         expected = kind is None or issubclass(kind, TrackingError)
         self.close(EXIT_LIMIT_S if expected else 0.0)

@@ -78,7 +78,7 @@ class ReferenceScales:
             standardizer=statistics.standardizer,
             window_mean=arrays["window_mean"],
             window_spread=np.where(spread > 0, spread, 1.0),
-            var=VectorAutoregression.from_arrays(var),
+            var=VectorAutoregression(**var),
         )
 
     @property

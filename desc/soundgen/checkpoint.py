@@ -12,7 +12,7 @@ from torch import Tensor
 from desc.configuration import from_dict, to_dict
 from desc.engine.checkpoint import save_checkpoint
 from desc.errors import CheckpointError, ConfigurationError
-from desc.soundgen.published import read_checkpoint
+from desc.models.checkpoint import read_checkpoint
 from desc.soundgen.settings import (
     FlowConfig,
     MelConfig,

@@ -12,38 +12,17 @@ from desc.audio import Audio
 from desc.errors import CorpusError
 from desc.metrics import frechet_distance
 from desc.progress import report
+from desc.soundgen import measures
 from desc.soundgen.griffin_lim import GriffinLim
-from desc.soundgen.measures import (
-    Array,
-    Float32,
-    bins_apart,
-    clip_fraction,
-    coverage,
-    descriptor_config,
-    descriptors,
-    direct_current,
-    diversity,
-    end_click,
-    even_and_odd,
-    fd39,
-    mel_l1,
-    mel_l1_of_mean,
-    mr_stft,
-)
+from desc.soundgen.measures import Array, Float32
 from desc.soundgen.mel import MelFrontEnd, check_same_mel
 from desc.soundgen.recordings import Crops, SoundRecordings, even_clips
 from desc.soundgen.settings import MelConfig
 from desc.soundgen.vocoder import Vocoder
 
 FORMAT, VERSION = "desc-generated-evaluation", 1
-
-
-@dataclass(frozen=True)
-class SoundRow:
-    """Name and metrics of a set of sounds, without metrics that do not apply."""
-
-    name: str
-    figures: dict[str, float]
+Rows = dict[str, dict[str, float]]
+"""Name of a set of sounds → its measures; measures that do not apply are missing."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +31,28 @@ class SoundEvaluation:
 
     Attributes
     ----------
-    sets : tuple of SoundRow
+    sets : dict of str to dict
         References, then the generated folder.
-    vocoders : tuple of SoundRow
+    vocoders : dict of str to dict
         On held-out clips; empty without a vocoder.
     settings : dict
         Files, lengths and sample rate.
     """
 
-    sets: tuple[SoundRow, ...]
-    vocoders: tuple[SoundRow, ...]
+    sets: Rows
+    vocoders: Rows
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; measures that are not finite are null."""
 
-        def plain(rows: tuple[SoundRow, ...]) -> list[dict[str, Any]]:
+        def plain(rows: Rows) -> list[dict[str, Any]]:
             return [
                 {
-                    "name": row.name,
-                    "figures": {k: v if np.isfinite(v) else None for k, v in row.figures.items()},
+                    "name": name,
+                    "figures": {k: v if np.isfinite(v) else None for k, v in figures.items()},
                 }
-                for row in rows
+                for name, figures in rows.items()
             ]
 
         sets, vocoders = plain(self.sets), plain(self.vocoders)
@@ -97,16 +76,14 @@ def lines(result: SoundEvaluation) -> list[str]:
     return text
 
 
-def _table(
-    title: str, columns: tuple[tuple[str, str, int], ...], rows: tuple[SoundRow, ...]
-) -> list[str]:
+def _table(title: str, columns: tuple[tuple[str, str, int], ...], rows: Rows) -> list[str]:
     text = [title.ljust(26) + "".join(name.rjust(13) for name, _, _ in columns)]
-    for row in rows:
+    for name, figures in rows.items():
         cells = ""
         for _, key, digits in columns:
-            value = row.figures.get(key, float("nan"))
+            value = figures.get(key, float("nan"))
             cells += (f"{value:.{digits}f}" if np.isfinite(value) else "–").rjust(13)
-        text.append(row.name[:26].ljust(26) + cells)
+        text.append(name[:26].ljust(26) + cells)
     return text
 
 
@@ -128,7 +105,7 @@ class _Set:
 
     def __init__(self, sounds: list[Audio], front_end: MelFrontEnd) -> None:
         self.sounds = sounds
-        self.descriptors = descriptors(sounds, front_end.config.sample_rate)
+        self.descriptors = measures.descriptors(sounds, front_end.config.sample_rate)
         self.mels = [front_end.of_recording(s) for s in sounds]
 
     @property
@@ -175,13 +152,13 @@ def evaluate_generated(
     candidates["Griffin-Lim"] = [_resynthesised(s, front_end) for s in real.sounds]
     candidates["generated"] = _limited(generated, recordings.gain)
     judge = _Judge(real, mel)
-    rows = [judge.halves(), judge.seconds()]
+    rows = {"real halves": judge.halves(), "real even/odd seconds": judge.seconds()}
     for index, (name, sounds) in enumerate(candidates.items()):
-        rows.append(SoundRow(name, judge.figures(_Set(sounds, front_end))))
+        rows[name] = judge.figures(_Set(sounds, front_end))
         report("evaluate", index + 1, len(candidates))
     return SoundEvaluation(
-        sets=tuple(rows),
-        vocoders=_vocoder_rows(vocoder, recordings, mel) if vocoder is not None else (),
+        sets=rows,
+        vocoders=_vocoder_rows(vocoder, recordings, mel) if vocoder is not None else {},
         settings={
             "generated_files": len(generated.sources),
             "generated_s": generated.duration_s,
@@ -201,11 +178,11 @@ class _Judge:
         frames = real.frames
         self._mean, self._scale = frames.mean(0), np.maximum(frames.std(0), 1e-3)
         self._frames = (frames - self._mean) / self._scale
-        config = descriptor_config(mel.sample_rate)
+        config = measures.descriptor_config(mel.sample_rate)
         static = real.descriptors[:, config.static_columns]
         self._static = config.static_columns
         self._centre, self._spread = static.mean(0), np.maximum(static.std(0), 1e-9)
-        even, odd = even_and_odd(real.descriptors, config.frame_rate)
+        even, odd = measures.even_and_odd(real.descriptors, config.frame_rate)
         self._held_out, self._kept = self._space(odd), self._space(even)
 
     def _space(self, values: Array) -> Array:
@@ -214,20 +191,20 @@ class _Judge:
     def _standardised(self, frames: Array) -> Array:
         return np.asarray((frames - self._mean) / self._scale)
 
-    def seconds(self) -> SoundRow:
+    def seconds(self) -> dict[str, float]:
         """Compare even with odd seconds: the reference for real sound of the same piece."""
-        rate = descriptor_config(self.mel.sample_rate).frame_rate
-        even, odd = even_and_odd(self.real.descriptors, rate)
-        even_mel, odd_mel = even_and_odd(self._frames, self.mel.frame_rate)
+        rate = measures.descriptor_config(self.mel.sample_rate).frame_rate
+        even, odd = measures.even_and_odd(self.real.descriptors, rate)
+        even_mel, odd_mel = measures.even_and_odd(self._frames, self.mel.frame_rate)
         figures = self._row(odd, even, odd_mel, even_mel) | self._clean(self.real)
-        figures["coverage"] = coverage(self._held_out, self._kept)
-        return SoundRow("real even/odd seconds", figures)
+        figures["coverage"] = measures.coverage(self._held_out, self._kept)
+        return figures
 
-    def halves(self) -> SoundRow:
+    def halves(self) -> dict[str, float]:
         """Compare the two halves of the recordings."""
         x, y = self.real.descriptors, self._frames
         n, m = len(x) // 2, len(y) // 2
-        return SoundRow("real halves", self._row(x[n:], x[:n], y[m:], y[:m]))
+        return self._row(x[n:], x[:n], y[m:], y[:m])
 
     def figures(self, candidate: _Set) -> dict[str, float]:
         """Return all measures of a set."""
@@ -235,27 +212,27 @@ class _Judge:
         figures = self._row(candidate.descriptors, self.real.descriptors, frames, self._frames)
         own, real = (self._diversity(s.mels) for s in (candidate, self.real))
         figures["diversity"] = own / real
-        figures["coverage"] = coverage(self._held_out, self._space(candidate.descriptors))
+        figures["coverage"] = measures.coverage(self._held_out, self._space(candidate.descriptors))
         return figures | self._clean(candidate)
 
     @staticmethod
     def _row(x: Array, y: Array, x_mel: Array, y_mel: Array) -> dict[str, float]:
-        ndb, js = bins_apart(x_mel, y_mel)
+        ndb, js = measures.bins_apart(x_mel, y_mel)
         fd80 = frechet_distance(x_mel, y_mel)
-        return {"fd39": fd39(x, y), "fd80": fd80, "ndb": float(ndb), "js": js}
+        return {"fd39": measures.fd39(x, y), "fd80": fd80, "ndb": float(ndb), "js": js}
 
     def _diversity(self, mels: list[Float32]) -> float:
         standardised = [((m.T - self._mean) / self._scale).T.astype(np.float32) for m in mels]
-        return diversity(Crops(standardised, CROP_FRAMES, N_CROPS, seed=0).batch(0))
+        return measures.diversity(Crops(standardised, CROP_FRAMES, N_CROPS, seed=0).batch(0))
 
     @staticmethod
     def _clean(candidate: _Set) -> dict[str, float]:
         sounds = candidate.sounds
         return {
             "rms_db": 20 * float(np.log10(np.sqrt(np.mean(np.concatenate(sounds) ** 2)) + 1e-9)),
-            "clipped": clip_fraction(sounds),
-            "dc": direct_current(sounds),
-            "end_click_db": end_click(sounds),
+            "clipped": measures.clip_fraction(sounds),
+            "dc": measures.direct_current(sounds),
+            "end_click_db": measures.end_click(sounds),
         }
 
 
@@ -273,9 +250,7 @@ def _resynthesised(sound: Audio, front_end: MelFrontEnd) -> Audio:
 
 
 @torch.no_grad()
-def _vocoder_rows(
-    vocoder: Vocoder, recordings: SoundRecordings, mel: MelConfig
-) -> tuple[SoundRow, ...]:
+def _vocoder_rows(vocoder: Vocoder, recordings: SoundRecordings, mel: MelConfig) -> Rows:
     """Evaluate a vocoder and baselines on one-second clips from the ends of the recordings."""
     check_same_mel(vocoder.mel, mel, (f"vocoder {vocoder.name}", "the evaluation"))
     front_end = MelFrontEnd(mel)
@@ -289,8 +264,8 @@ def _vocoder_rows(
             [torch.from_numpy(vocoder(m.numpy(), mel)) for m in mels]
         ),
     }
-    rows = [SoundRow("mean spectrogram", {"mel_l1": mel_l1_of_mean(front_end, clips)})]
+    rows = {"mean spectrogram": {"mel_l1": measures.mel_l1_of_mean(front_end, clips)}}
     for name, audio in made.items():
-        figures = {"mel_l1": mel_l1(front_end, audio, clips), "mr_stft": mr_stft(audio, clips)}
-        rows.append(SoundRow(name, figures))
-    return tuple(rows)
+        mel_l1 = measures.mel_l1(front_end, audio, clips)
+        rows[name] = {"mel_l1": mel_l1, "mr_stft": measures.mr_stft(audio, clips)}
+    return rows

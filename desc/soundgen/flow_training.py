@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from desc.engine.fabric import Fabric
 from desc.soundgen.measures import Float32
 from desc.soundgen.mel_flow import Components, MelFlow, colouring_filters, flow_loss
 from desc.soundgen.mel_training import (
@@ -17,41 +16,25 @@ from desc.soundgen.mel_training import (
     MelTask,
 )
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.settings import FlowConfig, FlowTraining, MelConfig
-from desc.soundgen.vocoder import Vocoder
+from desc.soundgen.settings import FlowConfig, FlowTraining
 
 
 class FlowTask(MelTask):
     """Training of the flow: one network and one loss, without an adversary.
 
-    Each component is divided by its own level. Otherwise loudness, most of the variance of frames,
-    would emerge from the noise long before the other components. Between memorised crops, a flow
-    interpolates, which reduces the variance; calibration restores it.
-
-    Parameters
-    ----------
-    mel, model, training
-        The settings.
-    recordings : SoundRecordings
-        At the rate of `mel`.
-    vocoder : Vocoder, optional
-        Vocoder of the audio samples; by default Griffin-Lim.
+    Each component is divided by its own level: most of the variance of frames is their loudness,
+    and the first component would stand out of the noise long before the others. Where a flow
+    hesitates between crops that it knows by heart, it goes between them; calibration undoes that.
     """
 
+    generator_name = "flow"
     training: FlowTraining
     model: FlowConfig
 
-    def __init__(
-        self,
-        mel: MelConfig,
-        model: FlowConfig,
-        training: FlowTraining,
-        recordings: SoundRecordings,
-        *,
-        vocoder: Vocoder | None = None,
-        fabric: Fabric | None = None,
-    ) -> None:
-        super().__init__("flow", mel, model, training, recordings, vocoder=vocoder, fabric=fabric)
+    def build(self, recordings: SoundRecordings) -> None:
+        """Create crops of components, and the network."""
+        super().build(recordings)
+        mel, model, training = self.mel, self.model, self.training
         n = min(model.n_components, mel.n_mels)
         self.basis, self.level = principal_components(np.concatenate(self.learned, 1), n)
         data = [(self.basis.T @ m) / self.level for m in self.learned]

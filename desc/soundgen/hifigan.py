@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d
+from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d, weight_of
 
 SLOPE = 0.1  # of all leaky ReLUs but the last, which has PyTorch's 0.01
 DILATIONS_TWICE = (1, 3, 5)
@@ -117,13 +117,13 @@ class HifiganGenerator(nn.Module):
         KeyError
             If the names are not HiFi-GAN's.
         """
-        channels, n_mels, _ = state["conv_pre.weight_v"].shape
+        channels, n_mels, _ = weight_of(state, "conv_pre").shape
         n_ups = len({k.split(".")[1] for k in state if k.startswith("ups.")})
-        kernels = [state[f"ups.{i}.weight_v"].shape[2] for i in range(n_ups)]
+        kernels = [weight_of(state, f"ups.{i}").shape[2] for i in range(n_ups)]
         blocks = [k for k in state if k.startswith("resblocks.")]
         n_blocks = len({k.split(".")[1] for k in blocks}) // n_ups
         twice = any(".convs1." in k for k in blocks)
         name = "convs1" if twice else "convs"
-        sizes = [state[f"resblocks.{i}.{name}.0.weight_v"].shape[2] for i in range(n_blocks)]
+        sizes = [weight_of(state, f"resblocks.{i}.{name}.0").shape[2] for i in range(n_blocks)]
         ratios = [kernel // 2 for kernel in kernels]
         return cls(n_mels, channels, kernels, ratios, sizes, twice=twice)

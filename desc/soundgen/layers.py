@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,11 +19,12 @@ class _WeightNorm(nn.Module):
     `torch.nn.utils.parametrizations` no longer has.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, plain: nn.Conv1d | nn.ConvTranspose1d, options: dict[str, int]) -> None:
         super().__init__()
-        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
-        self.weight_g = nn.Parameter(weight.detach().norm(dim=(1, 2), keepdim=True))
-        self.weight_v = nn.Parameter(weight.detach().clone())
+        self.options = options
+        self.bias = plain.bias
+        self.weight_g = nn.Parameter(plain.weight.detach().norm(dim=(1, 2), keepdim=True))
+        self.weight_v = plain.weight
         self._folded: Tensor | None = None
 
     @property
@@ -37,53 +41,31 @@ class _WeightNorm(nn.Module):
 
 
 class NormedConv1d(_WeightNorm):
-    """Weight-normalised `Conv1d`, initialised as PyTorch's."""
+    """Weight-normalised `Conv1d`: its arguments, its initial parameters."""
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        *,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        groups: int = 1,
+        self, in_channels: int, out_channels: int, kernel_size: int, **options: Any
     ) -> None:
-        plain = nn.Conv1d(in_channels, out_channels, kernel_size, groups=groups)
-        super().__init__(plain.weight, plain.bias)
-        self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.groups = groups
+        super().__init__(nn.Conv1d(in_channels, out_channels, kernel_size, **options), options)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, T')."""
-        return functional.conv1d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return functional.conv1d(x, self.weight, self.bias, **self.options)
 
 
 class NormedConvTranspose1d(_WeightNorm):
-    """Weight-normalised `ConvTranspose1d`; the norm is per input channel."""
+    """Weight-normalised `ConvTranspose1d`, likewise; the norm is per input channel."""
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        *,
-        stride: int,
-        padding: int,
-        output_padding: int = 0,
+        self, in_channels: int, out_channels: int, kernel_size: int, **options: Any
     ) -> None:
-        plain = nn.ConvTranspose1d(in_channels, out_channels, kernel_size)
-        super().__init__(plain.weight, plain.bias)
-        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        super().__init__(
+            nn.ConvTranspose1d(in_channels, out_channels, kernel_size, **options), options
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, T')."""
-        return functional.conv_transpose1d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding
-        )
+        return functional.conv_transpose1d(x, self.weight, self.bias, **self.options)
 
 
 def upsampling(in_channels: int, out_channels: int, ratio: int) -> NormedConvTranspose1d:
@@ -96,6 +78,12 @@ def upsampling(in_channels: int, out_channels: int, ratio: int) -> NormedConvTra
         padding=ratio // 2 + ratio % 2,
         output_padding=ratio % 2,
     )
+
+
+def weight_of(state: Mapping[str, Tensor], layer: str) -> Tensor:
+    """Return the weight of a layer, up to its norm, from a state dict; it may be folded."""
+    name = f"{layer}.weight_v"
+    return state[name if name in state else f"{layer}.weight"]
 
 
 def fold_weights(network: nn.Module) -> nn.Module:

@@ -14,10 +14,11 @@ from torch import Tensor
 from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
+from desc.models.checkpoint import read_checkpoint
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
 from desc.soundgen.mel_flow import Components, MelFlow
-from desc.soundgen.published import load_published_unagan, load_state, read_checkpoint
+from desc.soundgen.published import load_published_unagan, load_state
 from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig
 from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
 

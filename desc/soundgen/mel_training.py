@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from desc.audio import write
-from desc.engine.fabric import Fabric
 from desc.metrics import frechet_distance
 from desc.report.drawing import draw_mels
 from desc.soundgen.measures import Float32, diversity, frames_of
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.recordings import Crops, SoundRecordings
-from desc.soundgen.settings import MelConfig, MelModelConfig, MelTraining
+from desc.soundgen.settings import MelTraining
 from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import Vocoder
 
@@ -29,43 +28,20 @@ SMALLEST_SCALE = 1e-3  # of a band, so that a constant band is not amplified
 class MelTask(SoundTask):
     """A training on spectrograms that are standardised per band.
 
-    A network's output, (n, K, T), determines the spectrograms. With `calibrate` it is adjusted to
-    the mean and spread of the recordings, because the output varies too little after long training
-    on little music, or short training on much. Each band is limited to its range in the recordings.
-
-    Parameters
-    ----------
-    name : str
-        Name of the generator.
-    mel, model, training
-        The settings.
-    recordings : SoundRecordings
-        At the rate of `mel`.
-    vocoder : Vocoder, optional
-        Vocoder of the audio samples; by default Griffin-Lim.
+    A network makes numbers, (n, K, T), of which spectrograms follow. With `calibrate` they are
+    brought to the mean and the spread that those of the recordings have: the longer a network
+    learns from little music, and the shorter it learns from much, the less its results vary. No
+    band gets louder than it ever is in the recordings, or less loud.
     """
 
     training: MelTraining
 
-    def __init__(
-        self,
-        name: str,
-        mel: MelConfig,
-        model: MelModelConfig,
-        training: MelTraining,
-        recordings: SoundRecordings,
-        *,
-        vocoder: Vocoder | None,
-        fabric: Fabric | None,
-    ) -> None:
-        super().__init__(
-            name, mel=mel, model=model, training=training, gain=recordings.gain, fabric=fabric
-        )
-        self.vocoder = vocoder
+    def build(self, recordings: SoundRecordings) -> None:
+        """Standardise the spectrograms, and draw the crops of validation."""
         self.learned, self.held_out = self._spectrograms(recordings)
-        frames = training.seq_frames
+        frames = self.training.seq_frames
         self.crops = self.crops_of(self.learned, frames)
-        validation = Crops(self.held_out, frames, training.num_va, seed=VALIDATION_SEED)
+        validation = Crops(self.held_out, frames, self.training.num_va, seed=VALIDATION_SEED)
         self.real = torch.from_numpy(validation.batch(0))
         self.offset, self.spread = (np.full((1, 1), x, np.float32) for x in (0, 1))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from desc.configuration import from_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.soundgen.hifigan import HifiganGenerator
-from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d
+from desc.soundgen.layers import NormedConv1d, NormedConvTranspose1d, weight_of
 from desc.soundgen.melgan import MelganGenerator
 from desc.soundgen.settings import MelConfig
 from desc.soundgen.unagan import UnaganGenerator
@@ -31,31 +30,6 @@ _RENAMED = (
     ("parametrizations.weight.0._v", "weight_v"),
     ("parametrizations.weight.original", "weight_orig"),
 )
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without running code in it.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, damaged, or holds more than plain values and tensors.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: not opened: it contains objects that run code when loaded"
-        ) from error
-    # torch fails in many ways on other bytes.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: not a checkpoint: it contains a {type(content).__name__}")
-    return dict(content)
 
 
 def plain_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -203,15 +177,11 @@ def _rate(path: Path) -> int:
     return int(_scalars(path.with_name(MELGAN_SETTINGS)).get("sampling_rate", PUBLISHED_RATE))
 
 
-def _weight(state: Mapping[str, Tensor], layer: str) -> Tensor:
-    return state[f"{layer}.weight_v"] if f"{layer}.weight_v" in state else state[f"{layer}.weight"]
-
-
 def _melgan(state: dict[str, Tensor], path: Path) -> tuple[MelConfig, nn.Module]:
-    channels, n_mels, _ = _weight(state, "model.1").shape
+    channels, n_mels, _ = weight_of(state, "model.1").shape
     gru = any(name.startswith("model.3.rec.") for name in state)
     plain = indices_of(state, r"model\.(\d+)\.bias")  # first layer, upsamplings, last layer
-    ratios = [_weight(state, f"model.{i}").shape[2] // 2 for i in plain[1:-1]]
+    ratios = [weight_of(state, f"model.{i}").shape[2] // 2 for i in plain[1:-1]]
     blocks = indices_of(state, r"model\.(\d+)\.shortcut\.bias")
     network = MelganGenerator(
         n_mels, channels // 2 ** len(ratios), len(blocks) // len(ratios), ratios, gru=gru
@@ -230,10 +200,7 @@ def _scalars(path: Path) -> dict[str, str]:
 
 
 def _hifigan(state: dict[str, Tensor], path: Path) -> tuple[MelConfig, nn.Module]:
-    split = dict(state)
-    for name in [n for n in state if n.endswith(".weight")]:
-        split[name.removesuffix("weight") + "weight_v"] = state[name]
-    network = HifiganGenerator.from_shapes(split)
+    network = HifiganGenerator.from_shapes(state)
     load_state(network, state, path)
     values: dict[str, Any] = {"sample_rate": PUBLISHED_RATE, "fmax": 8000.0}
     settings = path.with_name(HIFIGAN_SETTINGS)
@@ -243,5 +210,5 @@ def _hifigan(state: dict[str, Tensor], path: Path) -> tuple[MelConfig, nn.Module
         except ValueError as error:
             raise CheckpointError(f"{settings}: damaged: {error}") from error
         values = {ours: stored[name] for name, ours in _HIFIGAN_NAMES.items() if name in stored}
-    values["n_mels"] = _weight(state, "conv_pre").shape[1]
+    values["n_mels"] = weight_of(state, "conv_pre").shape[1]
     return from_dict(MelConfig, values | {"log_base": "e"}), network

@@ -120,9 +120,9 @@ def open_recordings(
 class Crops:
     """Random crops of recordings; every position is equally likely.
 
-    The crops of step n depend on (seed, worker, attempt, n) alone. No two steps, workers or
-    attempts share random numbers, a resumed run needs no stored state, and a run that restarts
-    from an earlier step draws other crops.
+    The crops of step n depend on (seed, attempt, n) alone. No two steps or attempts share random
+    numbers, a resumed run needs no stored state, and a run that restarts from an earlier step
+    draws other crops.
 
     Parameters
     ----------
@@ -132,8 +132,6 @@ class Crops:
         Length of a crop; shorter recordings are padded at the end.
     batch_size : int
     seed : int
-    worker : int
-        Index of this process, where several draw crops.
     padding : float
         Value of the padding.
     """
@@ -145,12 +143,10 @@ class Crops:
         batch_size: int,
         *,
         seed: int,
-        worker: int = 0,
         padding: float = 0.0,
     ) -> None:
         self.sounds, self.length, self.batch_size = sounds, length, batch_size
-        self._key = (seed, worker)
-        self._padding = padding
+        self._seed, self._padding = seed, padding
         self._ends = np.cumsum([max(1, s.shape[-1] - length + 1) for s in sounds])
 
     @property
@@ -161,7 +157,7 @@ class Crops:
 
     def places(self, step: int, attempt: int = 0) -> list[tuple[int, int]]:
         """Return (recording, first sample) of each crop of a step."""
-        rng = np.random.default_rng([*self._key, attempt, step])
+        rng = np.random.default_rng([self._seed, 0, attempt, step])
         flat = rng.integers(0, self._ends[-1], self.batch_size)
         which = np.searchsorted(self._ends, flat, side="right")
         before = np.concatenate([[0], self._ends])[which]

@@ -17,8 +17,9 @@ from desc.engine.schedule import LearningRate
 from desc.engine.task import Task
 from desc.errors import CheckpointError
 from desc.soundgen.checkpoint import SoundCheckpoint
-from desc.soundgen.recordings import Crops
+from desc.soundgen.recordings import Crops, SoundRecordings
 from desc.soundgen.settings import MelConfig, MelModelConfig, SoundTraining, VocoderConfig
+from desc.soundgen.vocoder import Vocoder
 
 LAST_SHARE = 0.05  # of the learning rate at the end of the cosine schedule
 
@@ -28,33 +29,45 @@ class SoundTask(Task):
 
     Parameters
     ----------
-    name : str
-        melgan, vocos, unagan or flow.
     mel, model, training
         The settings.
-    gain : float
-        Factor of the recordings.
+    recordings : SoundRecordings
+        At the rate of `mel`.
+    vocoder : Vocoder, optional
+        Makes the samples of a mel generator audible; by default Griffin-Lim.
     fabric : Fabric, optional
+
+    Attributes
+    ----------
+    generator_name : str
+        melgan, vocos, unagan or flow.
     """
 
     most_attempts = 5
     loss_prefix = "train_"
+    generator_name: str
+    model: VocoderConfig | MelModelConfig
     training: SoundTraining
 
     def __init__(
         self,
-        name: str,
-        *,
         mel: MelConfig,
         model: VocoderConfig | MelModelConfig,
         training: SoundTraining,
-        gain: float,
+        recordings: SoundRecordings,
+        *,
+        vocoder: Vocoder | None = None,
         fabric: Fabric | None = None,
     ) -> None:
         super().__init__(training, fabric)
-        self.generator_name, self.mel, self.model, self.training = name, mel, model, training
-        self.gain = gain
+        self.mel, self.model, self.training = mel, model, training
+        self.gain, self.vocoder = recordings.gain, vocoder
         self.max_grad_norm, self.seed = training.max_grad_norm, training.seed
+        self.build(recordings)
+
+    @abstractmethod
+    def build(self, recordings: SoundRecordings) -> None:
+        """Create crops and networks, and hand these to `prepare`."""
 
     def prepare(
         self, networks: dict[str, nn.Module], steps_per_pass: int, kind: type[Adam], **options: Any

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from desc.engine.fabric import Fabric
 from desc.soundgen.mel_training import VALIDATION_SEED, MelTask
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.settings import MelConfig, UnaganConfig, UnaganTraining
+from desc.soundgen.settings import UnaganConfig, UnaganTraining
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
-from desc.soundgen.vocoder import Vocoder
 
 _LEAST_VARIANCE = 1e-6  # below it the gradient of a spread is kept finite
 
@@ -45,32 +43,16 @@ def _spread(x: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 class UnaganTask(MelTask):
-    """One update of generator and encoder, one of the discriminator, one of k, per step.
+    """One update of generator and encoder, one of the discriminator, one of k, per step."""
 
-    Parameters
-    ----------
-    mel, model, training
-        The settings.
-    recordings : SoundRecordings
-        At the rate of `mel`.
-    vocoder : Vocoder, optional
-        Vocoder of the audio samples; by default Griffin-Lim.
-    """
-
+    generator_name = "unagan"
     training: UnaganTraining
     model: UnaganConfig
 
-    def __init__(
-        self,
-        mel: MelConfig,
-        model: UnaganConfig,
-        training: UnaganTraining,
-        recordings: SoundRecordings,
-        *,
-        vocoder: Vocoder | None = None,
-        fabric: Fabric | None = None,
-    ) -> None:
-        super().__init__("unagan", mel, model, training, recordings, vocoder=vocoder, fabric=fabric)
+    def build(self, recordings: SoundRecordings) -> None:
+        """Create crops, generator, discriminator and, for the cycle, encoder."""
+        super().build(recordings)
+        mel, model, training = self.mel, self.model, self.training
         self.k = training.init_k
         self.unagan = UnaganGenerator(mel.n_mels, model.z_dim, model.width)
         networks: dict[str, nn.Module] = {

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
+from desc.models.checkpoint import read_checkpoint
 from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.layers import fold_weights
 from desc.soundgen.mel import MelFrontEnd, convert_log
 from desc.soundgen.melgan import MelganGenerator
-from desc.soundgen.published import load_published, load_state, read_checkpoint
+from desc.soundgen.published import load_published, load_state
 from desc.soundgen.settings import MelConfig, VocoderConfig
 from desc.soundgen.vocos import VocosGenerator
 

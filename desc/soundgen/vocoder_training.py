@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from desc.audio import write
-from desc.engine.fabric import Fabric
 from desc.report.drawing import draw_mels
 from desc.soundgen.losses import (
     SpectralDistance,
@@ -22,7 +21,7 @@ from desc.soundgen.losses import (
 from desc.soundgen.mel import MelFrontEnd
 from desc.soundgen.melgan import MelganDiscriminator
 from desc.soundgen.recordings import SoundRecordings, even_clips
-from desc.soundgen.settings import MelConfig, VocoderConfig, VocoderTraining
+from desc.soundgen.settings import VocoderConfig, VocoderTraining
 from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import create_generator
 
@@ -36,34 +35,15 @@ class VocoderTask(SoundTask):
 
     Until `discriminator_from` the generator follows the spectral losses alone, several times
     faster.
-
-    Parameters
-    ----------
-    mel, model, training
-        The settings.
-    recordings : SoundRecordings
-        At the rate of `mel`.
     """
 
     training: VocoderTraining
     model: VocoderConfig
 
-    def __init__(
-        self,
-        mel: MelConfig,
-        model: VocoderConfig,
-        training: VocoderTraining,
-        recordings: SoundRecordings,
-        fabric: Fabric | None = None,
-    ) -> None:
-        super().__init__(
-            model.vocoder,
-            mel=mel,
-            model=model,
-            training=training,
-            gain=recordings.gain,
-            fabric=fabric,
-        )
+    def build(self, recordings: SoundRecordings) -> None:
+        """Create crops, clips, generator and discriminators."""
+        mel, model, training = self.mel, self.model, self.training
+        self.generator_name = model.vocoder
         discriminator = MelganDiscriminator(
             model.num_D, model.ndf, model.n_layers_D, model.downsamp_factor
         )

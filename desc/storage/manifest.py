@@ -13,20 +13,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from desc import audio
 from desc.errors import AudioError
 from desc.progress import report
 
 R = TypeVar("R")
-K = TypeVar("K")
 
 VERSION = 1
 TIMEOUT_S = 30.0  # to wait for another process, whose transactions last milliseconds
-MAX_VARIABLES = 500  # per statement; SQLite's own limit is 999 in old versions
 TICK_NS = 20_000_000
 """Steps of file times (up to 16 ms), within which a second change does not show."""
 COARSE_TICK_NS = 2_000_000_000
@@ -37,16 +34,12 @@ CREATE TABLE IF NOT EXISTS files (
     path BLOB, size INTEGER, mtime_ns INTEGER, digest TEXT NOT NULL,
     PRIMARY KEY (path, size, mtime_ns)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS failures (
-    digest TEXT, decoder TEXT, reason TEXT NOT NULL, PRIMARY KEY (digest, decoder)
-) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
 
-@dataclass(frozen=True)
-class FileState:
+class FileState(NamedTuple):
     """A file as the system describes it; while this stays the same, so does the content.
 
     Attributes
@@ -65,8 +58,17 @@ class FileState:
 
     @classmethod
     def of(cls, path: str | Path) -> FileState:
-        """Return the state of the file at `path`; symbolic links are followed."""
-        status = os.stat(path)
+        """Return the state of a file; symbolic links are followed.
+
+        Raises
+        ------
+        AudioError
+            If there is none.
+        """
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise AudioError(f"{path}: {error.strerror or error}") from error
         return cls(os.fsencode(os.path.abspath(path)), status.st_size, status.st_mtime_ns)
 
     @property
@@ -74,12 +76,12 @@ class FileState:
         """Whether the file is still there, unchanged."""
         try:
             return FileState.of(os.fsdecode(self.path)) == self
-        except OSError:
+        except AudioError:
             return False
 
 
 class Manifest:
-    """Rows (path, size, mtime) → digest, and contents that cannot be decoded.
+    """Rows (path, size, mtime) → digest.
 
     Each call opens the database and closes it again, so that an object may be used in threads
     and sent to other processes. Nothing is created before there is something to remember.
@@ -95,52 +97,31 @@ class Manifest:
 
     def digests(self, states: Iterable[FileState]) -> dict[FileState, str]:
         """Return the digests of those files that are known in exactly this state."""
-        wanted = set(states)
-        statement = "SELECT path, size, mtime_ns, digest FROM files WHERE path IN ({})"
-        rows = self._select(statement, [state.path for state in wanted])
-        known = {FileState(path, size, mtime): digest for path, size, mtime, digest in rows}
-        return {state: digest for state, digest in known.items() if state in wanted}
+        statement = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+
+        def find(connection: sqlite3.Connection) -> dict[FileState, str]:
+            found = {state: connection.execute(statement, state).fetchone() for state in states}
+            return {state: row[0] for state, row in found.items() if row}
+
+        return self._run(find, {}) if self.path.exists() else {}
 
     def remember(self, digests: dict[FileState, str]) -> None:
-        """Keep the digests of files. Earlier states are kept for `prune`."""
-        rows = [(s.path, s.size, s.mtime_ns, digest) for s, digest in digests.items()]
+        """Keep the digests of files. Earlier states stay, for `prune` to find what was theirs."""
+        rows = [(*state, digest) for state, digest in digests.items()]
         self._change("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", rows)
-
-    def failures(self, digests: Iterable[str], decoder: str) -> dict[str, str]:
-        """Return why contents could not be decoded by this version of the decoder."""
-        statement = "SELECT digest, decoder, reason FROM failures WHERE digest IN ({})"
-        rows = self._select(statement, list(dict.fromkeys(digests)))
-        return {digest: reason for digest, version, reason in rows if version == decoder}
-
-    def remember_failure(self, digest: str, decoder: str, reason: str) -> None:
-        """Keep why a content cannot be decoded."""
-        row = (digest, decoder, reason)
-        self._change("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", [row])
 
     def all_files(self) -> dict[FileState, str]:
         """Return every file ever seen, with its digest."""
-        rows = self._select("SELECT path, size, mtime_ns, digest FROM files", None)
-        return {FileState(path, size, mtime): digest for path, size, mtime, digest in rows}
 
-    def forget(self, states: Sequence[FileState], digests: Sequence[str]) -> None:
-        """Drop files, and failures of contents."""
-        statement = "DELETE FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
-        self._change(statement, [(s.path, s.size, s.mtime_ns) for s in states])
-        self._change("DELETE FROM failures WHERE digest = ?", [(d,) for d in digests])
+        def find(connection: sqlite3.Connection) -> dict[FileState, str]:
+            rows = connection.execute("SELECT path, size, mtime_ns, digest FROM files")
+            return {FileState(*state): digest for *state, digest in rows}
 
-    def _select(self, statement: str, keys: Sequence[object] | None) -> list[tuple]:  # type: ignore[type-arg]
-        """Run a query; `{}` in it takes as many question marks as there are keys."""
+        return self._run(find, {}) if self.path.exists() else {}
 
-        def run(connection: sqlite3.Connection) -> list[tuple]:  # type: ignore[type-arg]
-            if keys is None:
-                return connection.execute(statement).fetchall()
-            rows = []
-            for part in _batches(keys, MAX_VARIABLES):
-                marks = ",".join("?" * len(part))
-                rows += connection.execute(statement.format(marks), part).fetchall()
-            return rows
-
-        return self._run(run, []) if self.path.exists() else []
+    def forget(self, states: Sequence[FileState]) -> None:
+        """Drop files."""
+        self._change("DELETE FROM files WHERE path = ? AND size = ? AND mtime_ns = ?", states)
 
     def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         def run(connection: sqlite3.Connection) -> None:
@@ -185,14 +166,17 @@ def identify(paths: Sequence[str | Path], manifest: Manifest, jobs: int) -> list
 
     Only files that the manifest does not know are read.
     """
-    states = [_state(path) for path in paths]
-    known = manifest.digests([state for state in states if isinstance(state, FileState)])
+    states: list[FileState | AudioError] = []
+    files: dict[FileState, Path] = {}
+    for path in paths:
+        try:
+            states.append(state := FileState.of(path))
+            files[state] = Path(path)
+        except AudioError as error:
+            states.append(error)
+    known = manifest.digests(files)
     results: dict[FileState, str | AudioError] = dict(known)
-    unknown = {
-        state: Path(path)
-        for state, path in zip(states, paths, strict=True)
-        if isinstance(state, FileState) and state not in known
-    }
+    unknown = {state: path for state, path in files.items() if state not in known}
     found: dict[FileState, str] = {}
     try:
         for n_done, (state, result) in enumerate(_read_all(unknown, jobs), 1):
@@ -205,20 +189,9 @@ def identify(paths: Sequence[str | Path], manifest: Manifest, jobs: int) -> list
     return [state if isinstance(state, AudioError) else results[state] for state in states]
 
 
-def _state(path: str | Path) -> FileState | AudioError:
-    try:
-        return FileState.of(path)
-    except OSError as error:
-        return AudioError(f"{path}: {error.strerror or error}")
-
-
 def _read_all(
     files: dict[FileState, Path], jobs: int
 ) -> Iterator[tuple[FileState, str | AudioError]]:
-    if jobs == 1 or len(files) < 2:
-        for state, path in files.items():
-            yield state, _read(state, path)
-        return
     # Threads: digests are computed without the interpreter's lock.
     with ThreadPoolExecutor(jobs if jobs > 0 else os.cpu_count()) as executor:
         futures = {executor.submit(_read, state, path): state for state, path in files.items()}
@@ -240,16 +213,9 @@ def _read(state: FileState, path: Path) -> str | AudioError:
         return AudioError(f"{path}: changed while it was read; try again when it is complete")
     except AudioError as error:
         return error
-    except OSError as error:
-        return AudioError(f"{path}: {error.strerror or error}")
 
 
 def _is_settled(state: FileState) -> bool:
     """Whether any later change of the file would alter its modification time."""
     is_coarse = state.mtime_ns % 1_000_000_000 == 0
     return not (is_coarse and 0 <= time.time_ns() - state.mtime_ns < COARSE_TICK_NS)
-
-
-def _batches(items: Sequence[K], size: int) -> Iterator[Sequence[K]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -14,25 +16,31 @@ import numpy.typing as npt
 
 import desc
 from desc import audio
-from desc.configuration import to_dict
+from desc.configuration import check_integer, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, StorageError
+from desc.files import write_json
 from desc.progress import reporting
-from desc.storage import cache_files
 from desc.storage.arrays import StoredArray, read_array, write_array
 from desc.storage.cache_files import (
-    FORMAT_VERSION,
+    AUDIO,
+    DESCRIPTORS,
+    IDLE_S,
     PACKED,
+    CacheFile,
     CacheSummary,
-    Layout,
-    Removed,
-    digests_of,
+    FileCount,
+    list_files,
+    remove,
+    touch,
 )
 from desc.storage.manifest import Manifest, identify
 
 Values = npt.NDArray[np.float32]
 
+FORMAT_VERSION = 1
+"""Raised whenever the files change, or extraction gives other numbers for the same settings."""
 MAX_OPEN = 64
 """Sequences opened from a file each; more of them are views of one packed file. A memory map
 holds a file handle for as long as it lives, of which a process has about a thousand."""
@@ -65,8 +73,8 @@ class DescriptorStore:
     def __init__(self, cache_dir: str | Path | None = None) -> None:
         folder = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
         self.cache_dir = Path(os.path.abspath(folder))
-        self.layout = Layout(self.cache_dir)
         self.manifest = Manifest(self.cache_dir / "manifest.sqlite")
+        self._failures_path = self.cache_dir / "failures.json"
 
     def __repr__(self) -> str:
         return f"DescriptorStore({str(self.cache_dir)!r})"
@@ -97,13 +105,20 @@ class DescriptorStore:
         """
         return identify(paths, self.manifest, jobs)
 
-    def failures(self, digests: Iterable[str]) -> dict[str, str]:
-        """Return those of the contents that cannot be decoded, each with the reason."""
-        return self.manifest.failures(digests, _decoder_version())
+    def failures(self) -> dict[str, str]:
+        """Return the contents that this version of the decoder cannot decode, with the reason."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads(self._failures_path.read_text("utf-8"))
+            if content["decoder"] == _decoder_version():
+                return dict(content["reasons"])
+        return {}
 
-    def remember_failure(self, digest: str, reason: str) -> None:
-        """Remember that this version of the decoder cannot decode a content."""
-        self.manifest.remember_failure(digest, _decoder_version(), reason)
+    def remember_failures(self, reasons: dict[str, str]) -> None:
+        """Remember contents that this version of the decoder cannot decode, with the reason."""
+        with suppress(StorageError):  # they are decoded again at the next run
+            if reasons:
+                known = {"decoder": _decoder_version(), "reasons": self.failures() | reasons}
+                write_json(self._failures_path, known)
 
     def load(self, digest: str, config: DescriptorConfig, source: str) -> DescriptorSequence | None:
         """Return the descriptors of a content, or None if they are missing or damaged.
@@ -117,11 +132,11 @@ class DescriptorStore:
         source : str
             Name of the recording in the sequence.
         """
-        path = self.layout.descriptors(digest, config)
+        path = self.shard_path(digest, config)
         stored = read_array(path, verify=True)
         if stored is None or not _is_shard(stored, digest, config):
             return None
-        cache_files.touch(path)
+        touch(path)
         n_samples = stored.about["n_samples"]
         return DescriptorSequence(stored.values, config, source, digest, n_samples)
 
@@ -135,7 +150,7 @@ class DescriptorStore:
         """
         config, values = sequence.config, sequence.values
         about = {"digest": sequence.digest, "n_samples": sequence.n_samples}
-        path = self.layout.descriptors(sequence.digest, config)
+        path = self.shard_path(sequence.digest, config)
         write_array(path, [values], (len(values), config.n_columns), about | _about(config))
 
     def missing(self, digests: Sequence[str], config: DescriptorConfig) -> list[str]:
@@ -159,7 +174,7 @@ class DescriptorStore:
             return [self._load_present(digest, config, source) for digest, source in pairs]
         packed = self._open_packed(digests, config) or self._pack_stored(digests, config)
         for digest in set(digests):  # used as well: the packed view is gone when the folder changes
-            cache_files.touch(self.layout.descriptors(digest, config))
+            touch(self.shard_path(digest, config))
         sequences, start = [], 0
         for source, (digest, n_frames, n_samples) in zip(
             sources, packed.about["files"], strict=True
@@ -230,7 +245,7 @@ class DescriptorStore:
         if copy is not None:
             return copy
         is_long = 4 * n_samples * info.n_channels > WAV_BYTES
-        target = self.layout.audio(content, sample_rate, ".rf64" if is_long else ".wav")
+        target = self._audio_path(content, sample_rate, ".rf64" if is_long else ".wav")
         with audio.AudioWriter(target, sample_rate, info.n_channels, "FLOAT") as writer:
             for block in audio.read_blocks(path, sample_rate):
                 writer.write(block)
@@ -238,23 +253,78 @@ class DescriptorStore:
 
     def summary(self) -> CacheSummary:
         """Return the number and size of the files in the cache."""
-        return cache_files.summarize(self.layout, self.manifest)
 
-    def limit(self, max_bytes: int) -> Removed:
+        def count(part: str) -> FileCount:
+            sizes = [file.n_bytes for file in list_files(self.cache_dir / part)]
+            return FileCount(len(sizes), sum(sizes))
+
+        n_known = len({state.path for state in self.manifest.all_files()})
+        return CacheSummary(
+            self.cache_dir, count(DESCRIPTORS), count(AUDIO), count(PACKED), n_known
+        )
+
+    def limit(self, max_bytes: int) -> FileCount:
         """Remove the least recently used files until at most `max_bytes` are left."""
-        return cache_files.limit(self.layout, max_bytes)
+        check_integer("max_bytes", max_bytes, 0)
+        files = self._all_files()
+        excess = sum(file.n_bytes for file in files) - max_bytes
+        chosen = []
+        for file in sorted(files, key=lambda file: -file.age_s):
+            if excess > 0 and not file.is_in_use:
+                chosen.append(file)
+                excess -= file.n_bytes
+        return remove(chosen)
 
-    def prune(self) -> Removed:
-        """Remove the files of missing or changed recordings, and leftovers of killed writers."""
-        return cache_files.prune(self.layout, self.manifest)
+    def prune(self) -> FileCount:
+        """Remove the files of missing or changed recordings, of killed writers and old formats.
+
+        Packed views go as well, but for those in use: they are written again when needed. Contents
+        the manifest does not know (it was lost, or they were saved by hand) stay.
+        """
+        files = self.manifest.all_files()
+        gone = [state for state in files if not state.is_current]
+        dead = {files[s] for s in gone} - {files[s] for s in files.keys() - set(gone)}
+        packed, *current = (self._folder(part) for part in (PACKED, DESCRIPTORS, AUDIO))
+        chosen = [
+            file
+            for file in self._all_files()
+            if not file.is_in_use
+            and (
+                file.path.name.startswith(".")
+                or (packed in file.path.parents and file.age_s > IDLE_S)
+                or (file.path.stem.partition("-")[0] in dead)
+                or not any(folder in file.path.parents for folder in (packed, *current))
+            )
+        ]
+        removed = remove(chosen)
+        self.manifest.forget(gone)
+        return removed
+
+    def shard_path(self, digest: str, config: DescriptorConfig) -> Path:
+        """Return the file of a content's descriptors."""
+        return self._folder(DESCRIPTORS) / config.fingerprint / f"{digest}.npy"
+
+    def _audio_path(self, digest: str, sample_rate: int, suffix: str) -> Path:
+        return self._folder(AUDIO) / f"{digest}-{sample_rate}{suffix}"
+
+    def _packed_path(self, digests: Sequence[str], config: DescriptorConfig) -> Path:
+        key = hashlib.blake2b("\n".join((config.fingerprint, *digests)).encode(), digest_size=16)
+        return self._folder(PACKED) / f"{key.hexdigest()}.npy"
+
+    def _folder(self, part: str) -> Path:
+        return self.cache_dir / part / f"v{FORMAT_VERSION}"
+
+    def _all_files(self) -> list[CacheFile]:
+        """Return the files of every part, those of other format versions and leftovers included."""
+        return list_files(*(self.cache_dir / part for part in (DESCRIPTORS, AUDIO, PACKED)))
 
     def _decoded(self, digest: str, sample_rate: int, n_samples: int) -> Path | None:
         """Return a complete decoded copy of a content; headers may be a tenth of a second off."""
         for suffix in (".wav", ".rf64"):
-            path = self.layout.audio(digest, sample_rate, suffix)
+            path = self._audio_path(digest, sample_rate, suffix)
             with suppress(AudioError):
                 if path.exists() and audio.probe(path).n_samples >= n_samples - sample_rate // 10:
-                    cache_files.touch(path)
+                    touch(path)
                     return path
         return None
 
@@ -264,17 +334,17 @@ class DescriptorStore:
         sequence = self.load(digest, config, source)
         if sequence is None:
             raise StorageError(
-                f"{self.layout.descriptors(digest, config)}: the descriptors of {source} are "
-                "missing, the cache may have been emptied; run the command again"
+                f"{self.shard_path(digest, config)}: the descriptors of {source} are "
+                "gone; was the cache emptied just now? run the command again"
             )
         return sequence
 
     def _open_packed(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray | None:
-        path = self.layout.packed(digests, config)
+        path = self._packed_path(digests, config)
         stored = read_array(path, verify=False)  # written from what was verified
-        if stored is None or digests_of(stored.about) != tuple(digests):
+        if stored is None or [file[0] for file in stored.about.get("files", ())] != list(digests):
             return None
-        cache_files.touch(path)
+        touch(path)
         return stored
 
     def _pack_stored(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray:
@@ -294,9 +364,10 @@ class DescriptorStore:
     ) -> StoredArray:
         digests = [digest for digest, _, _ in files]
         shape = (sum(n_frames for _, n_frames, _ in files), config.n_columns)
-        path = self.layout.packed(digests, config)
+        path = self._packed_path(digests, config)
         write_array(path, blocks, shape, {"files": files} | _about(config))
-        cache_files.remove(cache_files.unused_for(self.layout.folder(PACKED), PACKED_DAYS))
+        views = list_files(self._folder(PACKED))
+        remove(view for view in views if view.age_s > PACKED_DAYS * 86400)
         stored = self._open_packed(digests, config)
         if stored is None:
             raise StorageError(f"{path}: cannot be read back; is the disk full or damaged?")

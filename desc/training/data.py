@@ -132,9 +132,8 @@ class TrainingData:
 
 
 def standardised(sequence: DescriptorSequence, model: DescriptorModel) -> np.ndarray:
-    """Return the standardised static columns (C, F) of the complete frames."""
-    values = model.statistics.standardizer.transform(sequence.values[sequence.complete])
-    return values[:, sequence.config.static_columns]
+    """Return (C, F) standardised static columns of the complete frames."""
+    return model.statistics.standardizer.transform_static(sequence.complete_static)
 
 
 def frame_table(sequences: Sequence[DescriptorSequence], model: DescriptorModel) -> FrameTable:

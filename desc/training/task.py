@@ -167,10 +167,8 @@ class DescriptorTask(Task):
         return {"epoch": float(self.data.epoch(step - 1))}
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return the model in the format of `desc.models.checkpoint.load_model`."""
-        payload = checkpoint_payload(self.model, parameters=False)
-        state = {name: x.cpu() for name, x in self.average.state_dict().items()}
-        return {KEY: payload | {"state_dict": state}}
+        """Return the model as `desc.models.checkpoint.load_model` reads it."""
+        return {KEY: checkpoint_payload(self.model, self.average.state_dict())}
 
     def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
         """Add the number of epochs, the best score, and the seconds spent on realism."""

@@ -26,7 +26,7 @@ def test_a_peak_turns_the_whole_file_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtype: str, held: bool
 ) -> None:
     if not held:
-        monkeypatch.setattr(writer, "MAX_HELD_VALUES", 250)  # in the midst of the second block
+        monkeypatch.setattr(writer, "MAX_HELD_BYTES", 1000)  # in the midst of the second block
     path = tmp_path / "a.wav"
     given = blocks(0.5, -2.5, 1.2)
     peak, gain = write_scaled(iter(given), path, 44100, 2, subtype)
@@ -51,7 +51,7 @@ def test_an_error_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
     if not held:
-        monkeypatch.setattr(writer, "MAX_HELD_VALUES", 0)
+        monkeypatch.setattr(writer, "MAX_HELD_BYTES", 1)
     bad = blocks(0.1, float("nan"))
     with pytest.raises(AudioError, match="finite"):
         write_scaled(bad, tmp_path / "a.wav", 8000, 2)

@@ -421,7 +421,7 @@ def test_peaks_turn_the_whole_file_down(
     held: bool,
 ) -> None:
     if not held:
-        monkeypatch.setattr(writer, "MAX_HELD_VALUES", 0)
+        monkeypatch.setattr(writer, "MAX_HELD_BYTES", 1)
     make_wav("a.wav", 0.8 * np.ones(4000, np.float32), subtype="FLOAT")
     make_wav("b.wav", 0.2 * np.ones(4000, np.float32), subtype="FLOAT")
     playlist = playlist_of(

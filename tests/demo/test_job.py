@@ -31,7 +31,7 @@ def test_the_demo_runs_and_is_kept(
     # Every second of the continuation sounds.
     seconds = audio[5 * 44100 :][: 9 * 44100].reshape(9, 44100, 2)
     assert (np.sqrt((seconds**2).mean((1, 2))) > 1e-3).all()
-    for words in ("nats per frame", "movement late", "at random", "run id: "):
+    for words in ("nats per frame", "spread late", "random sounds", "run id: "):
         assert words in printed
     run_id = printed.strip().splitlines()[-1].removeprefix("run id: ")
 
@@ -39,7 +39,7 @@ def test_the_demo_runs_and_is_kept(
     captured = capsys.readouterr()
     assert "kept" in captured.out
     assert f"run id: {run_id}" in captured.out
-    assert f"using run {run_id}" in captured.err
+    assert f"reusing run {run_id}" in captured.err
     assert len(list((tmp_path / "experiments" / "descriptor_model").iterdir())) == 1
 
     words = ["predict", "--run_id", run_id, "--prediction_length", "10", "--offline"]

@@ -25,7 +25,6 @@ def test_columns_may_appear_later(tmp_path: Path) -> None:
     log.append({"loss": 0.2, "val, loss": 3}, 1)
     log.append({"loss": math.nan}, 2)
     log.append({"lr": 1e-300}, 3)
-    log.close()
     rows = figures(path)
     assert rows[0] == {"step": 0, "loss": 0.1}
     assert rows[1] == {"step": 1, "loss": 0.2, "val, loss": 3}
@@ -47,7 +46,6 @@ def test_rows_after_the_step_resumed_from_are_dropped(tmp_path: Path) -> None:
     log = MetricsFile(path)
     for step in range(5):
         log.append({"loss": step}, step)
-    log.close()
     log = MetricsFile(path, last_step=2)
     assert [row["step"] for row in log.rows] == [0, 1, 2]
     log.append({"loss": 30, "val": 1}, 3)
@@ -59,7 +57,6 @@ def test_a_line_cut_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     log = MetricsFile(path)
     log.append({"loss": 1}, 0)
-    log.close()
     with path.open("a") as stream:
         stream.write("1,1795374")
     assert figures(path) == [{"step": 0, "loss": 1}]

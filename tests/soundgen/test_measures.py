@@ -102,7 +102,7 @@ def test_faults_of_sounds_are_seen(make_signal: Signals) -> None:
 def test_what_was_recorded_is_nearer_than_noise(recordings: SoundRecordings, folder: Path) -> None:
     generated = open_recordings(folder / "long.wav", RATE)
     result = evaluate_generated(generated, recordings, MEL)
-    figures = {row.name: row.figures for row in result.sets}
+    figures = result.sets
     for name in ("fd39", "fd80", "js"):
         assert figures["generated"][name] < 0.3 * figures["white noise"][name], name
     assert figures["Griffin-Lim"]["fd80"] < figures["white noise"]["fd80"]

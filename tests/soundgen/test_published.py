@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from desc.errors import CheckpointError
+from desc.models.checkpoint import read_checkpoint
 from desc.soundgen.hifigan import HifiganGenerator
 from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.melgan import MelganGenerator
-from desc.soundgen.published import load_state, plain_state, read_checkpoint
+from desc.soundgen.published import load_state, plain_state
 from desc.soundgen.settings import MelConfig
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganGenerator
 from desc.soundgen.vocoder import Vocoder

@@ -132,7 +132,6 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     monkeypatch.setattr(stopping, "now", lambda: now[0])
     with after_step(4, lambda: now.__setitem__(0, 100.0)):
         stopped = train(max_time_s=7.0)
-    monkeypatch.undo()
     assert (stopped.status, stopped.metrics["steps"]) == ("stopped", 4)
     assert f"--resume_run_id {stopped.run_id}" in caplog.text
     resumed = train(resume_run_id=stopped.run_id, given=[])

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import desc
 from desc import audio
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
@@ -78,7 +79,7 @@ class TestFolder:
 
     def test_reading_creates_nothing(self, store: DescriptorStore) -> None:
         assert store.load("0" * 32, CONFIG, "x") is None
-        assert store.failures(["0" * 32]) == {}
+        assert store.failures() == {}
         assert store.summary().n_bytes == 0
         assert store.prune().n_files == 0
         assert store.limit(0).n_files == 0
@@ -283,7 +284,7 @@ class TestManifest:
         path.write_bytes(b"x")
         store.manifest.path.mkdir(parents=True)
         assert store.digest(path) == audio.content_digest(path)
-        assert store.failures(["0"]) == {}
+        assert store.failures() == {}
 
     def test_more_files_than_a_statement_takes(self, tmp_path: Path) -> None:
         manifest = Manifest(tmp_path / "m.sqlite")
@@ -291,11 +292,23 @@ class TestManifest:
         manifest.remember(files)
         assert manifest.digests(files) == files == manifest.all_files()
 
-    def test_failures_hold_for_one_decoder(self, tmp_path: Path) -> None:
-        manifest = Manifest(tmp_path / "m.sqlite")
-        manifest.remember_failure("d", "1.0", "no audio")
-        assert manifest.failures(["d", "e"], "1.0") == {"d": "no audio"}
-        assert manifest.failures(["d"], "1.1") == {}
+    def test_failures_hold_for_one_decoder(
+        self, store: DescriptorStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.remember_failures({"d": "no audio"})
+        store.remember_failures({"e": "cut short"})
+        assert DescriptorStore(store.cache_dir).failures() == {"d": "no audio", "e": "cut short"}
+        monkeypatch.setattr(desc, "__version__", "another")
+        assert store.failures() == {}
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"decoder": 1}', "\udcff"])
+    def test_damaged_failures_are_forgotten(self, store: DescriptorStore, content: str) -> None:
+        store.remember_failures({"d": "no audio"})
+        (path,) = store.cache_dir.glob("failures*")
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+        assert store.failures() == {}
+        store.remember_failures({"e": "cut short"})
+        assert store.failures() == {"e": "cut short"}
 
 
 class TestPacked:
@@ -441,12 +454,14 @@ class TestMaintenance:
             digests[name] = store.digest(paths[name])
             values = sequence_of(seed=seed)
             store.save(DescriptorSequence(values.values, CONFIG, name, digests[name], 7))
-            store.remember_failure(digests[name], "made up")
         kept = [store.load(digests[name], CONFIG, name) for name in ("kept", "moved")]
         store.packed([s for s in kept if s])
         gone = store.load(digests["gone"], CONFIG, "gone")
         assert gone is not None
         store.packed([*(s for s in kept if s), gone])
+        for path in (store.cache_dir / "packed").rglob("*.npy"):
+            age(path, 3600)
+        store.packed([s for s in kept if s])  # used now
         store.save(sequence_of(seed=99))  # not of any file the manifest knows
 
         paths["moved"].rename(tmp_path / "elsewhere.wav")
@@ -457,7 +472,6 @@ class TestMaintenance:
         stems = {path.stem for path in shards(store)}
         assert stems == {digests["kept"], digests["moved"], f"{99:032x}"}
         assert store.summary().packed.n_files == 1
-        assert set(store.failures(digests.values())) == {digests["kept"], digests["moved"]}
         assert store.prune().n_files == 0
 
     def test_prune_removes_what_killed_writers_and_old_formats_left(

@@ -126,7 +126,7 @@ def test_the_baseline_is_scored_on_the_same_frames(make_sequence: MakeSequence) 
     model = model_of(*training)
     baseline = fit_baseline(training, validation, model)
     arrays = {k.removeprefix("var_"): v for k, v in baseline.arrays.items() if k[:4] == "var_"}
-    var = VectorAutoregression.from_arrays(arrays)
+    var = VectorAutoregression(**arrays)
     nll = var.nll(standardised(validation[0], model))
     counted = TrainingData(training, validation, model, batch_size=4, seed=0).counted
     assert baseline.figures["var_nll"] == pytest.approx(nll[counted[ORDER:300]].mean())
