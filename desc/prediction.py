@@ -137,8 +137,14 @@ class Predictor:
         DescError
             If it has fewer than 9 complete frames or descriptors that are not finite.
         ConfigurationError
-            If it was extracted with other settings than the model's.
+            If it is not a `DescriptorSequence`, or was extracted with other settings than the
+            model's.
         """
+        if not isinstance(sequence, DescriptorSequence):
+            raise ConfigurationError(
+                f"{sequence!r} cannot be continued: predict takes a DescriptorSequence, "
+                "as desc.extract returns it"
+            )
         if sequence.config != self.config:
             raise ConfigurationError(
                 f"{sequence.source}: its descriptors were extracted with other settings than "

@@ -20,7 +20,12 @@ from desc.errors import ConfigurationError
 
 T = TypeVar("T")
 __all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
-LOGGERS = ("lightning_fabric", "lightning.fabric", "lightning")
+LOGGERS = (
+    "lightning_fabric",
+    "lightning.fabric",
+    "lightning",
+    "lightning_utilities.core.rank_zero",
+)
 
 
 @contextmanager
