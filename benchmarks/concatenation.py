@@ -1,14 +1,14 @@
-"""Rendering beside soundfile opened per segment and librosa.load per segment, in one run.
+"""Rendering, compared with soundfile and librosa.load opened per segment, in one run.
 
     python benchmarks/concatenation.py                       # 2,000 frames of 20 stereo WAV files
     python benchmarks/concatenation.py --frames_per_unit 3   # units of another mean length
     python benchmarks/concatenation.py --subtype FLOAT --channels mono
 
-One thread, CPU seconds. Ours is `desc.concatenation.render` from the playlist to the finished
-file. The peers read the same segments, fade and add them the same way and write the same format
-with soundfile. Files are in the system's cache, and their digests in the manifest, as they are
-after extraction. Units of 8 frames are what a path gives, of 1.2 what the nearest rows give; only
-ours aligns the units at each join, which the peers do not.
+One thread, CPU seconds. Ours is `desc.concatenation.render` from the playlist to the finished file.
+The baselines read the same segments, fade and add them in the same way and write the same format
+with soundfile. Files are in the system's cache, and their digests in the manifest, as after
+extraction. Beam search gives units of about 8 frames, nearest rows of 1.2. Only ours aligns the
+units at joins.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The whole job, ours beside the straightforward way, on the same predicted descriptors.
+"""The whole job, compared with a straightforward script on the same predicted descriptors.
 
-The peer extracts with librosa, matches with torch.cdist and reads each segment with soundfile; both
-begin with an empty cache. Prints seconds and ratios.
+The baseline extracts with librosa, matches with torch.cdist and reads each segment with soundfile.
+Both start with an empty cache. Prints seconds and ratios.
 
     python benchmarks/end_to_end.py --folder large_folder/ --steps 430
 """

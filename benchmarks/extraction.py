@@ -1,13 +1,13 @@
-"""Extraction beside librosa's own path: time, memory, largest difference, in one run, on one core.
+"""Extraction, compared with librosa: time, memory and largest difference, in one run on one core.
 
     python benchmarks/extraction.py                        # sounds made here, 10 minutes each
     python benchmarks/extraction.py --duration_s 3600      # an hour
     python benchmarks/extraction.py --folder recordings/   # real files
 
-Each measurement is a process of its own with one thread, warmed up before the clock starts, so the
-peak memory is that of one file and one program. Times are processor time, the least of some runs
-taken in turn, because others may use the machine. librosa's path is load, feature.mfcc and
-feature.delta of both orders. Times leave the digest out, which librosa has nothing to set against.
+Each measurement runs in a separate process with one thread, after a warm-up, so the peak memory is
+that of one file and one program. Times are CPU times, the minimum of several alternating runs,
+because the machine may be shared. The librosa script calls load, feature.mfcc and feature.delta of
+both orders. Times exclude the digest, which has no counterpart in librosa.
 """
 
 from __future__ import annotations

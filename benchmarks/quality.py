@@ -1,8 +1,8 @@
-"""How good the models are on real music, beside the bars, all in one run.
+"""Quality of the models on real music, compared with references and baselines in one run.
 
-Trains each model once per seed at its default settings, evaluates all runs on recordings they
-were not trained on, and prints the tables of `desc evaluate` and how the means compare with
-references and baselines. Nothing is chosen by the test recordings.
+Trains each model once per seed at its default settings, evaluates all runs on held-out recordings,
+and prints the tables of `desc evaluate` and the means relative to references and baselines. No
+setting is chosen on the test recordings.
 
     python benchmarks/quality.py --audio_db_dir train/ --validation_db_dir validation/ \
         --test_db_dir test/ [--models LSTM …] [--seeds 3] [--epochs N] [--quick]

@@ -1,15 +1,15 @@
-"""Nearest neighbours beside torch.cdist, faiss and scipy's cKDTree, in one run, on one thread.
+"""Nearest neighbours, compared with torch.cdist, faiss and scipy's cKDTree, on one thread.
 
     python benchmarks/query.py                       # 5,000 queries, 100,000 rows
     python benchmarks/query.py --rows 1000000 --queries 500
     python benchmarks/query.py --distance cosine
 
-Rows and queries are 39 columns that move like descriptors do; the space has 13. Ours is
-`Matcher.neighbours` from descriptors to rows and distances, exact, the database's projection kept
-from an earlier call (the first call is a line of its own). torch.cdist is given the projected
-points and finds argmin or topk; its distances are float32 and not exact. faiss (IndexFlatL2, its
-blocks by BLAS from 20 queries on) and the tree are given the same points; only the search counts,
-not the building. Times are CPU seconds.
+Rows and queries have 39 columns that vary like descriptors; the space has 13. Ours is
+`Matcher.neighbours` from descriptors to rows and distances, exact, with the database's projection
+cached by an earlier call (the first call has a separate line). torch.cdist gets the projected
+points, followed by argmin or topk; its distances are float32 and not exact. faiss (IndexFlatL2,
+with BLAS blocks from 20 queries on) and the tree get the same points; only the search is timed, not
+the construction. Times are CPU seconds.
 """
 
 from __future__ import annotations

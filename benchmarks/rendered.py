@@ -1,6 +1,6 @@
-"""What `selection.py` measures on rendered sound: its descriptors, its joins, its frame rate.
+"""Measurements of `selection.py` on rendered sound: descriptors, joins and the frame rate.
 
-The real music, measured in the same way at random points, is the yardstick of each.
+The reference is real music, measured in the same way at random points.
 """
 
 from __future__ import annotations

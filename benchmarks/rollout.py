@@ -1,9 +1,9 @@
-"""Continuing a context with state against encoding it anew at each step.
+"""Rollouts with cached state, compared with encoding the context again at each step.
 
 Prints, for each model at its default sizes, untrained, on one thread:
 
 - frames per second of a rollout with state (or keys and values) at a context of 500 frames, and
-  of the peer, which reads the whole context again for each frame, in the same run;
+  of the baseline, which reads the whole context again for each frame, in the same run;
 - CPU seconds for 2000 frames at batch 1 and at batch 8.
 
     python benchmarks/rollout.py [--context 500]

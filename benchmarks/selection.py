@@ -7,12 +7,12 @@
     python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest beam
     python benchmarks/selection.py --folder larger/ --targets held_out/ --f0
 
-Targets are excerpts of real recordings, answered with other files; with a run id (or a run's
-folder) continuations sampled from it come next. One thread, CPU seconds. Columns (z: static MFCC
+Targets are excerpts of real recordings, matched with other files. With a run id (or a run's
+folder), continuations sampled from the run follow. One thread, CPU seconds. Columns (z: static MFCC
 standardised by the folder's mean and deviation):
 run      mean length of a unit in frames
 nrep     share of frames within two rows of one that an earlier unit played in the last .5 s
-again    share of frames whose very row was played in the last .5 s
+again    share of frames whose exact row was played in the last .5 s
 jump     median rms distance in z between a unit's true successor and the row jumped to
 leap     median interval in semitones at these jumps, where both have a pitch (with --f0, which
          adds f0 to the descriptors)
@@ -22,8 +22,8 @@ mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame c
 line     loudness movement at the frame rate over that around it, dB
 flux     spectral flux at joins over flux elsewhere; dips: joins at which the power falls by 3 dB
 s/1000   CPU seconds of a match per 1,000 frames, the search for neighbours included
-The lines `real` hold the excerpts' own sound: re-extracted, where joins are random points, and
-other excerpts of the same tracks beside them, which is as near as different music comes.
+The lines `real` are references: the excerpts' own sound, re-extracted, with random points in place
+of joins; and other excerpts of the same tracks.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What is to be answered: an excerpt, or a continuation of what comes before it."""
+    """Target of a match: an excerpt, or a continuation of its context."""
 
     values: Values  # (T, D) asked for
     sequence: DescriptorSequence

@@ -1,12 +1,12 @@
-"""What networks of sound generation learn in a minute of processor time, beside references.
+"""Networks of sound generation after a minute of CPU time, compared with references.
 
     python benchmarks/sound_generation.py RECORDING [--only vocos flow] [--held_out]
 
 One core, 22.05 kHz / 1024 / 256 / 80. Vocoders are measured on eight one-second segments of the
-recording they learned from, generators of spectrograms on crops of 128 frames; with --held_out on
-its last tenth, kept from them. The number of steps is set by a measured step, so that a run takes
-the processor seconds given; what it took is printed. FD39 and FD80 are Fréchet distances of
-descriptors and of mel frames. References are computed in the same run.
+training recording, mel generators on crops of 128 frames; with --held_out on its last tenth, which
+is not used in training. The number of steps follows from the measured duration of a step and the
+given CPU seconds; the actual time is printed. FD39 and FD80 are Fréchet distances of descriptors
+and of mel frames. References are computed in the same run.
 """
 
 from __future__ import annotations

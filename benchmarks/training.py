@@ -1,12 +1,12 @@
-"""Gathering windows beside a per-item Dataset with a DataLoader, and what a training step takes.
+"""Gathering of windows, compared with a Dataset and DataLoader, and the time of a training step.
 
     python benchmarks/training.py                                  # LSTM, 4 h of frames made here
     python benchmarks/training.py --selected_model TransformerModel --hours 20
 
 One thread, processor seconds, the least of some passes taken in turn; with and without the frames
-whose statistics condition the model. The peer's Dataset cuts and
-pads one item; the DataLoader shuffles and collates, in this process, because at this size a worker
-costs more than it brings. Both yield the same items in batches of the same size.
+whose statistics condition the model. The baseline's Dataset cuts and pads one item; the DataLoader
+shuffles and collates, in the same process, because at this size workers do not pay off. Both yield
+the same items in batches of the same size.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class DescriptorDatabase:
         ConfigurationError
             If there are none, or their configurations differ.
         """
-        check(bool(sequences), "sequences", list(sequences), "hold at least one")
+        check(bool(sequences), "sequences", list(sequences), "contain at least one")
         for sequence in sequences:
             if sequence.config != sequences[0].config:
                 raise ConfigurationError(

@@ -19,7 +19,7 @@ RANK_VARIABLES = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 
 
 def choose_device(accelerator: str) -> torch.device:
-    """Return the device that an accelerator's name stands for; `auto` takes cuda, mps or cpu.
+    """Return the device of an accelerator name; `auto` prefers cuda, then mps, then cpu.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def choose_device(accelerator: str) -> torch.device:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit torch to one thread inside the block; the former number is restored.
+    """Limit torch to one thread inside the block, then restore the previous number.
 
     A step of a small network is too short to share between threads, and with one thread sums are
     always added up in the same order.
@@ -58,5 +58,5 @@ def one_thread() -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process writes files and messages: alone, or rank 0 of several."""
+    """Return whether this process writes files and messages (rank 0, or the only process)."""
     return all(os.environ.get(name, "0") == "0" for name in RANK_VARIABLES)

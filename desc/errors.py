@@ -29,7 +29,7 @@ class AudioError(DescError):
 
 
 class CorpusError(DescError):
-    """A folder holds nothing that can be used."""
+    """A folder contains nothing usable."""
 
 
 class StorageError(DescError):
@@ -37,7 +37,7 @@ class StorageError(DescError):
 
 
 class RunNotFoundError(DescError):
-    """No place that was searched knows the run id."""
+    """A run id was not found in any of the searched places."""
 
 
 class CheckpointError(DescError):

@@ -39,16 +39,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file at once."""
+    """Write a file atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file at once, UTF-8 with plain line ends."""
+    """Write a text file atomically, UTF-8 with LF line ends."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = None) -> None:
-    """Write a JSON file at once; numbers that are not finite are refused."""
+    """Write a JSON file atomically; numbers must be finite."""
     write_text(path, json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False) + "\n")

@@ -70,7 +70,7 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
     if overwrite:
         return False
     raise OutputError(
-        f"{folder}: holds {_described(stored, request)}; choose another --output_dir, "
+        f"{folder}: contains {_described(stored, request)}; choose another --output_dir, "
         "or give --overwrite"
     )
 

@@ -106,8 +106,8 @@ class Continuer:
     Raises
     ------
     ConfigurationError
-        If model and database have different descriptors, or several draws are asked for and
-        nothing is drawn.
+        If model and database have different descriptors, or several draws are requested of a
+        deterministic sampling.
     """
 
     predictor: Predictor
@@ -136,7 +136,7 @@ class Continuer:
     def request(self, sequence: DescriptorSequence, draw: int = 1) -> dict[str, Any]:
         """Return everything that decides one result for a recording, as plain values.
 
-        The number of draws decides none of them.
+        It does not depend on the number of draws.
         """
         settings = to_dict(
             replace(self.prediction, prediction_length=self.n_frames, duration_s=None)

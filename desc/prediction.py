@@ -46,7 +46,7 @@ class Prediction(DescriptorFrames):
     run_id, model_name : str
         Run and name of the model.
     checkpoint_digest : str
-        32 hex digits that differ wherever the model's parameters do.
+        Digest of the model's parameters, 32 hex digits.
     """
 
     sampling: Sampling
@@ -94,11 +94,11 @@ class Predictor:
         Raises
         ------
         RunNotFoundError
-            If no place knows the run.
+            If the run is not found.
         CheckpointError
             If its checkpoint cannot be used.
         ConfigurationError
-            If the accelerator is not there.
+            If the accelerator is not available.
         """
         from desc.runs import RunRecord, resolve_run
 
@@ -135,10 +135,16 @@ class Predictor:
         Raises
         ------
         DescError
-            If it has fewer than 9 complete frames or descriptors that are no numbers.
+            If it has fewer than 9 complete frames or descriptors that are not finite.
         ConfigurationError
-            If it was extracted with other settings than the model's.
+            If it is not a `DescriptorSequence`, or was extracted with other settings than the
+            model's.
         """
+        if not isinstance(sequence, DescriptorSequence):
+            raise ConfigurationError(
+                f"{sequence!r} cannot be continued: predict takes a DescriptorSequence, "
+                "as desc.extract returns it"
+            )
         if sequence.config != self.config:
             raise ConfigurationError(
                 f"{sequence.source}: its descriptors were extracted with other settings than "
@@ -152,7 +158,9 @@ class Predictor:
                 f"at least {MIN_FRAMES} are needed ({needed / self.config.sample_rate:.2f} s)"
             )
         if not np.isfinite(sequence.complete_static).all():
-            raise DescError(f"{sequence.source}: its descriptors hold values that are no numbers")
+            raise DescError(
+                f"{sequence.source}: its descriptors contain values that are not finite"
+            )
 
     def predict(
         self, sequence: DescriptorSequence, sampling: Sampling = Sampling(), *, frames: int = 430

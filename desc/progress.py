@@ -1,6 +1,7 @@
-"""Progress of long stages, told to one reporter.
+"""Progress of long stages, sent to one reporter.
 
-Stages call `report`; who wants to see it wraps the call in `reporting`. Nothing is shown otherwise.
+Stages call `report`. Callers that show progress wrap the stage in `reporting`; otherwise nothing is
+shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What mkdocstrings does beside its own: the fields of settings, from the help of their options."""
+"""mkdocstrings extension: fields of settings, documented by the help of their options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SettingsFields(griffe.Extension):
     """Adds a section `Attributes` to classes whose fields are options."""
 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
-        """Write each field's help, unit and default into the docstring, as `--help` has them."""
+        """Add each field's help, unit and default to the docstring, as in `--help`."""
         if cls.docstring is None or "dataclass" not in cls.labels:
             return
         settings = getattr(importlib.import_module(cls.module.path), cls.name)

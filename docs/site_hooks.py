@@ -1,4 +1,4 @@
-"""What mkdocs does beside its own: files from outside `docs/`, and the help of every command."""
+"""mkdocs hooks: files from outside `docs/`, and the help of every command."""
 
 from __future__ import annotations
 

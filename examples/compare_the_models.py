@@ -1,4 +1,4 @@
-"""Compare the four models: nats per frame on recordings they have not heard.
+"""Compare the four models: nats per frame on held-out recordings.
 
 python examples/compare_the_models.py [RECORDINGS]
 """
@@ -10,7 +10,7 @@ from desc.models import MODELS
 
 
 def main() -> None:
-    """Train each model for a few epochs, and print how well it foretells the next frame."""
+    """Train each model for a few epochs, and print its one-step prediction scores."""
     [recordings_dir] = sys.argv[1:] or desc.write_corpus("desc-demo/seed-0")[:1]
     store = desc.DescriptorStore()
     recordings = desc.open_corpus(recordings_dir, desc.DescriptorConfig(), store)

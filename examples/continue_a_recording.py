@@ -1,4 +1,4 @@
-"""Continue a recording: learn from a folder, go on from its first recording's end.
+"""Continue a recording: train on a folder, then continue its first recording.
 
 python examples/continue_a_recording.py [RECORDINGS SOUNDS OUTPUT_DIR]
 """
@@ -10,7 +10,7 @@ import desc
 
 
 def main() -> None:
-    """Train for a few epochs, predict ten seconds, play them with the other folder's sounds."""
+    """Train for a few epochs, predict ten seconds, and render them with other sounds."""
     recordings_dir, sounds_dir, output_dir = sys.argv[1:] or (
         *desc.write_corpus("desc-demo/seed-0"),
         "desc-demo/continued",

@@ -1,4 +1,4 @@
-"""A descriptor of your own: the crest factor, peak over rms, high where a sound strikes.
+"""A custom descriptor: the crest factor, peak over rms, which is high at attacks.
 
 python examples/custom_descriptor.py [SOUNDS]
 """
@@ -21,7 +21,7 @@ def crest(frames: Frames) -> np.ndarray:
 
 
 def main() -> None:
-    """Register the family, extract it beside the MFCC, list the files by it."""
+    """Register the family, extract it beside the MFCC, and sort the files by it."""
     # It is positive, so models and matching see its logarithm.
     desc.register_descriptor(Family("crest", ("crest",), "log", 1e-3), Feature(crest))
     [sounds_dir] = sys.argv[1:] or desc.write_corpus("desc-demo/seed-0")[1:]

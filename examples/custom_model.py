@@ -1,4 +1,4 @@
-"""A model of your own, which knows the last frame and how the recording sounds, nothing else.
+"""A custom model that reads only the last frame and the context embedding.
 
 python examples/custom_model.py [RECORDINGS]
 """
@@ -13,7 +13,7 @@ from desc.models.base import DescriptorModel, Sizes
 
 
 class FrameByFrame(DescriptorModel):
-    """A small network; `desc.models.base` says what each part of a model returns."""
+    """A small network; see `desc.models.base` for the interface of a model."""
 
     DEFAULTS = Sizes(hidden_size=64, num_layers=1)
     forward = lambda self, inputs, valid: self.network(inputs)

@@ -1,4 +1,4 @@
-"""Mosaic: play one recording with another folder's sounds, without any model.
+"""Audio mosaicing: play a recording with the sounds of another folder, without a model.
 
 python examples/mosaic.py [RECORDING SOUNDS OUTPUT.wav]
 """
@@ -9,7 +9,7 @@ import desc
 
 
 def main() -> None:
-    """Describe the recording, match it with the sounds, and render the result."""
+    """Extract the recording's descriptors, match them, and render the result."""
     if sys.argv[1:]:
         recording, sounds_dir, output_path = sys.argv[1:]
     else:

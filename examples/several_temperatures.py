@@ -1,4 +1,4 @@
-"""Continue a recording several times, from tame to wild.
+"""Continue a recording several times, at increasing temperatures.
 
 python examples/several_temperatures.py [RECORDINGS SOUNDS OUTPUT_DIR]
 """

@@ -32,13 +32,13 @@ KEYS = {" ": ("Space", 32), "Enter": ("Enter", 13), "Tab": ("Tab", 9), "Home": (
 
 
 def find_chromium() -> str | None:
-    """Return the browser's path, None where there is none."""
+    """Return the browser's path, or None."""
     named = os.environ.get(VARIABLE)
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Browser:
-    """One page of a browser; what it asked for and complained about is kept."""
+    """One page of a browser, with a log of its requests and errors."""
 
     def __init__(self, program: str, profile: Path) -> None:
         self.requests: list[str] = []
@@ -127,7 +127,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[feature])
 
     def value(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression, awaited where it is a promise."""
+        """Return the value of a JavaScript expression; promises are awaited."""
         result = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )

@@ -1,4 +1,4 @@
-"""Fixtures every test can use: seeded randomness, sounds made here, real recordings."""
+"""Fixtures for all tests: seeded randomness, synthetic sounds, real recordings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def threads() -> Iterator[Callable[[int], None]]:
-    """Sets torch's number of threads for the length of a test."""
+    """Sets torch's number of threads during a test."""
     import torch
 
     before = torch.get_num_threads()
@@ -53,7 +53,7 @@ def threads() -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(scope="session")
 def shared_audio() -> Path:
-    """The folder of real recordings beside the repository; tests skip where it is absent."""
+    """The folder of real recordings next to the repository; without it, tests are skipped."""
     folder = Path(__file__).resolve().parents[1] / ".." / "shared" / "audio"
     if not (folder / "recordings").is_dir():
         pytest.skip("needs the real recordings of ../shared/audio")

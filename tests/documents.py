@@ -11,7 +11,7 @@ DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs"
 
 
 def blocks(document: str, language: str) -> list[str]:
-    """Return a document's code blocks of a language; '' is what stands for a shell."""
+    """Return a document's code blocks of a language; '' stands for shell."""
     text = (ROOT / document).read_text(encoding="utf-8")
     found = re.finditer(r"^```([a-z]*)\n(.*?)^```$", text, flags=re.M | re.S)
     return [match[2] for match in found if match[1] == language]

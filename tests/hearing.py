@@ -23,7 +23,7 @@ def heard(units: Units, database: DescriptorDatabase, layer: int = 0) -> list[He
 
 
 def comes_back(units: Units, database: DescriptorDatabase, hold: int, layer: int = 0) -> bool:
-    """Return whether another unit comes near a source position within `hold` frames."""
+    """Return whether another unit plays a nearby source position within `hold` frames."""
     frames = heard(units, database, layer)
     return any(
         name == other and abs(hop - earlier) <= 2 and unit != before

@@ -69,7 +69,7 @@ def test_static_columns() -> None:
 
 
 def test_sequences_must_fit_together() -> None:
-    with pytest.raises(ConfigurationError, match="hold at least one"):
+    with pytest.raises(ConfigurationError, match="contain at least one"):
         DescriptorDatabase.from_sequences([], ".")
     other = sequence_of(3, "b", DescriptorConfig(hop_length=512))
     with pytest.raises(ConfigurationError, match=r"b\.wav: .* other settings than those of a\.wav"):

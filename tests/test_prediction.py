@@ -158,7 +158,7 @@ def test_what_is_no_number_is_refused(predictor: Predictor) -> None:
     values = sequence.values.copy()
     values[20, 4] = np.nan
     spoilt = DescriptorSequence(values, sequence.config, "n.wav", "n", sequence.n_samples)
-    with pytest.raises(DescError, match=r"n\.wav.*no numbers"):
+    with pytest.raises(DescError, match=r"n\.wav.*not finite"):
         predictor.predict(spoilt, frames=5)
 
 
@@ -199,3 +199,9 @@ def test_progress_counts_all_recordings(predictor: Predictor) -> None:
 
 def test_no_recordings_no_predictions(predictor: Predictor) -> None:
     assert predictor.predict_many([], frames=5) == []
+
+
+def test_a_prediction_is_refused_as_a_context(predictor: Predictor) -> None:
+    prediction = predictor.predict(recording(60), frames=5)
+    with pytest.raises(ConfigurationError, match="takes a DescriptorSequence"):
+        predictor.predict(prediction, frames=5)

@@ -1,4 +1,4 @@
-"""A local server that speaks enough of W&B for the real client: no mock, real HTTP.
+"""A local server with enough of W&B's API for the real client, over HTTP.
 
 It answers the GraphQL operations, `file_stream`, and the PUT and GET of files that `wandb.init`,
 `run.log`, `run.save`, `run.finish`, `wandb sync` and `wandb.Api` use. An operation it does not
@@ -269,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.stub.hang
 
     def _allowed(self) -> bool:
-        """Whether the key is right; wandb sends it as basic authentication, user `api`."""
+        """Return whether the key is right; wandb sends it as basic authentication, user `api`."""
         given = self.headers.get("Authorization", "").removeprefix("Basic ")
         allowed = base64.b64decode(given).decode().endswith(":" + API_KEY)
         if not allowed:

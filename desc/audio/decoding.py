@@ -59,7 +59,7 @@ def read_mono_blocks(
     Raises
     ------
     AudioError
-        If the file cannot be decoded to its end, holds no samples, or holds a sample that is not
+        If the file cannot be decoded to its end, contains no samples, or holds a sample that is not
         finite (the message says which).
     """
     with errors_named(path), open_forward(path) as file:

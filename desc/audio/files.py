@@ -75,7 +75,7 @@ def probe(path: str | Path) -> AudioInfo:
     Raises
     ------
     AudioError
-        If the file is missing, empty, no audio, or holds no samples.
+        If the file is missing, empty, no audio, or contains no samples.
     """
     with errors_named(path), open_forward(path) as file:
         return read_info(path, file)
@@ -99,7 +99,7 @@ def content_digest(path: str | Path) -> str:
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that reports not to be seekable, so that soundfile does not seek after every read."""
+    """A file that claims not to be seekable, so that soundfile does not seek after every read."""
 
     def seekable(self) -> bool:
         return False
@@ -113,7 +113,7 @@ def open_forward(path: str | Path) -> AbstractContextManager[soundfile.SoundFile
 def read_info(path: str | Path, file: soundfile.SoundFile) -> AudioInfo:
     """Return the header; raise an `AudioError` if there are no samples."""
     if file.frames <= 0:
-        raise AudioError(f"{path}: the file holds no samples")
+        raise AudioError(f"{path}: the file contains no samples")
     return AudioInfo(
         Path(path), file.samplerate, file.channels, file.frames, file.format, file.subtype
     )
@@ -146,7 +146,7 @@ def errors_named(path: str | Path, action: str = "read") -> Iterator[None]:
 
 
 def _reason(path: Path) -> str:
-    """Return the cause of a failure that libsndfile does not name, or an empty text."""
+    """Return the cause of a failure that libsndfile does not report, or an empty text."""
     if not path.exists():
         return "no such file"
     if path.is_dir():

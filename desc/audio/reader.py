@@ -121,7 +121,7 @@ class AudioReader:
             info = probe(path)
             if not is_seekable_pcm(info) and info.format != "FLAC":
                 raise AudioError(
-                    f"{path}: {info.format} {info.subtype} cannot be read at any place exactly"
+                    f"{path}: {info.format} {info.subtype} does not support exact random access"
                 )
             self._source = WavePcm.open(info) or _SeekedFile(info)
         self.n_channels, self.n_samples = info.n_channels, info.n_samples

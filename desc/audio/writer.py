@@ -78,7 +78,7 @@ class AudioWriter:
     def write(self, block: npt.ArrayLike) -> None:
         """Append samples (C, n); those of a mono file may be (n,)."""
         if self._file is None:
-            raise AudioError(f"{self.path}: an AudioWriter writes within its with statement")
+            raise AudioError(f"{self.path}: use an AudioWriter in a with statement")
         samples = np.atleast_2d(np.asarray(block, np.float32)).T  # (n, C)
         if samples.shape[1] != self.n_channels:
             raise AudioError(
@@ -175,7 +175,7 @@ def write_scaled(
     n_channels: int,
     subtype: str = "PCM_24",
 ) -> tuple[float, float]:
-    """Write blocks, turned down as a whole if a sample exceeds full scale.
+    """Write blocks, attenuated as a whole if a sample exceeds full scale.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def write_scaled(
     Returns
     -------
     peak, gain : float
-        Largest absolute sample, and the factor on the whole file, 1 / peak at the most 1.
+        Largest absolute sample, and the gain of the whole file, min(1, 1 / peak).
 
     Raises
     ------

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit_gb",
         type=float,
         metavar="X",
-        help="remove the least recently used files until the cache holds at most this [GiB]",
+        help="remove the least recently used files until the cache is at most this large [GiB]",
     )
     parser.add_argument(
         "--prune",

@@ -92,7 +92,8 @@ class Console:
         if (stage, total) not in self._announced:
             self._announced.add((stage, total))
             label, unit = STAGES.get(stage, (stage, "steps"))
-            print(f"{label}: {total} {unit}", file=sys.stderr, flush=True)
+            counted = unit.removesuffix("s") if total == 1 else unit
+            print(f"{label}: {total} {counted}", file=sys.stderr, flush=True)
 
     def _close(self) -> None:
         if self._bar is not None:

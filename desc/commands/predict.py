@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         continuer = Continuer(predictor, matcher, prediction, store, args.report)
         result = continuer.run(recordings, args.output_dir, overwrite=args.overwrite)
         if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
-            console.note(f"to see and hear a result, open {REPORT} in its folder")
+            console.note(f"open {REPORT} in a result's folder to view and play it")
         return print_continuation(result, console)
 
 

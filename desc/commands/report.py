@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         if len(folders) > 1 and args.output_path:
             raise ConfigurationError(
                 f"output_path={args.output_path!r} must be left out: "
-                f"{args.run_or_folder} holds {len(folders)} results"
+                f"{args.run_or_folder} contains {len(folders)} results"
             )
         for folder in folders:
             console.result(str(write_result_report(folder, args.output_path, args.map)))

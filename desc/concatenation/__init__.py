@@ -1,8 +1,8 @@
 """Playlists, which can be edited by hand, and their rendering.
 
-`playlist` holds the types and their JSON, `joins` when each event sounds, its fades and its
-alignment, `mixing` adds the events up in blocks, `rendering` returns or writes the result,
-`relocation` finds source files that moved.
+`playlist` defines the types and their JSON. `joins` computes the timing, fades and alignment of
+events, `mixing` sums the events in blocks, `rendering` returns or writes the result, and
+`relocation` finds moved source files.
 """
 
 from desc.concatenation.playlist import Playlist, PlaylistEvent

@@ -1,4 +1,4 @@
-"""Joins of a playlist: when each event sounds, its fades, and the shift that aligns it.
+"""Joins of a playlist: timing, fades and alignment of events.
 
 Shifts and correlations belong to rendering; the playlist keeps the nominal positions.
 """
@@ -48,7 +48,7 @@ class Fade:
     @property
     def gains(self) -> npt.NDArray[np.float32]:
         """(n_samples, 1) the gains of a fade in; reversed they are those of a fade out."""
-        # In steps, so that they are computed seldom: the power is off by .02 dB at the most.
+        # In steps, so that they are computed seldom: the power is off by at most .02 dB.
         steps = round(CORRELATION_STEPS * max(self.correlation, 0.0))
         return rising_gains(self.n_samples, self.law, steps / CORRELATION_STEPS)
 
@@ -144,8 +144,8 @@ def _fade_samples(fade_ms: float, longest: int, sample_rate: int) -> int:
 
 
 Read = Callable[[PlaylistEvent, int, int], Audio]
-"""read(event, start_sample, n_samples) -> samples (n, C) of the event's file as it is heard, with
-positions that count about the event's centre as they are heard."""
+"""read(event, start_sample, n_samples) -> samples (n, C) of the event's file as played, with
+positions relative to the event's centre, as played."""
 
 WINDOW_SAMPLES = 1024
 """Samples compared around a join, 23 ms: two periods of a tone of 86 Hz."""

@@ -100,10 +100,10 @@ class Sources:
         self, event: PlaylistEvent, roots: Mapping[str, str | Path], store: DescriptorStore
     ) -> SourceFile:
         if event.root not in roots:
-            raise DescError(f"the folder of root={event.root!r} is not known; name it")
+            raise DescError(f"the folder of root={event.root!r} is unknown; give it")
         path = Path(roots[event.root], event.source)
         if not path.is_file():
-            raise DescError(f"there is no file {path}; name the folder it was moved to")
+            raise DescError(f"there is no file {path}; if it was moved, give its new folder")
         digest = store.digest(path)
         seekable_path = store.audio_path(path, digest, self._sample_rate)
         return SourceFile(path, seekable_path, digest, probe(path).n_channels)
@@ -215,8 +215,8 @@ class Mixer:
     def _resampled(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
         """Return samples of an event as it plays its file, (n, channels of the file).
 
-        What is heard p samples after the event's centre lies p·2^(semitones/12) after it in the
-        file; `start_sample` counts as it is heard.
+        A sample played p samples after the event's centre lies p·2^(semitones/12) after it in the
+        file; `start_sample` counts samples as played.
         """
         ratio = 2 ** (event.transpose_semitones / 12)
         centre = event.start_sample + event.n_samples / 2

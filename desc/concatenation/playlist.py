@@ -126,7 +126,7 @@ class Playlist:
 
     def __post_init__(self) -> None:
         check_integer("sample_rate", self.sample_rate, 1000)
-        check(len(self.events) > 0, "events", [], "hold at least one event")
+        check(len(self.events) > 0, "events", [], "contain at least one event")
         for layer in self.layers():
             for (_, before), (index, event) in pairwise(layer):
                 _check_event(
@@ -256,7 +256,9 @@ class Playlist:
         unknown = sorted(set(values) - set(known))
         if unknown:
             names = ", ".join(known)
-            raise ConfigurationError(f"a playlist has no {', '.join(unknown)}; it has {names}")
+            raise ConfigurationError(
+                f"a playlist has no key {', '.join(unknown)}; its keys are {names}"
+            )
         check(values.get("format") == FORMAT, "format", values.get("format"), f"be {FORMAT!r}")
         check(values.get("version") == VERSION, "version", values.get("version"), f"be {VERSION}")
         roots = values.get("roots", {})
@@ -292,7 +294,7 @@ class Playlist:
         except ConfigurationError as error:
             raise ConfigurationError(f"{path}: {error}") from error
         except ValueError as error:
-            raise ConfigurationError(f"{path}: no playlist in JSON: {error}") from error
+            raise ConfigurationError(f"{path}: not a JSON playlist: {error}") from error
 
 
 def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:

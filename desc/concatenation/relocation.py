@@ -65,11 +65,11 @@ def relocated(
     gone = [f for f in wanted if f not in places and not paths[f].is_file()]
     if gone:
         raise DescError(
-            f"{folder}: {len(gone)} of {len(wanted)} files that moved are not there, by content; "
-            f"the first: {gone[0][1]}"
+            f"{folder}: contains no copy of {len(gone)} of {len(wanted)} moved files; the first: "
+            f"{gone[0][1]}"
         )
     logger.info(
-        "%d of %d files that moved or changed were found in %s", len(places), len(wanted), folder
+        "%d of %d moved or changed files were found in %s", len(places), len(wanted), folder
     )
     events = tuple(
         replace(event, root=RELOCATED, source=places[event.root, event.source])

@@ -155,8 +155,8 @@ def _mixer(
     with Sources(playlist, roots, store or DescriptorStore()) as sources:
         for path, index in list(sources.changed.items())[:1]:
             logger.warning(
-                "%d source files differ from those the playlist was made of (the first: %s, "
-                "event %d); they are played as they are",
+                "%d source files have changed since the playlist was made (the first: %s, "
+                "event %d); they are played in their current state",
                 len(sources.changed),
                 path,
                 index,

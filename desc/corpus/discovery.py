@@ -24,10 +24,9 @@ class SkippedFile:
     source : str
         Path relative to the folder, with forward slashes.
     reason : str
-        Why.
+        Reason for skipping it.
     ignored : bool
-        Whether nobody would expect it to be used: it is no audio file, hidden, or left out by
-        the patterns given.
+        Whether it is skipped by design: not an audio file, hidden, or excluded by the patterns.
     """
 
     source: str
@@ -92,9 +91,9 @@ def find_files(
 
 
 def _walk(root: Path) -> Iterator[tuple[str, SkippedFile | None]]:
-    """Yield the relative path of every file, and of what is passed over, with the reason.
+    """Yield the relative path of every file, with the reason if it is skipped.
 
-    Linked folders wait until those that lie inside were read, so that these keep their names.
+    Linked folders are read last, so that the folders inside keep their own names.
     """
     visited: set[tuple[int, int]] = set()
     folders, linked = [""], list[str]()
@@ -104,7 +103,7 @@ def _walk(root: Path) -> Iterator[tuple[str, SkippedFile | None]]:
             status = os.stat(root / folder)
             key = (status.st_dev, status.st_ino)
             if key in visited or (folder and _leads_back(root / folder)):
-                reason = "a link to a folder that is read already, or that it lies in"
+                reason = "a link to a folder already read, or to a parent folder"
                 yield folder, SkippedFile(folder, reason, ignored=True)
                 continue
             visited.add(key)
@@ -129,7 +128,7 @@ def _walk(root: Path) -> Iterator[tuple[str, SkippedFile | None]]:
 
 
 def _leads_back(folder: Path) -> bool:
-    """Whether a folder is a link to one that holds the link."""
+    """Whether a folder is a link to one of its own parents."""
     return os.path.islink(folder) and Path(os.path.realpath(folder.parent)).is_relative_to(
         os.path.realpath(folder)
     )
@@ -169,7 +168,7 @@ def _printable(name: str) -> str:
 
 
 def _problem(path: Path) -> str:
-    """Say why a path is no file that can be named in results and opened without waiting."""
+    """Return why a path is not a usable file, if so."""
     if _printable(str(path)) != str(path):
         return "its path is not valid UTF-8, which playlists are written in; rename it"
     try:

@@ -41,7 +41,7 @@ class Corpus:
     n_extracted : int
         Contents extracted now; the others came from the cache.
     ignored : tuple of SkippedFile
-        Files that are not meant to be used: no audio, hidden, excluded by patterns.
+        Files skipped by design: not audio, hidden, or excluded by patterns.
     variants : tuple of DescriptorSequence
         The recordings played at other speeds (speed perturbation), see `with_variants`.
     """
@@ -79,7 +79,7 @@ class Corpus:
 
     @cached_property
     def digest(self) -> str:
-        """32 hex digits that differ wherever the recordings' contents or sources do."""
+        """Digest of the recordings' contents and sources, 32 hex digits."""
         return collection_digest((s.digest, s.source) for s in self.sequences)
 
     @property
@@ -111,7 +111,7 @@ def open_corpus(
     jobs: int = -1,
     adopt_hop: bool = False,
 ) -> Corpus:
-    """Open a folder of recordings, or one recording; extract what the cache does not hold.
+    """Open a folder of recordings, or one recording; extract descriptors missing from the cache.
 
     A folder without audio files may hold descriptor JSON instead (see `read_descriptor_json`).
 
@@ -138,7 +138,7 @@ def open_corpus(
     Raises
     ------
     CorpusError
-        If nothing is usable; the message lists what was found and why each file was skipped.
+        If nothing is usable; the message lists the skipped files with the reasons.
     ConfigurationError
         If `jobs` is out of range, or descriptor JSON has another hop than `config` (unless
         `adopt_hop`).

@@ -84,16 +84,16 @@ def extract_all(
     tasks : sequence of Task
         The files, each content once at each speed.
     config : DescriptorConfig
-        What to extract.
+        Settings of extraction.
     store : DescriptorStore
-        Where the descriptors go.
+        Cache for the descriptors.
     jobs : int
-        Processes at the most: -1 one per core, 1 this one.
+        Maximum number of processes: -1 one per core, 1 the current one.
 
     Returns
     -------
     dict of str to str
-        The keys of the tasks for which there are no descriptors, with the reason.
+        Keys of the failed tasks, with the reason.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def _sigint_blocked() -> Iterator[None]:
 
 
 def _has_content(task: Task) -> bool:
-    """Whether the file still has the content of the task, which then caused the failure."""
+    """Whether the file is unchanged since the task was made."""
     try:
         return content_digest(task.path) == task.digest
     except AudioError:

@@ -57,7 +57,7 @@ def run_generation_demo(
     Parameters
     ----------
     output_dir : path
-        Gets `recordings/`, `generated/` and `generate.json`.
+        Folder for `recordings/`, `generated/` and `generate.json`.
     run : RunConfig
         Where runs are kept; the projects are melgan and unagan.
     seed : int

@@ -77,7 +77,7 @@ def run_demo(
     Parameters
     ----------
     output_dir : path
-        Gets `seed-<seed>/` with `recordings/`, `database/`, `continuation/` and `demo.json`.
+        Folder for `seed-<seed>/` with `recordings/`, `database/`, `continuation/` and `demo.json`.
     store : DescriptorStore, optional
         The descriptor cache; the default cache if None.
     run : RunConfig
@@ -106,8 +106,8 @@ def run_demo(
         result = outputs.result_folder(folder / "continuation", RECORDING)
         if not overwrite and (result / outputs.PREDICTION).exists():
             raise OutputError(
-                f"{result}: holds the continuation of a run that is not in {run.experiment_dir}; "
-                "choose another --output_dir, or give --overwrite"
+                f"{result}: contains the continuation of a run that is not in "
+                f"{run.experiment_dir}; choose another --output_dir, or give --overwrite"
             )
         record = train(recordings, model=MODEL, training=training, run=run)
         write_json(folder / "demo.json", settings | {"run_id": record.run_id})

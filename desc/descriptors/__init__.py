@@ -1,1 +1,1 @@
-"""Audio descriptors: what they are called, how they are computed, how they are scaled."""
+"""Audio descriptors: names, extraction and standardisation."""

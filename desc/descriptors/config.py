@@ -1,4 +1,4 @@
-"""`DescriptorConfig`: everything that decides what a descriptor means."""
+"""`DescriptorConfig`: settings of extraction."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class DescriptorConfig:
 
     @cached_property
     def static_columns(self) -> npt.NDArray[np.intp]:
-        """(F,) positions of the columns that are no deltas, ascending."""
+        """(F,) positions of the static columns (no deltas), ascending."""
         static = [c for g, cs in self.groups.items() if g not in ("delta", "delta2") for c in cs]
         columns = np.array(sorted(static), dtype=np.intp)
         columns.flags.writeable = False
@@ -109,7 +109,7 @@ class DescriptorConfig:
 
     @property
     def static_names(self) -> tuple[str, ...]:
-        """The F names of the columns that are no deltas."""
+        """The F names of the static columns."""
         return tuple(self.names[c] for c in self.static_columns)
 
     @cached_property
@@ -131,7 +131,7 @@ class DescriptorConfig:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that differ wherever the configuration does."""
+        """Digest of the configuration, 16 hex digits."""
         text = json.dumps(to_dict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -143,7 +143,7 @@ class DescriptorConfig:
         """Frames whose whole window lies inside a signal of `n_samples`, as a slice of frames.
 
         Frame t is complete when n_fft/2 ≤ t·hop_length and t·hop_length + n_fft/2 ≤ n_samples;
-        the others hold zeros that nobody played.
+        the others contain zero padding.
         """
         half = self.n_fft // 2
         first = -(-half // self.hop_length)

@@ -4,9 +4,9 @@ They are `librosa.feature.delta` of order 1 and 2 with its defaults, that is Sav
 filters: a line (a parabola) is fitted to nine frames by least squares, and its derivative taken.
 The first and the last four frames have the derivative of the fit nearest to them.
 
-Fewer than nine frames, which librosa refuses: the fit goes over the largest odd number of frames
-there is, from three on, so that the delta of a line is still its slope. One or two frames have
-deltas of zero.
+With fewer than nine frames, which librosa refuses, the fit uses the largest possible odd number of
+frames, at least three, so the delta of a line is still its slope. One or two frames have deltas of
+zero.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ WIDTH = 9
 def append_deltas(
     static: npt.NDArray[np.float32], config: DescriptorConfig
 ) -> npt.NDArray[np.float32]:
-    """Return all columns, given those that are no deltas.
+    """Return all columns, given the static ones.
 
     Parameters
     ----------
     static : ndarray of float32, (T, F)
         Columns as `config.static_names`.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of the columns.
 
     Returns
     -------

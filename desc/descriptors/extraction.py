@@ -3,8 +3,8 @@
 Equal to librosa's `load`, `feature.mfcc` and `feature.delta` (and its other features with the
 spectrum given), but without the whole file in memory: frames are analysed in batches that stay in
 the cache. Batches begin at fixed frames, so the result does not depend on how the samples arrive.
-What must wait for the end of the file is the log mel spectrum, 79 MB per hour at the defaults,
-because `top_db` counts from the file's loudest band; with `top_db=None` nothing waits.
+Only the log mel spectrum is kept until the end of the file (79 MB per hour at the defaults),
+because `top_db` is relative to the file's loudest band; with `top_db=None` it is not kept.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def extract(
 ) -> DescriptorSequence:
     """Compute the descriptors of a recording.
 
-    Samples give the descriptors of a file that holds them, bit for bit.
+    Samples give the same descriptors as a file with these samples, bit for bit.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def extract(
         An audio file of any rate and channel count; or samples with full scale 1, or of an integer
         type with that type's full scale.
     config : DescriptorConfig
-        What to compute.
+        Settings of extraction.
     sr : float, optional
         Rate of the samples in Hz. Required with an array, refused with a path.
     source : str, optional
         Name to keep, by default the file's name, or `array`.
     digest : str, optional
-        Digest of the content where it is known; otherwise it is computed.
+        Digest of the content, if known; otherwise it is computed.
     speed : float
         Playing speed, as of a tape: 2 is an octave higher and half as long. At another speed than
         1 the sequence has digest and source of its own (see `variant_digest`).
@@ -97,7 +97,7 @@ def extract(
 
 
 def _checked_samples(samples: npt.NDArray[Any], sr: float | None, name: str) -> tuple[Array, float]:
-    """Return samples as float32 (S, C) and their rate; raise where `extract` says so."""
+    """Return samples as float32 (S, C) and their rate; raise the errors of `extract`."""
     if sr is None:
         raise ConfigurationError(f"{name}: samples need their rate: extract(samples, sr=44100)")
     check_number("sr", sr, above=0.0)
@@ -108,7 +108,7 @@ def _checked_samples(samples: npt.NDArray[Any], sr: float | None, name: str) -> 
             f"{name}: samples of shape {shape} must be (S,) or (S, C); transpose (C, S)"
         )
     if not samples.size:
-        raise AudioError(f"{name}: the array holds no samples")
+        raise AudioError(f"{name}: the array contains no samples")
     if kind not in "fiu":
         raise ConfigurationError(f"{name}: samples of type {samples.dtype} must be real numbers")
     if kind in "iu":
@@ -120,19 +120,19 @@ def _checked_samples(samples: npt.NDArray[Any], sr: float | None, name: str) -> 
 
 
 def _samples_digest(samples: Array, rate: float) -> str:
-    """Return 32 hex digits that differ wherever samples (S, C) or their rate do."""
+    """Return a digest of samples (S, C) and their rate, 32 hex digits."""
     digest = hashlib.blake2b(f"{samples.shape} {rate:g} ".encode(), digest_size=16)
     digest.update(samples.data)
     return digest.hexdigest()
 
 
 def variant_digest(digest: str, speed: float) -> str:
-    """Return what stands for a content played at another speed: its digest, and the speed."""
+    """Return the digest of a speed-perturbed recording, from its digest and the speed."""
     return f"{digest}-{speed:g}"
 
 
 def variant_of(digest: str) -> tuple[str, float]:
-    """Return content and speed of a digest; of one that is no variant's, itself and 1."""
+    """Return content digest and speed of a variant's digest; of other digests, themselves and 1."""
     content, _, speed = digest.partition("-")
     return content, float(speed or 1)
 
@@ -147,10 +147,10 @@ def extract_signal(
     blocks : iterable of ndarray of float32, (S,)
         Consecutive samples at `config.sample_rate`.
     config : DescriptorConfig
-        What to compute.
+        Settings of extraction.
     loudest_db : float, optional
-        Level from which `top_db` counts, by default that of the signal's own loudest band. An
-        excerpt described with its recording's (`loudest_band_db`) has that recording's columns.
+        Level to which `top_db` is relative, by default that of the signal's loudest band. With
+        the level of its recording (`loudest_band_db`), an excerpt gets the recording's columns.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def extract_signal(
 
 
 def loudest_band_db(blocks: Iterable[Array], config: DescriptorConfig) -> float:
-    """Return the level of a signal's loudest mel band in dB, from which `top_db` counts.
+    """Return the level of a signal's loudest mel band in dB, the reference of `top_db`.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
                 buffer[:overlap] = buffer[advance:]
                 filled, start = overlap, max(0, start - advance)
     if blocks.n_samples == 0:
-        raise AudioError("the recording holds no samples")
+        raise AudioError("the recording contains no samples")
     buffer[filled:] = 0
     stop = filled
     for n_left in range(config.n_frames(blocks.n_samples) - n_done, 0, -batch_size):

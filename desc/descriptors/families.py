@@ -19,12 +19,12 @@ class Family:
     Attributes
     ----------
     name : str
-        What `--descriptors` calls it.
+        Name in `--descriptors`.
     columns : tuple of str
         Names of the columns; empty for `mfcc`, whose number is a setting.
     space : str
-        Where models and matching see the columns: `identity`, `log` (positive numbers) or
-        `logit` (numbers in 0 … 1).
+        Transform of the columns for models and matching: `identity`, `log` (positive numbers)
+        or `logit` (numbers in 0 … 1).
     floor : float
         Smallest distance to the edge of the range before log or logit are taken.
     """

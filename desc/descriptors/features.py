@@ -136,8 +136,8 @@ class Feature:
         Called with all arrays of a recording, the configuration, and the level of the loudest mel
         band where it is given; returns the columns (T, n). By default it joins them.
     exact : bool
-        Whether `Frames.power` must be computed in double precision: sums over quiet bins hear the
-        rounding of single precision.
+        Whether `Frames.power` must be computed in double precision: sums over quiet bins are
+        sensitive to the rounding of single precision.
     """
 
     analyse: Callable[[Frames], Array]
@@ -173,10 +173,10 @@ def needs_exact_power(config: DescriptorConfig) -> bool:
 
 
 def register_descriptor(family: Family, feature: Feature) -> None:
-    """Add a family of descriptors: from then on a `DescriptorConfig` may name it.
+    """Register a family of descriptors for use in a `DescriptorConfig`.
 
-    Register it in each program that uses it or a run that was trained with it. The cache knows a
-    family by its name: a function that computes something else needs another.
+    Every program that uses the family, or a run trained with it, must register it. The cache
+    identifies a family by its name, so a different function needs a different name.
 
     Parameters
     ----------
@@ -191,10 +191,10 @@ def register_descriptor(family: Family, feature: Feature) -> None:
         If another family has that name, or one of the columns.
     """
     known = FAMILIES.get(family.name, family)
-    check(known == family, "family", family.name, f"be a new name; there is {known}")
+    check(known == family, "family", family.name, f"be a new name; {known} exists already")
     check(family.name in FAMILIES or bool(family.columns), "columns", (), "name a column")
     for other in FAMILIES.values():
         shared = sorted({*family.columns} & {*other.columns}) if other != family else []
-        check(not shared, "columns", shared, f"be new names; {other.name} has them")
+        check(not shared, "columns", shared, f"be new names; they are columns of {other.name}")
     FAMILIES[family.name] = family
     FEATURES[family.name] = feature

@@ -1,8 +1,8 @@
 """Filter banks over the bins of a spectrum: mel, chroma, and the cosine transform of the MFCC.
 
 The definitions are librosa's, so that descriptors are (Slaney 1998, Auditory Toolbox, for mel;
-Ellis 2007, Chroma feature analysis and synthesis, for chroma). They are written anew because
-`librosa.filters` brings numba: 1.3 s and 130 MB in every process that extracts.
+Ellis 2007, Chroma feature analysis and synthesis, for chroma). They are reimplemented because
+`librosa.filters` loads numba: 1.3 s and 130 MB in every process that extracts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pitch by YIN, in batches of frames.
 
 de Cheveigné & Kawahara (2002), YIN, a fundamental frequency estimator for speech and music. The
-steps and their precision are those of `librosa.yin`, because the choice of a lag turns on single
-rounding errors; only what is not needed is left out.
+steps and their precision are those of `librosa.yin`, because single rounding errors can change
+the chosen lag; only unneeded steps are left out.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def hold_unvoiced(values: Array) -> Array:
     """Return pitch and voicing (T, 2) with the pitch of unvoiced frames that of the last voiced.
 
     A frame is voiced where its voicing is at least `VOICED`. Before the first voiced frame the
-    pitch is the middle of the range: what comes later is not told to earlier frames.
+    pitch is the middle of the range: later frames do not influence earlier ones.
     """
     held = values.copy()
     voiced = values[:, 1] >= VOICED

@@ -47,7 +47,7 @@ class Standardizer:
     mean, scale : ndarray of float64, (D,)
         `scale` is the standard deviation, 1 where a column does not vary.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of the columns.
     """
 
     mean: Array

@@ -1,4 +1,4 @@
-"""Running average of a network's parameters: the weights that are validated and kept."""
+"""Running average (EMA) of a network's parameters, which is validated and saved."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 class RunningAverage:
     """Exponential moving average of parameters (Polyak & Juditsky 1992); buffers are not averaged.
 
-    The decay is lower during the first steps, so that the initial weights are soon forgotten.
+    The decay is lower during the first steps, which reduces the influence of the initial weights.
 
     Parameters
     ----------
     network : Module
     decay : float
-        Share of the former average kept at each step; 0 keeps the latest parameters.
+        Weight of the previous average at each step; 0: the latest parameters.
 
     Attributes
     ----------
     values : dict of str to Tensor
-        The average, by the names of the parameters.
+        The average, by parameter name.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -32,7 +32,7 @@ class RunningAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the parameters after `step` earlier steps."""
+        """Update the average with the current parameters, after `step` earlier updates."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, latest in self.network.named_parameters():
             self.values[name].lerp_(latest, 1 - decay)
@@ -50,7 +50,7 @@ class RunningAverage:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Give the network its averaged parameters inside the block."""
+        """Load the averaged parameters into the network inside the block."""
         latest = {name: p.detach().clone() for name, p in self.network.named_parameters()}
         self._set(self.values)
         try:

@@ -32,17 +32,17 @@ class Progress:
     step : int
         Steps done.
     attempt : int
-        How often the training went back after a loss that was no number, or exploded.
+        Number of returns to a checkpoint after the loss diverged.
     best_score : float
-        Lowest value of the monitored figure, of the planned validations.
+        Lowest value of the monitored metric in planned validations.
     best_step : int
-        The step it was measured at.
+        Step of that measurement.
     best_figures : dict of str to float
-        Everything measured then.
+        All metrics of that measurement.
     waited : int
-        Measurements of the monitored figure since then.
+        Measurements of the monitored metric since then.
     sums, counts : dict of str to float
-        Losses since the last row of `metrics.csv`: their sums, and how many were added.
+        Sums and counts of the losses since the last row of `metrics.csv`.
     """
 
     step: int = 0
@@ -63,13 +63,13 @@ class Progress:
 def save_checkpoint(
     path: Path, network: dict[str, Any], state: dict[str, Any] | None = None
 ) -> None:
-    """Write a checkpoint, complete or not at all.
+    """Write a checkpoint atomically.
 
     Parameters
     ----------
     path : Path
     network : dict
-        The key of the network's format → what it holds.
+        Key of the network's format → content.
     state : dict, optional
         State of the training.
     """

@@ -22,7 +22,12 @@ from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 T = TypeVar("T")
 __all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
 BACKENDS = ("gloo", "NCCL", "TCPStore")  # named in errors of lost connections
-LOGGERS = ("lightning_fabric", "lightning.fabric", "lightning")
+LOGGERS = (
+    "lightning_fabric",
+    "lightning.fabric",
+    "lightning",
+    "lightning_utilities.core.rank_zero",
+)
 
 
 @contextmanager
@@ -42,7 +47,7 @@ def quiet_fabric() -> Iterator[None]:
 
 
 def create_fabric(hardware: HardwareConfig) -> Fabric:
-    """Return Fabric for the devices, processes and precision of some settings.
+    """Return Fabric for the devices, processes and precision of the settings.
 
     Raises
     ------
@@ -72,9 +77,9 @@ def create_fabric(hardware: HardwareConfig) -> Fabric:
 def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> T:
     """Call `function(*args, fabric)` in every process of a training; return rank 0's result.
 
-    One device needs no other process. With several, `ddp` starts the program anew for each
-    (Fabric's script launcher: right for the command line, torchrun and Slurm), `ddp_spawn` and
-    `ddp_fork` start processes from a library call; `auto` takes `ddp`, in a notebook `ddp_fork`.
+    A single device needs no further process. With several, `ddp` runs the program once per process
+    (Fabric's script launcher, for the command line, torchrun and Slurm); `ddp_spawn` and `ddp_fork`
+    also work for library calls. `auto` means `ddp`, in a notebook `ddp_fork`.
     A process that waits for the others gives up after 30 minutes. Each process uses one thread, and
     torch's random generators are restored at the end.
 
@@ -128,8 +133,8 @@ def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:
 def average_gradients(fabric: Fabric, parameters: Sequence[nn.Parameter]) -> None:
     """Replace gradients by their mean over all processes.
 
-    They are averaged after the backward pass, in one buffer: adversarial losses call a network
-    several times before one backward pass, which the hooks of DistributedDataParallel do not allow.
+    They are averaged after the backward pass, in one buffer. The hooks of DistributedDataParallel
+    do not support adversarial losses, which call a network several times before one backward pass.
     """
     if fabric.world_size == 1:
         return

@@ -53,25 +53,25 @@ UNTIMED_STEPS, TIMED_STEPS, TIMED_S = 2, 6, 5.0
 
 
 class Engine(Generic[R]):
-    """Trains a task: steps, rows of metrics, validations, checkpoints, and the stop condition.
+    """Training loop of a task: steps, metrics, validation, checkpoints and the stop condition.
 
-    Validations that the task plans are the same in a run that is stopped and resumed as in one
-    that is not, and they alone decide early stopping. Where a run stops between two of them, it is
-    validated and saved once more, which changes nothing that a resumed run depends on: a best
-    network found then becomes `best.ckpt`, and the planned one waits as `planned_best.ckpt`.
+    Planned validations are the same in resumed and uninterrupted runs, and only they determine
+    early stopping. If a run stops between two of them, it is validated and saved once more, without
+    effect on a resumed run: a new best network becomes `best.ckpt`, and the best planned one is
+    kept as `planned_best.ckpt`.
 
     Parameters
     ----------
     task : Task
     record : Record
-        Of the run, as known at the start.
+        Record of the run at its start.
     log : RunLog, optional
         None in all processes but the first.
     stop : StopCondition
     on_validation : callable, optional
-        See `OnValidation`; random numbers it draws do not change the training.
+        See `OnValidation`; its random draws do not affect training.
     projects : bool
-        Whether to log after some seconds how long the training will take.
+        Whether to log the expected duration after some seconds.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Engine(Generic[R]):
         try:
             with self.stop.on_signals():
                 self._train()
-        except KeyboardInterrupt:  # a second Ctrl-C: what the last checkpoint holds is kept
+        except KeyboardInterrupt:  # a second Ctrl-C: the last checkpoint is kept
             self.stop.reason, self.progress.step = INTERRUPTED, self.saved_step
         except BaseException:
             self._finish(FAILED, stopping.now() - began)
@@ -142,10 +142,10 @@ class Engine(Generic[R]):
         return self.record.run_id
 
     def _train(self) -> None:
-        """Train step by step."""
+        """Run the training steps."""
         task, progress = self.task, self.progress
         if progress.step == 0:
-            self._save(LAST)  # to return to, should the first steps explode
+            self._save(LAST)  # fallback if the first steps diverge
         self._check_patience()
         while progress.step < task.total_steps and self.stop.reason is None:
             self._start_row()
@@ -170,7 +170,7 @@ class Engine(Generic[R]):
         self.fabric.barrier()  # no process ends before the first has saved the run
 
     def _numbers(self, losses: dict[str, Tensor]) -> dict[str, float]:
-        """Return the losses as numbers, their means over all processes."""
+        """Return the losses as numbers, averaged over all processes."""
         values = self.task.mean(torch.stack([loss.float() for loss in losses.values()]))
         return dict(zip(losses, values.tolist(), strict=True))
 
@@ -179,7 +179,7 @@ class Engine(Generic[R]):
         return all(math.isfinite(v) and abs(v) <= most for v in figures.values())
 
     def _check_stop(self) -> None:
-        """Look at clock and signals; with several processes, stop all where one has a reason."""
+        """Check time limit and signals; if one of several processes must stop, stop all."""
         self.stop.check()
         if self.fabric.world_size > 1:
             reasons = (None, stopping.TIME, EARLY, INTERRUPTED)
@@ -192,7 +192,7 @@ class Engine(Generic[R]):
             self.stop.reason = EARLY
 
     def _start_row(self) -> None:
-        """Start the clock of a row; validations lie between two rows and are not timed."""
+        """Start timing a row; validations fall between rows and are not timed."""
         if self._row_began is None:
             self._row_began = stopping.now(), self.progress.step
 
@@ -218,7 +218,7 @@ class Engine(Generic[R]):
             self.log.log(row, self.progress.step)
 
     def _project(self) -> None:
-        """Log once, after some seconds, how long the training will take."""
+        """Log the expected duration once, after some seconds."""
         step = self.progress.step
         if self._timed_from is None:
             if step - self.saved_step >= UNTIMED_STEPS:
@@ -228,11 +228,11 @@ class Engine(Generic[R]):
             if spent >= TIMED_S:
                 speed = (step - self._timed_from[1]) / spent
                 left = duration((self.task.total_steps - step) / speed)
-                logger.info("%.2g steps per second: about %s to go", speed, left)
+                logger.info("%.2g steps per second: about %s left", speed, left)
                 self._timed_from = (math.nan, 0)
 
     def _validate(self) -> None:
-        """Validate as planned: keep the network as the last, and as the best if it is."""
+        """Run a planned validation; save the network as the last, and as the best if it is."""
         task, progress = self.task, self.progress
         with task.average.in_use(), preserved_randomness():
             figures = self._measure(last=progress.step == task.total_steps)
@@ -257,7 +257,7 @@ class Engine(Generic[R]):
         self._check_patience()
 
     def _validate_at_stop(self) -> None:
-        """Validate and save where a run stops, without a trace in its progress."""
+        """Validate and save at a stop, without effect on the progress of a resumed run."""
         task, progress = self.task, self.progress
         with task.average.in_use(), preserved_randomness():
             figures = self._measure(last=True)
@@ -271,7 +271,7 @@ class Engine(Generic[R]):
         self._save(LAST)
 
     def _measure(self, *, last: bool) -> dict[str, float]:
-        """Return the figures of a validation, which the first process makes for all."""
+        """Return the metrics of a validation, computed by the first process for all."""
         began, figures = stopping.now(), {}
         if self.fabric.is_global_zero:
             figures = self.task.validate(self.progress.step, last=last)
@@ -281,7 +281,7 @@ class Engine(Generic[R]):
         return figures
 
     def _save(self, name: str) -> None:
-        """Write a checkpoint; the last one holds the state of the training, too."""
+        """Write a checkpoint; the last one also holds the training state."""
         if self.log is None:
             return
         state: dict[str, Any] | None = None
@@ -292,7 +292,7 @@ class Engine(Generic[R]):
         save_checkpoint(self.folder / name, self.task.checkpoint(), state)
 
     def _load(self) -> None:
-        """Return to the last checkpoint."""
+        """Load the last checkpoint."""
         state = read_state(self.folder / LAST, self.run_id)
         try:
             self.task.load_state_dict(state)
@@ -303,7 +303,7 @@ class Engine(Generic[R]):
         self._random = state["random"]
 
     def _restore_randomness(self) -> None:
-        """Continue torch's global generator; other processes draw other numbers."""
+        """Restore torch's global generator, with a different seed in each further process."""
         if self.fabric.global_rank:
             key = (self.task.seed, self.fabric.global_rank, self.progress.step)
             torch.manual_seed(derived_seed(*key))
@@ -311,20 +311,20 @@ class Engine(Generic[R]):
             restore_random_state(self._random)
 
     def _go_back(self, figures: dict[str, float]) -> None:
-        """Return to the last good checkpoint, from where other batches are drawn.
+        """Go back to the last good checkpoint and continue with other batches.
 
         Raises
         ------
         DescError
-            After the task's number of attempts.
+            After the task's maximum number of attempts.
         """
         step, attempt = self.progress.step, self.progress.attempt + 1
         bad = ", ".join(f"{k}={v:.3g}" for k, v in figures.items() if not self._good({k: v}))
         if attempt > self.task.most_attempts:
             raise DescError(
                 f"training diverged at step {step} ({bad}); earlier checkpoints are kept. Try a "
-                f"learning_rate below {self.task.learning_rate.highest:g}, a smaller limit of the "
-                "gradient norm, or precision 32-true"
+                f"learning_rate below {self.task.learning_rate.highest:g}, a lower gradient norm "
+                "limit, or precision 32-true"
             )
         self.fabric.barrier()
         self._load()
@@ -336,7 +336,7 @@ class Engine(Generic[R]):
         )
 
     def _finish(self, reason: str, fit_s: float) -> R:
-        """Write down how the run ended; return its record."""
+        """Record the outcome of the run; return its record."""
         progress, task = self.progress, self.task
         measured = [(progress.best_score, progress.best_step, progress.best_figures)]
         measured += [

@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 def derived_seed(*key: int) -> int:
-    """Return a seed of 63 bits that depends on some integers ≥ 0 alone (NumPy's SeedSequence)."""
+    """Return a 63-bit seed derived from integers ≥ 0 (NumPy's SeedSequence)."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def step_generator(seed: int, attempt: int, step: int, rank: int = 0) -> torch.Generator:
-    """Return the random generator of a step; no two steps, attempts or processes share one."""
+    """Return the random generator of a step, unique to step, attempt and process."""
     return torch.Generator().manual_seed(derived_seed(seed, rank, attempt, step))
 
 
@@ -31,7 +31,7 @@ def random_state() -> dict[str, Tensor]:
 
 
 def restore_random_state(states: Mapping[str, Tensor]) -> None:
-    """Undo `random_state`; devices that this machine lacks are left out."""
+    """Restore a `random_state`, ignoring devices that this machine lacks."""
     torch.set_rng_state(states["cpu"].cpu())
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"].cpu())

@@ -1,4 +1,4 @@
-"""Settings of a resumed run: its own, and those that may change per call."""
+"""Settings of a resumed run: the stored ones, and those that may change."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PER_CALL = frozenset(
 
 
 def resumed_settings(given: T, stored: T, names: Collection[str] | None = None) -> T:
-    """Return the settings to resume a run with: its own, changed by those given for this call.
+    """Return the stored settings of a run, updated with the ones that may change.
 
     Parameters
     ----------
     given, stored : dataclass
         The settings of this call, and those of the run.
     names : collection of str, optional
-        Names of the settings that were given; by default those away from their default.
+        Names of the given settings; by default those that differ from their defaults.
 
     Raises
     ------
     ConfigurationError
-        If a setting is given that the run cannot change; the message names them all.
+        If a given setting cannot change in a resumed run.
     """
     conflicts: list[str] = []
     changes: dict[str, Any] = {}
@@ -53,7 +53,7 @@ def resumed_settings(given: T, stored: T, names: Collection[str] | None = None) 
             conflicts.append(f"{field.name}={value!r} (the run has {own!r})")
     if conflicts:
         raise ConfigurationError(
-            f"a run keeps the settings it was started with: {', '.join(conflicts)}; leave these "
-            "out, or train a new run"
+            f"a resumed run keeps its settings: {', '.join(conflicts)}; omit these options, or "
+            "train a new run"
         )
     return replace(stored, **changes)  # type: ignore[type-var]

@@ -1,4 +1,4 @@
-"""Learning rate schedule: a function of the step alone."""
+"""Learning rate schedule: a function of the step."""
 
 from __future__ import annotations
 

@@ -18,19 +18,19 @@ FAILED = "failed"
 
 
 def now() -> float:
-    """Return seconds of the clock that time limits are measured by."""
+    """Return the time in seconds on the clock of the time limits."""
     return time.monotonic()
 
 
 class StopCondition:
-    """Why a training stops before its last step, once there is a reason.
+    """Stop condition of a training, with the reason once it holds.
 
     Parameters
     ----------
     deadline : float, optional
-        Time of `now` at which everything must be done, the last validation included.
+        Value of `now` by which the training must end, including the last validation.
     reserve_s : float
-        Seconds to keep for the last validation; the longest one so far is kept here.
+        Seconds reserved for the last validation: the longest one so far.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class StopCondition:
         self.signal: int | None = None
 
     def check(self) -> None:
-        """Set the reason where a signal has arrived or the time limit is reached."""
+        """Set the reason if a signal has arrived or the time limit is reached."""
         if self.reason is not None:
             return
         if self.signal is not None:
@@ -56,10 +56,10 @@ class StopCondition:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Note Ctrl-C and SIGTERM for the next `check`; a second signal acts at once.
+        """Stop after the current step on Ctrl-C or SIGTERM, and at once on a second signal.
 
-        The reason changes in `check` only, so that all processes stop after the same step.
-        Signals reach the main thread only; in other threads nothing changes.
+        The reason changes only in `check`, so that all processes stop after the same step. Signals
+        reach the main thread only; in other threads this does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -85,7 +85,7 @@ class StopCondition:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words: `40 s`, `12 min`, `3.5 h`, `4 days`."""
+    """Format a duration as `40 s`, `12 min`, `3.5 h` or `4 days`."""
     if seconds < 99.5:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
 
 
 def stop_message(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
-    """Return the line that says why a run stopped and how to resume it; None if it finished."""
+    """Return a line on why a run stopped and how to resume it; None if it finished."""
     if reason not in (TIME, INTERRUPTED):
         return None
     what = "time limit reached" if reason == TIME else "interrupted"

@@ -20,35 +20,35 @@ from desc.errors import CheckpointError
 
 
 class Task(ABC):
-    """One training: what a step learns from, how it is validated, what a checkpoint holds.
+    """Definition of a training: its steps, validation and checkpoint content.
 
-    Batches and random numbers of a step are functions of (seed, attempt, step), or drawn from
-    torch's global generator, whose state is kept with each checkpoint.
+    Batches and random numbers of a step depend on (seed, attempt, step), or come from torch's
+    global generator, whose state is saved with each checkpoint.
 
     Attributes
     ----------
     fabric : Fabric
     networks : dict of str to Module
-        Everything that learns, by name.
+        All trained networks, by name.
     optimizers : dict of str to Optimizer
-        Each with the parameters of one or several networks.
+        Optimizers, each with the parameters of one or more networks.
     average : RunningAverage
-        Of the network that is validated and kept.
+        Running average of the network that is validated and saved.
     learning_rate : LearningRate
-        Also says how long the training is.
+        Schedule; its length is that of the training.
     max_grad_norm : float
         Largest gradient norm per optimizer; 0: no limit.
     seed : int
     monitor : str
-        The figure that decides which network is best; lower is better.
+        Metric that determines the best network; lower is better.
     patience : int or None
-        Measurements of it without improvement before the training stops early.
+        Measurements without improvement before early stopping.
     """
 
     largest_loss: ClassVar[float] = 1e8
     """Beyond it a loss counts as exploded."""
     most_attempts: ClassVar[int] = 0
-    """How often an exploded training may return to its last checkpoint."""
+    """Maximum number of returns to the last checkpoint after a divergence."""
     loss_prefix: ClassVar[str] = ""
     """Prefix of the losses' names in `metrics.csv`."""
 
@@ -68,7 +68,7 @@ class Task(ABC):
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole training."""
+        """Number of steps of the whole training."""
         return self.learning_rate.total_steps
 
     def add_optimizer(self, name: str, optimizer: Optimizer) -> None:
@@ -79,37 +79,37 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
-        """Learn from one batch and return its losses, scalars without gradient."""
+        """Train on one batch; return its losses as scalars without gradient."""
 
     @abstractmethod
     def validate(self, step: int, *, last: bool) -> dict[str, float]:
-        """Return figures of the averaged network after `step` steps, `val_loss` among them.
+        """Return validation metrics of the averaged network, including `val_loss`.
 
         Parameters
         ----------
         step : int
         last : bool
-            Whether the training ends or stops here, so that everything should be measured.
+            Whether the training ends or stops here, so that all metrics are due.
         """
 
     @abstractmethod
     def checkpoint(self) -> dict[str, Any]:
-        """Return the averaged network as a checkpoint has it: key of the format → content."""
+        """Return the averaged network as checkpoint content: key of the format → content."""
 
     @abstractmethod
     def logs_at(self, step: int) -> bool:
-        """Tell whether `metrics.csv` gets a row of losses after this step."""
+        """Return whether `metrics.csv` gets a row of losses after this step."""
 
     @abstractmethod
     def validates_at(self, step: int) -> bool:
-        """Tell whether the network is validated and saved after this step."""
+        """Return whether the network is validated and saved after this step."""
 
     def row(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Return further columns of a row of losses."""
         return {}
 
     def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Return the metrics of the run's record, given those that the engine knows."""
+        """Return the metrics for the run's record, given those of the engine."""
         return metrics
 
     def verdict(self, metrics: Mapping[str, float]) -> str | None:  # noqa: ARG002
@@ -117,12 +117,12 @@ class Task(ABC):
         return None
 
     def sample(self, folder: Path, step: int) -> dict[str, Path]:  # noqa: ARG002
-        """Write results to listen to or to look at, and return them by name."""
+        """Write audio or image samples, and return them by name."""
         return {}
 
     @property
     def extra(self) -> dict[str, float]:
-        """Numbers that change during training, beside parameters."""
+        """State of the training other than parameters."""
         return {}
 
     def load_extra(self, extra: Mapping[str, float]) -> None:  # noqa: B027
@@ -157,7 +157,7 @@ class Task(ABC):
             optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything a resumed training needs, beside its progress."""
+        """Return the state needed for resuming, except the progress."""
         return {
             "networks": {name: n.state_dict() for name, n in self.networks.items()},
             "average": self.average.state_dict(),
@@ -172,7 +172,7 @@ class Task(ABC):
         Raises
         ------
         CheckpointError
-            If it is the state of another training.
+            If the state belongs to another training.
         """
         try:
             for name, network in self.networks.items():
@@ -183,4 +183,4 @@ class Task(ABC):
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             self.load_extra(state["extra"])
         except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"the state of another training: {error}") from error
+            raise CheckpointError(f"the checkpoint belongs to another training: {error}") from error

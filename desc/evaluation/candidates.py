@@ -81,7 +81,7 @@ def check_comparable(records: Sequence[RunRecord]) -> None:
     ids = [record.run_id for record in records]
     for run_id in dict.fromkeys(ids):
         if ids.count(run_id) > 1:
-            raise ConfigurationError(f"run_id={run_id!r} must be named once")
+            raise ConfigurationError(f"run_id={run_id!r} must be given only once")
 
 
 def one_step_figures(

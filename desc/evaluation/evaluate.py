@@ -66,7 +66,7 @@ def evaluate(
     run : RunConfig
         Where run ids are looked up.
     store : DescriptorStore, optional
-        The cache; by default the usual one.
+        The cache; by default the default cache.
     accelerator : str
         auto, cpu, cuda (or gpu) or mps.
 
@@ -228,8 +228,8 @@ def _notes(records: Sequence[RunRecord], training_known: bool) -> list[str]:
         )
     first = records[0]
     notes += [
-        f"run {record.run_id} was trained on other recordings than {first.run_id}, which defines "
-        "the units and the linear baseline"
+        f"run {record.run_id} was trained on different recordings than {first.run_id}, which "
+        "defines the units and the linear baseline"
         for record in records[1:]
         if set(record.training_files) != set(first.training_files)
     ]

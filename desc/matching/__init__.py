@@ -1,9 +1,9 @@
 """Matching: play descriptors with the sounds of a database (audio mosaicing).
 
-`matcher` holds the `Matcher`, which everything else serves. `space` is the space of the distances,
-`knn` the search for neighbours in it. `units` are what is played, `boundaries` where long ones
-begin and end. `transitions` and `repetition` are the costs and the constraints of `frame_search`
-and `unit_search`, `levels` the gains, layers and transposition of the result.
+`matcher` holds the `Matcher`, the interface of the package. `space` defines the distances, `knn`
+searches for neighbours. `units` are the pieces played, `boundaries` the limits of long units.
+`transitions` and `repetition` are the costs and constraints of the searches `frame_search` and
+`unit_search`; `levels` adds gains, layers and transposition.
 """
 
 from desc.matching.knn import Neighbours

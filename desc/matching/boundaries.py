@@ -30,7 +30,7 @@ class UnitBoundaries:
     starts : ndarray of int64, (M,)
         Rows at which units begin.
     look : int
-        Frames at the beginning of a unit by which it is searched for.
+        Number of frames at the beginning of a unit that its search uses.
     step : int
         Units of a result begin at multiples of this many frames; 1: anywhere.
     """
@@ -71,8 +71,8 @@ class UnitBoundaries:
         points : ndarray of float32, (n, d)
             Consecutive frames.
         starts, remaining : ndarray of int64, (m,)
-            First frame of each stretch, and its length. In shorter stretches the last frame stands
-            for the missing ones.
+            First frame of each stretch, and its length. Shorter stretches are padded with their
+            last frame.
         """
         half = (self.look + 1) // 2
         parts = []
@@ -89,8 +89,8 @@ def onset_rows(database: DescriptorDatabase) -> Bools:
 
     Spectral flux is the mean rise in dB, since the frame before, of the spectral envelope given by
     the MFCC. An onset is a peak of the flux, well above the frames around it and at least 4 frames
-    after the last one. The analysis window reaches a hop ahead, so the sound of the row begins up
-    to 1.2 frames before the onset and does not cut it. The database must have mfcc.
+    after the previous one. The analysis window reaches a hop ahead, so the sound of the row begins
+    up to 1.2 frames before the onset and does not cut it. The database must have mfcc.
     """
     strength = _flux(database)
     first = np.diff(database.file_index, prepend=-1) != 0

@@ -62,7 +62,7 @@ class Match:
     Attributes
     ----------
     target : ndarray of float32, (T, D)
-        Descriptors that were matched, after moment matching if `match_space` asks for it.
+        Matched descriptors, after moment matching if `match_space` is above 0.
     points : ndarray of float32, (T, d)
         The target in the match space.
     rows : ndarray of int64, (T,)
@@ -70,7 +70,7 @@ class Match:
     distances : ndarray of float64, (T,)
         Distance of each frame to its row.
     neighbours : Neighbours
-        The `query.neighbours` nearest rows of each frame, whichever row is played.
+        The `query.neighbours` nearest rows of each frame, independent of the selection.
     units : tuple of Unit
         The selected units, of all layers.
     playlist : Playlist
@@ -125,8 +125,8 @@ class Match:
 class Matcher:
     """Matches descriptors with the sounds of a database, by one set of settings.
 
-    What depends on the database alone (its coordinates, transitions, unit boundaries, levels) is
-    computed on first use and kept.
+    Data of the database (coordinates, transitions, unit boundaries, levels) is computed on first
+    use and cached.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class Matcher:
         If the weights are wrong, the standardizer belongs to other descriptors, or the database
         lacks descriptors that the selection needs.
     DescError
-        If the database holds no frames.
+        If the database contains no frames.
     """
 
     database: DescriptorDatabase
@@ -159,7 +159,7 @@ class Matcher:
         config = self.database.config
         check_selection(self.selection, config)
         if not len(self.database):
-            raise DescError("the database holds no frames to match with")
+            raise DescError("the database contains no frames to match")
         neutral = Standardizer(np.zeros(config.n_columns), np.ones(config.n_columns), config)
         matching_space(config, self.standardizer or neutral, self.query)
 
@@ -233,7 +233,7 @@ class Matcher:
     ) -> Match:
         """Choose units of the database for a target.
 
-        A prediction or a recording that is far from the database is named in a warning.
+        Logs a warning if a prediction or a recording is far from the database.
 
         Parameters
         ----------
@@ -274,7 +274,7 @@ class Matcher:
         """Return the k nearest rows of each frame, or all if there are fewer.
 
         The parameters are those of `match`; `k` is `query.neighbours` by default. Moment matching
-        comes first if `query.match_space` asks for it.
+        is applied first if `query.match_space` is above 0.
         """
         matcher = self._with_statistics_of(target)
         if matcher is not self:
@@ -304,7 +304,9 @@ class Matcher:
         usable = ~self.database.rows_of(exclude_digest)
         if usable.any():
             return usable
-        logger.warning("the database holds only the recording itself, so it is matched with itself")
+        logger.warning(
+            "the database contains only the recording itself, so it is matched with itself"
+        )
         return every
 
     def _with_statistics_of(self, target: Target) -> Matcher:
@@ -391,7 +393,7 @@ class Matcher:
         if not self.query.match_space and own is not None and distance > FAR * own:
             logger.warning(
                 "%s: the target is far from the corpus: its median distance to the nearest row is "
-                "%.2f, that between recordings of the corpus %.2f. --match_space .5, or 1, shifts "
+                "%.2f, against %.2f between recordings of the corpus. --match_space .5 or 1 shifts "
                 "its level and timbre towards the corpus's",
                 source,
                 distance,

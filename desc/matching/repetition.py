@@ -34,11 +34,11 @@ class Limits:
     Attributes
     ----------
     hold : int
-        Length of the tabu window in frames: a source position, or one near it, does not come back
-        in another unit within it.
+        Length of the tabu window in frames: no other unit plays the same source position, or one
+        near it, within the window.
     max_use : int or None
-        Largest number of times a source position is played. One that lasts several frames of a
-        unit, as in a slowed recording, counts once.
+        Maximum number of times a source position is played. A position that lasts several frames
+        of a unit, as in a slowed recording, counts once.
     """
 
     hold: int
@@ -55,9 +55,9 @@ def feasible_limits(
 ) -> Limits:
     """Return the limits of the settings, the tabu window shortened to what can always be kept.
 
-    A frame in the window excludes 2·`NEAR_POSITIONS` + 1 positions. Of n_frames − 1 frames, every
-    `max_use` can use one up. One position more than all of these leaves every path a row. Logs a
-    line if the window is shortened.
+    A frame in the window excludes 2·`NEAR_POSITIONS` + 1 positions, and n_frames − 1 frames can use
+    up one position per `max_use` frames. With one position more than the total, every path has a
+    row left. Logs a line if the window is shortened.
 
     Parameters
     ----------

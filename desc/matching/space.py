@@ -120,12 +120,12 @@ def parse_factors(text: str, config: DescriptorConfig) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Factor of each name given, at least 0. A column's factor beats its group's.
+        Factor of each given name, at least 0. A column's factor overrides its group's.
 
     Raises
     ------
     ConfigurationError
-        Naming the first part that is no such pair, and the names there are.
+        If a part is not such a pair; the message lists the possible names.
     """
     names = list(dict.fromkeys([*config.groups, *config.names]))
     factors: dict[str, float] = {}
@@ -201,7 +201,7 @@ def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float
 
 
 def check_selection(selection: SelectionConfig, config: DescriptorConfig) -> None:
-    """Refuse selection settings that need descriptors which are not there.
+    """Refuse selection settings that need missing descriptors.
 
     Raises
     ------

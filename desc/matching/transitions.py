@@ -163,7 +163,7 @@ def distance_between_recordings(
     points : ndarray of float32, (N, d)
         Rows of the database in the match space.
     database : DescriptorDatabase
-        Tells the recordings apart.
+        Maps rows to recordings.
     query : QueryConfig
         Gives the distance.
     """

@@ -1,8 +1,8 @@
 """Beam search for the cheapest sequence of units longer than a frame, from boundary to boundary.
 
 A unit costs the sum of the distances between its frames and the target's. Unless it continues the
-unit before it, it also costs a transition and a constant, as in `frame_search`. Paths that have
-come equally far compete.
+unit before it, it also costs a transition and a constant, as in `frame_search`. Paths of
+equal length compete.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def search_units(problem: Problem, boundaries: UnitBoundaries) -> tuple[Rows, Fl
     problem : Problem
         At least one frame.
     boundaries : UnitBoundaries
-        The units there are.
+        The possible units.
     """
     beam = _UnitBeam(problem, boundaries)
     rows, costs = beam.run()
     if beam.n_widened:
         logger.info(
-            "%d times no unit was left under hold_s and max_use; units further away or single "
-            "frames were taken",
+            "hold_s and max_use left no unit %d times; more distant units or single frames were "
+            "used",
             beam.n_widened,
         )
     return rows, costs
@@ -53,7 +53,7 @@ def search_units(problem: Problem, boundaries: UnitBoundaries) -> tuple[Rows, Fl
 
 @dataclass(frozen=True, eq=False)
 class _Paths:
-    """Paths that have come equally far: node and last row of their last unit, cost, history."""
+    """Paths of equal length: node and last row of their last unit, cost, history."""
 
     nodes: Positions
     rows: Rows

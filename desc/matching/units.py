@@ -1,7 +1,7 @@
 """Units, and the places of rows in their recordings.
 
-A unit is a stretch of consecutive frames of one file that is played in one piece. Two rows sound
-alike where their source positions are near, whatever the speed they are played at.
+A unit is a stretch of consecutive frames of one file that is played in one piece. Rows with nearby
+source positions sound alike, regardless of their speed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Unit:
     layer : int
         Layer it belongs to. The units of a layer follow each other without gaps.
     cost : float
-        Sum over its frames of the cost of choosing them: distances to the target, and transition
-        costs where the search has them.
+        Sum of the costs of its frames: distances to the target, and transition costs if the
+        search uses them.
     gain_db : float
         Gain at which it is played, dB.
     transpose_semitones : float
@@ -125,7 +125,7 @@ def to_playlist(
 def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
     hop = database.config.hop_length
     file = database.files[int(database.file_index[unit.first_row])]
-    # At speed v, v samples of the recording pass for each sample that is heard.
+    # At speed v, each sample played corresponds to v samples of the recording.
     before_centre = (unit.n_frames * hop - hop) / 2
     centre = int(database.centre_samples[unit.first_row]) + file.speed * before_centre
     return PlaylistEvent(
@@ -176,7 +176,7 @@ class SourcePositions:
     keys : ndarray of int64, (N,)
         File and position in one ascending number.
     chain : ndarray of int64, (N,)
-        One more than the row before where a row continues it in its file, elsewhere two more.
+        One more than the previous row's if the row continues it in its file, otherwise two more.
     """
 
     of_row: Int32

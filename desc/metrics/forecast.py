@@ -25,7 +25,7 @@ def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike)
     Returns
     -------
     float
-        At most 1; NaN where nothing moves.
+        At most 1; NaN if nothing changes.
     """
     y = np.asarray(target, dtype=np.float64)
     error = float(((np.asarray(prediction) - y) ** 2).sum())
@@ -43,14 +43,14 @@ def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> flo
     Parameters
     ----------
     scores : array_like, (n,)
-        Of each frame given those before it, in nats and standardised units.
+        Negative log-density of each frame given the preceding ones, standardised, in nats.
     counted : array_like of bool, (n,), optional
-        Frames that count, those of digital silence left out.
+        Frames to average over, without digital silence.
 
     Returns
     -------
     float
-        NaN where no frame counts.
+        NaN without frames.
     """
     x = np.asarray(scores, dtype=np.float64)
     if counted is not None:
@@ -70,7 +70,7 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     Parameters
     ----------
     samples : array_like, (M, n, F)
-        Drawn independently.
+        Independent draws.
     real : array_like, (n, F)
 
     Returns

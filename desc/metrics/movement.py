@@ -13,10 +13,10 @@ Array = npt.NDArray[np.float64]
 
 TAIL_FRAMES = 256  # at the end of a continuation: 6 s, where a model that fades has faded
 ACF_LAGS = 128  # frames, 3 s
-LOWEST_RATIO = 1e-3  # one excerpt that stands still must not make a geometric mean 0
+LOWEST_RATIO = 1e-3  # so that one constant excerpt does not make a geometric mean 0
 MODULATION_HZ = (0.15, 21.5)
 N_BANDS = 8
-LARGEST_DB = 80.0  # of a flat line; without a bound it would be infinite
+LARGEST_DB = 80.0  # of a constant, which would be infinite otherwise
 
 
 def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_FRAMES) -> float:
@@ -31,12 +31,12 @@ def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_F
     generated, real : array_like, (E, T, F)
         Continuations by the model and in reality; the lengths may differ.
     frames : int
-        Frames at the end that count.
+        Number of frames at the end to use.
 
     Returns
     -------
     float
-        NaN where the real music is silent.
+        NaN if the real music is silent.
     """
     x, y = _excerpts(generated)[:, -frames:], _excerpts(real)[:, -frames:]
     return _geometric_ratio(x.std(1), y.std(1))
@@ -80,7 +80,7 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
     Returns
     -------
     ndarray of float64, (lags, F)
-        Each excerpt and column around its own mean, over its own variance; 0 for a flat line.
+        Each excerpt and column is centred and divided by its variance; 0 for a constant.
     """
     excerpts = _excerpts(x)
     n = excerpts.shape[1]
@@ -159,7 +159,7 @@ def modspec_db(generated: npt.ArrayLike, real: npt.ArrayLike, frame_rate: float)
     Returns
     -------
     float
-        In dB; columns in which the real music does not move are left out.
+        In dB, without columns that are constant in the real music.
     """
     x = modulation_spectrum(generated, frame_rate)[1]
     y = modulation_spectrum(real, frame_rate)[1]

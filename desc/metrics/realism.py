@@ -62,7 +62,7 @@ def track_distance(
     Returns
     -------
     float
-        Root mean square over features, averaged over the recordings both have; NaN without one.
+        Root mean square over features, averaged over the common recordings; NaN without any.
     """
     x, y = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)
     of_x, of_y = np.asarray(generated_tracks), np.asarray(real_tracks)
@@ -92,9 +92,9 @@ def c2st(
     generated, real : array_like, (n, K) and (m, K)
         Window features.
     generated_tracks, real_tracks : array_like of int, (n,) and (m,)
-        The recording of each row; generated ones count as of the recording they continue.
+        The recording of each row; for generated rows, the continued recording.
     seed : int
-        Of the classifier.
+        Seed of the classifier.
 
     Returns
     -------

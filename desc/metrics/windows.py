@@ -35,7 +35,7 @@ def window_features(
     -------
     ndarray of float64, (n, 3F)
         Per window, for each column: the mean; log(standard deviation + 0.02); log(root mean
-        square of the first difference + 0.02). n is 0 where T < length.
+        square of the first difference + 0.02). n is 0 if T < length.
 
     Raises
     ------

@@ -61,14 +61,14 @@ def create_model(
 
 
 def unused_options(model_config: ModelConfig, given: Collection[str] | None = None) -> list[str]:
-    """Return the options that were set and that the selected model does not use.
+    """Return the options that were set but are not used by the selected model.
 
     Parameters
     ----------
     model_config : ModelConfig
         The settings.
     given : collection of str, optional
-        Names of the options that were set; by default those away from their default.
+        Names of the given options; by default those that differ from their defaults.
     """
     unused = set(model_class(model_config.selected_model).UNUSED)
     if model_config.head != "mixture":

@@ -81,7 +81,7 @@ class DescriptorModel(nn.Module, ABC):
     model_config : ModelConfig
     descriptor_config : DescriptorConfig
     statistics : TrainingStatistics
-        Of the training recordings.
+        Statistics of the training recordings.
 
     Attributes
     ----------
@@ -106,7 +106,9 @@ class DescriptorModel(nn.Module, ABC):
     ) -> None:
         super().__init__()
         if statistics.standardizer.config != descriptor_config:
-            raise ConfigurationError("the statistics are of descriptors with other settings")
+            raise ConfigurationError(
+                "the statistics were fitted to descriptors with other settings"
+            )
         self.model_config = model_config
         self.descriptor_config = descriptor_config
         self.statistics = statistics
@@ -200,8 +202,9 @@ class DescriptorModel(nn.Module, ABC):
         Returns
         -------
         Tensor (B, prediction_length)
-            Nats per frame in standardised units, log-determinant of the whitening included, so
-            that heads compare; for the head `mse` half the squared error. 0 where not `scored`.
+            Nats per frame in standardised units, including the log-determinant of the whitening, so
+            that heads are comparable; for the head `mse` half the squared error. 0 where not
+            `scored`.
         """
         length = self.context_length + self.prediction_length
         if frames.shape[1:] != (length, self.n_features):
@@ -249,16 +252,16 @@ class DescriptorModel(nn.Module, ABC):
 
     @property
     def context_frames(self) -> int:
-        """Number of frames read at the end of a context; shorter ones are padded.
+        """Number of frames read at the end of a context; shorter contexts are padded.
 
-        It is the same for every recording, so that rounding is, too.
+        It is the same for every recording, so rounding does not depend on the length.
         """
         return max(CONTEXT_FRAMES, self.context_length + self.prediction_length)
 
     def read(
         self, context: Tensor, valid: Tensor, length: int | None = None
     ) -> tuple[Tensor, Tensor, ContextStatistics, Tensor]:
-        """Prepare the last frames of a context (B, T, F), padded where there are fewer.
+        """Prepare the last frames of a context (B, T, F), padded if there are too few.
 
         Parameters
         ----------

@@ -16,10 +16,10 @@ class BlockwiseModel(DescriptorModel):
     """Base of the encoder-decoder models.
 
     The encoder reads the first frames of the window, the decoder its last frames and the forecast.
-    The decoder is also scored on the last frames of the window: one that starts with the forecast
-    has no state of its own there and is weak on its first frames. After `forecast_size` frames the
-    window, now ending with generated frames, is encoded again, so time stays linear in the number
-    of frames. A subclass implements `encode`, `decode` and `decoder_step`.
+    The decoder is also scored on the last frames of the window. Otherwise it would start the
+    forecast without a state of its own, and its first frames would be poor. After `forecast_size`
+    frames the window, now ending with generated frames, is encoded again, so time stays linear in
+    the number of frames. A subclass implements `encode`, `decode` and `decoder_step`.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Output distributions of the next frame, given what a network computed.
+"""Output distributions of the next frame, given the network's output.
 
 All describe the innovation e, the residual after the mean-reverting prediction of a frame, in
 standardised units. It is divided by the local scale s of the context and whitened: the columns of

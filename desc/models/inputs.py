@@ -1,8 +1,8 @@
 """Context-normalised inputs, as in reversible instance normalisation (RevIN, Kim et al. 2022).
 
-A few dozen recordings have a few dozen timbres, and a network that sees a timbre as such
-identifies the recording by it. So frames are centred on the mean of their context and scaled by its
-local scale. The context embedding is a further input, with noise in training.
+A few dozen recordings have a few dozen timbres, so a network could identify a recording by its
+absolute timbre. Frames are therefore centred on the mean of their context and divided by its local
+scale. The context embedding is a further input, with noise in training.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def continuation(
     check_integer("frames", frames, 1)
     n_rows = len(context)
     check(len(generators) == n_rows, "generators", len(generators), f"be one per row, {n_rows}")
-    check(bool(valid[:, -1].all()), "valid", False, "hold the last frame of every row")
+    check(bool(valid[:, -1].all()), "valid", False, "contain the last frame of every row")
     device, is_training = model.space.mean.device, model.training
     context, valid = context.to(device), valid.to(device)
     generated = context.new_empty(n_rows, frames, model.n_features, dtype=torch.float32)

@@ -140,7 +140,7 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
         If there is no complete frame, or the recordings differ in configuration.
     """
     if not any(s.complete.stop > s.complete.start for s in sequences):
-        raise ConfigurationError("no recording has a complete frame to learn from")
+        raise ConfigurationError("no recording has a complete frame")
     config = sequences[0].config
     for sequence in sequences:
         if sequence.config != config:

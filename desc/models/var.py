@@ -113,7 +113,7 @@ class VectorAutoregression:
         """
         check_integer("order", order, 1)
         if not sequences:
-            raise ConfigurationError("a regression needs a recording")
+            raise ConfigurationError("the regression needs at least one recording")
         size = sequences[0].shape[1]
         gram: Array = np.eye(order * size) * ridge
         cross: Array = np.zeros((order * size, size))

@@ -38,7 +38,7 @@ def export_playlist(
 ) -> None:
     """Write a playlist in the format of another program.
 
-    Logs a warning about what the format cannot hold.
+    Logs a warning if the format cannot represent something.
 
     Parameters
     ----------

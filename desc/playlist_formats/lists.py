@@ -72,7 +72,7 @@ def decision_list(arrangement: Arrangement) -> bytes:
             lines += _edit(number, event, first, stop, arrangement)
     if left_out:
         logger.warning(
-            "%d of %d units lie within one frame of 1/%d s and are not in the EDL",
+            "%d of %d units fall within one frame of 1/%d s and are left out of the EDL",
             left_out,
             len(arrangement.playlist.events),
             FRAME_RATE,

@@ -27,7 +27,7 @@ def midi_file(arrangement: Arrangement) -> bytes:
     files = sorted({(event.root, event.source) for event in events})
     n_notes = HIGHEST_NOTE - LOWEST_NOTE + 1
     if len(files) > n_notes:
-        logger.warning("%d files share %d notes; the texts tell them apart", len(files), n_notes)
+        logger.warning("%d files share %d notes; text events distinguish them", len(files), n_notes)
     notes = {file: LOWEST_NOTE + i % n_notes for i, file in enumerate(files)}
     head = [(0, _meta(TRACK_NAME, arrangement.title)), (0, _meta(TEMPO, BEAT_US.to_bytes(3)))]
     head += [(0, _meta(TEXT, f"{notes[file]}: {file[1]}")) for file in files]

@@ -44,7 +44,7 @@ def project(arrangement: Arrangement) -> bytes:
     strange = [e for e in arrangement.playlist.events if _channel_mode(e.channels) is None]
     if strange:
         logger.warning(
-            "%d units with a choice of channels that an item cannot hold play all channels",
+            "%d units play all channels: Reaper items do not support their selection",
             len(strange),
         )
     return ("\n".join(lines) + "\n").encode()

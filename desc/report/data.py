@@ -1,4 +1,4 @@
-"""`ReportData`: data of a report that the other files of a result lack (`report.npz`)."""
+"""`ReportData`: data of a report beyond the other files of a result (`report.npz`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RECORDING_BYTES = 400_000
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Data of a report that the result's other files lack. T frames, F static columns.
+    """Data of a report beyond the result's other files. T frames, F static columns.
 
     Attributes
     ----------

@@ -109,7 +109,7 @@ class ResultView:
         ConfigurationError
             If there is no such map, or it needs a library that is not installed.
         OutputError
-            If the folder holds no complete result.
+            If the folder contains no complete result.
         AudioError
             If its WAV cannot be read.
         """

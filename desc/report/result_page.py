@@ -55,7 +55,7 @@ def write_result_report(
     ConfigurationError
         If there is no such map, or umap-learn is needed and not installed.
     OutputError
-        If the folder holds no complete result.
+        If the folder contains no complete result.
     AudioError
         If its WAV cannot be read.
     StorageError

@@ -52,7 +52,7 @@ class RunLog:
         Raises
         ------
         StorageError
-            If the folder cannot be made.
+            If the folder cannot be created.
         """
         return cls(new_folder(run), run)
 
@@ -97,10 +97,10 @@ class RunLog:
                 self._wandb = WandbRun(record, self._run, resume=self._resumed)
                 logger.info("W&B shows this run at %s", self._wandb.url)
             except TrackingError as error:
-                reason = f"W&B did not take it: {error}"
+                reason = f"W&B did not accept it: {error}"
         if reason is not None:
             logger.info(
-                "run %s is kept on this machine only (%s); send it later with: "
+                "run %s is kept on this machine only (%s); upload it later with: "
                 "desc runs --upload %s",
                 *(self.run_id, reason, self.run_id),
             )
@@ -144,7 +144,7 @@ class RunLog:
                 wandb.finish(record.metrics, exit_code=exit_code)
         except TrackingError as error:
             logger.warning(
-                "run %s is complete on this machine, but not on W&B: %s; send it later with: "
+                "run %s is complete on this machine, but not on W&B: %s; upload it later with: "
                 "desc runs --upload %s",
                 *(self.run_id, error, self.run_id),
             )

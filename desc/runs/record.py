@@ -177,7 +177,9 @@ class Record:
         known: dict[str, type[R]] = {one.kind: one for one in types if issubclass(one, cls)}
         if kind not in known:
             needed = " or ".join(map(repr, known))
-            raise CheckpointError(f"{path}: a run of kind {kind!r}; this needs one of {needed}")
+            raise CheckpointError(
+                f"{path}: a run of kind {kind!r}; the kind must be one of {needed}"
+            )
         try:
             metrics = {
                 name: math.nan if value is None else float(value)
@@ -252,7 +254,7 @@ class RunRecord(Record):
         path = self.folder / STATISTICS_FILE
         for name, array in arrays.items():
             if np.asarray(array).dtype.hasobject:
-                raise CheckpointError(f"{path}: array {name} must hold plain numbers")
+                raise CheckpointError(f"{path}: array {name} must contain plain numbers")
         with replacing(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
 

@@ -95,7 +95,7 @@ def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
         try:
             records.append(Record.load(path.parent))
         except CheckpointError as error:
-            logger.warning("left out: %s", error)
+            logger.warning("skipped: %s", error)
     return sorted(records, key=lambda record: (record.created, record.run_id))
 
 
@@ -124,7 +124,7 @@ class RunName:
 
 @dataclass(frozen=True)
 class _Search(Generic[R]):
-    """One search for a run; each method looks in one place and notes why it was not there."""
+    """A search for a run; each method looks in one place and records the result."""
 
     record_type: type[R]
     tried: list[str] = field(default_factory=list)
@@ -137,7 +137,7 @@ class _Search(Generic[R]):
             return self._checkpoint(path)
         if (path / RUN_FILE).is_file():
             return self.record_type.load(path)
-        state = f"holds no {RUN_FILE}" if path.is_dir() else "no such run folder or .ckpt file"
+        state = f"contains no {RUN_FILE}" if path.is_dir() else "no such run folder or .ckpt file"
         self.tried.append(f"path {path}: {state}")
         return None
 
@@ -155,7 +155,7 @@ class _Search(Generic[R]):
                     "run %s was found in project %s, not %s", name.run_id, project, name.project
                 )
                 return record
-        self.tried.append(f"{root}/*/{name.run_id}: no other project has it")
+        self.tried.append(f"{root}/*/{name.run_id}: not in any other project")
         return None
 
     def downloads(self, name: RunName, download_dir: Path) -> R | None:
@@ -165,7 +165,7 @@ class _Search(Generic[R]):
             record = self._folder(path.parent)
             if record is not None:
                 return record
-        self.tried.append(f"downloads {download_dir}/{pattern}: not there")
+        self.tried.append(f"downloads {download_dir}/{pattern}: not found")
         return None
 
     def server(
@@ -174,7 +174,7 @@ class _Search(Generic[R]):
         """Download the run from W&B, unless there is a reason not to ask."""
         reason = offline_reason(run)
         if reason is not None:
-            self.tried.append(f"W&B {name}: not asked ({reason})")
+            self.tried.append(f"W&B {name}: not contacted ({reason})")
             return None
         try:
             folder = fetch_run(name.entity, name.project, name.run_id, download_dir, timeout_s)
@@ -186,7 +186,7 @@ class _Search(Generic[R]):
     def _folder(self, folder: Path) -> R | None:
         """Return the run in a folder; a damaged one counts as not found."""
         if not (folder / RUN_FILE).is_file():
-            state = f"holds no {RUN_FILE}" if folder.is_dir() else "not there"
+            state = f"contains no {RUN_FILE}" if folder.is_dir() else "not found"
             self.tried.append(f"{folder}: {state}")
             return None
         try:

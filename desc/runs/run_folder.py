@@ -32,7 +32,7 @@ def new_folder(run: RunConfig) -> Path:
                 continue
             raise StorageError(f"{root}: must be a folder, but a file has this name") from None
         except OSError as error:
-            raise StorageError(f"{folder}: cannot be made: {error.strerror}") from error
+            raise StorageError(f"{folder}: cannot be created: {error.strerror}") from error
         return folder
 
 
@@ -48,7 +48,7 @@ def resumed_folder(record: Record, run: RunConfig) -> Path:
     """
     if not (record.folder / RUN_FILE).is_file():
         raise RunNotFoundError(
-            f"{record.folder}: holds no {RUN_FILE}; resuming needs the run's whole folder"
+            f"{record.folder}: contains no {RUN_FILE}; resuming needs the run's whole folder"
         )
     root = Path(run.experiment_dir)
     if record.folder.resolve().parent.parent == root.resolve():
@@ -69,7 +69,7 @@ def lock_run(folder: Path) -> BaseFileLock | None:
     Returns
     -------
     BaseFileLock or None
-        None if the file system has no locks; the run is made all the same.
+        None if the file system has no locks; the run proceeds without one.
 
     Raises
     ------

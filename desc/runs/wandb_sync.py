@@ -1,4 +1,4 @@
-"""Sending runs to a W&B server and downloading them, through a process of its own."""
+"""Upload of runs to a W&B server and their download, through a separate process."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Worker:
         self._events.put({"event": "ended"})
 
     def _write(self, stream: IO[bytes]) -> None:
-        """Write in a thread of its own, so that a worker that hangs blocks nothing."""
+        """Write in a separate thread, so that a hanging worker blocks nothing."""
         with contextlib.suppress(ValueError, OSError), stream:
             while (message := self._messages.get()) is not None:
                 stream.write(json.dumps(message).encode() + b"\n")
@@ -257,7 +257,9 @@ class WandbRun(Worker):
             if held.get(name) != size
         ]
         if wrong:
-            raise TrackingError("the server does not hold every file: " + "; ".join(wrong))
+            raise TrackingError(
+                "files are missing or incomplete on the server: " + "; ".join(wrong)
+            )
         content = {"path": self.path, "url": self.url, "verified": now()}
         write_json(self._folder / UPLOAD_FILE, content, indent=2)
 
@@ -285,7 +287,7 @@ def upload_run(record: Record, run: RunConfig = RunConfig(), timeout_s: float = 
     Raises
     ------
     TrackingError
-        If W&B must not be contacted (no key, offline), does not respond, or does not hold every
+        If W&B must not be contacted (no key, offline), does not respond, or lacks a
         file in the end. The run on this machine is complete in any case.
     """
     reason = offline_reason(run)
@@ -339,8 +341,8 @@ def _receive_all(worker: Worker, folder: Path, deadline: float) -> str:
     if RUN_FILE not in held:
         names = ", ".join(sorted(held)[:5]) + (" …" if len(held) > 5 else "")
         raise TrackingError(
-            f"the run has no {RUN_FILE} (its files: {names or 'none'}), so it is of another "
-            "program or did not finish; a run of the earlier notebooks must be trained anew: "
+            f"the run has no {RUN_FILE} (its files: {names or 'none'}), so it belongs to "
+            "another program or did not finish; train runs of the earlier notebooks again: "
             "desc train --audio_db_dir FOLDER"
         )
     for name in (name for name in DOWNLOADED if name in held):

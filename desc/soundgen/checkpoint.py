@@ -40,13 +40,13 @@ class SoundCheckpoint:
     generator : str
         melgan, vocos, unagan or flow.
     mel : MelConfig
-        What it means by a spectrogram.
+        Settings of its spectrograms.
     model : VocoderConfig, UnaganConfig or FlowConfig
-        Its sizes.
+        Sizes of the network.
     state : dict of str to Tensor
-        Its parameters.
+        Parameters of the network.
     gain : float
-        What the recordings were multiplied by; generated sound is divided by it.
+        Gain of the recordings in training; generated sound is divided by it.
     arrays : dict of str to Tensor
         Of generators of spectrograms, (n_mels,): `mean` and `scale`, which turn what they make into
         bands, and `lowest` and `highest`, between which bands stay; of the flow also `basis`
@@ -61,7 +61,7 @@ class SoundCheckpoint:
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the file holds: plain values and tensors under `KEY`."""
+        """Return the content of the file: plain values and tensors under `KEY`."""
         payload = {
             "format_version": FORMAT_VERSION,
             "generator": self.generator,
@@ -74,7 +74,7 @@ class SoundCheckpoint:
         return {KEY: payload}
 
     def save(self, path: Path) -> None:
-        """Write it, complete or not at all."""
+        """Write the checkpoint atomically."""
         save_checkpoint(path, self.to_dict())
 
     @classmethod

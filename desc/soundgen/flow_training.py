@@ -20,7 +20,7 @@ from desc.soundgen.settings import FlowConfig, FlowTraining
 
 
 class FlowTask(MelTask):
-    """One network, one loss, no adversary.
+    """Training of the flow: one network and one loss, without an adversary.
 
     Each component is divided by its own level: most of the variance of frames is their loudness,
     and the first component would stand out of the noise long before the others. Where a flow
@@ -50,13 +50,13 @@ class FlowTask(MelTask):
 
     @property
     def meaning(self) -> Components:
-        """What the numbers stand for that the network makes."""
+        """Map from the network's output to spectrograms."""
         return Components(
             *map(torch.from_numpy, (self.basis, self.offset, self.level / self.spread))
         )
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
-        """Learn from one batch of crops."""
+        """Train on one batch of crops."""
         data = self.batch(self.components, step, attempt).to(self.device)
         with self.fabric.autocast():
             loss = flow_loss(self.flow, data, self.generator(step, attempt))

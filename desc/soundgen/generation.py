@@ -83,7 +83,7 @@ def generate_from_runs(
     generator_run_id : str
         Runs or checkpoints of mel generators, separated by commas.
     output_dir : path
-        Gets the files and `manifest.csv`.
+        Folder for the files and `manifest.csv`.
     vocoder_run_id : str, optional
         Runs or checkpoints of vocoders, separated by commas; by default Griffin-Lim. The kind of a
         published checkpoint (MelGAN or HiFi-GAN) is detected from its content.
@@ -141,7 +141,7 @@ def generate(
     vocoders : sequence of Vocoder or None
         None is Griffin-Lim.
     output_dir : path
-        Gets the files and `manifest.csv`.
+        Folder for the files and `manifest.csv`.
     config : GenerateConfig
     overwrite : bool
         Replace existing files of another length.

@@ -56,7 +56,7 @@ def train_vocoder(
     open_recordings : callable
         Returns the recordings, given the front end.
     mel, model, training, run
-        The settings; for a resumed run those that are given must be its own.
+        Settings; for a resumed run, given settings must equal its own.
     **options
         `resume_run_id`, `load_from_run_id`, `given` and `on_validation` of `train_sound`.
 
@@ -87,7 +87,7 @@ def train_unagan(
 ) -> SoundRecord:
     """Train UnaGAN on recordings, and keep it as a run; see `train_vocoder`.
 
-    Samples are written by `vocoder`, else by Griffin-Lim.
+    Audio samples are rendered by `vocoder`, by default Griffin-Lim.
     """
     from desc.soundgen.unagan_training import UnaganTask
 
@@ -158,8 +158,8 @@ def train_sound(
 ) -> SoundRecord:
     """Train a network of sound generation: a new run, or one that is resumed.
 
-    A stopped run is resumed by its id: on the CPU its result equals, byte for byte, that of a run
-    that was not stopped.
+    A stopped run is resumed by its id: on the CPU its result equals that of an uninterrupted
+    run, byte for byte.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def train_sound(
     load_from_run_id : str, optional
         A run whose generator a new run starts with.
     given : collection of str, optional
-        Names of the settings that were set on purpose; by default those away from their default.
+        Names of the given settings; by default those that differ from their defaults.
     on_validation : callable, optional
         Called as on_validation(generator, step) after each validation.
 
@@ -186,9 +186,9 @@ def train_sound(
         If settings contradict each other or those of a resumed run, or this machine lacks a
         device.
     CorpusError
-        If there is nothing to learn from.
+        If there is no usable recording.
     DescError
-        If the training diverges again and again.
+        If the training diverges repeatedly.
     TrainingInterruptedError
         After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """

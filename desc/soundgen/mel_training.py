@@ -22,7 +22,7 @@ from desc.soundgen.vocoder import Vocoder
 VALIDATION_SEED = 123
 CALIBRATION_CROPS = 64
 SHOWN_S = 5.0
-SMALLEST_SCALE = 1e-3  # of a band: one that never moves is not blown up
+SMALLEST_SCALE = 1e-3  # of a band, so that a constant band is not amplified
 
 
 class MelTask(SoundTask):
@@ -46,7 +46,7 @@ class MelTask(SoundTask):
         self.offset, self.spread = (np.full((1, 1), x, np.float32) for x in (0, 1))
 
     def _spectrograms(self, recordings: SoundRecordings) -> tuple[list[Float32], list[Float32]]:
-        """Return what is learned from and what is held out, standardised."""
+        """Return training and validation spectrograms, standardised."""
         front_end = MelFrontEnd(self.mel)
         parts = recordings.split(self.training.validation_share)
         learned, held_out = ([front_end.of_recording(s) for s in part] for part in parts)
@@ -71,7 +71,7 @@ class MelTask(SoundTask):
 
     @abstractmethod
     def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
-        """Return what the network makes, (n, K, n_frames), on the CPU."""
+        """Return n outputs of the network, (n, K, n_frames), on the CPU."""
 
     @abstractmethod
     def in_bands(self, numbers: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class MelTask(SoundTask):
 
     @torch.no_grad()
     def calibrate(self) -> None:
-        """Measure the mean and the spread of what the network makes, which should be 0 and 1."""
+        """Measure mean and spread of the network's output, which should be 0 and 1."""
         made = self.numbers_of_calibration().numpy()
         self.offset = made.mean((0, 2), dtype=np.float64).astype(np.float32)[:, None]
         spread = made.std((0, 2), dtype=np.float64).astype(np.float32)[:, None]
@@ -103,7 +103,7 @@ class MelTask(SoundTask):
 
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
-        """Calibrate, and compare new spectrograms with crops that were held out.
+        """Calibrate, and compare generated spectrograms with held-out crops.
 
         `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean
         difference of generated crops over that of real ones.
@@ -122,7 +122,7 @@ class MelTask(SoundTask):
 
     @torch.no_grad()
     def sample(self, folder: Path, step: int) -> dict[str, Path]:
-        """Write some seconds of new sound, and their spectrogram beside a real one."""
+        """Write some seconds of generated sound, and their spectrogram beside a real one."""
         n_frames = round(SHOWN_S * self.mel.frame_rate)
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         mel = self.make(1, n_frames, random)[0].numpy() * self.scale + self.mean_frame

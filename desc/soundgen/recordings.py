@@ -103,7 +103,7 @@ def open_recordings(
             reasons.append(str(error))
         report("read", index + 1, len(files))
     if not found:
-        listed = "; ".join(reasons[:3]) or "it holds no audio file"
+        listed = "; ".join(reasons[:3]) or "it contains no audio files"
         raise CorpusError(f"{path}: no usable recording: {listed}")
     for reason in reasons:
         logger.warning("skipped: %s", reason)

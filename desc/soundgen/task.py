@@ -76,7 +76,7 @@ class SoundTask(Task):
     def prepare(
         self, networks: dict[str, nn.Module], steps_per_pass: int, kind: type[Adam], **options: Any
     ) -> None:
-        """Take the networks, the first of them the generator; each gets an optimizer.
+        """Set the networks, the generator first, and create an optimizer for each.
 
         Parameters
         ----------
@@ -111,11 +111,11 @@ class SoundTask(Task):
         """Arrays of the checkpoint beside parameters."""
 
     def logs_at(self, step: int) -> bool:
-        """Every `log_interval` steps."""
+        """Return true every `log_interval` steps."""
         return step % self.training.log_interval == 0
 
     def validates_at(self, step: int) -> bool:
-        """Every `save_interval` steps, and at the end."""
+        """Return true every `save_interval` steps, and at the end."""
         return step % self.training.save_interval == 0 or step == self.total_steps
 
     def checkpoint(self) -> dict[str, Any]:

@@ -18,11 +18,11 @@ _LEAST_VARIANCE = 1e-6  # below it the gradient of a spread is kept finite
 
 
 def moments_apart(generated: Tensor, real: Tensor) -> Tensor:
-    """Return how far spectrograms (B, n_mels, T) are from real ones in their moments, a scalar.
+    """Return the distance between the moments of spectrograms (B, n_mels, T) and real ones.
 
     The sum of five mean absolute differences over the bands: of the mean and the spread of all
     frames, of the spread of the crops' means, of the mean spread within a crop, and of the change
-    from frame to frame. BEGAN alone begins with crops that all are much the same.
+    from frame to frame. With BEGAN alone, early crops are nearly identical.
     """
     pairs = zip(_moments(generated), _moments(real), strict=True)
     return torch.stack([(a - b).abs().mean() for a, b in pairs]).sum()
@@ -73,7 +73,7 @@ class UnaganTask(MelTask):
         self.k = extra["k"]
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
-        """Learn from one batch of crops."""
+        """Train on one batch of crops."""
         real = self.batch(self.crops, step, attempt).to(self.device)
         fake, losses = self._generator_step(real, step, self.generator(step, attempt))
         discriminator = self.networks["discriminator"]
@@ -122,7 +122,7 @@ class UnaganTask(MelTask):
 
     @property
     def arrays(self) -> dict[str, Tensor]:
-        """What turns the generator's numbers into bands, calibration included."""
+        """Arrays that turn the generator's output into bands, including the calibration."""
         offset, spread = (torch.from_numpy(x[:, 0]) for x in (self.offset, self.spread))
         arrays = super().arrays
         scale = arrays["scale"] / spread
@@ -140,7 +140,7 @@ class UnaganTask(MelTask):
 
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:
-        """Measure as all generators are, and `val_convergence`, the measure of BEGAN."""
+        """Return the metrics of all generators, and `val_convergence`, BEGAN's measure."""
         discriminator = self.networks["discriminator"].eval()
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         errors = []

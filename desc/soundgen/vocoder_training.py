@@ -60,11 +60,11 @@ class VocoderTask(SoundTask):
 
     @property
     def adversarial(self) -> bool:
-        """Whether discriminators take part at any time."""
+        """Whether the training uses discriminators."""
         return self.training.discriminator_from < self.total_steps
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:
-        """Learn from one batch of crops."""
+        """Train on one batch of crops."""
         audio = self.batch(self.crops, step, attempt)
         if self.training.level_jitter < 1:
             lowest = self.training.level_jitter
@@ -117,7 +117,7 @@ class VocoderTask(SoundTask):
 
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
-        """Measure whole held-out clips: mel L1 as `val_loss`, and MR-STFT."""
+        """Return mel L1 (`val_loss`) and MR-STFT on whole held-out clips."""
         fake = self._rendered(self.clips)
         difference = self.front_end(fake) - self.front_end(self.clips)
         mel_l1 = difference.abs().mean().item()

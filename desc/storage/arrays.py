@@ -1,8 +1,8 @@
-"""Arrays in files that explain themselves: `.npy`, followed by a description and a checksum.
+"""Self-describing array files: `.npy`, followed by a description and a checksum.
 
-The description lies behind the array, where `numpy.load` does not look: one file, renamed into
-place at once, holds all that is known about it, and a lost manifest loses nothing but time. A
-file that was cut short lacks its end and is noticed without reading the array.
+`numpy.load` ignores the description after the array. One file holds everything about an array and
+is written atomically, so losing the manifest costs only time. A truncated file lacks its end and is
+detected without reading the array.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class StoredArray:
 def write_array(
     path: Path, blocks: Iterable[Values], shape: tuple[int, int], about: dict[str, Any]
 ) -> None:
-    """Write blocks of rows as one array of `shape` (T, D), at once.
+    """Write blocks of rows as one array of `shape` (T, D), atomically.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def write_array(
 
 
 def read_array(path: Path, *, verify: bool) -> StoredArray | None:
-    """Open an array; None where the file is absent, damaged or of another program.
+    """Open an array; None if the file is missing, damaged or of another program.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Files of the cache: their number, size and age, and their removal.
 
-A file's time of change says when it was last used; `touch` renews it. Unlike a table of uses it
-cannot be lost, and needs no lock between processes.
+A file's modification time is the time of its last use; `touch` updates it. This needs no table of
+uses and no lock between processes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Manifest of the cache: the digest of each file by path, size and time of change, in SQLite.
 
-Everything in it can be found again by reading files. So a damaged manifest is thrown away and
-begun anew, and one that cannot be written or stays locked costs time, not results. It keeps a
+Its content can be restored by reading files. A damaged manifest is therefore discarded and
+rebuilt, and one that cannot be written or stays locked costs time, not results. It keeps a
 rollback journal rather than a write-ahead log: that also works in home folders on a network.
 """
 
@@ -153,7 +153,7 @@ class Manifest:
             raise sqlite3.DatabaseError(f"{self.path}: format {version} is not {VERSION}")
 
     def _discard(self) -> None:
-        """Remove a damaged database, its journal first: a new one must not inherit it."""
+        """Remove a damaged database, journal first, so that a new one does not inherit it."""
         # Where that is not allowed, or another process has it open on Windows, the manifest is
         # of no use now, and is tried again at the next call.
         with suppress(OSError):
@@ -216,6 +216,6 @@ def _read(state: FileState, path: Path) -> str | AudioError:
 
 
 def _is_settled(state: FileState) -> bool:
-    """Whether a later change of the file would show in its time."""
+    """Whether any later change of the file would alter its modification time."""
     is_coarse = state.mtime_ns % 1_000_000_000 == 0
     return not (is_coarse and 0 <= time.time_ns() - state.mtime_ns < COARSE_TICK_NS)

@@ -1,4 +1,1 @@
-"""Training of sequence models: windows of recordings → a run.
-
-`desc.training.fit.train` is the way in.
-"""
+"""Training of sequence models: recordings → a run. The entry point is `desc.training.fit.train`."""

@@ -1,4 +1,4 @@
-"""The linear baseline of a run, and what evaluation needs to know of its recordings."""
+"""Linear baseline of a run, and statistics of its recordings that evaluation needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """What the training recordings say without a network.
+    """Linear baseline and window statistics of the training recordings.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Baseline:
         `desc.metrics.window_features` over the training recordings; and `var_…`, the arrays of
         the linear baseline.
     figures : dict of str to float
-        For the run's metrics: `var_loss`, the mean score of the validation frames that count, in
-        the unit of the model's own: nats per frame, or half a squared error for the head `mse`;
-        NaN where there is none. Nats also as `var_nll`.
+        For the run's metrics: `var_loss`, the mean score over the comparable validation frames, in
+        the unit of the model's loss: nats per frame, or half a squared error for the head `mse`;
+        NaN without such frames. Nats also as `var_nll`.
     """
 
     arrays: dict[str, Array]
@@ -63,12 +63,12 @@ def fit_baseline(
 
 
 def figures(name: str, loss: float, head: str) -> dict[str, float]:
-    """Return a mean score by the names it has in a run's metrics."""
+    """Return a mean score under its names in a run's metrics."""
     return {f"{name}_loss": loss} | ({} if head == DETERMINISTIC else {f"{name}_nll": loss})
 
 
 def _scores(var: VectorAutoregression, x: Array, model: DescriptorModel) -> Array:
-    """Return the baseline's score of each frame of x (T, F) from the first it can predict."""
+    """Return the baseline's scores of the frames of x (T, F), from number `order` on."""
     if len(x) <= var.order:
         return np.zeros(0)
     if model.model_config.head == DETERMINISTIC:
@@ -78,9 +78,9 @@ def _scores(var: VectorAutoregression, x: Array, model: DescriptorModel) -> Arra
 
 
 def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
-    """Return the features of the training windows without silence, or of all where there is none.
+    """Return the features of the training windows without silence, or of all if each has some.
 
-    Recordings shorter than a window are one window, so that there always is one.
+    A recording shorter than a window counts as one window, so there is at least one.
     """
     kept, every = [], []
     for x in statics:
@@ -95,7 +95,7 @@ def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
 
 
 def verdict(loss: float, baseline: float, head: str) -> str:
-    """Return the line that compares a model with the linear baseline.
+    """Return a one-line comparison of a model with the linear baseline.
 
     Parameters
     ----------
@@ -103,11 +103,11 @@ def verdict(loss: float, baseline: float, head: str) -> str:
         Mean scores of the same frames of the validation recordings, one frame ahead; `baseline`
         is NaN where there is none.
     head : str
-        Decides the unit.
+        Determines the unit.
     """
     if math.isnan(baseline):
         return (
-            "the validation recordings are too short or too still to compare the model with the "
+            "the validation recordings are too short or too static to compare the model with the "
             "linear baseline (VAR)"
         )
     unit = "half squared error" if head == DETERMINISTIC else "nats"

@@ -1,10 +1,10 @@
-"""A critic of one-second windows: it learns what gives a continuation away, the model to hide it.
+"""Adversarial critic of one-second windows, trained with a gradient reversal.
 
-The energy score compares features that were thought of; the critic finds those that were not. It
-is a small convolutional network of bounded slope (spectral normalisation, Miyato et al. 2018), so
-that the most by which it can tell continuations from what followed is a distance between them
-(Arjovsky et al. 2017). The same gradient, reversed (Ganin & Lempitsky 2015), teaches the model to
-shorten it: one loss, one optimiser, and no saturation where they are far apart.
+The energy score compares hand-picked features; the critic learns further ones. It is a small
+convolutional network with bounded slope (spectral normalisation, Miyato et al. 2018), so its
+largest difference of scores between continuations and real music is a distance between the two
+(Arjovsky et al. 2017). The reversed gradient (Ganin & Lempitsky 2015) trains the model to reduce
+this distance. One loss and one optimiser serve both, and the gradient does not saturate.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from desc.models.inputs import ContextStatistics, FrameSpace
 
 WIDTH = 64  # channels
 KERNEL = 5  # frames; every layer halves their number
-LAYERS = 3  # a frame of the last one hears 29
+LAYERS = 3  # receptive field of a frame of the last one: 29 frames
 SLOPE = 0.2  # of the rectifiers below 0
 
 
 class Reversed(torch.autograd.Function):
-    """The identity, whose gradient is multiplied by minus a weight."""
+    """Gradient reversal: the identity, with its gradient multiplied by minus a weight."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
@@ -36,25 +36,25 @@ class Reversed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient turned round."""
+        """Return the reversed gradient."""
         return -ctx.weight * gradients[0], None
 
 
 def turned_round(x: Tensor, weight: float) -> Tensor:
-    """Return x, whose gradient will be multiplied by minus a weight."""
+    """Return x; its gradient is multiplied by minus the weight."""
     y: Tensor = Reversed.apply(x, weight)  # type: ignore[no-untyped-call]
     return y
 
 
 class Critic(nn.Module):
-    """Tells windows of continuations from real ones, by how they stand to their context.
+    """Classifier of windows as real or continued, relative to their context.
 
     Parameters
     ----------
     n_features : int
         Static columns, F.
     style_size : int
-        Columns of the description of a context, S; 0 where models know none.
+        Size of the context embedding, S; 0 for models without one.
     """
 
     def __init__(self, n_features: int, style_size: int) -> None:
@@ -68,7 +68,7 @@ class Critic(nn.Module):
         self.exit = spectral_norm(nn.Linear(2 * WIDTH, 1))
 
     def forward(self, x: Tensor, context_stats: ContextStatistics, space: FrameSpace) -> Tensor:
-        """Return (B,), higher where windows x (B, T, F), standardised, seem real."""
+        """Return scores (B,) of standardised windows x (B, T, F), higher for real ones."""
         every = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         mean, movement = context_stats.mean[:, None], context_stats.local_scale[:, None]
         h = space.frame_inputs(x, space.differences(x, every), mean, movement).transpose(1, 2)
@@ -87,19 +87,19 @@ class Critic(nn.Module):
         space: FrameSpace,
         weight: float,
     ) -> Tensor:
-        """Return mean score of what was drawn less that of the real; reversed in `drawn`.
+        """Return the mean score of drawn windows minus that of real ones, reversed in `drawn`.
 
         Parameters
         ----------
         drawn : Tensor (n·B, T, F)
             n continuations of each context, one after the other.
         real : Tensor (B, T, F)
-            What followed.
+            Real continuations.
         context_stats : ContextStatistics
-            Of the B contexts.
+            Statistics of the B contexts.
         space : FrameSpace
         weight : float
-            Of the reversed gradient.
+            Weight of the reversed gradient.
         """
         n = len(drawn) // len(real)
         each = ContextStatistics(*(part.repeat(n, 1) for part in context_stats))

@@ -32,21 +32,20 @@ MEMORY_SHARE = 0.5  # of a device's free memory that frames may take
 
 
 class TrainingData:
-    """The items of a run. No worker, no copy: a batch is a function of the step alone.
+    """Batches of a run, gathered without workers or copies; a batch depends on the step only.
 
     Parameters
     ----------
     training, validation : sequence of DescriptorSequence
         Recordings with at least 9 complete frames each.
     model : DescriptorModel
-        Decides what an item is, and how descriptors are standardised.
+        Defines the length of items and the standardisation.
     batch_size : int
-        Items per step, of all processes together.
+        Items per step, over all processes.
     seed : int
-        Decides which items an epoch has, and their order.
+        Determines the items of an epoch and their order.
     remove_outliers : bool
-        Leave out training items that hold silence, frozen or far-out frames; their share is
-        logged.
+        Leave out training items with silent, frozen or outlying frames; their share is logged.
 
     Attributes
     ----------
@@ -99,19 +98,19 @@ class TrainingData:
         return self._sizes[:epochs]
 
     def epoch(self, step: int) -> int:
-        """Return the epoch that a step belongs to: the epochs complete before it."""
+        """Return the epoch of a step, counted from 0."""
         while not self._ends or step >= self._ends[-1]:
             self.steps_per_epoch(len(self._sizes) + 1)
         return bisect_right(self._ends, step)
 
     def ends_epoch(self, step: int) -> bool:
-        """Tell whether an epoch is complete after `step` steps."""
+        """Return whether an epoch is complete after `step` steps."""
         return step > 0 and self.epoch(step) > self.epoch(step - 1)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return the batch of a step, or one process's share of it.
 
-        Every process gets items: where there are fewer than processes, each gets them all.
+        If a batch has fewer items than there are processes, each process gets all of them.
         """
         epoch = self.epoch(step)
         if self._rows is None or self._rows[0] != epoch:
@@ -126,7 +125,7 @@ class TrainingData:
         return self.table.n_rows / self._frame_rate
 
     def to(self, device: torch.device) -> None:
-        """Move the frames to a device that has room for them; else batches are moved one by one."""
+        """Move the frames to a device if they fit; otherwise batches are moved one at a time."""
         for table in (self.table, self.validation.table):
             if fits(table, device):
                 table.to(device)
@@ -147,10 +146,10 @@ def frame_table(sequences: Sequence[DescriptorSequence], model: DescriptorModel)
 def comparable_frames(
     sequences: Sequence[DescriptorSequence], model: DescriptorModel
 ) -> list[Mask]:
-    """Tell for each recording which complete frames (C,) model and baseline are compared on.
+    """Return masks of the complete frames (C,) on which model and baseline are compared.
 
-    The linear baseline needs `ORDER` frames before. Frames of digital silence equal the frame
-    before, and the score of a bounded distribution there says nothing.
+    The linear baseline needs `ORDER` preceding frames. Digital silence is left out: its frames
+    equal the preceding one, and their score only reflects the lower bound on the deviation.
     """
     masks = []
     for sequence in sequences:
@@ -161,23 +160,23 @@ def comparable_frames(
 
 
 def with_some_items(grid: TrainingGrid) -> TrainingGrid:
-    """Log the share of items left out; where that would be all, leave out none."""
+    """Log the share of items left out; if that is all of them, leave out none."""
     possible = possible_starts(grid)
     left_out = 1 - float(grid.good[possible].mean())
     if left_out == 1:
-        logger.info("every window holds silence or outliers: none is left out of training")
+        logger.info("every window contains silence or outliers, so none is left out of training")
         every = np.ones_like(grid.good)
         return TrainingGrid(grid.begins, grid.lengths, grid.prediction_length, every, grid.seed)
     if left_out > 0:
         logger.info(
-            "%.1f %% of the windows hold silence or outliers and are left out of training",
+            "%.1f %% of the windows contain silence or outliers and are left out of training",
             100 * left_out,
         )
     return grid
 
 
 def fits(table: FrameTable, device: torch.device) -> bool:
-    """Tell whether a device has room for a table's frames."""
+    """Return whether a table's frames fit on a device."""
     if device.type != "cuda":
         return True  # the same memory as now, or shared with it
     free, _ = torch.cuda.mem_get_info(device)

@@ -86,7 +86,7 @@ def train(
     record = resolve_run(resume_run_id, run)
     if not (record.folder / RUN_FILE).is_file():
         raise RunNotFoundError(
-            f"{resume_run_id}: holds no {RUN_FILE}; a run is resumed from its folder"
+            f"{resume_run_id}: contains no {RUN_FILE}; resuming needs the run's folder"
         )
     training = resumed_settings(training, record.train_config, given)
     resumed_settings(model, record.model_config, given)

@@ -1,11 +1,11 @@
-"""Learning from continuations: what is drawn should be as what followed, not only likely.
+"""Loss of free-running continuations: energy score and adversarial critic.
 
-Maximum likelihood asks for one frame ahead and is silent about what becomes of a hundred. Two
-continuations of a context, X and X', are compared with what followed, y, by the energy score
-|X - y| - |X - X'| / 2 (Gneiting & Raftery 2007, eq. 22, beta 1), which is lowest on average where
-they are drawn from the distribution of y. It is taken of frames, at many distances, and of the
-features of one-second windows, which the realism of a continuation is judged by. Gradients go
-through the draws (as in DISCO nets, Bouchacourt et al. 2016). A critic looks at the same windows.
+Maximum likelihood trains one-step predictions only. Here two continuations of a context, X and X',
+are compared with the real one, y, by the energy score |X - y| - |X - X'| / 2 (Gneiting & Raftery
+2007, eq. 22, beta 1). Its expectation is lowest if X and X' have the distribution of y. It is
+computed for single frames at many horizons, and for the features of one-second windows that
+measure realism. Gradients flow through the draws (as in DISCO nets, Bouchacourt et al. 2016). A
+critic scores the same windows.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from desc.models.rollout import free_run
 from desc.training.critic import Critic
 from desc.training.windows import Batch
 
-STEPS = 64  # frames of a continuation, 1.5 s: a window, and then some
+STEPS = 64  # frames of a continuation, 1.5 s: more than a window
 ROWS = 16  # items of a batch that are continued
-READ = 64  # frames before that the network reads
-EVERY = 4  # frames between two that are compared
-TINY = 1e-6  # keeps the slope of a root finite at 0
+READ = 64  # frames of context that the network reads
+EVERY = 4  # stride of the compared frames
+TINY = 1e-6  # keeps the gradient of the square root finite at 0
 
 
 def norm(x: Tensor) -> Tensor:
@@ -48,21 +48,21 @@ def features(x: Tensor) -> Tensor:
 
 
 class FreeRunningLoss(nn.Module):
-    """The energy score of continuations from within a batch's items, and what a critic says.
+    """Energy score and critic loss of continuations that start within a batch's items.
 
     Parameters
     ----------
     model : DescriptorModel
-        Whose continuations are judged: the critic's sizes follow from it.
+        The model that is trained; the critic's sizes follow from it.
     window_spread : ndarray, (3F,)
-        Deviation of the window features of the training recordings.
+        Standard deviation of the window features of the training recordings.
     adversarial_weight : float
-        Of the critic; 0: there is none.
+        Weight of the critic's loss; 0: no critic.
 
     Attributes
     ----------
     critic : Critic or None
-        Learns with the model, by the same loss.
+        Trained together with the model, by the same loss.
     """
 
     spread: Tensor
@@ -82,9 +82,9 @@ class FreeRunningLoss(nn.Module):
         self.critic = Critic(n, model.n_inputs - 2 * n) if adversarial_weight else None
 
     def forward(self, model: DescriptorModel, batch: Batch) -> Tensor:
-        """Return the loss, 0 where no item lies within its recording.
+        """Return the loss, 0 if no item lies within its recording.
 
-        The last frames of an item are continued from those before, twice, without dropout.
+        The last frames of each item are replaced by two continuations, drawn without dropout.
         """
         rows = torch.nonzero(batch.valid.all(1))[:ROWS, 0]
         if not len(rows):
@@ -109,7 +109,7 @@ class FreeRunningLoss(nn.Module):
         return loss
 
     def compare(self, x: Tensor, other: Tensor, y: Tensor) -> Tensor:
-        """Return the loss of two continuations of B contexts by y, each (B, T, F)."""
+        """Return the energy score of two continuations against the real one, each (B, T, F)."""
         loss = energy_score(x[:, ::EVERY], other[:, ::EVERY], y[:, ::EVERY])
         windows = self.windows(y)
         for window in windows:
@@ -120,7 +120,7 @@ class FreeRunningLoss(nn.Module):
     def judge(
         self, model: DescriptorModel, drawn: Tensor, y: Tensor, context_stats: ContextStatistics
     ) -> Tensor:
-        """Return the critic's loss on continuations (2B, T, F) and what followed (B, T, F)."""
+        """Return the critic's loss on continuations (2B, T, F) and real ones y (B, T, F)."""
         assert self.critic is not None
         windows = self.windows(y)
         loss = y.new_zeros(())

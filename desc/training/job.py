@@ -1,4 +1,4 @@
-"""Everything a training needs: of a new run, or of one that is resumed."""
+"""Preparation of a training: a new run, or a resumed one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from desc.training.validation_metrics import Realism
 logger = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]
 
-LEAST_EPOCHS = 10  # however much music there is
+LEAST_EPOCHS = 10  # even for large corpora
 NAMED = 5  # recordings named in an error
 REALISM, SAMPLE = "realism", "sample"
 Action = Callable[[DescriptorModel], object]
@@ -48,7 +48,7 @@ Action = Callable[[DescriptorModel], object]
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """Recordings to learn from, those named for validation, and the renderer of audio samples."""
+    """Training recordings, validation recordings if given, and the renderer of audio samples."""
 
     corpus: Corpus
     validation: Corpus | None = None
@@ -63,9 +63,9 @@ class Job:
     ----------
     task : DescriptorTask
     record : RunRecord
-        As known at the start; its folder holds it.
+        Record at the start, saved in the run's folder.
     log : RunLog or None
-        Open; None in all processes but the first.
+        Open log; None in all processes but the first.
     reserve_s : float
         Seconds of the last measurement of realism, to be kept free of `max_time_s`.
     spent_s : float
@@ -85,7 +85,7 @@ def new_job(
     settings: tuple[ModelConfig, TrainConfig, RunConfig],
     given: Collection[str] | None = None,
 ) -> Job:
-    """Prepare a new run; its folder is made once nothing of the settings can be wrong.
+    """Prepare a new run; its folder is created after all settings are checked.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def new_job(
 
 
 def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: RunConfig) -> Job:
-    """Prepare to resume a run from its last checkpoint; without one it starts again.
+    """Prepare to resume a run from its last checkpoint, or from the start without one.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: 
         record = log.begin(replace(record, folder=log.folder))
     record = fabric.broadcast(record)
     logger.info(
-        "resuming run %s after step %d of %d: about %s to go",
+        "resuming run %s after step %d of %d: about %s left",
         record.run_id, step, schedule.total_steps, duration(schedule.duration_s(step)),
     )  # fmt: skip
     return Job(task=task, record=record, log=log, reserve_s=schedule.realism_s)
@@ -197,7 +197,7 @@ def _data(split: Split, network: DescriptorModel, training: TrainConfig) -> Trai
 def _with_epochs(
     training: TrainConfig, network: DescriptorModel, data: TrainingData
 ) -> TrainConfig:
-    """Fill in the number of epochs, where none is given, so that there are enough steps."""
+    """Return the settings with a number of epochs, derived from the model if none is given."""
     if training.epochs is not None:
         return training
     enough = math.ceil(network.STEPS / data.steps_per_epoch(1)[0])
@@ -206,7 +206,7 @@ def _with_epochs(
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """The recordings of a training, the network, its data and how its realism is measured."""
+    """Recordings, network, data and realism measurement of a training."""
 
     recordings: Recordings
     split: Split
@@ -240,7 +240,7 @@ def _task(
 def _realism(
     split: Split, network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
 ) -> Realism | None:
-    """Return the measurement of realism, if it is wanted and possible."""
+    """Return the realism measurement; None if it is disabled or impossible."""
     every_epochs = training.realism_every_epochs
     if every_epochs == 0:
         return None
@@ -250,12 +250,12 @@ def _realism(
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
-        logger.info("realism of continuations is not measured: %s", error)
+        logger.info("realism is not measured: %s", error)
         return None
 
 
 def _schedule(task: DescriptorTask, began: float) -> Schedule:
-    """Measure the speed, and fix the length of the run by it."""
+    """Measure the training speed and plan the length of the run."""
     training, between = task.config, _interludes(task)
     actions = {name: action for name, (_, action) in between.items()}
     speed, taken = measure_speed(task, training.max_time_s, actions)
@@ -272,7 +272,7 @@ def _schedule(task: DescriptorTask, began: float) -> Schedule:
 
 
 def _interludes(task: DescriptorTask) -> dict[str, tuple[int, Action]]:
-    """Return the work between steps besides validation: every so many epochs, and the work."""
+    """Return periodic work besides validation, by name: interval in epochs, and function."""
     found: dict[str, tuple[int, Action]] = {}
     if task.realism is not None:
         found[REALISM] = (task.realism.every_epochs, task.realism.measure)
@@ -288,14 +288,14 @@ def _interludes(task: DescriptorTask) -> dict[str, tuple[int, Action]]:
 
 
 def _log_unused(model: ModelConfig, given: Collection[str] | None) -> None:
-    """Log in one line which options have no effect."""
+    """Log options that the model does not use."""
     names = unused_options(model, given)
     if names:
         logger.info("%s does not use %s", model.selected_model, ", ".join(names))
 
 
 def check_recordings(record: RunRecord, config: DescriptorConfig, split: Split) -> None:
-    """Refuse to resume a run with other recordings or descriptors than it was started with.
+    """Refuse to resume a run with different recordings or descriptors.
 
     Raises
     ------
@@ -332,7 +332,7 @@ def _listed(what: str, sources: list[str]) -> str:
 
 
 def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> str:
-    """Return the line that says what a run will do, and how long it will take."""
+    """Return a one-line plan of a run: recordings, steps and expected duration."""
     training = record.train_config
     played = [variant_of(digest) for digest in record.training_files]
     n, speeds = (len({each[i] for each in played}) for i in (0, 1))
@@ -349,7 +349,7 @@ def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> s
 
 
 def realism_message(realism: Realism, seconds: float) -> str:
-    """Return the line that says how realism is measured, how long that takes, and its optimum."""
+    """Return a line on the realism measurement: interval, duration and reference value."""
     n, real = len(realism.scorer.excerpts), realism.floor()["val_fd"]
     return (
         f"realism: every {realism.every_epochs} epochs the model continues {n} validation "

@@ -1,4 +1,4 @@
-"""Length of a run, fixed at its start: all epochs, or what fits into the time limit."""
+"""Length of a run, planned at its start: all epochs, or as many steps as the time limit allows."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ TRIAL_BATCHES = 4  # of validation
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length of a run, its highest learning rate, and the speed measured at its start.
+    """Length of a run, its peak learning rate, and the measured speed.
 
     Attributes
     ----------
     total_steps : int
         Optimizer steps of the whole run.
     learning_rate : float
-        The highest one.
+        Peak learning rate.
     step_s : float
         Seconds per step, with a share of everything between steps.
     realism_s : float
-        Seconds of one measurement of realism; 0 where it is not measured.
+        Seconds per measurement of realism; 0 if it is not measured.
     """
 
     total_steps: int
@@ -85,7 +85,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Interlude:
-    """Work after some planned validations and at the end: every so many epochs, and its seconds."""
+    """Periodic work after validations and at the end: interval in epochs, and seconds."""
 
     every_epochs: int
     seconds: float
@@ -93,20 +93,20 @@ class Interlude:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of a step and of a validation with the saving after it, and the interludes."""
+    """Seconds per step and per validation with saving, and the periodic work."""
 
     step_s: float
     validation_s: float
     interludes: tuple[Interlude, ...] = ()
 
     def between_steps_s(self, total: int, ends: Sequence[int], save_interval: int) -> float:
-        """Return the seconds that a run of `total` steps spends between them.
+        """Return the seconds that a run of `total` steps spends outside of steps.
 
         Parameters
         ----------
         total : int
         ends : sequence of int
-            The last step of each epoch there may be.
+            Last step of each possible epoch.
         save_interval : int
             Epochs between two validations.
         """
@@ -126,20 +126,20 @@ def plan_schedule(
     speed: Speed,
     time_left_s: float | None = None,
 ) -> Schedule:
-    """Fix the length of a run: all epochs, or what fits into the time, whichever is shorter.
+    """Plan the length of a run: all epochs, or as many steps as fit into the time.
 
     Parameters
     ----------
     steps_per_epoch : sequence of int
-        Steps of each epoch there may be.
+        Steps of each possible epoch.
     learning_rate : float
-        The highest one.
+        Peak learning rate.
     save_interval : int
         Epochs between two validations.
     speed : Speed
-        As measured.
+        Measured speed.
     time_left_s : float, optional
-        Seconds there are; without it time does not matter.
+        Seconds available; no limit if None.
     """
     ends = list(accumulate(steps_per_epoch))
     total = ends[-1]
@@ -153,7 +153,7 @@ def plan_schedule(
 
 
 def _most_within(seconds: float, most: int, duration_s: Callable[[int], float]) -> int:
-    """Return the most steps, at least 1, whose duration fits into `seconds`."""
+    """Return the largest number of steps, at least 1, that fits into `seconds`."""
     low, high = 1, most
     while low < high:
         middle = (low + high + 1) // 2
@@ -166,21 +166,21 @@ def measure_speed(
     max_time_s: float | None,
     interludes: Mapping[str, Callable[[DescriptorModel], object]],
 ) -> tuple[Speed, dict[str, float]]:
-    """Train for a few steps, then restore everything as it was.
+    """Train for a few steps to measure the speed, then restore the initial state.
 
     Parameters
     ----------
     task : DescriptorTask
     max_time_s : float, optional
-        The run's time limit: where there is one, the speed is measured for longer.
+        The run's time limit; with a limit, the measurement takes longer.
     interludes : mapping of str to callable
-        Other work between steps, called with the model, by name.
+        Periodic work by name, called with the model.
 
     Returns
     -------
     speed : Speed
     interlude_s : dict of str to float
-        Seconds that each of the interludes took.
+        Seconds of each kind of work.
     """
     most, limit_s = TRIAL_STEPS, TRIAL_S
     if max_time_s is not None:
@@ -214,7 +214,7 @@ def measure_speed(
 
 
 def wait_for(device: torch.device) -> None:
-    """Return once the device has done all its work."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

@@ -28,9 +28,9 @@ NORMAL_IQR = 1.349  # interquartile range of a normal distribution, in standard 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Recordings to learn from and to validate on, each content once, in the order of digests.
+    """Training and validation recordings, without duplicates, ordered by digest.
 
-    The order depends on contents alone, so that a folder renamed or moved is the same split.
+    The order depends on content only, so a renamed or moved folder gives the same split.
     """
 
     training: tuple[DescriptorSequence, ...]
@@ -39,12 +39,12 @@ class Split:
 
     @property
     def learned(self) -> tuple[DescriptorSequence, ...]:
-        """All there is to learn from: the recordings, and these at other speeds."""
+        """All training material: the recordings, and their speed-perturbed variants."""
         return (*self.training, *self.variants)
 
     @property
     def files(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Digest → source of the recordings of either side."""
+        """Digest → source of the training recordings, and of the validation recordings."""
         return (
             {s.digest: s.source for s in self.learned},
             {s.digest: s.source for s in self.validation},
@@ -57,21 +57,21 @@ def split_recordings(
     share: float,
     seed: int,
 ) -> Split:
-    """Divide recordings by file; one file alone is divided by time.
+    """Split recordings by file; a single file is split by time.
 
     Parameters
     ----------
     corpus : Corpus
-        The recordings to learn from.
+        Training recordings.
     validation : Corpus, optional
-        Recordings named for validation; by default `share` of the corpus' files, at least one.
+        Validation recordings; by default `share` of the corpus's files, at least one.
     share : float
-        0 to 1, of files, or of the frames of a single file.
+        Share of the files to hold out, or of the frames of a single file, 0 to 1.
     seed : int
-        Decides which files are held out.
+        Determines which files are held out.
 
-    Files with fewer than 9 complete frames, copies of others, and training files that are
-    validation files too are left out and logged.
+    Files with fewer than 9 complete frames, duplicates, and training files that are also
+    validation files are left out and logged.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def split_recordings(
 
 
 def _with_variants(split: Split, corpus: Corpus) -> Split:
-    """Add the training recordings at other speeds, each as far as it is learned from."""
+    """Add the training part of the recordings at other speeds."""
     learned = {s.digest: s for s in split.training}
     variants = {}
     for variant in corpus.variants:
@@ -119,12 +119,12 @@ def _with_variants(split: Split, corpus: Corpus) -> Split:
 
 
 def usable(corpus: Corpus) -> tuple[DescriptorSequence, ...]:
-    """Return the recordings of a corpus that one can train on, each content once, by digest.
+    """Return the recordings of a corpus that can be trained on, without duplicates, by digest.
 
     Raises
     ------
     CorpusError
-        If there is none; the message says what there is.
+        If there is none.
     """
     short = [s.source for s in corpus.sequences if n_complete(s) < MIN_FRAMES]
     broken = [s.source for s in corpus.sequences if not np.isfinite(s.complete_static).all()]
@@ -155,8 +155,7 @@ def n_complete(sequence: DescriptorSequence) -> int:
 def _by_file(sequences: tuple[DescriptorSequence, ...], share: float, seed: int) -> Split:
     """Hold out `share` of the files, at least one and not all.
 
-    A file's rank is a hash of seed and content: adding a file leaves the others on their side,
-    as far as their numbers allow.
+    Files are ranked by a hash of seed and content, so adding a file moves few of the others.
     """
 
     def rank(sequence: DescriptorSequence) -> str:
@@ -173,7 +172,7 @@ def _by_file(sequences: tuple[DescriptorSequence, ...], share: float, seed: int)
 def _by_time(sequence: DescriptorSequence, share: float) -> Split:
     """Hold out the end of a recording.
 
-    Between the sides so many frames are left out that no sample is heard in both.
+    A gap of `n_fft` samples ensures that the two parts share no sample.
     """
     config = sequence.config
     gap = math.ceil(config.n_fft / config.hop_length)
@@ -209,18 +208,18 @@ def excerpt(sequence: DescriptorSequence, start: int, stop: int) -> DescriptorSe
 
 
 def _log(sources: Sequence[str], what: str) -> None:
-    """Log what becomes of some files, naming the first ones."""
+    """Log the reason for leaving files out, naming the first ones."""
     if sources:
         more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
         logger.info("%s%s: %s", ", ".join(sources[:NAMED]), more, what)
 
 
 def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
-    """Tell which frames have a column far from what the recordings hold.
+    """Return masks of the frames that have an outlier in some column.
 
-    Far is more than `FAR_OUT` robust standard deviations (interquartile range / 1.349) from the
-    median over all recordings: clicks and damage. Neither median nor quartiles are moved by the
-    frames that are looked for. A column without a range between its quartiles is not judged.
+    An outlier, as a click, is more than `FAR_OUT` robust standard deviations (interquartile
+    range / 1.349) from the median over all recordings. Median and quartiles are insensitive to the
+    outliers themselves. Columns with an interquartile range of 0 are ignored.
 
     Parameters
     ----------
@@ -240,14 +239,14 @@ def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
 
 
 def outliers(recordings: Statics, config: DescriptorConfig) -> npt.NDArray[np.bool_]:
-    """Tell which frames no training item may hold.
+    """Return a mask of the frames that training items must not contain.
 
     Parameters
     ----------
     recordings : sequence of ndarray, (C, F)
         Standardised static columns.
     config : DescriptorConfig
-        What the columns mean.
+        Settings of the columns.
 
     Returns
     -------

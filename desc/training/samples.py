@@ -1,4 +1,4 @@
-"""Audio samples during training: short continuations, written as sound."""
+"""Audio samples during training: short continuations as WAV files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sample_context(validation: Sequence[DescriptorSequence]) -> DescriptorSequen
 
 @dataclass(frozen=True, eq=False)
 class AudioSamples:
-    """Writes continuations of one recording.
+    """Writer of continuations of one recording.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""`DescriptorTask`: the training of a sequence model, whatever the model."""
+"""`DescriptorTask`: the training task of all sequence models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CRITIC_BETAS = (0.5, 0.9)  # it follows a moving target
 
 
 class DescriptorTask(Task):
-    """Maximum likelihood and, every few steps, a loss of free-running continuations.
+    """Maximum likelihood training, with a loss on free-running continuations every few steps.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ class DescriptorTask(Task):
     data : TrainingData
     training : TrainConfig
     learning_rate : LearningRate, optional
-        By default constant over all epochs.
+        Constant over all epochs by default.
     free_running : FreeRunningLoss, optional
-        Without it, the model learns by likelihood alone.
+        Loss of free-running continuations; without it, likelihood only.
     realism : Realism, optional
-        Measures how real continuations are, after some validations.
+        Measurement of realism after some validations.
     samples : AudioSamples, optional
-        Writes continuations as sound, after some validations.
+        Writer of audio samples after some validations.
     fabric : Fabric, optional
     """
 
@@ -92,7 +92,7 @@ class DescriptorTask(Task):
         return AdamW(groups, lr=self.learning_rate.at(0))
 
     def step(self, step: int, attempt: int) -> dict[str, Tensor]:  # noqa: ARG002
-        """Learn from one batch; return the mean score of its scored frames, over all processes."""
+        """Train on one batch; return the mean score over its frames and all processes."""
         fabric = self.fabric
         batch = self.data.batch(step, fabric.global_rank, fabric.world_size).to(self.device)
         with fabric.autocast():
@@ -106,7 +106,7 @@ class DescriptorTask(Task):
         return {"loss": score.detach()}
 
     def total_nll(self, batch: Batch) -> Tensor:
-        """Return (2,): the sum of the scores of a batch's scored frames, and their number."""
+        """Return the sum of a batch's scores and the number of scored frames, (2,)."""
         nll = self.model.nll(batch.frames, batch.valid)
         zero = torch.zeros((), dtype=nll.dtype, device=nll.device)
         total = torch.where(batch.scored, nll, zero).sum()
@@ -114,7 +114,7 @@ class DescriptorTask(Task):
 
     @torch.no_grad()
     def validation_loss(self, batches: ValidationBatches) -> float:
-        """Return the mean score of all frames that count."""
+        """Return the mean score over the comparable validation frames."""
         total, n_scored = 0.0, 0.0
         self.model.eval()
         for batch in batches:
@@ -125,7 +125,7 @@ class DescriptorTask(Task):
         return total / max(n_scored, 1.0)
 
     def validate(self, step: int, *, last: bool) -> dict[str, float]:
-        """Return `val_loss`, and realism where it is due."""
+        """Return `val_loss`, and the realism metrics when due."""
         values = {"val_loss": self.validation_loss(self.data.validation)}
         if self.realism is not None and (last or self._is_due(step, self.realism.every_epochs)):
             began = stopping.now()
@@ -136,7 +136,7 @@ class DescriptorTask(Task):
         return values
 
     def sample(self, folder: Any, step: int) -> dict[str, Any]:
-        """Write a continuation as sound, where one is due."""
+        """Write an audio sample when due."""
         if self.samples is None:
             return {}
         last = step == self.total_steps
@@ -153,18 +153,18 @@ class DescriptorTask(Task):
         return ends_epoch and is_due(self.data.epoch(step), every_epochs, self.config.save_interval)
 
     def logs_at(self, step: int) -> bool:
-        """Every ten steps, and at the end of an epoch and of the run."""
+        """Return true every ten steps, and at the end of epochs and of the run."""
         last = step == self.total_steps
         return step % LOG_EVERY == 0 or last or self.data.ends_epoch(step)
 
     def validates_at(self, step: int) -> bool:
-        """At the end of every `save_interval` epochs, and of the run."""
+        """Return true after every `save_interval` epochs, and at the end of the run."""
         if step == self.total_steps:
             return True
         return self.data.ends_epoch(step) and self.data.epoch(step) % self.config.save_interval == 0
 
     def row(self, step: int) -> dict[str, float]:
-        """Return the epoch of a row."""
+        """Return the epoch, as a column of the row."""
         return {"epoch": float(self.data.epoch(step - 1))}
 
     def checkpoint(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class DescriptorTask(Task):
         return {KEY: checkpoint_payload(self.model, self.average.state_dict())}
 
     def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Add epochs, the best score in its own unit, and the seconds spent on realism."""
+        """Add the number of epochs, the best score, and the seconds spent on realism."""
         metrics = metrics | {"epochs": float(self.data.epoch(int(metrics["steps"])))}
         if "val_loss" in metrics:
             metrics |= figures("val", metrics["val_loss"], self.model.model_config.head)
@@ -188,17 +188,17 @@ class DescriptorTask(Task):
 
 
 def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:
-    """Tell whether work every so many epochs is due after a planned validation.
+    """Return whether periodic work is due after a planned validation.
 
-    Where no validation falls on the epoch itself, it is due after the next one.
+    If no validation falls on the exact epoch, the work is due after the next validation.
 
     Parameters
     ----------
     epoch : int
-        Epochs done, a multiple of `save_interval`.
+        Completed epochs, a multiple of `save_interval`.
     every_epochs : int
         At least 1.
     save_interval : int
-        Epochs between two validations.
+        Epochs between validations.
     """
     return epoch % every_epochs < save_interval

@@ -31,16 +31,16 @@ METRICS = (
 class Realism:
     """Continues excerpts of the validation recordings and scores them.
 
-    Excerpts and random numbers are the same each time, so that two figures of a run differ by
-    what was learned between them.
+    Excerpts and random numbers are the same each time, so changes of a figure during a run are due
+    to training.
 
     Attributes
     ----------
     scorer : Scorer
     seed : int
-        Of the draws.
+        Seed of the draws.
     every_epochs : int
-        How often it is asked for.
+        Interval between measurements, in epochs.
     """
 
     scorer: Scorer
@@ -55,11 +55,11 @@ class Realism:
         seed: int,
         every_epochs: int,
     ) -> Realism:
-        """Choose the excerpts: about a dozen, evenly from up to a dozen recordings.
+        """Choose about a dozen excerpts, evenly from up to a dozen recordings.
 
-        Contexts are of 512 frames, continuations of 256; both are shorter where every recording
-        is shorter than that. Excerpts whose continuation holds silence are left out where others
-        remain: a few windows of it outweigh all others in the Fréchet distance.
+        Contexts have 512 frames, continuations 256, or fewer if all recordings are too short.
+        Excerpts whose continuation contains silence are left out if others remain, because a few
+        silent windows dominate the Fréchet distance.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class Realism:
         if steps < LEAST_STEPS:
             raise CorpusError(
                 f"the longest validation recording has {longest} complete frames; "
-                f"{3 * LEAST_STEPS} are needed to continue some of it and compare"
+                f"{3 * LEAST_STEPS} are needed for a context and a continuation"
             )
         context = min(CONTEXT_FRAMES, longest - steps)
         usable = [s for s in validation if n_complete(s) >= context + steps]
@@ -85,7 +85,7 @@ class Realism:
         return cls(Scorer(excerpts, scales), seed, every_epochs)
 
     def measure(self, model: DescriptorModel) -> dict[str, float]:
-        """Return `val_fd` and the others by the names they have in a run's metrics.
+        """Return `val_fd` and the other metrics under their names in a run's record.
 
         See `docs/evaluation.md`; NaN where one means nothing for these recordings.
         """
@@ -98,7 +98,7 @@ class Realism:
         return {f"val_{name}": figures[name] for name in METRICS}
 
     def floor(self) -> dict[str, float]:
-        """Return the same of the real music before each place; NaN for what is a forecast."""
+        """Return the metrics of the real music before each excerpt; NaN for forecast metrics."""
         real = Continuations(REAL, "reference", self.scorer.excerpts.preceding[None], "none")
         figures = self.scorer.score_quickly(real)
         return {f"val_{name}": figures[name] for name in METRICS}

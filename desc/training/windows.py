@@ -1,8 +1,7 @@
-"""Items of recordings, gathered by index from one tensor of all their frames.
+"""Training items, gathered by index from one tensor of all frames.
 
 An item is the frames [s - context_length, s + prediction_length) of one recording, of which the
-last `prediction_length` are scored. Frames beyond the recording are masked, never filled from its
-neighbour.
+last `prediction_length` are scored. Positions outside the recording are masked.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ OFFSETS, ORDER, SPARE = 0, 1, 2  # streams of random numbers, so that none depen
 
 
 class Batch(NamedTuple):
-    """Some items.
+    """A batch of items.
 
     Attributes
     ----------
     frames : Tensor (B, context_length + prediction_length, F)
         Static columns, raw units; zeros or a neighbour's frames where not valid.
     valid : Tensor of bool (B, context_length + prediction_length)
-        Where the frames are the recording's.
+        Mask of the positions inside the recording.
     scored : Tensor of bool (B, prediction_length)
-        Which of the last frames count.
+        Mask of the scored frames among the last `prediction_length`.
     """
 
     frames: Tensor
@@ -48,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class FrameTable:
-    """The frames of all recordings in one tensor, and the gathering of items from it.
+    """The frames of all recordings in one tensor, from which items are gathered.
 
     Parameters
     ----------
@@ -88,23 +87,23 @@ class FrameTable:
 
     @property
     def n_rows(self) -> int:
-        """N, the frames of all recordings."""
+        """Total number of frames, N."""
         return int(self.lengths.sum())
 
     @property
     def device(self) -> torch.device:
-        """Where items are gathered."""
+        """Device of the frames."""
         return self.frames.device
 
     def to(self, device: torch.device) -> None:
-        """Move the frames, so that items are gathered on `device`."""
+        """Move the frames to `device`."""
         self.frames = self.frames.to(device)
         self._beginnings, self._endings = self._beginnings.to(device), self._endings.to(device)
 
     def gather(self, rows: Rows) -> Batch:
         """Return the items whose first scored frames are `rows` (B,).
 
-        Every scored frame is one whose predecessor exists.
+        Frames without a predecessor are not scored.
         """
         length, n_features = self.context_length + self.prediction_length, self.frames.shape[1]
         # Each item is one row of an overlapping view, so that it is copied in one piece.
@@ -117,7 +116,7 @@ class FrameTable:
         return Batch(frames.view(len(rows), length, n_features), valid, scored)
 
     def _valid(self, rows: Rows) -> Tensor:
-        """Return where items lie within recordings, (B, context_length + prediction_length)."""
+        """Return a mask of positions inside recordings, (B, context_length + prediction_length)."""
         file = np.searchsorted(self.begins, rows, side="right") - 1
         before = rows - self.begins[file]
         missing = np.maximum(0, self.context_length - before)
@@ -130,23 +129,23 @@ class FrameTable:
 
 @dataclass(frozen=True, eq=False)
 class TrainingGrid:
-    """The items of every epoch, a function of (seed, epoch) alone.
+    """Items of every epoch, determined by (seed, epoch).
 
-    The first scored frames of a recording stand `prediction_length` apart; the first of them
-    changes from epoch to epoch, and over `prediction_length` epochs every start occurs. The first
-    frame of a recording is never scored, because nothing precedes it; the others are scored about
-    once per epoch. A recording of at most `prediction_length` frames is one padded item.
+    Items of a recording start `prediction_length` frames apart. The offset of the first item
+    changes from epoch to epoch and takes every value once in `prediction_length` epochs. The first
+    frame of a recording has no predecessor and is never scored; the others are scored about once
+    per epoch. A recording of at most `prediction_length` frames is one padded item.
 
     Attributes
     ----------
     begins, lengths : ndarray of int64, (n_recordings,)
         Rows of the recordings in the `FrameTable`.
     prediction_length : int
-        Distance of two starts, in frames.
+        Distance between starts, in frames.
     good : ndarray of bool, (N,)
         Rows at which an item may start; at least one of `possible_starts`.
     seed : int
-        Decides offsets and order.
+        Determines offsets and order.
     """
 
     begins: Rows
@@ -180,18 +179,18 @@ class TrainingGrid:
 
 @lru_cache(maxsize=1)  # the epochs of a cycle share it
 def _permutations(seed: int, cycle: int, n: int, length: int) -> Rows:
-    """Return (n, length): the numbers 0 … length - 1 in n orders."""
+    """Return n random permutations of 0 … length - 1, (n, length)."""
     values = np.tile(np.arange(length), (n, 1))
     return np.random.default_rng([seed, OFFSETS, cycle]).permuted(values, axis=1)
 
 
 def number_of_starts(lengths: Rows, prediction_length: int) -> Rows:
-    """Return the numbers of starts of recordings: rows 1 … length - prediction_length."""
+    """Return the number of possible starts per recording: rows 1 … length - prediction_length."""
     return np.maximum(1, lengths - prediction_length)
 
 
 def possible_starts(grid: TrainingGrid) -> Mask:
-    """Return (N,) the rows at which some epoch could have an item start, good or not."""
+    """Return a mask (N,) of the rows at which an item of some epoch may start."""
     possible = np.zeros(len(grid.good), dtype=bool)
     for begin, n in zip(
         grid.begins, number_of_starts(grid.lengths, grid.prediction_length), strict=True
@@ -201,12 +200,12 @@ def possible_starts(grid: TrainingGrid) -> Mask:
 
 
 def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, prediction_length: int) -> Mask:
-    """Return (N,) the rows whose item holds no bad frame.
+    """Return a mask (N,) of the rows whose item contains no bad frame.
 
     Parameters
     ----------
     bad : ndarray of bool, (N,)
-        Frames that training does without.
+        Frames to keep out of training.
     begins, lengths : ndarray of int64, (n_recordings,)
         Rows of the recordings.
     reach, prediction_length : int
@@ -229,13 +228,13 @@ def batches_per_epoch(grid: TrainingGrid, batch_size: int, n_epochs: int) -> lis
 
 
 class ValidationBatches:
-    """Every frame of recordings scored exactly once, always in the same items.
+    """Batches that score every frame of the recordings exactly once, in fixed items.
 
     Parameters
     ----------
     table : FrameTable
     counted : ndarray of bool, (N,)
-        Rows whose score counts.
+        Rows to score.
     batch_size : int
         Items per batch.
     """
@@ -270,8 +269,8 @@ class ValidationBatches:
 def validation_starts(length: int, prediction_length: int) -> Rows:
     """Return the starts of items that score the frames 1 … length - 1 of a recording.
 
-    They stand `prediction_length` apart; the last one ends with the recording and may overlap the
-    one before it, so that no item needs padding.
+    Starts are `prediction_length` apart. The last item ends with the recording and may overlap the
+    previous one, so that no item needs padding.
     """
     last = max(1, length - prediction_length)
     starts = np.arange(1, last + 1, prediction_length)

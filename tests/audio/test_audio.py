@@ -1,4 +1,4 @@
-"""Audio files: what is read equals libsndfile's and librosa's view, errors name file and reason."""
+"""Audio files: results equal those of libsndfile and librosa; errors name file and reason."""
 
 from __future__ import annotations
 
@@ -383,7 +383,7 @@ def test_other_containers(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.slow
 def test_long_ogg_in_one_call(tmp_path: Path) -> None:
-    """libsndfile crashes when it is handed this much at once."""
+    """libsndfile crashes on this many samples in one call."""
     audio.write(tmp_path / "a.ogg", np.zeros((1, 5_000_000), np.float32), 44100, "VORBIS")
     assert audio.probe(tmp_path / "a.ogg").n_samples == 5_000_000
 

@@ -1,4 +1,4 @@
-"""The scripts of `desc completion`, in the shells they are for."""
+"""The scripts of `desc completion`, each run in its shell."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_it_knows_every_command(script: Path) -> None:
 
 @pytest.fixture
 def complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
-    """complete(shell, words) -> what the shell offers for the last word."""
+    """complete(shell, words) -> the shell's suggestions for the last word."""
 
     def offered(shell: str, *words: str) -> list[str]:
         assert main(["completion", shell]) == 0

@@ -1,4 +1,4 @@
-"""Progress is drawn as bars where asked for, as plain lines where nobody looks."""
+"""Progress as bars on request, and as plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -33,3 +33,11 @@ def test_what_the_library_logs_is_printed_while_a_console_is_open(
     with Console(quiet=True):
         logger.info("quiet")
     assert capsys.readouterr().err == "2 files skipped\ntraining: 2 steps\n"
+
+
+def test_one_of_a_thing_is_singular(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console(bars=False):
+        report("extract", 0, 1)
+        report("extract", 0, 2)
+    printed = capsys.readouterr().err
+    assert printed == "extracting descriptors: 1 file\nextracting descriptors: 2 files\n"

@@ -1,4 +1,4 @@
-"""`desc runs`: the list of runs, and an upload that cannot be made."""
+"""`desc runs`: the list of runs, and an impossible upload."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_runs_are_listed(project: list[str], capsys: pytest.CaptureFixture[str])
         "1t212ycn  2026-11-28T01:02  TransformerEncoderOnlyModel    1 files  finished"
         "  validation loss 12.346\n"
     )
-    assert "left out" in printed.err
+    assert "skipped" in printed.err
     assert "damaged1" in printed.err
 
 

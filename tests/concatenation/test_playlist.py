@@ -151,7 +151,9 @@ def test_the_widest_transposition_of_the_fastest_recording_is_an_event() -> None
 def test_unknown_keys_are_named(playlist: Playlist) -> None:
     with pytest.raises(ConfigurationError, match=r"event 2: .* no setting gain, pan; it has"):
         Playlist.from_dict(edited(playlist, 2, gain=3, pan=1))
-    with pytest.raises(ConfigurationError, match="a playlist has no tempo; it has format"):
+    with pytest.raises(
+        ConfigurationError, match="a playlist has no key tempo; its keys are format"
+    ):
         Playlist.from_dict(playlist.to_dict() | {"tempo": 120})
 
 

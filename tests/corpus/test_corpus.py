@@ -1,4 +1,4 @@
-"""A folder becomes a corpus: what is found, what is skipped, what is extracted when."""
+"""Opening a folder as a corpus: discovery, skipped files and extraction."""
 
 from __future__ import annotations
 

@@ -58,10 +58,8 @@ def test_interrupted_extraction_goes_on_where_it_was(
     assert open_corpus(tmp_path / "rec", CONFIG, store, jobs=1).n_extracted == 6 - n_done
 
 
-def test_processes_that_are_just_started_do_not_answer_ctrl_c(
-    tmp_path: Path, make_wav: Callable[..., Path]
-) -> None:
-    """A terminal sends it to all processes at once; one line comes from the one that was called."""
+def test_starting_processes_ignore_ctrl_c(tmp_path: Path, make_wav: Callable[..., Path]) -> None:
+    """A terminal sends it to all processes; only the parent prints a line."""
     for i in range(3):
         make_wav(f"rec/{i}.wav", kind="noise", duration_s=1.0, seed=i)
     script = tmp_path / "script.py"
@@ -94,7 +92,7 @@ def test_processes_that_are_just_started_do_not_answer_ctrl_c(
 
 
 def is_importing(process: psutil.Process) -> bool:
-    """Tell whether a process that loky has started has come as far as loading numpy."""
+    """Return whether a process started by loky has begun to load numpy."""
     try:
         started = "popen_loky" in " ".join(process.cmdline())
         return started and any("numpy" in m.path for m in process.memory_maps())

@@ -47,10 +47,10 @@ def test_pitch_and_length_follow_the_speed(tmp_path: Path, speed: float) -> None
     assert n == pytest.approx(44100 / speed, abs=1)
 
 
-def test_a_variant_is_what_the_played_file_is(
+def test_a_variant_equals_the_file_at_another_rate(
     tmp_path: Path, corpus: Corpus, store: DescriptorStore
 ) -> None:
-    """At double speed: the same samples, said to be of double the rate."""
+    """Double speed equals the same samples at double the rate."""
     varied = with_variants(corpus, [2.0], store, jobs=1)
     assert varied.sequences == corpus.sequences
     (tmp_path / "fast").mkdir()

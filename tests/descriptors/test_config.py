@@ -1,4 +1,4 @@
-"""The configuration of descriptors: names, groups, frames, what is refused."""
+"""The configuration of descriptors: names, groups, frames and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extraction equals librosa's, whatever the signal, the format, and the size of the blocks."""
+"""Extraction equals librosa's for all signals, formats and block sizes."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_samples_have_a_digest_of_their_content(rng: np.random.Generator) -> Non
         (np.zeros((4, 4, 4)), {"sr": 44100}, r"\(4, 4, 4\) must be"),
         (np.zeros(()), {"sr": 44100}, r"\(\) must be"),
         (np.zeros(100, complex), {"sr": 44100}, "complex128 must be real"),
-        (np.zeros(0), {"sr": 44100}, "array: the array holds no samples"),
+        (np.zeros(0), {"sr": 44100}, "array: the array contains no samples"),
         (np.array([0.0, np.nan, 1.0]), {"sr": 44100}, "array: sample 1 is .*must be finite"),
         (np.array([0.0, np.inf]), {"sr": 44100, "source": "mic"}, "mic: sample 1 is"),
         ("a.wav", {"sr": 44100}, "sr=44100 must not be given with a path"),
@@ -306,7 +306,7 @@ def test_nothing_to_extract(tmp_path: Path) -> None:
 
 
 def test_equal_to_librosa_on_real_recordings(shared_audio: Path) -> None:
-    """Of each file's own deviations; one recording of the orchestra is enough here."""
+    """Relative to the deviations of each file; one orchestral recording suffices."""
     paths = [p for p in (shared_audio / "recordings").iterdir() if p.suffix in AUDIO_EXTENSIONS]
     paths.append(min((shared_audio / "orchestra").glob("*.ogg"), key=lambda p: p.stat().st_size))
     assert len(paths) > 1

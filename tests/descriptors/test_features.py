@@ -119,13 +119,13 @@ def test_a_tone_crosses_zero_twice_a_period(make_signal: MakeSignal) -> None:
 
 
 def test_nothing_crosses_zero_at_the_ends() -> None:
-    """The padding is no part of the signal: a constant has no crossing, also a negative one."""
+    """The padding is not part of the signal: constants have no crossings, even negative ones."""
     values, _ = extract_signal([np.full(5000, -0.5, np.float32)], CONFIG)
     assert not values[:, list(CONFIG.groups["zero_crossing_rate"])].any()
 
 
 def test_silence_has_the_mfcc_of_the_floor() -> None:
-    """Every band is at -100 dB: the first coefficient is -100·√128, the others are exactly 0."""
+    """All bands are at -100 dB: the first coefficient is -100·√128, the others are exactly 0."""
     mfcc = columns(np.zeros(44100, np.float32), "mfcc")
     np.testing.assert_allclose(mfcc[:, 0], -100 * np.sqrt(128), rtol=1e-6)
     np.testing.assert_allclose(mfcc[:, 1:], 0, atol=1e-6)
@@ -145,7 +145,7 @@ def test_top_db_counts_from_the_loudest_band_of_the_file(make_signal: MakeSignal
 
 @pytest.fixture
 def own_registry() -> Iterator[None]:
-    """What a test registers is forgotten after it."""
+    """Restore the registered families after each test."""
     before = dict(FAMILIES), dict(FEATURES)
     yield
     for registry, kept in zip((FAMILIES, FEATURES), before, strict=True):

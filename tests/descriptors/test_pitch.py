@@ -1,4 +1,4 @@
-"""YIN: librosa's numbers in every frame, known pitches, and what is held where."""
+"""YIN: equality with librosa in every frame, known pitches, and held pitches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIDDLE = math.log2(math.sqrt(55 * 2000))
 def test_every_frame_is_librosas(
     make_signal: Callable[..., np.ndarray], kind: str, sample_rate: int, n_fft: int
 ) -> None:
-    """Also where nothing is voiced, so that no rounding has moved a choice."""
+    """Including unvoiced frames, so rounding has changed no choice."""
     x = make_signal(kind, 2.0, sample_rate)
     padded = np.pad(x, n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::512]

@@ -1,4 +1,4 @@
-"""A sequence of descriptors: shapes, clock, and the frames that are complete."""
+"""A sequence of descriptors: shapes, times and complete frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The standardizer: its spaces, its moments, and the way back."""
+"""The standardizer: spaces, moments and inverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes on the CPU train as one does."""
+"""Two processes on the CPU give the same training as one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TRAINING = TrainConfig(
 
 
 def assert_same_run(together: Record, alone: Record) -> None:
-    """Compare two runs to rounding: what they logged, and their records."""
+    """Compare the logs and records of two runs, up to rounding."""
     ours, theirs = (read_metrics(r.folder / "metrics.csv") for r in (together, alone))
     assert [row.keys() for row in ours] == [row.keys() for row in theirs]
     for one, other in zip(ours, theirs, strict=True):

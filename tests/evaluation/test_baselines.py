@@ -1,4 +1,4 @@
-"""References and baselines have the properties their names promise."""
+"""Properties of references and baselines."""
 
 from __future__ import annotations
 

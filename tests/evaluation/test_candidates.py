@@ -1,4 +1,4 @@
-"""Runs under evaluation: which can be compared, and their one-step metrics."""
+"""Runs under evaluation: comparability and one-step metrics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_skill_is_measured_throughout_a_recording() -> None:
 def test_runs_with_other_descriptors_are_refused(small_run: SmallRun) -> None:
     record = small_run.record
     check_comparable([record])
-    with pytest.raises(ConfigurationError, match="must be named once"):
+    with pytest.raises(ConfigurationError, match="must be given only once"):
         check_comparable([record, record])
     other = replace(record, run_id="other000", descriptor_config=DescriptorConfig(n_mels=64))
     with pytest.raises(ConfigurationError, match="n_mels=64, not 128"):

@@ -1,4 +1,4 @@
-"""`desc evaluate` from end to end, on a run that has learned next to nothing."""
+"""`desc evaluate` from end to end, on a barely trained run."""
 
 from __future__ import annotations
 

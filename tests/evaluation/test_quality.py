@@ -1,4 +1,4 @@
-"""The quick check: half a minute of training makes music that a linear model does not."""
+"""Quick check: half a minute of training beats a linear model."""
 
 from __future__ import annotations
 

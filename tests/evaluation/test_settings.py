@@ -1,4 +1,4 @@
-"""What an evaluation is told."""
+"""Settings of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database whose files have names with a meaning elsewhere, and its server."""
+"""A database with hostile file names, and its server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
 
 
 def serve(atlas: Atlas) -> Iterator[ExploreServer]:
-    """Yield a server of the atlas that answers."""
+    """Yield a running server of the atlas."""
     with ExploreServer(atlas) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -36,7 +36,7 @@ def serve(atlas: Atlas) -> Iterator[ExploreServer]:
 def atlas(
     tmp_path_factory: pytest.TempPathFactory, make_signal: Callable[..., np.ndarray]
 ) -> Atlas:
-    """Three recordings of notes, and one tone that lies far from them."""
+    """Three recordings of notes, and a distant tone."""
     root = tmp_path_factory.mktemp("explore")
     for seed, name in enumerate(NAMES):
         path = root / "sounds" / name

@@ -159,7 +159,7 @@ def test_narrow(server: ExploreServer, browser: Browser) -> None:
 
 @pytest.fixture(scope="module")
 def large() -> Iterator[ExploreServer]:
-    """As many frames as a page must bear, in two thousand files."""
+    """The maximum number of frames, in two thousand files."""
     rng, config = np.random.default_rng(0), DescriptorConfig()
     clusters = rng.standard_normal((2000, 39)).astype(np.float32) * 3
     n = N_MANY // 2000

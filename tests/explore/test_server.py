@@ -1,4 +1,4 @@
-"""The server of `desc explore`: what it hands out, and to whom."""
+"""The server of `desc explore`: its data and its access control."""
 
 from __future__ import annotations
 

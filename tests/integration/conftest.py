@@ -38,7 +38,7 @@ class Workplace:
         return RunConfig(str(self.root / "experiments"))
 
     def common(self) -> list[str]:
-        """Options that keep a command inside this place."""
+        """Options that keep a command's files in this folder."""
         return [
             "--experiment_dir", str(self.root / "experiments"),
             "--cache_dir", str(self.root / "cache"),

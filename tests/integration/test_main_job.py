@@ -199,7 +199,7 @@ def test_a_result_loses_its_marker_before_its_sound_is_replaced(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A program killed between the two leaves no old settings beside new sound."""
+    """A kill between the two must not leave old settings with new sound."""
     shutil.copytree(results / "a.wav", tmp_path / "a.wav")
     marked: list[bool] = []
     replace = os.replace
@@ -354,7 +354,7 @@ def test_extract_export_and_cache(
 def test_a_failing_result_leaves_the_earlier_one(
     results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
 ) -> None:
-    """The recording, which goes before the result, is gone once its descriptors are cached."""
+    """The recording, which precedes the result, is removed once its descriptors are cached."""
     output_dir, recordings = tmp_path / "out", tmp_path / "recordings"
     shutil.copytree(results / "a.wav", output_dir / "a.wav")
     before = {p.name: p.read_bytes() for p in (output_dir / "a.wav").iterdir()}

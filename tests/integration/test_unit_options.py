@@ -1,4 +1,4 @@
-"""Options of selection and rendering, each from `desc predict` to what it does to the result."""
+"""Options of selection and rendering, and their effect on the results of `desc predict`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sound(result: Path) -> np.ndarray:
 
 
 def test_selections_differ_in_joins_and_chance(predict: Predict) -> None:
-    """Nearest rows cut most; a sample without chance is the path, with chance the seed decides."""
+    """`nearest` cuts most; `sample` is `beam` at temperature 0, else depends on the seed."""
     path, nearest = predict(name="p"), predict("--selection", "nearest", name="n")
     assert sum(matches(nearest)["_distance"]) < sum(matches(path)["_distance"])
     assert len(events(path)) < len(events(nearest))
@@ -71,14 +71,14 @@ def test_continuity_makes_longer_units(predict: Predict) -> None:
 
 
 def test_a_search_of_one_path_is_dearer(predict: Predict) -> None:
-    """One path and one candidate: the nearest row, or going on, without looking ahead."""
+    """One path and one candidate: a greedy choice of the nearest row or the continuation."""
     greedy = rows(predict("--beam_width", "1", "--candidates", "1", name="greedy"))
     assert greedy[0] == rows(predict("--selection", "nearest", name="nearest"))[0]
     assert greedy != rows(predict(name="path"))
 
 
-def test_what_was_heard_is_held(predict: Predict) -> None:
-    """.3 s are 13 frames: a moment or one within two frames of it comes back later only."""
+def test_source_positions_are_held(predict: Predict) -> None:
+    """The tabu window of .3 s has 13 frames and covers positions up to two frames away."""
     unheld = rows(predict("--hold_s", "0", "--continuity", "0", name="0"))
     held = rows(predict("--hold_s", ".3", "--continuity", "0", name=".3"))
     assert repeats(unheld) > 0
@@ -96,7 +96,7 @@ def repeats(found: list[tuple[str, int]], hold: int = 13) -> int:
     return n
 
 
-def test_what_a_corpus_cannot_hold_is_told(
+def test_an_unattainable_hold_is_shortened_and_logged(
     predict: Predict, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One file of 259 rows leaves (259 − 1) / 5 = 51 frames, 1.18 s, for a hold of 10 s."""
@@ -121,7 +121,7 @@ def test_a_corpus_unlike_the_prediction_is_told(
 
 
 def test_grains_last_as_long_as_asked(predict: Predict) -> None:
-    """60 ms are 3 frames; the last grain is cut, and grains that follow on become one unit."""
+    """60 ms are 3 frames; the last grain is cut, and consecutive grains become one unit."""
     lengths = [
         event["n_samples"] for event in events(predict("--units", "grain", "--grain_ms", "60"))
     ]
@@ -172,8 +172,8 @@ def test_gains_stay_within_their_limit(predict: Predict) -> None:
     assert 0 < max(abs(gain) for gain in gains("3")) <= 3
 
 
-def test_what_is_predicted_below_the_gate_is_silent(predict: Predict) -> None:
-    """A gate at the loudest moment of the folder leaves nothing that is not as loud."""
+def test_frames_predicted_below_the_gate_are_silent(predict: Predict) -> None:
+    """A gate at the level of the folder's loudest frame mutes everything below."""
     open_ = sound(predict(name="open"))
     closed = sound(predict("--silence_gate_db", "0", name="shut"))
     assert len(closed) == len(open_) == FRAMES * HOP

@@ -94,8 +94,8 @@ def test_without_limits_it_is_the_cheapest_path(distance: str, continuity: float
         assert sum(unit.cost for unit in selection.units) == pytest.approx(cheapest, abs=1e-6)
 
 
-def test_an_attack_that_is_asked_for_is_no_leap(rng: np.random.Generator) -> None:
-    """One file holds a tone, another strokes of two frames; a tone with strokes is asked for."""
+def test_attacks_of_the_target_have_no_transition_cost(rng: np.random.Generator) -> None:
+    """One file has a tone, another strokes of two frames; the target is a tone with strokes."""
     tone = 0.1 * make_values(rng, 200)
     strokes = np.tile(tone[:50], (4, 1))
     strokes[10::25, 1:4] += 12.0
@@ -181,7 +181,7 @@ def test_a_row_may_be_used_up_over_a_long_time(
     assert np.bincount(chosen.rows).max() <= 3
     assert not comes_back(chosen.units, database, 20)
     assert [line for line in caplog.messages if "shortened" in line]
-    assert [line for line in caplog.messages if "further away" in line]
+    assert [line for line in caplog.messages if "more distant rows" in line]
 
 
 def test_what_a_corpus_cannot_satisfy_is_said_before(

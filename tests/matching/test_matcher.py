@@ -1,4 +1,4 @@
-"""The `Matcher`: moment matching, the way of a prediction, the check of distance, silence."""
+"""The `Matcher`: moment matching, predictions, the out-of-distribution check, silence."""
 
 from __future__ import annotations
 

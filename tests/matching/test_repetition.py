@@ -80,7 +80,7 @@ def test_what_is_settled_counts_once() -> None:
 
 @pytest.mark.parametrize("speed", [0.5, 0.89, 1.06, 2.0])
 def test_one_unit_may_be_slow_or_fast(speed: float, rng: np.random.Generator) -> None:
-    """Own positions that last are no repetition, at whatever limits."""
+    """Positions that last within a unit are not repetitions."""
     values = np.cumsum(rng.standard_normal((200, CONFIG.n_columns)), 0).astype(np.float32)
     database = make_database([values], [speed])
     wanted = database.values[200:250]

@@ -40,10 +40,8 @@ def at_pitch(timbre: Values, semitones: float, voicing: float = 1.0) -> Values:
 
 
 @pytest.mark.parametrize("units", ["frame", "grain"])
-def test_of_two_like_sounds_that_at_the_same_pitch_goes_on(
-    units: str, rng: np.random.Generator
-) -> None:
-    """Timbre X is there at A, timbre Y a fifth higher and, a bit further from the target, at A."""
+def test_jumps_prefer_equal_pitch(units: str, rng: np.random.Generator) -> None:
+    """Timbre X exists at A; timbre Y a fifth higher and, slightly further from the target, at A."""
     x, y = (np.cumsum(rng.standard_normal((20, 39)), 0).astype(np.float32) for _ in range(2))
     y += x[-1] - y[0]
     further = y + 0.03 * rng.standard_normal((1, 39)).astype(np.float32)

@@ -187,7 +187,7 @@ def test_what_the_limits_leave_is_told(
     with caplog.at_level(logging.INFO, "desc"):
         chosen = choose(queries, database, grains(10, max_use=1, hold_s=0.0, candidates=2))
     assert np.bincount(chosen.rows).max() == 1
-    assert "units further away or single frames were taken" in caplog.messages[-1]
+    assert "more distant units or single frames were used" in caplog.messages[-1]
 
 
 def test_sample_follows_its_seed(rng: np.random.Generator) -> None:

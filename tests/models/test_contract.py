@@ -1,4 +1,4 @@
-"""What every registered model must do, whatever it is made of."""
+"""Contract of every registered model."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_free_run_is_the_rollout_and_has_gradients(
 def test_reading_less_of_a_context_changes_no_position(
     model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
-    """What lies beyond the reach of a network does not matter, whether it is read or not."""
+    """Frames beyond a network's receptive field have no influence."""
     if isinstance(model, LSTM):
         pytest.skip("an LSTM hears everything it has read")
     n = model.context_frames

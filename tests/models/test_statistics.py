@@ -1,4 +1,4 @@
-"""What a model knows of its recordings before it is trained."""
+"""Statistics of the training recordings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def changed(sequence: DescriptorSequence, **columns: object) -> DescriptorSequen
 
 
 def test_whitened_innovations_are_independent(make_sequence: MakeSequence) -> None:
-    """What a frame is beyond the mean reversion to the mean of up to 512 frames before it."""
+    """Innovations are residuals of the reversion to the mean of up to 512 frames."""
     sequences = [make_sequence(4000, seed) for seed in range(2)]
     statistics = fit_statistics(sequences)
     innovations = []
@@ -45,8 +45,8 @@ def test_whitened_innovations_are_independent(make_sequence: MakeSequence) -> No
     assert (x > statistics.high).mean() < 0.002
 
 
-def test_the_pull_is_that_of_the_process(make_sequence: MakeSequence) -> None:
-    """x[t+1] = .95 x[t] + noise, around 0: five hundredths of the way back at each step."""
+def test_mean_reversion_is_that_of_the_process(make_sequence: MakeSequence) -> None:
+    """x[t+1] = .95 x[t] + noise, around 0: each step reverts by 5 %."""
     statistics = fit_statistics([make_sequence(60_000)])
     np.testing.assert_allclose(np.diag(statistics.mean_reversion), -0.05, atol=0.02)
     assert (

@@ -1,4 +1,4 @@
-"""Exported playlists, read by others' readers."""
+"""Exported playlists, read by independent readers."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_midi(
 def test_many_files_share_notes(export: Callable[..., tuple[bytes, list[str]]]) -> None:
     events = tuple(PlaylistEvent(f"{i:03}.wav", 0, 4, 4 * i) for i in range(100))
     data, notes = export("midi", Playlist(events, RATE))
-    assert notes == ["100 files share 92 notes; the texts tell them apart"]
+    assert notes == ["100 files share 92 notes; text events distinguish them"]
     assert data.startswith(b"MThd")
 
 
@@ -145,12 +145,12 @@ def test_decision_list(
     assert notes == []
     short = Playlist((PlaylistEvent("a.wav", 0, 100, 0), playlist.events[3]), RATE)
     assert export("edl", short)[1] == [
-        "1 of 2 units lie within one frame of 1/30 s and are not in the EDL"
+        "1 of 2 units fall within one frame of 1/30 s and are left out of the EDL"
     ]
 
 
 def values(element: Any, name: str) -> list[Any]:
-    """Return what follows a keyword in an element of a project."""
+    """Return the values after a keyword in an element of a project."""
     return next(list(part)[1:] for part in element if part[0] == name)
 
 
@@ -206,12 +206,12 @@ def test_items_overlap_by_their_fades_where_rendering_puts_them(
     assert float(values(transposed, "SOFFS")[0]) * RATE == pytest.approx(3500 - 3000, abs=1e-3)
 
 
-def test_choices_of_channels_that_an_item_cannot_hold_are_told(
+def test_unsupported_channel_selections_are_reported(
     export: Callable[..., tuple[bytes, list[str]]], playlist: Playlist
 ) -> None:
     event = replace(playlist.events[0], channels=(0, 0))
     assert export("reaper", replace(playlist, events=(event,)))[1] == [
-        "1 units with a choice of channels that an item cannot hold play all channels"
+        "1 units play all channels: Reaper items do not support their selection"
     ]
 
 
@@ -239,7 +239,7 @@ def test_moved_files_are_found_by_content(
     (tmp_path / "in" / NAMES[1]).rename(new / NAMES[1])
     with caplog.at_level(logging.INFO, "desc"):
         found = relocated(playlist, new, store=store)
-    assert f"2 of 2 files that moved or changed were found in {new}" in caplog.messages
+    assert f"2 of 2 moved or changed files were found in {new}" in caplog.messages
     assert [e.source for e in found.events] == [
         "deep/renamed.wav", NAMES[1], NAMES[2], NAMES[2], "deep/renamed.wav"
     ]  # fmt: skip
@@ -249,7 +249,7 @@ def test_moved_files_are_found_by_content(
     np.testing.assert_array_equal(after, before)
     assert relocated(found, new, store=store) == found  # everything is in its place
     (tmp_path / "in" / NAMES[2]).unlink()
-    with pytest.raises(DescError, match=r"1 of 3 files .* the first: ü/c.wav"):
+    with pytest.raises(DescError, match=r"1 of 3 moved files; the first: ü/c.wav"):
         relocated(playlist, new, store=store)
 
 

@@ -1,4 +1,4 @@
-"""What `lint-imports` and ruff cannot check about the package."""
+"""Rules of the package that `lint-imports` and ruff do not cover."""
 
 from __future__ import annotations
 

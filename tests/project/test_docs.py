@@ -1,4 +1,4 @@
-"""What the documents say can be done works, and the site is built without a warning."""
+"""Commands and code of the documents run as printed; the site builds without warnings."""
 
 from __future__ import annotations
 

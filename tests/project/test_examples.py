@@ -1,4 +1,4 @@
-"""The examples run on the folders they are given, and are short."""
+"""The examples run on given folders, and are short."""
 
 from __future__ import annotations
 

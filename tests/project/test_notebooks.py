@@ -1,4 +1,4 @@
-"""The notebooks: their forms agree with the library, and they run from top to bottom."""
+"""The notebooks: their forms match the library, and they run from top to bottom."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def workplace(
 def execute(
     workplace: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., str]]:
-    """execute(name, **values) runs a notebook and returns all that it printed.
+    """execute(name, **values) runs a notebook and returns its output.
 
     pip installs into a folder of its own that comes first on the kernel's path, without looking
     for other packages: what the tests run with is not changed.

@@ -1,4 +1,4 @@
-"""What is installed holds what the code reads."""
+"""The installed package contains all data files."""
 
 from __future__ import annotations
 

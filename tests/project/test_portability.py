@@ -1,4 +1,4 @@
-"""What must hold where this project is not developed: Windows, macOS, other encodings, clusters."""
+"""Portability: Windows, macOS, other encodings, clusters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = DescriptorConfig()
 
 
-def test_what_a_pipe_cannot_spell_is_an_escape(tmp_path: Path) -> None:
+def test_characters_beyond_a_pipes_encoding_are_escaped(tmp_path: Path) -> None:
     """Printing `→` or a name to a pipe of Windows, whose encoding is a code page."""
     done = subprocess.run(
         [sys.executable, "-m", "desc", "runs", "--experiment_dir", "Klänge ♪"],
@@ -85,7 +85,7 @@ def test_a_manifest_that_stays_locked_costs_time_not_results(
 def test_extraction_in_a_process_that_was_started_anew(
     make_wav: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """As on Windows and macOS: nothing of this process's memory is there."""
+    """As on Windows and macOS: the process does not share this one's memory."""
     path, cache = make_wav(duration_s=1.0), tmp_path / "cache"
     families = [(FAMILIES[name], FEATURES[name]) for name in CONFIG.descriptors]
     task = Task(path, "sound.wav", content_digest(path))
@@ -98,7 +98,7 @@ def test_extraction_in_a_process_that_was_started_anew(
 
 
 def own_process(task: Task) -> Outcome:
-    """Say which process a task ran in."""
+    """Return the process that a task ran in."""
     return Outcome(task, str(os.getpid()))
 
 

@@ -1,4 +1,4 @@
-"""What the README says can be done works as it stands."""
+"""Commands and code of the README run as printed."""
 
 from __future__ import annotations
 

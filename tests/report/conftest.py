@@ -29,7 +29,7 @@ N_FRAMES = 60
 def write_result(
     folder: Path, root: Path, rendering: RenderConfig = RenderConfig(), n_frames: int = N_FRAMES
 ) -> Path:
-    """Write the files of a result below `folder`: a recording answered by the sounds of `root`."""
+    """Write the files of a result below `folder`: a recording matched with the sounds of `root`."""
     config, store = DescriptorConfig(), DescriptorStore(root / "cache")
     sounds = open_corpus(root / "sounds", config, store, jobs=1)
     recordings = open_corpus(root / "recordings", config, store, jobs=1)

@@ -25,7 +25,7 @@ def test_a_result_and_a_folder_of_results(
     assert len(capsys.readouterr().out.splitlines()) == 2
     other = tmp_path / "page.html"
     assert main(["report", str(tmp_path / "out"), "--output_path", str(other)]) == 2
-    assert "holds 2 results" in capsys.readouterr().err
+    assert "contains 2 results" in capsys.readouterr().err
     words = ["report", str(tmp_path / "out" / "a.wav"), "--output_path", str(other)]
     assert main(words) == 0
     assert main(words) == 1

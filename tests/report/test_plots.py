@@ -1,4 +1,4 @@
-"""`desc plot`: pictures that other programs read, and that are the same each time."""
+"""`desc plot`: valid and reproducible image files."""
 
 from __future__ import annotations
 

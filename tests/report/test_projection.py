@@ -38,7 +38,7 @@ def test_the_plane_holds_points_that_lie_in_one(rng: np.random.Generator) -> Non
 def test_a_map_by_umap_is_drawn_on_request(
     result: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for umap-learn, which knows what it is asked: its map is the first two columns."""
+    """A stand-in for umap-learn that returns the first two columns."""
 
     class Reducer:
         def __init__(self, **settings: int) -> None:

@@ -44,7 +44,7 @@ def test_wandb_switched_off_leaves_the_local_run(
     assert log.folder == Path("experiments/descriptor_model") / log.run_id
     assert messages() == [
         f"run {log.run_id} is kept on this machine only (W&B is set to disabled); "
-        f"send it later with: desc runs --upload {log.run_id}"
+        f"upload it later with: desc runs --upload {log.run_id}"
     ]
     assert resolve_run(log.run_id, run_config) == record
     assert not Path("experiments/wandb").exists()
@@ -90,7 +90,7 @@ def test_two_processes_do_not_make_one_run(run_config: RunConfig, write_run: Wri
 def test_a_checkpoint_alone_cannot_be_resumed(
     run_config: RunConfig, make_record: Callable[..., RunRecord]
 ) -> None:
-    with pytest.raises(RunNotFoundError, match=r"holds no run\.json; resuming needs"):
+    with pytest.raises(RunNotFoundError, match=r"contains no run\.json; resuming needs"):
         RunLog.resume(make_record(), run_config, step=0)
 
 

@@ -99,7 +99,7 @@ def test_arrays_are_read_back_equal_and_read_only(make_record: MakeRecord) -> No
 
 def test_arrays_that_need_pickle_are_refused(make_record: MakeRecord) -> None:
     record = make_record()
-    with pytest.raises(CheckpointError, match="files must hold plain numbers"):
+    with pytest.raises(CheckpointError, match="files must contain plain numbers"):
         record.save_arrays({"files": np.array([Path("a")], dtype=object)})
     record.save()
     np.savez(record.folder / "statistics.npz", evil=np.array([{}], dtype=object))

@@ -105,14 +105,14 @@ def test_the_error_names_every_place(
     assert lines[0] == "run 1t212ycn was not found:"
     assert lines[1] == "  path 1t212ycn: no such run folder or .ckpt file"
     assert "run.json: damaged" in lines[2]
-    assert "no other project has it" in lines[3]
+    assert "not in any other project" in lines[3]
     assert str(tmp_path / "downloads") in lines[4]
-    assert lines[5].startswith("  W&B descriptor_model/1t212ycn: not asked (no W&B API key")
+    assert lines[5].startswith("  W&B descriptor_model/1t212ycn: not contacted (no W&B API key")
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    with pytest.raises(RunNotFoundError, match=r"not asked \(offline\)"):
+    with pytest.raises(RunNotFoundError, match=r"not contacted \(offline\)"):
         resolve_run("1t212ycn", RunConfig(experiment_dir="experiments", offline=True))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    with pytest.raises(RunNotFoundError, match=r"not asked \(W&B is set to offline\)"):
+    with pytest.raises(RunNotFoundError, match=r"not contacted \(W&B is set to offline\)"):
         resolve_run("1t212ycn", run_config)
 
 

@@ -70,7 +70,7 @@ def run_config(tmp_path: Path) -> RunConfig:
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process of W&B, and no pictures: both take longer than what is tested."""
+    """Disable W&B and plots, which take longer than the tests."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr("desc.soundgen.mel_training.SHOWN_S", 0.5)
     for module in ("vocoder_training", "mel_training"):
@@ -81,7 +81,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(
     recordings: SoundRecordings, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunConfig, str, str]:
-    """Where runs are, the id of a vocoder and that of a UnaGAN, both hardly trained."""
+    """Folder of runs, and the ids of a barely trained vocoder and UnaGAN."""
     root = RunConfig(experiment_dir=str(tmp_path_factory.mktemp("experiments")), offline=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")

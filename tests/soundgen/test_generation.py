@@ -1,4 +1,4 @@
-"""Many files: exact lengths, same seed same bytes, restarts, merging, pairs that do not fit."""
+"""Batch generation: exact lengths, reproducibility, restarts, merging, incompatible pairs."""
 
 from __future__ import annotations
 

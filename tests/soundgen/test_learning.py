@@ -1,4 +1,4 @@
-"""The networks learn: in seconds they come nearer than simple answers do."""
+"""Seconds of training bring the networks closer than simple baselines."""
 
 from __future__ import annotations
 

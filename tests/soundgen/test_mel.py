@@ -1,4 +1,4 @@
-"""The front end, its inverse without training, and pairs that do not fit."""
+"""The front end, its inverse by Griffin-Lim, and incompatible pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow: its components, its noise, the way from one to the other."""
+"""The flow: components, noise and integration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the networks compute: lengths, losses with known answers, blocks equal to one pass."""
+"""Outputs of the networks: lengths, losses with known answers, blocks equal to one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published checkpoints in every form they come in; files that must not be opened."""
+"""Published checkpoints in all their forms; files that must not be opened."""
 
 from __future__ import annotations
 
@@ -172,14 +172,14 @@ class Harmful:
 def test_nothing_in_a_checkpoint_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Harmful()}, "bad.pt")
-    with pytest.raises(CheckpointError, match="would run code"):
+    with pytest.raises(CheckpointError, match="run code when loaded"):
         read_checkpoint(Path("bad.pt"))
     assert not Path("harmed").exists()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "damaged"), (b"no checkpoint at all", "would run|damaged"), (None, "no such")],
+    [(b"", "damaged"), (b"no checkpoint at all", "run code|damaged"), (None, "no such")],
 )
 def test_what_is_no_checkpoint_is_named(
     content: bytes | None, message: str, tmp_path: Path

@@ -1,4 +1,4 @@
-"""Recordings at one level, and crops that never come back."""
+"""Recordings with one gain, and crops that never repeat."""
 
 from __future__ import annotations
 

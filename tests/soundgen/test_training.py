@@ -1,4 +1,4 @@
-"""The trainings: what they keep, how they go on, what they survive."""
+"""Trainings: files, resuming and failures."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_projected_time_is_told_after_five_seconds(
         train(steps=20, save_interval=40)
     # from step 2 on, as soon as five seconds are over: at step 12
     told = [line for line in caplog.messages if "per second" in line]
-    assert told == ["2 steps per second: about 4 s to go"]
+    assert told == ["2 steps per second: about 4 s left"]
 
 
 def test_samples_and_spectrograms_are_shown_at_each_validation(

@@ -1,4 +1,4 @@
-"""The cache: found again by content, sound after faults, safe for several processes at once."""
+"""The cache: content addressing, recovery from faults, concurrent processes."""
 
 from __future__ import annotations
 
@@ -360,7 +360,7 @@ class TestPacked:
         assert store.summary().packed.n_files == 1
 
     def test_descriptors_gone_meanwhile_are_an_error(self, store: DescriptorStore) -> None:
-        with pytest.raises(StorageError, match=r"x\.wav are gone"):
+        with pytest.raises(StorageError, match=r"x\.wav are missing"):
             store.load_all(["0" * 32], CONFIG, ["x.wav"])
 
 
@@ -493,7 +493,7 @@ class TestMaintenance:
 
 
 def work(cache_dir: Path, folder: Path, seed: int, failures: multiprocessing.Queue[str]) -> None:
-    """What one of several processes does with the same cache at the same time."""
+    """Task of one of several processes that use the same cache at the same time."""
     try:
         store = DescriptorStore(cache_dir)
         for i in range(12):

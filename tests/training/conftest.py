@@ -1,4 +1,4 @@
-"""Small corpora without sound, and runs that no W&B hears of."""
+"""Small corpora without sound, and runs without W&B."""
 
 from __future__ import annotations
 

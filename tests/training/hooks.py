@@ -1,4 +1,4 @@
-"""Things that happen during a training, for tests."""
+"""Hooks into the steps of a training."""
 
 from __future__ import annotations
 

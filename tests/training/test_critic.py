@@ -1,4 +1,4 @@
-"""The critic: whose gradient is reversed, how steep it may be, what it teaches."""
+"""The critic: gradient reversal, bounded slope and effect on the model."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_continuation_is_moved_to_where_the_critic_finds_it_more_real(
 
 
 def test_a_critic_learns_and_stays_of_bounded_slope(model: DescriptorModel) -> None:
-    """Windows that move twice as far are told apart, by matrices of norm 1 at the most."""
+    """It separates windows that move twice as far, with matrices of norm 1 at most."""
     critic, context_stats = critic_of(model), stats_of(model, 16)
     optimizer = torch.optim.Adam(critic.parameters(), 2e-3)
     torch.manual_seed(4)

@@ -1,4 +1,4 @@
-"""Outliers, what is compared with the baseline, and the module that holds the windows."""
+"""Outliers, frames compared with the baseline, and `TrainingData`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def model_of(*sequences: DescriptorSequence, config: ModelConfig = TINY) -> Desc
 
 
 def changed(sequence: DescriptorSequence, change: Callable) -> DescriptorSequence:
-    """Return a sequence whose frames `change` was let loose on."""
+    """Return a sequence with its frames modified by `change`."""
     values = sequence.values.copy()
     change(values[sequence.complete])
     return replace(sequence, values=values)
@@ -78,7 +78,7 @@ def test_windows_with_outliers_are_left_out(
         for row in data.grid.epoch(epoch):
             assert not frozen & set(range(row - 1, row + 8))
     assert len(caplog.messages) == 1
-    assert "% of the windows hold silence or outliers" in caplog.messages[0]
+    assert "% of the windows contain silence or outliers" in caplog.messages[0]
     every = make_data(sequence, model, remove_outliers=False)
     assert every.grid.good.all()
 

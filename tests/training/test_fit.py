@@ -1,4 +1,4 @@
-"""A run from its start to its end, whatever ends it."""
+"""Runs from start to end, with every stop condition."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_epochs_that_are_not_given_follow_from_the_music(
     run_config: RunConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Little music is heard more often, and much of it ten times at the least."""
+    """Small corpora get more epochs, large ones at least ten."""
     monkeypatch.setattr(LSTM, "STEPS", steps)
     training = TrainConfig(batch_size=16, early_stopping=False, realism_every_epochs=0)
     record = train(corpus, model=MODEL, training=training, run=run_config)

@@ -1,4 +1,4 @@
-"""Learning from continuations: the score, its window features, and the average of the weights."""
+"""The loss of free-running continuations: energy score and window features."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_energy_score_is_known_for_points() -> None:
 
 
 def test_energy_score_is_lowest_for_the_right_distribution() -> None:
-    """Of all normal forecasts that of the data: neither a narrower, a wider nor a moved one."""
+    """The normal distribution of the data scores lower than narrower, wider or shifted ones."""
     y, x, other = (normal(40_000, 3, seed=i) for i in range(3))
     right = float(energy_score(x, other, y))
     for scale, shift in ((0.5, 0.0), (0.0, 0.0), (1.6, 0.0), (1.0, 0.4)):

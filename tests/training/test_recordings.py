@@ -1,4 +1,4 @@
-"""Which recordings are held out."""
+"""Split of recordings into training and validation."""
 
 from __future__ import annotations
 

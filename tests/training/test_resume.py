@@ -1,4 +1,4 @@
-"""A run that was stopped and resumed is the run that was not, bit for bit."""
+"""A resumed run equals an uninterrupted one, bit for bit."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
-    """Return what was logged, apart from what a clock says."""
+    """Return the logged rows without times."""
     return [
         {k: v for k, v in row.items() if k not in ("time", "steps_per_second")}
         for row in read_metrics(folder / "metrics.csv")
@@ -165,7 +165,7 @@ def test_sigterm_saves_the_run_and_has_its_effect(corpus: Corpus, run_config: Ru
 def test_a_second_ctrl_c_does_not_wait(
     corpus: Corpus, run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It comes while the weights are half old and half new: the last whole state is kept."""
+    """It arrives while the weights are partly updated: the last complete state is kept."""
     honest = RunningAverage.update
 
     def update(self: RunningAverage, step: int) -> None:
@@ -208,7 +208,7 @@ def fail() -> None:
 def test_the_best_of_a_stop_does_not_outlive_the_stop(
     corpus: Corpus, run_config: RunConfig, tmp_path: Path
 ) -> None:
-    """Between two validations the loss falls: the stop has the best model, for the time being."""
+    """The loss falls between two validations, so the stop has the best model so far."""
     training = replace(TRAINING, save_interval=2, epochs=6)
     run = RunConfig(experiment_dir=str(tmp_path / "straight"), offline=True)
     straight = train(corpus, model=MODEL, training=training, run=run)
@@ -337,7 +337,7 @@ def test_settings_of_a_call_may_change() -> None:
 
 
 def test_a_run_in_a_thread_trains(corpus: Corpus, run_config: RunConfig) -> None:
-    """Signals cannot be received there, which is no reason not to train."""
+    """Threads receive no signals; training works nevertheless."""
     records: list[RunRecord] = []
     training = replace(TRAINING, epochs=1)
     thread = threading.Thread(
@@ -348,10 +348,10 @@ def test_a_run_in_a_thread_trains(corpus: Corpus, run_config: RunConfig) -> None
     assert records[0].status == "finished"
 
 
-def test_a_run_that_was_over_when_it_was_interrupted_is_not_gone_on_with(
+def test_a_run_interrupted_after_its_end_is_complete(
     make_corpus: Callable[..., Corpus], tmp_path: Path
 ) -> None:
-    """Ctrl-C while the last validation's hooks are at work, and a kill before it is written."""
+    """Ctrl-C during the last validation's hooks, and a kill before it is written."""
     corpus = make_corpus([60, 60, 60])
     settings = replace(TRAINING, epochs=30, patience=1, learning_rate=1.0)  # soon worse
     run = RunConfig(experiment_dir=str(tmp_path / "straight"), offline=True)

@@ -1,4 +1,4 @@
-"""Realism while a model learns: measured when due, deciding only where it is monitored."""
+"""Realism during training: measured when due, and used only if monitored."""
 
 from __future__ import annotations
 

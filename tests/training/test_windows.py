@@ -1,4 +1,4 @@
-"""Items: where they start, what they hold, which ones an epoch has."""
+"""Items: starts, content, and the items of an epoch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOKBACK, HORIZON = 6, 8
 
 
 def recordings(lengths: list[int] = LENGTHS) -> list[np.ndarray]:
-    """Frames that tell recording and position: (100 · recording + position, recording)."""
+    """Frames that encode recording and position: (100 · recording + position, recording)."""
     return [
         np.stack([100 * i + np.arange(n), np.full(n, i)], 1).astype(np.float32)
         for i, n in enumerate(lengths)
