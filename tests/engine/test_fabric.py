@@ -62,6 +62,7 @@ def hardware(devices: str) -> TrainConfig:
     return TrainConfig(accelerator="cpu", devices=devices, strategy=strategy)
 
 
+@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one() -> None:
     together, alone = launch(hardware("2"), learned), launch(hardware("1"), learned)
     for ours, theirs in zip(together, alone, strict=True):
