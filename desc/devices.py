@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
-RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # set by torchrun, Slurm, Fabric
+RANK_VARIABLES = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+"""Set by torchrun, Slurm and Fabric; each is 0 in the first process."""
 
 
 def choose_device(accelerator: str) -> torch.device:
@@ -58,5 +59,4 @@ def one_thread() -> Iterator[None]:
 
 def is_first_process() -> bool:
     """Return whether this process writes files and messages (rank 0, or the only process)."""
-    ranks = [os.environ[name] for name in RANK_VARIABLES if name in os.environ]
-    return not ranks or ranks[0] == "0"
+    return all(os.environ.get(name, "0") == "0" for name in RANK_VARIABLES)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import desc
 from desc.commands.options import Parser, UsageError, add_common_options
+from desc.devices import is_first_process
 from desc.errors import DescError
 
 COMMANDS = {
@@ -57,7 +58,16 @@ def build_parser(command: str | None = None) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 1 failure, 2 usage, 130 Ctrl-C."""
+    """Run the command line and return its exit status: 0, 1 failure, 2 usage, 130 Ctrl-C.
+
+    Of several processes of a training only the first has a status other than 0: Fabric kills it
+    as soon as another one fails, even while it saves the run.
+    """
+    status = _status(argv)
+    return status if is_first_process() else 0
+
+
+def _status(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((a for a in arguments if a in COMMANDS), None)
     debug = "--debug" in arguments
@@ -66,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser(command or "").parse_args(arguments)
         if debug:
             _log_to_file()
-        if getattr(args, "former", ()) and not args.quiet:
+        if getattr(args, "former", ()) and not args.quiet and is_first_process():
             print(f"ignored, without effect: {', '.join(args.former)}", file=sys.stderr)
         status: int = importlib.import_module(_module(args.command)).run(args)
         sys.stdout.flush()
@@ -91,10 +101,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, debug: bool) -> None:
+    """Print an error; of several processes of a training only the first prints."""
     if debug:
         traceback.print_exc()
         logging.getLogger("desc").error(message, exc_info=True)
-    print(message, file=sys.stderr, flush=True)
+    if debug or is_first_process():
+        print(message, file=sys.stderr, flush=True)
 
 
 def _print_anything() -> None:

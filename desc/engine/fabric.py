@@ -15,17 +15,14 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from desc.configuration import HardwareConfig
-from desc.devices import choose_device
-from desc.errors import ConfigurationError
+from desc.devices import choose_device, one_thread
+from desc.engine.randomness import preserved_randomness
+from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 
 T = TypeVar("T")
 __all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
-LOGGERS = (
-    "lightning_fabric",
-    "lightning.fabric",
-    "lightning",
-    "lightning_utilities.core.rank_zero",
-)
+BACKENDS = ("gloo", "NCCL", "TCPStore")  # named in errors of lost connections
+LOGGERS = ("lightning_fabric", "lightning_utilities.core.rank_zero")
 
 
 @contextmanager
@@ -77,24 +74,47 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
 
     A single device needs no further process. With several, `ddp` runs the program once per process
     (Fabric's script launcher, for the command line, torchrun and Slurm); `ddp_spawn` and `ddp_fork`
-    also work for library calls. `auto` means `ddp`, in a notebook `ddp_fork`.
+    also work for library calls. `auto` means `ddp`, in a notebook `ddp_fork`. A process that waits
+    for the others gives up after 30 minutes. Each process uses one thread, and torch's random
+    generators are restored at the end.
+
+    Raises
+    ------
+    DescError
+        If another process has ended, or as `function` raises it in the first process.
     """
+    from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+
     fabric = create_fabric(hardware)
-    with quiet_fabric():
-        result: _Result = fabric.launch(partial(_call, function, *args))
+    try:
+        with quiet_fabric():
+            result: _Result = fabric.launch(partial(_call, function, *args))
+    except (ProcessExitedException, ProcessRaisedException) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DescError(f"a process of the training failed: {reason}") from error
+    if result.error is not None:
+        raise result.error
     return cast(T, result.value)
 
 
 class _Result:
-    """A value that Fabric does not look into on its way between processes."""
+    """A value or an error that Fabric does not look into on its way between processes."""
 
-    def __init__(self, value: object) -> None:
-        self.value = value
+    def __init__(self, value: object = None, error: BaseException | None = None) -> None:
+        self.value, self.error = value, error
 
 
 def _call(function: Callable[..., object], *args: Any) -> _Result:
-    with quiet_fabric():
-        return _Result(function(*args))
+    try:
+        with quiet_fabric(), preserved_randomness(), one_thread():
+            return _Result(function(*args))
+    except (DescError, TrainingInterruptedError) as error:
+        return _Result(error=error)
+    except RuntimeError as error:
+        if not any(name in str(error) for name in BACKENDS):
+            raise
+        lost = "another process of the training has ended, or does not respond"
+        return _Result(error=DescError(f"{lost}; it may have run out of memory"))
 
 
 def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:

@@ -129,9 +129,9 @@ class Engine(Generic[R]):
         record = self._finish(
             FINISHED if whole else self.stop.reason or FINISHED, stopping.now() - began
         )
-        self._say_why(str(record.schedule["ended"]))
+        self._say_why(record)
         if self.stop.reason == INTERRUPTED or self.stop.signal is not None:
-            if self.stop.signal not in (None, signal.SIGINT):
+            if self.log is not None and self.stop.signal not in (None, signal.SIGINT):
                 signal.raise_signal(self.stop.signal or signal.SIGINT)
             raise TrainingInterruptedError(record.run_id)
         return record
@@ -167,6 +167,7 @@ class Engine(Generic[R]):
         unmeasured = task.monitor not in self.measured.get(progress.step, {})
         if unmeasured and progress.step > 0 and self.stop.reason not in (None, EARLY):
             self._validate_at_stop()
+        self.fabric.barrier()  # no process ends before the first has saved the run
 
     def _numbers(self, losses: dict[str, Tensor]) -> dict[str, float]:
         """Return the losses as numbers, averaged over all processes."""
@@ -178,8 +179,8 @@ class Engine(Generic[R]):
         return all(math.isfinite(v) and abs(v) <= most for v in figures.values())
 
     def _check_stop(self) -> None:
-        """Check the time limit; if one of several processes must stop, stop all."""
-        self.stop.check_time()
+        """Check signals and the time limit; if one of several processes must stop, stop all."""
+        self.stop.check()
         if self.fabric.world_size > 1:
             reasons = (None, stopping.TIME, EARLY, INTERRUPTED)
             here = torch.tensor(float(reasons.index(self.stop.reason)), device=self.fabric.device)
@@ -360,11 +361,14 @@ class Engine(Generic[R]):
             self.log.finish(self.record, exit_code=1 if reason == FAILED else 0)
         return self.record
 
-    def _say_why(self, reason: str) -> None:
+    def _say_why(self, record: R) -> None:
+        """Log why the run ended, and how good its network is."""
+        reason = str(record.schedule["ended"])
         step, total = self.progress.step, self.task.total_steps
         line = stop_message(self.run_id, reason, step, total)
         if reason == EARLY:
             what = self.task.monitor.replace("val_loss", "the validation loss")
             line = f"stopped early at step {step} of {total}: {what} no longer falls"
-        if line is not None:
-            logger.info(line)
+        for said in (line, self.task.verdict(record.metrics)):
+            if said is not None:
+                logger.info(said)

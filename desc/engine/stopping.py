@@ -37,7 +37,7 @@ class StopCondition:
     reason : str or None
         `EARLY`, `TIME`, `INTERRUPTED` or None.
     signal : int or None
-        The signal that interrupted the training.
+        The signal that asked this process to stop.
     """
 
     def __init__(self, deadline: float | None = None, reserve_s: float = 0.0) -> None:
@@ -45,17 +45,21 @@ class StopCondition:
         self.reason: str | None = None
         self.signal: int | None = None
 
-    def check_time(self) -> None:
-        """Stop if the time limit is reached."""
-        limited = self.reason is None and self.deadline is not None
-        if limited and now() + self.reserve_s >= (self.deadline or 0.0):
+    def check(self) -> None:
+        """Set the reason where a signal has arrived or the time limit is reached."""
+        if self.reason is not None:
+            return
+        if self.signal is not None:
+            self.reason = INTERRUPTED
+        elif self.deadline is not None and now() + self.reserve_s >= self.deadline:
             self.reason = TIME
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Stop after the current step on Ctrl-C or SIGTERM, and at once on a second signal.
+        """Note Ctrl-C and SIGTERM for the next `check`; a second signal acts at once.
 
-        Signals reach the main thread only; in other threads this does nothing.
+        Only `check` changes the reason, so that all processes stop after the same step. Signals
+        reach the main thread only; in other threads this does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -68,7 +72,7 @@ class StopCondition:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
         def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            self.reason, self.signal = INTERRUPTED, number
+            self.signal = number
             restore()
 
         for number in (signal.SIGINT, signal.SIGTERM):

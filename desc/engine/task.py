@@ -112,6 +112,10 @@ class Task(ABC):
         """Return the metrics for the run's record, given those of the engine."""
         return metrics
 
+    def verdict(self, metrics: Mapping[str, float]) -> str | None:  # noqa: ARG002
+        """Return a line on how good the network is, given the metrics of the run's record."""
+        return None
+
     def sample(self, folder: Path, step: int) -> dict[str, Path]:  # noqa: ARG002
         """Write audio or image samples, and return them by name."""
         return {}

@@ -16,7 +16,6 @@ from desc.engine import stopping
 from desc.engine.checkpoint import LAST, read_state
 from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
-from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import resumed_settings
 from desc.engine.stopping import StopCondition
 from desc.errors import ConfigurationError
@@ -238,29 +237,28 @@ def _resumed(
 def _train(job: SoundJob, fabric: Fabric) -> SoundRecord:
     """Train, in each process."""
     began, recordings, training = stopping.now(), job.recordings, job.settings[2]
-    with preserved_randomness():
-        torch.manual_seed(training.seed)
-        task = job.make_task(*job.settings, recordings, fabric=fabric)
-        if job.start is not None:
-            task.start_from(*job.start)
-        log, record = None, job.former
-        if fabric.is_global_zero:
-            log, record = _open_log(task, job)
-        record = fabric.broadcast(record)
-        assert record is not None
-        n = len(recordings.sources)
-        logger.info(
-            "training %s on %d recording%s (%.0f s at %d Hz): %d steps of %d crops",
-            task.generator_name, n, "s" * (n != 1), recordings.duration_s,
-            recordings.sample_rate, task.total_steps, training.batch_size,
-        )  # fmt: skip
-        limit_s = training.max_time_s
-        stop = StopCondition(None if limit_s is None else began + limit_s)
-        engine = Engine(task, record, log, stop, on_validation=job.on_validation)
-        with log or nullcontext():
-            if job.former is not None:
-                engine.resume()
-            return engine.run()
+    torch.manual_seed(training.seed)
+    task = job.make_task(*job.settings, recordings, fabric=fabric)
+    if job.start is not None:
+        task.start_from(*job.start)
+    log, record = None, job.former
+    if fabric.is_global_zero:
+        log, record = _open_log(task, job)
+    record = fabric.broadcast(record)
+    assert record is not None
+    n = len(recordings.sources)
+    logger.info(
+        "training %s on %d recording%s (%.0f s at %d Hz): %d steps of %d crops",
+        task.generator_name, n, "s" * (n != 1), recordings.duration_s,
+        recordings.sample_rate, task.total_steps, training.batch_size,
+    )  # fmt: skip
+    limit_s = training.max_time_s
+    stop = StopCondition(None if limit_s is None else began + limit_s)
+    engine = Engine(task, record, log, stop, on_validation=job.on_validation)
+    with log or nullcontext():
+        if job.former is not None:
+            engine.resume()
+        return engine.run()
 
 
 def _open_log(task: SoundTask, job: SoundJob) -> tuple[RunLog, SoundRecord]:

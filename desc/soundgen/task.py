@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from desc.audio import Audio
+from desc.configuration import check
 from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric
 from desc.engine.schedule import LearningRate
@@ -63,6 +64,9 @@ class SoundTask(Task):
         self.mel, self.model, self.training = mel, model, training
         self.gain, self.vocoder = recordings.gain, vocoder
         self.max_grad_norm, self.seed = training.max_grad_norm, training.seed
+        n = self.fabric.world_size
+        rule = f"be a multiple of the number of processes, {n}"
+        check(training.batch_size % n == 0, "batch_size", training.batch_size, rule)
         self.build(recordings)
 
     @abstractmethod
@@ -97,10 +101,9 @@ class SoundTask(Task):
         return Crops(sounds, length, self.training.batch_size, seed=self.training.seed)
 
     def batch(self, crops: Crops, step: int, attempt: int) -> Tensor:
-        """Return this process's share of the crops of a step; all, where there are too few."""
+        """Return this process's share of the crops of a step; all shares are of one size."""
         batch = torch.from_numpy(crops.batch(step, attempt))
-        rank, world_size = self.fabric.global_rank, self.fabric.world_size
-        return batch[rank::world_size] if len(batch) >= world_size else batch
+        return batch[self.fabric.global_rank :: self.fabric.world_size]
 
     @property
     @abstractmethod

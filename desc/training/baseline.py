@@ -92,3 +92,30 @@ def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
         every.append(features)
         kept.append(features[np.array(sounding, dtype=bool)])
     return np.concatenate(kept if any(map(len, kept)) else every)
+
+
+def verdict(loss: float, baseline: float, head: str) -> str:
+    """Return a one-line comparison of a model with the linear baseline.
+
+    Parameters
+    ----------
+    loss, baseline : float
+        Mean scores of the same frames of the validation recordings, one frame ahead; `baseline`
+        is NaN where there is none.
+    head : str
+        Determines the unit.
+    """
+    if math.isnan(baseline):
+        return (
+            "the validation recordings are too short or too static to compare the model with the "
+            "linear baseline (VAR)"
+        )
+    unit = "half squared error" if head == DETERMINISTIC else "nats"
+    figures = f"{loss:.2f} against {baseline:.2f} {unit} per frame (lower is better)"
+    ours, theirs = round(loss, 2), round(baseline, 2)
+    how = "better than" if ours < theirs else "worse than" if ours > theirs else "only as well as"
+    advice = "" if ours < theirs else "; more recordings or a longer training may help"
+    return (
+        f"one frame ahead, the model predicts the validation recordings {how} the linear baseline "
+        f"(VAR): {figures}{advice}"
+    )

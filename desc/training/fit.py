@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import replace
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
-from desc.devices import one_thread
 from desc.engine import stopping
 from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
-from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import resumed_settings
 from desc.engine.stopping import StopCondition
 from desc.errors import RunNotFoundError
-from desc.models.heads import DETERMINISTIC
 from desc.runs import RunRecord, resolve_run
 from desc.runs.record import RUN_FILE
 from desc.training.job import Job, Recordings, new_job, resumed_job
@@ -110,8 +106,7 @@ def _train(
     fabric: Fabric,
 ) -> RunRecord:
     """Train a new run, in each process."""
-    with preserved_randomness(), one_thread():
-        return _run(new_job(fabric, recordings, settings, given), on_validation)
+    return _run(new_job(fabric, recordings, settings, given), on_validation)
 
 
 def _resume(
@@ -122,12 +117,11 @@ def _resume(
     fabric: Fabric,
 ) -> RunRecord:
     """Resume a run, in each process."""
-    with preserved_randomness(), one_thread():
-        return _run(resumed_job(fabric, recordings, record, run), on_validation, resume=True)
+    return _run(resumed_job(fabric, recordings, record, run), on_validation, resume=True)
 
 
 def _run(job: Job, on_validation: OnValidation | None, *, resume: bool = False) -> RunRecord:
-    """Run the engine; log the comparison of the model with the linear baseline."""
+    """Run the engine."""
     limit_s = job.record.train_config.max_time_s
     deadline = None if limit_s is None else stopping.now() + limit_s - job.spent_s
     stop = StopCondition(deadline, job.reserve_s)
@@ -137,35 +131,4 @@ def _run(job: Job, on_validation: OnValidation | None, *, resume: bool = False) 
     with job.log or nullcontext():
         if resume:
             engine.resume()
-        record = engine.run()
-    if "val_loss" in record.metrics:
-        head = record.model_config.head
-        logger.info(verdict(record.metrics["val_loss"], record.metrics["var_loss"], head))
-    return record
-
-
-def verdict(loss: float, baseline: float, head: str) -> str:
-    """Return a one-line comparison of a model with the linear baseline.
-
-    Parameters
-    ----------
-    loss, baseline : float
-        Mean scores of the same frames of the validation recordings, one frame ahead; `baseline`
-        is NaN where there is none.
-    head : str
-        Determines the unit.
-    """
-    if math.isnan(baseline):
-        return (
-            "the validation recordings are too short or too static to compare the model with the "
-            "linear baseline (VAR)"
-        )
-    unit = "half squared error" if head == DETERMINISTIC else "nats"
-    figures = f"{loss:.2f} against {baseline:.2f} {unit} per frame (lower is better)"
-    ours, theirs = round(loss, 2), round(baseline, 2)
-    how = "better than" if ours < theirs else "worse than" if ours > theirs else "only as well as"
-    advice = "" if ours < theirs else "; more recordings or a longer training may help"
-    return (
-        f"one frame ahead, the model predicts the validation recordings {how} the linear baseline "
-        f"(VAR): {figures}{advice}"
-    )
+        return engine.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from desc.engine.schedule import LearningRate
 from desc.engine.task import Task
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import KEY, checkpoint_payload
-from desc.training.baseline import figures
+from desc.training.baseline import figures, verdict
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
 from desc.training.samples import AudioSamples
@@ -178,6 +179,12 @@ class DescriptorTask(Task):
         if self.realism is not None:
             metrics["realism_s"] = metrics.get("realism_s", 0.0) + self.realism_s
         return metrics
+
+    def verdict(self, metrics: Mapping[str, float]) -> str | None:
+        """Compare the model with the linear baseline."""
+        if "val_loss" not in metrics:
+            return None
+        return verdict(metrics["val_loss"], metrics["var_loss"], self.model.model_config.head)
 
 
 def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:

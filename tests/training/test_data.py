@@ -17,9 +17,8 @@ from desc.models import create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.models.var import ORDER, VectorAutoregression
-from desc.training.baseline import fit_baseline
+from desc.training.baseline import fit_baseline, verdict
 from desc.training.data import TrainingData, standardised
-from desc.training.fit import verdict
 from desc.training.recordings import far_frames, outliers
 
 MakeSequence = Callable[..., DescriptorSequence]

@@ -1,0 +1,95 @@
+"""Processes of a training: shared gradients, and what happens when one of them ends."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from desc.configuration import TrainConfig
+from desc.devices import is_first_process
+from desc.engine.averaging import RunningAverage
+from desc.engine.fabric import Fabric, launch
+from desc.engine.schedule import LearningRate
+from desc.engine.task import Task
+from desc.errors import DescError
+
+BATCH = 6
+
+
+class Regression(Task):
+    """Least squares with a layer that no loss uses, and one that only the first process uses."""
+
+    step = validate = checkpoint = logs_at = validates_at = None  # type: ignore[assignment]
+
+    def __init__(self, fabric: Fabric) -> None:
+        super().__init__(TrainConfig(accelerator="cpu"), fabric)
+        torch.manual_seed(0)
+        layers = {name: torch.nn.Linear(3, 1).double() for name in ("used", "unused", "first")}
+        self.networks = {"all": torch.nn.ModuleDict(layers)}
+        self.average = RunningAverage(self.networks["all"], 0.9)
+        self.learning_rate, self.max_grad_norm = LearningRate(0.1, 4), 0.5
+        self.add_optimizer("all", torch.optim.AdamW(self.networks["all"].parameters()))
+
+    def learn(self) -> list[list[float]]:
+        """Take four steps; return all parameters."""
+        layers, rank, n = self.networks["all"], self.fabric.global_rank, self.fabric.world_size
+        random = torch.Generator().manual_seed(1)
+        for step in range(4):
+            x = torch.randn(BATCH, 3, generator=random, dtype=torch.float64)[rank::n]
+            loss = (layers["used"](x) - x.sum(1, keepdim=True)).square().mean()
+            if rank == 0:
+                loss = loss + layers["first"](torch.ones(1, 3).double()).square().mean() * n
+            self.update("all", loss, step)
+            self.average.update(step)
+        return [p.flatten().tolist() for p in self.average.values.values()]
+
+
+def learned(fabric: Fabric) -> list[list[float]]:
+    return Regression(fabric).learn()
+
+
+def lose_a_process(fabric: Fabric) -> None:
+    """End the second process without a word, while the first waits for it."""
+    if fabric.global_rank == 1:
+        os._exit(3)
+    fabric.barrier()
+
+
+def hardware(devices: str) -> TrainConfig:
+    strategy = "auto" if devices == "1" else "ddp_spawn"
+    return TrainConfig(accelerator="cpu", devices=devices, strategy=strategy)
+
+
+def test_two_processes_take_the_steps_of_one() -> None:
+    together, alone = launch(hardware("2"), learned), launch(hardware("1"), learned)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_a_lost_process_ends_the_training_with_an_error() -> None:
+    with pytest.raises(DescError, match="process"):
+        launch(hardware("2"), lose_a_process)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "first"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_only_the_first_process_of_all_machines_is_the_first(
+    ranks: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_process() is first

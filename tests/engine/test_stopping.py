@@ -1,0 +1,54 @@
+"""The stop condition: clock, signals, and when the reason changes."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from desc.engine.stopping import (
+    EARLY,
+    INTERRUPTED,
+    TIME,
+    StopCondition,
+    duration,
+    now,
+    stop_message,
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_at_the_next_check(number: int) -> None:
+    stop, former = StopCondition(), signal.getsignal(number)
+    with stop.on_signals():
+        signal.raise_signal(number)
+        assert stop.reason is None  # another process may be in the middle of a step
+        assert signal.getsignal(number) == former  # a second signal acts at once
+        stop.check()
+    assert (stop.reason, stop.signal) == (INTERRUPTED, number)
+
+
+def test_a_reason_is_kept() -> None:
+    stop = StopCondition(deadline=now() - 1)
+    stop.reason = EARLY
+    stop.check()
+    assert stop.reason == EARLY
+
+
+@pytest.mark.parametrize(("left_s", "reserve_s", "reason"), [(1e6, 0, None), (100, 200, TIME)])
+def test_the_last_validation_counts_towards_the_limit(
+    left_s: float, reserve_s: float, reason: str | None
+) -> None:
+    stop = StopCondition(now() + left_s, reserve_s)
+    stop.check()
+    assert stop.reason == reason
+
+
+def test_lines_for_the_user() -> None:
+    assert [duration(s) for s in (0.2, 40, 720, 12600, 4 * 86400)] == [
+        "1 s", "40 s", "12 min", "3.5 h", "4 days",
+    ]  # fmt: skip
+    assert stop_message("ab12", EARLY, 3, 9) is None
+    assert stop_message("ab12", TIME, 3, 9) == (
+        "time limit reached at step 3 of 9; resume with --resume_run_id ab12"
+    )
