@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Before torch loads: one thread for each process of tests, and for those that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# librosa's compiled functions in a cache per process: two that fill one at once may crash.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+NUMBA_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "numba" / WORKER
+os.environ.setdefault("NUMBA_CACHE_DIR", str(NUMBA_CACHE))
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
 Signal = npt.NDArray[np.float32]

@@ -25,10 +25,11 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse._ActionsContainer) -> None:
     """Add the options that are for generated sound alone."""
     parser.add_argument(
-        "--generated", metavar="DIR",
+        "--generated",
+        metavar="DIR",
         help="evaluate a folder of generated sound instead of runs; audio_db_dir holds the "
         "recordings it was trained on",
-    )  # fmt: skip
+    )
     add_vocoder_option(
         parser, "vocoder to evaluate by itself [default: that of the folder's manifest.csv]"
     )

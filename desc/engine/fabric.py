@@ -22,12 +22,7 @@ from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 T = TypeVar("T")
 __all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
 BACKENDS = ("gloo", "NCCL", "TCPStore")  # named in errors of lost connections
-LOGGERS = (
-    "lightning_fabric",
-    "lightning.fabric",
-    "lightning",
-    "lightning_utilities.core.rank_zero",
-)
+LOGGERS = ("lightning_fabric", "lightning_utilities.core.rank_zero")
 
 
 @contextmanager
@@ -79,9 +74,9 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
 
     A single device needs no further process. With several, `ddp` runs the program once per process
     (Fabric's script launcher, for the command line, torchrun and Slurm); `ddp_spawn` and `ddp_fork`
-    also work for library calls. `auto` means `ddp`, in a notebook `ddp_fork`.
-    A process that waits for the others gives up after 30 minutes. Each process uses one thread, and
-    torch's random generators are restored at the end.
+    also work for library calls. `auto` means `ddp`, in a notebook `ddp_fork`. A process that waits
+    for the others gives up after 30 minutes. Each process uses one thread, and torch's random
+    generators are restored at the end.
 
     Raises
     ------

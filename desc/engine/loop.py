@@ -179,7 +179,7 @@ class Engine(Generic[R]):
         return all(math.isfinite(v) and abs(v) <= most for v in figures.values())
 
     def _check_stop(self) -> None:
-        """Check time limit and signals; if one of several processes must stop, stop all."""
+        """Check signals and the time limit; if one of several processes must stop, stop all."""
         self.stop.check()
         if self.fabric.world_size > 1:
             reasons = (None, stopping.TIME, EARLY, INTERRUPTED)

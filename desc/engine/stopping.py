@@ -46,7 +46,7 @@ class StopCondition:
         self.signal: int | None = None
 
     def check(self) -> None:
-        """Set the reason if a signal has arrived or the time limit is reached."""
+        """Set the reason where a signal has arrived or the time limit is reached."""
         if self.reason is not None:
             return
         if self.signal is not None:
@@ -56,9 +56,9 @@ class StopCondition:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Stop after the current step on Ctrl-C or SIGTERM, and at once on a second signal.
+        """Note Ctrl-C and SIGTERM for the next `check`; a second signal acts at once.
 
-        The reason changes only in `check`, so that all processes stop after the same step. Signals
+        Only `check` changes the reason, so that all processes stop after the same step. Signals
         reach the main thread only; in other threads this does nothing.
         """
         if threading.current_thread() is not threading.main_thread():

@@ -392,10 +392,7 @@ class Matcher:
         distance, own = float(np.median(near.distances[:, 0])), self.own_distance
         if not self.query.match_space and own is not None and distance > FAR * own:
             logger.warning(
-                "%s: the target is far from the corpus: its median distance to the nearest row is "
-                "%.2f, against %.2f between recordings of the corpus. --match_space .5 or 1 shifts "
-                "its level and timbre towards the corpus's",
-                source,
-                distance,
-                own,
+                f"{source}: the target is far from the corpus: its median distance to the nearest "
+                f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
+                "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
             )

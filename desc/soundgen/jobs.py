@@ -249,9 +249,14 @@ def _train(job: SoundJob, fabric: Fabric) -> SoundRecord:
     n = len(recordings.sources)
     logger.info(
         "training %s on %d recording%s (%.0f s at %d Hz): %d steps of %d crops",
-        task.generator_name, n, "s" * (n != 1), recordings.duration_s,
-        recordings.sample_rate, task.total_steps, training.batch_size,
-    )  # fmt: skip
+        task.generator_name,
+        n,
+        "s" * (n != 1),
+        recordings.duration_s,
+        recordings.sample_rate,
+        task.total_steps,
+        training.batch_size,
+    )
     limit_s = training.max_time_s
     stop = StopCondition(None if limit_s is None else began + limit_s)
     engine = Engine(task, record, log, stop, on_validation=job.on_validation)

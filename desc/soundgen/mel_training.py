@@ -64,9 +64,11 @@ class MelTask(SoundTask):
     def arrays(self) -> dict[str, Tensor]:
         """Mean, scale, least and largest value of the bands, (n_mels,)."""
         bands = {
-            "mean": self.mean_frame, "scale": self.scale, "lowest": self.lowest,
+            "mean": self.mean_frame,
+            "scale": self.scale,
+            "lowest": self.lowest,
             "highest": self.highest,
-        }  # fmt: skip
+        }
         return {name: torch.from_numpy(values[:, 0]) for name, values in bands.items()}
 
     @abstractmethod

@@ -144,22 +144,25 @@ class SoundTraining(HardwareConfig):
 
     learning_rate: float = option(1e-4, "learning rate", aliases=("init_lr",))
     schedule: str = option(
-        "constant", "learning rate schedule: constant, or cosine decay to a twentieth",
+        "constant",
+        "learning rate schedule: constant, or cosine decay to a twentieth",
         choices=("constant", "cosine"),
-    )  # fmt: skip
+    )
     batch_size: int = option(16, "crops per step")
     epochs: int = option(
-        3000, "number of epochs; the crops of an epoch add up to the length of the "
-            "recordings",
+        3000,
+        "number of epochs; the crops of an epoch add up to the length of the recordings",
         aliases=("num_epochs",),
-    )  # fmt: skip
+    )
     steps: int | None = option(None, "number of training steps, instead of epochs", kind=int)
     max_time_s: float | None = option(None, "time limit of training", unit="seconds", kind=float)
     log_interval: int = option(100, "interval between rows of metrics.csv", unit="steps")
     save_interval: int = option(
-        1000, "interval between validations, each followed by a checkpoint", unit="steps",
+        1000,
+        "interval between validations, each followed by a checkpoint",
+        unit="steps",
         aliases=("save_rate",),
-    )  # fmt: skip
+    )
     ema_decay: float = option(
         0.0,
         "decay per step of the running average (EMA) of the generator's weights, "
@@ -168,10 +171,10 @@ class SoundTraining(HardwareConfig):
     )
     max_grad_norm: float = option(0.0, "maximum gradient norm; 0: no limit")
     validation_share: float = option(
-        0.1, "share of the recordings held out for validation; 0: validate on training "
-            "crops",
+        0.1,
+        "share of the recordings held out for validation; 0: validate on training crops",
         unit="0 to 1",
-    )  # fmt: skip
+    )
     seed: int = option(0, "random seed")
     notes: str = option("", "free text kept with the run")
 
@@ -264,9 +267,10 @@ class FlowTraining(MelTraining):
 
     learning_rate: float = option(1e-3, "learning rate")
     schedule: str = option(
-        "cosine", "learning rate schedule: constant, or cosine decay to a twentieth",
+        "cosine",
+        "learning rate schedule: constant, or cosine decay to a twentieth",
         choices=("constant", "cosine"),
-    )  # fmt: skip
+    )
     batch_size: int = option(16, "crops per step")
     seq_frames: int = option(256, "length of a crop", unit="frames")
     max_grad_norm: float = option(1.0, "maximum gradient norm; 0: no limit")

@@ -143,8 +143,9 @@ class VocoderTask(SoundTask):
                 write(path, (audio / self.gain).clamp(-1, 1).cpu().numpy(), self.mel.sample_rate)
                 paths[f"real clip {index}"] = path
         mels = {"real": self.front_end(clips[:1])[0], "generated": self.front_end(fake[:1])[0]}
-        return paths | draw_mels({k: v.cpu().numpy() for k, v in mels.items()},
-                                 folder / f"step-{step}.png")  # fmt: skip
+        return paths | draw_mels(
+            {k: v.cpu().numpy() for k, v in mels.items()}, folder / f"step-{step}.png"
+        )
 
 
 @contextmanager

@@ -166,8 +166,11 @@ def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: 
     record = fabric.broadcast(record)
     logger.info(
         "resuming run %s after step %d of %d: about %s left",
-        record.run_id, step, schedule.total_steps, duration(schedule.duration_s(step)),
-    )  # fmt: skip
+        record.run_id,
+        step,
+        schedule.total_steps,
+        duration(schedule.duration_s(step)),
+    )
     return Job(task=task, record=record, log=log, reserve_s=schedule.realism_s)
 
 

@@ -360,7 +360,7 @@ class TestPacked:
         assert store.summary().packed.n_files == 1
 
     def test_descriptors_gone_meanwhile_are_an_error(self, store: DescriptorStore) -> None:
-        with pytest.raises(StorageError, match=r"x\.wav are missing"):
+        with pytest.raises(StorageError, match=r"descriptors of x\.wav are gone"):
             store.load_all(["0" * 32], CONFIG, ["x.wav"])
 
 
