@@ -25,18 +25,6 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(NUMBA_CACHE))
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
 Signal = npt.NDArray[np.float32]
-# Fixtures that take long: all tests of one run in one process.
-EXPENSIVE = ("browser", "evaluated", "run_ids", "small_run", "trained")
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share an expensive fixture in one process of pytest-xdist."""
-    for item in items:
-        for name in EXPENSIVE:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
 
 
 @pytest.fixture

@@ -60,11 +60,22 @@ def test_threads_wait_passively_where_nothing_else_is_said(given: str | None) ->
     assert done.stdout.strip() == (given or "PASSIVE")
 
 
-def test_only_rank_0_is_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+@pytest.mark.parametrize(
+    ("ranks", "first"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_only_the_first_process_of_all_machines_is_the_first(
+    ranks: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    assert is_first_process()
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert not is_first_process()
-    monkeypatch.setenv("RANK", "0")
-    assert is_first_process()
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_process() is first

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from desc.configuration import TrainConfig
-from desc.devices import is_first_process
 from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric, launch
 from desc.engine.schedule import LearningRate
@@ -73,24 +72,3 @@ def test_two_processes_take_the_steps_of_one() -> None:
 def test_a_lost_process_ends_the_training_with_an_error() -> None:
     with pytest.raises(DescError, match="process"):
         launch(hardware("2"), lose_a_process)
-
-
-@pytest.mark.parametrize(
-    ("ranks", "first"),
-    [
-        ({}, True),
-        ({"LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
-        ({"LOCAL_RANK": "1"}, False),
-        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
-        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
-        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
-    ],
-)
-def test_only_the_first_process_of_all_machines_is_the_first(
-    ranks: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in ranks.items():
-        monkeypatch.setenv(name, value)
-    assert is_first_process() is first
