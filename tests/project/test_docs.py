@@ -129,7 +129,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
         assert part in commands_page
     reference = (tmp_path / "reference" / "index.html").read_text(encoding="utf-8")
     assert reference.count('class="doc doc-object') > len(desc.__all__)
-    assert "distance between two frames [samples, default 1024]" in reference
+    assert "distance between frames [samples, default 1024]" in reference
     assert 'href="../adding_a_model/"' in (tmp_path / "CONTRIBUTING" / "index.html").read_text(
         encoding="utf-8"
     )
