@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,15 @@ import numpy.typing as npt
 from desc.configuration import check
 from desc.corpus import Corpus
 from desc.corpus.opening import collection_digest
+from desc.dataframes import dataframe
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import DescriptorSequence, read_only
 from desc.errors import ConfigurationError
 from desc.storage import DescriptorStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Values = npt.NDArray[np.float32]
 
@@ -171,11 +175,15 @@ class DescriptorDatabase:
             f"{self.config.n_columns} descriptors, {str(self.root)!r})"
         )
 
-    def to_dataframe(self) -> Any:
-        """Return the files as a `pandas.DataFrame`, a row per file; needs pandas."""
-        import pandas as pd
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the files as a pandas DataFrame, a row per file.
 
-        return pd.DataFrame([asdict(file) for file in self.files])
+        Raises
+        ------
+        DescError
+            If pandas is not installed.
+        """
+        return dataframe([asdict(file) for file in self.files])
 
     @property
     def static(self) -> Values:

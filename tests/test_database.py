@@ -109,7 +109,6 @@ def test_the_packed_view_of_a_million_rows_is_written_once(tmp_path: Path) -> No
 def test_a_database_says_its_shape(tmp_path: Path) -> None:
     database = DescriptorDatabase.from_sequences([sequence_of(4, "a"), sequence_of(2, "b")], "x")
     assert repr(database) == "DescriptorDatabase(2 files, 6 frames × 39 descriptors, 'x')"
-    pytest.importorskip("pandas")
     table = database.to_dataframe()
     assert list(table["source"]) == ["a.wav", "b.wav"]
     assert list(table["n_frames"]) == [4, 2]

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from desc.configuration import RenderConfig, check, check_integer, check_number, from_dict, to_dict
+from desc.dataframes import dataframe
 from desc.errors import ConfigurationError
 from desc.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CORPUS, RECORDING = "corpus", "recording"
 MAX_FADE_MS = 10000.0
@@ -144,11 +148,15 @@ class Playlist:
             f"{seconds:.2f} s at {self.sample_rate} Hz)"
         )
 
-    def to_dataframe(self) -> Any:
-        """Return the events as a `pandas.DataFrame`, a row per event; needs pandas."""
-        import pandas as pd
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the events as a pandas DataFrame, a row per event.
 
-        return pd.DataFrame([asdict(event) for event in self.events])
+        Raises
+        ------
+        DescError
+            If pandas is not installed.
+        """
+        return dataframe([asdict(event) for event in self.events])
 
     @property
     def n_samples(self) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from desc.dataframes import dataframe
 from desc.descriptors.config import DescriptorConfig
-from desc.errors import ConfigurationError, DescError
+from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,13 +114,7 @@ class DescriptorFrames:
         DescError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            message = "to_dataframe needs pandas, which is not installed: pip install pandas"
-            raise DescError(message) from error
-        index = pd.Index(self.times, name="seconds")
-        return pd.DataFrame(self.values, index=index, columns=list(self.config.names))
+        return dataframe(self.values, list(self.config.names), ("seconds", self.times))
 
     def __repr__(self) -> str:
         seconds = self.first_frame / self.config.frame_rate

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.configuration import to_dict
-from desc.errors import DescError
+from desc.dataframes import dataframe
 from desc.evaluation.candidates import Candidate
 from desc.evaluation.settings import EvaluateConfig
 from desc.runs.record import now, versions
@@ -168,13 +168,8 @@ class Evaluation:
         DescError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            message = "to_dataframe needs pandas, which is not installed: pip install pandas"
-            raise DescError(message) from error
         named = [(table.excerpts.protocol.name, table.rows) for table in self.tables]
-        return pd.DataFrame(
+        return dataframe(
             [
                 {"table": table, "name": row.name, "kind": row.kind, **row.figures}
                 for table, rows in (*named, ("rendered", self.rendered))

@@ -12,6 +12,7 @@ import numpy as np
 from desc.concatenation import Playlist
 from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
 from desc.database import DescriptorDatabase
+from desc.dataframes import dataframe
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
@@ -43,7 +44,7 @@ from desc.matching.unit_search import search_units
 from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
     from desc.prediction import Prediction
 
@@ -99,14 +100,16 @@ class Match:
             f"{self.neighbours.rows.shape})"
         )
 
-    def to_dataframe(self) -> pandas.DataFrame:
+    def to_dataframe(self) -> pd.DataFrame:
         """Return a table with a row per frame: time, file, sample, speed, distance and unit.
 
-        Needs pandas. `sample` is the centre of the frame in its file, `unit` counts the units of
-        the first layer.
-        """
-        import pandas
+        `sample` is the centre of the frame in its file, `unit` counts the units of the first layer.
 
+        Raises
+        ------
+        DescError
+            If pandas is not installed.
+        """
         database = self.matcher.database
         files = [database.files[index] for index in database.file_index[self.rows]]
         lengths = [unit.n_frames for unit in self.units if not unit.layer]
@@ -118,7 +121,7 @@ class Match:
             "distance": self.distances,
             "unit": np.repeat(np.arange(len(lengths)), lengths),
         }
-        return pandas.DataFrame(columns, pandas.RangeIndex(len(self), name="frame"))
+        return dataframe(columns, index=("frame", np.arange(len(self))))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -299,7 +299,6 @@ def test_a_playlist_says_its_length_and_becomes_a_table() -> None:
     events = (PlaylistEvent("a.wav", 0, 44100, 0), PlaylistEvent("b.wav", 9, 44100, 44100))
     playlist = Playlist(events, 44100)
     assert repr(playlist) == "Playlist(2 events of 2 files, 2.00 s at 44100 Hz)"
-    pytest.importorskip("pandas")
     table = playlist.to_dataframe()
     assert list(table["source"]) == ["a.wav", "b.wav"]
     assert list(table["onset_sample"]) == [0, 44100]

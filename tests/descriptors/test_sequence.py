@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import ConfigurationError, DescError
+from desc.errors import ConfigurationError
 
 
 def test_clock_and_complete_frames(rng: np.random.Generator) -> None:
@@ -79,16 +76,9 @@ def test_repr_is_one_line(sequence: DescriptorSequence) -> None:
     )
 
 
-def test_table_of_pandas(sequence: DescriptorSequence, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for pandas shows the arguments."""
-    pandas = SimpleNamespace(Index=lambda x, name: (x, name), DataFrame=lambda x, **more: (x, more))
-    monkeypatch.setitem(sys.modules, "pandas", pandas)
-    values, more = sequence.to_dataframe()
-    np.testing.assert_array_equal(values, sequence.values)
-    assert more["columns"] == list(sequence.config.names)
-    times, name = more["index"]
-    np.testing.assert_array_equal(times, sequence.times)
-    assert name == "seconds"
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DescError, match="needs pandas, which is not installed"):
-        sequence.to_dataframe()
+def test_a_sequence_becomes_a_table(sequence: DescriptorSequence) -> None:
+    table = sequence.to_dataframe()
+    np.testing.assert_array_equal(table.to_numpy(), sequence.values)
+    assert list(table) == list(sequence.config.names)
+    np.testing.assert_array_equal(table.index, sequence.times)
+    assert table.index.name == "seconds"

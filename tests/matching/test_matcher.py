@@ -159,7 +159,6 @@ def test_a_recording_is_not_matched_with_itself(rng: np.random.Generator) -> Non
 
 
 def test_a_match_is_a_table(rng: np.random.Generator) -> None:
-    pytest.importorskip("pandas")
     match = Matcher(make_database(make_values(rng, 200))).match(make_values(rng, 50))
     table = match.to_dataframe()
     assert list(table) == ["time_s", "source", "sample", "speed", "distance", "unit"]
