@@ -67,6 +67,7 @@ class SoundTask(Task):
         n = self.fabric.world_size
         rule = f"be a multiple of the number of processes, {n}"
         check(training.batch_size % n == 0, "batch_size", training.batch_size, rule)
+        torch.manual_seed(training.seed)  # of the parameters' initial values
         self.build(recordings)
 
     @abstractmethod
