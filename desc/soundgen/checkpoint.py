@@ -9,10 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from desc.configuration import from_dict, to_dict
-from desc.engine.checkpoint import save_checkpoint
+from desc.configuration import RunConfig, from_dict, to_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.models.checkpoint import read_checkpoint
+from desc.runs import SoundRecord, resolve_record
+from desc.runs.record import RUN_FILE
 from desc.soundgen.settings import (
     FlowConfig,
     MelConfig,
@@ -73,10 +74,6 @@ class SoundCheckpoint:
         }
         return {KEY: payload}
 
-    def save(self, path: Path) -> None:
-        """Write the checkpoint atomically."""
-        save_checkpoint(path, self.to_dict())
-
     @classmethod
     def load(cls, path: Path) -> SoundCheckpoint:
         """Read a checkpoint of this program.
@@ -112,3 +109,18 @@ class SoundCheckpoint:
             )
         except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
             raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error
+
+
+def find_checkpoint(run_id: str, run: RunConfig) -> tuple[Path, str]:
+    """Return the checkpoint of a run id, of a run's folder or at a path, and its name.
+
+    Raises
+    ------
+    RunNotFoundError
+        If the run is not found.
+    """
+    path = Path(run_id).expanduser()
+    if path.is_file() and path.name != RUN_FILE:
+        return path, path.stem
+    record = resolve_record(SoundRecord, run_id, run)
+    return record.checkpoint(), record.run_id

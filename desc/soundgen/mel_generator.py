@@ -15,8 +15,7 @@ from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.models.checkpoint import read_checkpoint
-from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.checkpoint import KEY, SoundCheckpoint
+from desc.soundgen.checkpoint import KEY, SoundCheckpoint, find_checkpoint
 from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.published import load_published_unagan, load_state
 from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig
@@ -133,11 +132,7 @@ class MelGenerator:
         CheckpointError
             If it is not a mel generator.
         """
-        path = Path(run_id).expanduser()
-        if path.is_file() and path.name != "run.json":
-            return cls.from_checkpoint(path, path.stem)
-        record = resolve_record(SoundRecord, run_id, run)
-        return cls.from_checkpoint(record.checkpoint(), record.run_id)
+        return cls.from_checkpoint(*find_checkpoint(run_id, run))
 
     @classmethod
     def from_checkpoint(cls, path: Path, name: str) -> MelGenerator:

@@ -12,9 +12,8 @@ from torch.optim import Adam
 
 from desc.audio import Audio
 from desc.configuration import check
-from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric
-from desc.engine.schedule import LearningRate
+from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.task import Task
 from desc.errors import CheckpointError
 from desc.soundgen.checkpoint import SoundCheckpoint
@@ -107,9 +106,9 @@ class SoundTask(Task):
         return batch[self.fabric.global_rank :: self.fabric.world_size]
 
     @property
-    @abstractmethod
     def arrays(self) -> dict[str, Tensor]:
         """Arrays of the checkpoint beside parameters."""
+        return {}
 
     def logs_at(self, step: int) -> bool:
         """Return true every `log_interval` steps."""
@@ -121,10 +120,6 @@ class SoundTask(Task):
 
     def checkpoint(self) -> dict[str, Any]:
         """Return the generator with its averaged parameters."""
-        return self.network().to_dict()
-
-    def network(self) -> SoundCheckpoint:
-        """Return the generator with its averaged parameters, as it is now."""
         return SoundCheckpoint(
             generator=self.generator_name,
             mel=self.mel,
@@ -132,7 +127,7 @@ class SoundTask(Task):
             state={name: x.cpu() for name, x in self.average.state_dict().items()},
             gain=self.gain,
             arrays=self.arrays,
-        )
+        ).to_dict()
 
     def start_from(self, stored: SoundCheckpoint, source: object) -> None:
         """Start with the generator of another run instead of a random one.

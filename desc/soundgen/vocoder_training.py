@@ -110,11 +110,6 @@ class VocoderTask(SoundTask):
         parts["generator"] = total
         return total, parts
 
-    @property
-    def arrays(self) -> dict[str, Tensor]:
-        """A vocoder needs no arrays."""
-        return {}
-
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
         """Return mel L1 (`val_loss`) and MR-STFT on whole held-out clips."""

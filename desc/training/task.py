@@ -14,9 +14,8 @@ from torch.optim import AdamW
 from desc.configuration import TrainConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.engine import stopping
-from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric
-from desc.engine.schedule import LearningRate
+from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.task import Task
 from desc.errors import DescError
 from desc.models.base import DescriptorModel

@@ -62,7 +62,7 @@ def test_what_is_generated_has_the_mean_and_spread_of_the_recordings(
     components = (torch.from_numpy(task.basis).T @ made / torch.from_numpy(task.level)).numpy()
     assert components.mean((0, 2)) == pytest.approx(np.zeros(6), abs=0.1)
     assert components.std((0, 2)) == pytest.approx(np.ones(6), abs=0.1)
-    stored = task.network().arrays
+    stored = task.arrays
     numbers = task.flow.noise(256, 128, torch.Generator().manual_seed(5)) * (1 + off / 5) + off
     again = stored["basis"] @ ((numbers - stored["offset"]) * stored["level"])
     torch.testing.assert_close(made, again)

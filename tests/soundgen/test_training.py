@@ -16,6 +16,7 @@ import torch
 
 from desc.configuration import RunConfig
 from desc.engine import stopping
+from desc.engine.checkpoint import save_checkpoint
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 from desc.progress import reporting
 from desc.report.drawing import draw_mels
@@ -326,7 +327,7 @@ def test_a_checkpoint_generates_what_the_training_does(
         if name == "unagan":
             assert np.abs(many.mean((0, 2))).max() < 1e-3
             assert np.abs(many.std((0, 2)) - 1).max() < 1e-2
-    task.network().save(tmp_path / "a.ckpt")
+    save_checkpoint(tmp_path / "a.ckpt", task.checkpoint())
     generator = MelGenerator.from_checkpoint(tmp_path / "a.ckpt", "a")
     made = numbers[0] if name == "unagan" else generator.source.meaning.in_bands(numbers[0])
     log_mel = own[0] * task.scale + task.mean_frame
