@@ -1,9 +1,9 @@
 """Kill each job, run it again, and compare its files with those of an undisturbed run.
 
 Each job runs once to the end. It is then killed (SIGKILL) at a random time and called again, as a
-user would, and its files are compared byte by byte. Files that only a killed run leaves are counted.
-Training is resumed by its run id, or started again if it was killed before its first checkpoint;
-its parameters are compared.
+user would, and its files are compared byte by byte; files left behind are counted. Training is
+resumed by its run id, or started again if it was killed before its first checkpoint; its parameters
+are compared.
 
     python benchmarks/kills.py --kills 100
 """
