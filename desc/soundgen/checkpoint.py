@@ -49,9 +49,9 @@ class SoundCheckpoint:
     gain : float
         Gain of the recordings in training; generated sound is divided by it.
     arrays : dict of str to Tensor
-        Of generators of spectrograms, (n_mels,): `mean` and `scale`, which turn what they make into
-        bands, and `lowest` and `highest`, between which bands stay; of the flow also `basis`
-        (n_mels, n_components), `offset` and `level` (n_components, 1).
+        Of a mel generator, each (n_mels,): `mean` and `scale` undo the standardisation, `lowest`
+        and `highest` limit the bands. Of the flow also `basis` (n_mels, n_components), `offset` and
+        `level` (n_components, 1).
     """
 
     generator: str

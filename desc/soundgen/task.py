@@ -1,4 +1,4 @@
-"""`SoundTask`: the training of a network of sound generation."""
+"""`SoundTask`: training of a network of sound generation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST_SHARE = 0.05  # of the learning rate at the end of the cosine schedule
 
 
 class SoundTask(Task):
-    """Networks with their optimizers; batches and random numbers are functions of the step.
+    """Training of a vocoder or mel generator; batches and random numbers depend on the step only.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class SoundTask(Task):
     recordings : SoundRecordings
         At the rate of `mel`.
     vocoder : Vocoder, optional
-        Makes the samples of a mel generator audible; by default Griffin-Lim.
+        Renders the audio samples of a mel generator; by default Griffin-Lim.
     fabric : Fabric, optional
 
     Attributes
@@ -71,7 +71,7 @@ class SoundTask(Task):
 
     @abstractmethod
     def build(self, recordings: SoundRecordings) -> None:
-        """Create crops and networks, and hand these to `prepare`."""
+        """Create crops and networks, then call `prepare`."""
 
     def prepare(
         self, networks: dict[str, nn.Module], steps_per_pass: int, kind: type[Adam], **options: Any
@@ -130,7 +130,7 @@ class SoundTask(Task):
         ).to_dict()
 
     def start_from(self, stored: SoundCheckpoint, source: object) -> None:
-        """Start with the generator of another run instead of a random one.
+        """Initialise the generator with the parameters of another run.
 
         Raises
         ------
