@@ -32,6 +32,9 @@ test:  ## all but the slow tests
 slow:  ## trainings, notebooks, examples, the site
 	pytest -m slow
 
+fuzz:  ## damaged files for each reader, SECONDS (default 60) each
+	DESC_FUZZ_S=$(or $(SECONDS),60) pytest -k fuzz
+
 docs:  ## the site, into site/
 	mkdocs build --strict
 
@@ -49,4 +52,4 @@ release-check:  ## build sdist and wheel, install the wheel alone, run the demo 
 ci:  ## a fresh installation as the README says, then everything
 	.ci/run
 
-.PHONY: help check lint format changed test slow docs lock release-check ci
+.PHONY: help check lint format changed test slow fuzz docs lock release-check ci

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from desc.configuration import RunConfig
-from desc.metrics import frechet_distance
+from desc.metrics.realism import frechet_distance
 from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.jobs import train_sound
@@ -166,7 +166,7 @@ def mel_generators(
             "Gaussian frames": (noise, frames),
         }
         random = torch.Generator().manual_seed(1)
-        made = {name: task.make(64, 128, random).numpy()}
+        made = {name: task.generate(64, 128, random).numpy()}
         if isinstance(task, FlowTask):
             numbers = task.flow.noise(64, 128, random).numpy() * task.level
             made = {"noise of its spectrum": task.basis @ numbers} | made

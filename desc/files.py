@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from desc.errors import StorageError
+from desc.errors import DescError, StorageError
 
 
 @contextmanager
@@ -47,6 +47,27 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file atomically, UTF-8 with LF line ends."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def read_json(path: str | Path, error: type[DescError] = StorageError) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    DescError
+        Of the type `error`, naming the file, if it cannot be read, is no JSON, is nested too deeply
+        or holds a text that is not valid Unicode.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+        content = json.loads(text)
+        if "\\ud" in text.lower():  # half a surrogate pair could not be written again
+            json.dumps(content, ensure_ascii=False).encode()
+    except OSError as problem:
+        raise error(f"{path}: {problem.strerror or problem}") from problem
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path}: no valid JSON: {problem}") from problem
+    return content
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = None) -> None:

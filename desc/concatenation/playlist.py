@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from desc.configuration import RenderConfig, check, check_integer, check_number, from_dict, to_dict
 from desc.dataframes import dataframe
 from desc.errors import ConfigurationError
-from desc.files import write_text
+from desc.files import read_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -295,14 +295,11 @@ class Playlist:
         ConfigurationError
             If the file cannot be read or breaks a rule; the message names file and place.
         """
+        content = read_json(path, ConfigurationError)
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+            return cls.from_dict(content)
         except ConfigurationError as error:
             raise ConfigurationError(f"{path}: {error}") from error
-        except ValueError as error:
-            raise ConfigurationError(f"{path}: not a JSON playlist: {error}") from error
 
 
 def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:

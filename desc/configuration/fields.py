@@ -69,7 +69,10 @@ def check_number(
 ) -> None:
     """Raise `ConfigurationError` unless the value is in [minimum, maximum], or above `above`."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    number = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    try:
+        number = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    except OverflowError:  # an integer beyond all floats
+        number = math.nan
     if above is not None:
         check(math.isfinite(number) and number > above, name, value, f"be a number above {above:g}")
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from desc.configuration import to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError, StorageError
+from desc.files import read_json
 
 Values = npt.NDArray[np.float32]
 
@@ -144,12 +144,7 @@ def read_json_folder(
 
 def _frames(path: str | Path) -> tuple[dict[str, Any], list[str], npt.NDArray[np.int64]]:
     """Return the content of a file, and the recording and the centre sample of each frame."""
-    try:
-        content = json.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: no JSON: {error}") from error
+    content = read_json(path)
     lists = isinstance(content, dict) and isinstance(content.get("_id"), list)
     _check(lists, path, "no descriptor JSON, which holds a list _id and a list per column")
     ids = content["_id"]

@@ -28,6 +28,7 @@ from desc.exchange import (
 )
 from desc.progress import reporting
 from desc.storage import DescriptorStore
+from tests.fuzzing import fuzz
 
 CONFIG = DescriptorConfig()
 SMALL = DescriptorConfig(n_mfcc=1)  # the columns mfcc0 mfcc1 mfcc2
@@ -182,6 +183,10 @@ class TestJson:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
         with pytest.raises(StorageError, match=r"x\.json: no "):
             read_descriptor_json(path, SMALL)
+
+    def test_a_fuzzed_file_ends_in_an_error_that_names_it(self, tmp_path: Path) -> None:
+        path = earlier_json(tmp_path / "fuzzed.json", "a.wav", _meta={"n_samples": 4200})
+        fuzz(path, lambda damaged: read_descriptor_json(damaged, SMALL), 300)
 
     def test_columns_of_other_families_are_not_read(self, tmp_path: Path) -> None:
         path = earlier_json(tmp_path / "x.json", "a.wav", cent=[1.0] * 5)
