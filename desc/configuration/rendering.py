@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from desc.configuration.fields import check_choice, check_integer, check_number, option
 
+MAX_ALIGN_MS = 100.0
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
 
@@ -37,7 +38,7 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         check_number("crossfade_ms", self.crossfade_ms, 0.0, 10000.0)
-        check_number("align_ms", self.align_ms, 0.0, 100.0)
+        check_number("align_ms", self.align_ms, 0.0, MAX_ALIGN_MS)
         check_choice("channels", self.channels, ("source", "mono", "stereo"))
         check_choice("subtype", self.subtype, SUBTYPES)
         if self.output_sample_rate is not None:
