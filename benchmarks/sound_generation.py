@@ -166,7 +166,7 @@ def mel_generators(
             "Gaussian frames": (noise, frames),
         }
         random = torch.Generator().manual_seed(1)
-        made = {name: task.make(64, 128, random).numpy()}
+        made = {name: task.generate(64, 128, random).numpy()}
         if isinstance(task, FlowTask):
             numbers = task.flow.noise(64, 128, random).numpy() * task.level
             made = {"noise of its spectrum": task.basis @ numbers} | made

@@ -23,7 +23,7 @@ from desc.progress import part
 from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore
-from desc.training.samples import SampleRenderer
+from desc.training.task import SampleRenderer
 
 logger = logging.getLogger(__name__)
 

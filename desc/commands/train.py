@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from desc.corpus import Corpus
     from desc.runs import RunRecord
     from desc.storage import DescriptorStore
-    from desc.training.samples import SampleRenderer
+    from desc.training.task import SampleRenderer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

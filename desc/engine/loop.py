@@ -7,6 +7,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -93,16 +94,10 @@ class Engine(Generic[R]):
         self._row_began: tuple[float, int] | None = None
         self._timed_from: tuple[float, int] | None = None if projects else (math.nan, 0)
 
-    def resume(self) -> None:
-        """Continue from the run's last checkpoint, if there is one."""
-        if (self.folder / LAST).is_file():
-            self._load()
-        planned = self.folder / PLANNED_BEST
-        if self.log is not None and planned.exists():
-            os.replace(planned, self.folder / BEST)
-
     def run(self) -> R:
         """Train to the last step or until the stop condition holds; return the finished record.
+
+        A run with checkpoints continues from the last one. At the end its log is closed.
 
         Raises
         ------
@@ -111,6 +106,21 @@ class Engine(Generic[R]):
         TrainingInterruptedError
             After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
         """
+        with self.log or nullcontext():
+            self._resume()
+            return self._run()
+
+    def _resume(self) -> None:
+        """Continue from the run's last checkpoint, if there is one."""
+        if (self.folder / LAST).is_file():
+            self._load()
+            step, total = self.progress.step, self.task.total_steps
+            logger.info("resuming run %s after step %d of %d", self.run_id, step, total)
+        planned = self.folder / PLANNED_BEST
+        if self.log is not None and planned.exists():
+            os.replace(planned, self.folder / BEST)
+
+    def _run(self) -> R:
         began = stopping.now()
         torch.manual_seed(self.task.seed)
         if self.fabric.global_rank or self.saved_step:

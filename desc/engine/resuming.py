@@ -1,27 +1,23 @@
-"""Settings of a resumed run: the stored ones, and those that may change."""
+"""Checks of a resumed run: its settings, its recordings and its last checkpoint."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from desc.configuration import RunConfig
+from desc.engine.checkpoint import LAST, read_state
 from desc.errors import ConfigurationError
+from desc.runs import Record, RunLog
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+NAMED = 5  # recordings named in an error
 
-PER_CALL = frozenset(
-    [
-        "max_time_s",
-        "accelerator",
-        "devices",
-        "num_nodes",
-        "strategy",
-        "notes",
-        "sample_every_epochs",
-    ]
-)
+HARDWARE = {"accelerator", "devices", "num_nodes", "strategy"}
+PER_CALL = HARDWARE | {"max_time_s", "notes", "sample_every_epochs"}
 """Settings that a resumed run may change."""
 
 
@@ -57,3 +53,36 @@ def resumed_settings(given: T, stored: T, names: Collection[str] | None = None) 
             "train a new run"
         )
     return replace(stored, **changes)  # type: ignore[type-var]
+
+
+def check_same_files(
+    run_id: str, what: str, here: Mapping[str, str], stored: Mapping[str, str]
+) -> None:
+    """Refuse to resume a run with different recordings (content digest → source).
+
+    Raises
+    ------
+    ConfigurationError
+        Names the recordings that are new or missing.
+    """
+    new = sorted(here[digest] for digest in here.keys() - stored.keys())
+    missing = sorted(stored[digest] for digest in stored.keys() - here.keys())
+    if new or missing:
+        listed = _listed("; new", new) + _listed("; missing", missing)
+        raise ConfigurationError(f"run {run_id} was started with other {what} recordings{listed}")
+
+
+def _listed(what: str, sources: list[str]) -> str:
+    if not sources:
+        return ""
+    more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
+    return f"{what}: {', '.join(sources[:NAMED])}{more}"
+
+
+def resumed_log(record: R, run: RunConfig) -> tuple[RunLog, R]:
+    """Reopen the log of a run; return it and the record, which has its folder."""
+    path, step = record.folder / LAST, 0
+    if path.is_file():
+        step = int(read_state(path, record.run_id)["progress"]["step"])
+    log = RunLog.resume(record, run, step=step)
+    return log, log.begin(replace(record, folder=log.folder))

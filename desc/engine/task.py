@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from desc.configuration import HardwareConfig
-from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric, average_gradients, create_fabric, reduced
+from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.randomness import step_generator
-from desc.engine.schedule import LearningRate
 from desc.errors import CheckpointError
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from desc.configuration import from_dict, to_dict
-from desc.engine.checkpoint import save_checkpoint
+from desc.configuration import RunConfig, from_dict, to_dict
 from desc.errors import CheckpointError, ConfigurationError
 from desc.models.checkpoint import read_checkpoint
+from desc.runs import SoundRecord, resolve_record
+from desc.runs.record import RUN_FILE
 from desc.soundgen.settings import (
     FlowConfig,
     MelConfig,
@@ -48,9 +49,9 @@ class SoundCheckpoint:
     gain : float
         Gain of the recordings in training; generated sound is divided by it.
     arrays : dict of str to Tensor
-        Of generators of spectrograms, (n_mels,): `mean` and `scale`, which turn what they make into
-        bands, and `lowest` and `highest`, between which bands stay; of the flow also `basis`
-        (n_mels, n_components), `offset` and `level` (n_components, 1).
+        Of a mel generator, each (n_mels,): `mean` and `scale` undo the standardisation, `lowest`
+        and `highest` limit the bands. Of the flow also `basis` (n_mels, n_components), `offset` and
+        `level` (n_components, 1).
     """
 
     generator: str
@@ -72,10 +73,6 @@ class SoundCheckpoint:
             "arrays": dict(self.arrays),
         }
         return {KEY: payload}
-
-    def save(self, path: Path) -> None:
-        """Write the checkpoint atomically."""
-        save_checkpoint(path, self.to_dict())
 
     @classmethod
     def load(cls, path: Path) -> SoundCheckpoint:
@@ -112,3 +109,18 @@ class SoundCheckpoint:
             )
         except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
             raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error
+
+
+def find_checkpoint(run_id: str, run: RunConfig) -> tuple[Path, str]:
+    """Return the checkpoint of a run id, of a run's folder or at a path, and its name.
+
+    Raises
+    ------
+    RunNotFoundError
+        If the run is not found.
+    """
+    path = Path(run_id).expanduser()
+    if path.is_file() and path.name != RUN_FILE:
+        return path, path.stem
+    record = resolve_record(SoundRecord, run_id, run)
+    return record.checkpoint(), record.run_id

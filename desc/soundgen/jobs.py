@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from desc.configuration import RunConfig, from_dict, to_dict
 from desc.engine import stopping
-from desc.engine.checkpoint import LAST, read_state
 from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
-from desc.engine.resuming import resumed_settings
+from desc.engine.resuming import check_same_files, resumed_log, resumed_settings
 from desc.engine.stopping import StopCondition
 from desc.errors import ConfigurationError
 from desc.runs import RunLog, SoundRecord, resolve_record
@@ -37,7 +32,9 @@ from desc.soundgen.vocoder import Vocoder
 
 logger = logging.getLogger(__name__)
 OpenRecordings = Callable[[MelConfig], SoundRecordings]
-"""Reads the recordings at the rate of a front end."""
+"""Reads the recordings at the sample rate of a mel front end."""
+Settings = tuple[MelConfig, Any, Any]
+"""Mel front end, network and training."""
 
 
 def train_vocoder(
@@ -54,7 +51,7 @@ def train_vocoder(
     Parameters
     ----------
     open_recordings : callable
-        Returns the recordings, given the front end.
+        Returns the recordings, given the mel front end.
     mel, model, training, run
         Settings; for a resumed run, given settings must equal its own.
     **options
@@ -91,10 +88,9 @@ def train_unagan(
     """
     from desc.soundgen.unagan_training import UnaganTask
 
-    if vocoder is not None:
-        check_same_mel(mel, vocoder.mel, ("UnaGAN", f"vocoder {vocoder.name}"))
-    make = partial(UnaganTask, vocoder=vocoder)
-    return train_sound(make, "unagan", open_recordings, (mel, model, training), run, **options)
+    settings = (mel, model, training)
+    make = _with_vocoder(UnaganTask, mel, vocoder)
+    return train_sound(make, "unagan", open_recordings, settings, run, **options)
 
 
 def train_flow(
@@ -110,45 +106,24 @@ def train_flow(
     """Train the flow on recordings, and keep it as a run; see `train_unagan`."""
     from desc.soundgen.flow_training import FlowTask
 
+    settings = (mel, model, training)
+    make = _with_vocoder(FlowTask, mel, vocoder)
+    return train_sound(make, "flow", open_recordings, settings, run, **options)
+
+
+def _with_vocoder(
+    task: type[SoundTask], mel: MelConfig, vocoder: Vocoder | None
+) -> Callable[..., SoundTask]:
     if vocoder is not None:
-        check_same_mel(mel, vocoder.mel, ("the flow", f"vocoder {vocoder.name}"))
-    make = partial(FlowTask, vocoder=vocoder)
-    return train_sound(make, "flow", open_recordings, (mel, model, training), run, **options)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SoundJob:
-    """A training of sound generation that is ready to start, in any process.
-
-    Attributes
-    ----------
-    make_task : callable
-        Returns the task, given front end, model, training and recordings.
-    recordings : SoundRecordings
-    settings : tuple
-        Front end, model and training.
-    run : RunConfig
-    former : SoundRecord or None
-        The run to resume.
-    start : tuple of SoundCheckpoint and str, optional
-        The network to start with, and the run it is from.
-    on_validation : callable, optional
-    """
-
-    make_task: Callable[..., SoundTask]
-    recordings: SoundRecordings
-    settings: tuple[MelConfig, Any, Any]
-    run: RunConfig
-    former: SoundRecord | None = None
-    start: tuple[SoundCheckpoint, str] | None = None
-    on_validation: OnValidation | None = None
+        check_same_mel(mel, vocoder.mel, ("the generator", f"vocoder {vocoder.name}"))
+    return partial(task, vocoder=vocoder)
 
 
 def train_sound(
     make_task: Callable[..., SoundTask],
     name: str,
     open_recordings: OpenRecordings,
-    settings: tuple[MelConfig, Any, Any],
+    settings: Settings,
     run: RunConfig,
     *,
     resume_run_id: str | None = None,
@@ -169,7 +144,7 @@ def train_sound(
         melgan, vocos, unagan or flow.
     open_recordings : callable
     settings : tuple
-        Front end, model and training.
+        Mel front end, network and training.
     run : RunConfig
     resume_run_id : str, optional
         The run to resume.
@@ -194,56 +169,57 @@ def train_sound(
     """
     if resume_run_id is not None and load_from_run_id is not None:
         raise ConfigurationError("give resume_run_id or load_from_run_id, not both")
-    former = None
+    former = start = None
     if resume_run_id is not None:
         former = resolve_record(SoundRecord, resume_run_id, run)
         settings = _resumed(former, name, settings, given)
         if former.status == "finished":
             logger.info("run %s is complete; nothing is left to do", former.run_id)
             return former
-    start = None
     if load_from_run_id is not None:
         source = resolve_record(SoundRecord, load_from_run_id, run)
         start = SoundCheckpoint.load(source.checkpoint()), source.run_id
-    job = SoundJob(
-        make_task=make_task,
-        recordings=open_recordings(settings[0]),
-        settings=settings,
-        run=run,
-        former=former,
-        start=start,
-        on_validation=on_validation,
-    )
-    return launch(settings[2], _train, job)
+    recordings = open_recordings(settings[0])
+    make = partial(make_task, *settings, recordings)
+    train = partial(_train, run=run, former=former, start=start, on_validation=on_validation)
+    return launch(settings[2], train, make, recordings)
 
 
 def _resumed(
-    former: SoundRecord,
-    name: str,
-    settings: tuple[MelConfig, Any, Any],
-    given: Collection[str] | None,
-) -> tuple[MelConfig, Any, Any]:
+    former: SoundRecord, name: str, settings: Settings, given: Collection[str] | None
+) -> Settings:
     """Return the settings of a run that is resumed."""
     if former.generator != name and (given is None or "vocoder" in given):
         raise ConfigurationError(f"run {former.run_id} trains {former.generator}, not {name}")
-    mel, model, training = settings
-    return (
-        resumed_settings(mel, from_dict(MelConfig, former.mel_config), given),
-        resumed_settings(model, from_dict(type(model), former.model_config), given),
-        resumed_settings(training, from_dict(type(training), former.train_config), given),
+    stored = (former.mel_config, former.model_config, former.train_config)
+    mel, model, training = (
+        resumed_settings(ours, from_dict(type(ours), theirs), given)
+        for ours, theirs in zip(settings, stored, strict=True)
     )
+    return mel, model, training
 
 
-def _train(job: SoundJob, fabric: Fabric) -> SoundRecord:
+def _train(
+    make_task: Callable[..., SoundTask],
+    recordings: SoundRecordings,
+    fabric: Fabric,
+    *,
+    run: RunConfig,
+    former: SoundRecord | None,
+    start: tuple[SoundCheckpoint, str] | None,
+    on_validation: OnValidation | None,
+) -> SoundRecord:
     """Train, in each process."""
-    began, recordings, training = stopping.now(), job.recordings, job.settings[2]
-    torch.manual_seed(training.seed)
-    task = job.make_task(*job.settings, recordings, fabric=fabric)
-    if job.start is not None:
-        task.start_from(*job.start)
-    log, record = None, job.former
+    began = stopping.now()
+    task = make_task(fabric=fabric)
+    training = task.training
+    if start is not None:
+        task.start_from(*start)
+    log, record = None, former
+    if former is not None:
+        check_same_files(former.run_id, "training", recordings.files, former.training_files)
     if fabric.is_global_zero:
-        log, record = _open_log(task, job)
+        log, record = resumed_log(former, run) if former else _new_log(task, recordings, run)
     record = fabric.broadcast(record)
     assert record is not None
     n = len(recordings.sources)
@@ -259,38 +235,22 @@ def _train(job: SoundJob, fabric: Fabric) -> SoundRecord:
     )
     limit_s = training.max_time_s
     stop = StopCondition(None if limit_s is None else began + limit_s)
-    engine = Engine(task, record, log, stop, on_validation=job.on_validation)
-    with log or nullcontext():
-        if job.former is not None:
-            engine.resume()
-        return engine.run()
+    return Engine(task, record, log, stop, on_validation=on_validation).run()
 
 
-def _open_log(task: SoundTask, job: SoundJob) -> tuple[RunLog, SoundRecord]:
-    """Begin a run, or continue one on the same recordings."""
-    former, files = job.former, job.recordings.files
-    if former is None:
-        log = RunLog.new(job.run)
-        record = SoundRecord(
-            run_id=log.run_id,
-            folder=log.folder,
-            generator=task.generator_name,
-            mel_config=to_dict(task.mel),
-            model_config=to_dict(task.model),
-            train_config=to_dict(task.training),
-            training_files=files,
-            project=job.run.project,
-            entity=job.run.entity,
-        )
-    else:
-        if former.training_files.keys() != files.keys():
-            raise ConfigurationError(
-                f"run {former.run_id} was started with other recordings: "
-                f"{', '.join(sorted(former.training_files.values()))[:200]}"
-            )
-        path, step = former.folder / LAST, 0
-        if path.is_file():
-            step = int(read_state(path, former.run_id)["progress"]["step"])
-        log = RunLog.resume(former, job.run, step=step)
-        record = replace(former, folder=log.folder)
+def _new_log(
+    task: SoundTask, recordings: SoundRecordings, run: RunConfig
+) -> tuple[RunLog, SoundRecord]:
+    log = RunLog.new(run)
+    record = SoundRecord(
+        run_id=log.run_id,
+        folder=log.folder,
+        generator=task.generator_name,
+        mel_config=to_dict(task.mel),
+        model_config=to_dict(task.model),
+        train_config=to_dict(task.training),
+        training_files=recordings.files,
+        project=run.project,
+        entity=run.entity,
+    )
     return log, log.begin(record)

@@ -15,8 +15,7 @@ from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.models.checkpoint import read_checkpoint
-from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.checkpoint import KEY, SoundCheckpoint
+from desc.soundgen.checkpoint import KEY, SoundCheckpoint, find_checkpoint
 from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.published import load_published_unagan, load_state
 from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig
@@ -54,8 +53,8 @@ class FlowSource:
 
     ratio = 1
 
-    def __init__(self, network: MelFlow, meaning: Components, n_steps: int) -> None:
-        self.network, self.meaning, self.n_steps = network.eval(), meaning, n_steps
+    def __init__(self, network: MelFlow, components: Components, n_steps: int) -> None:
+        self.network, self.components, self.n_steps = network.eval(), components, n_steps
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
         """Draw n noise vectors, (1, n_components, n)."""
@@ -63,7 +62,7 @@ class FlowSource:
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
         """Return a standardised spectrogram, (n_mels, n)."""
-        return self.meaning.in_bands(self.network.transport(noise, self.n_steps)[0])
+        return self.components.in_bands(self.network.transport(noise, self.n_steps)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +132,7 @@ class MelGenerator:
         CheckpointError
             If it is not a mel generator.
         """
-        path = Path(run_id).expanduser()
-        if path.is_file() and path.name != "run.json":
-            return cls.from_checkpoint(path, path.stem)
-        record = resolve_record(SoundRecord, run_id, run)
-        return cls.from_checkpoint(record.checkpoint(), record.run_id)
+        return cls.from_checkpoint(*find_checkpoint(run_id, run))
 
     @classmethod
     def from_checkpoint(cls, path: Path, name: str) -> MelGenerator:
@@ -214,10 +209,10 @@ def _source(stored: SoundCheckpoint, path: Path) -> UnaganSource | FlowSource:
     """
     model = stored.model
     if isinstance(model, FlowConfig):
-        meaning = Components(*(stored.arrays[name] for name in ("basis", "offset", "level")))
-        flow = MelFlow(meaning.basis.shape[1], model.width, model.num_layers)
+        components = Components(*(stored.arrays[name] for name in ("basis", "offset", "level")))
+        flow = MelFlow(components.basis.shape[1], model.width, model.num_layers)
         load_state(flow, stored.state, path)
-        return FlowSource(flow, meaning, model.flow_steps)
+        return FlowSource(flow, components, model.flow_steps)
     if isinstance(model, UnaganConfig):
         unagan = UnaganGenerator(stored.mel.n_mels, model.z_dim, model.width)
         load_state(unagan, stored.state, path)

@@ -1,4 +1,4 @@
-"""`MelTask`: the training of a generator of spectrograms."""
+"""`MelTask`: training of a mel generator."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SMALLEST_SCALE = 1e-3  # of a band, so that a constant band is not amplified
 
 
 class MelTask(SoundTask):
-    """A training on spectrograms that are standardised per band.
+    """Training on log mel spectrograms, standardised per band.
 
-    A network makes numbers, (n, K, T), of which spectrograms follow. With `calibrate` they are
-    brought to the mean and the spread that those of the recordings have: the longer a network
-    learns from little music, and the shorter it learns from much, the less its results vary. No
-    band gets louder than it ever is in the recordings, or less loud.
+    The outputs of a network, (n, K, T), are mapped to spectrograms. With `calibrate`, generated
+    spectrograms get the mean and spread of the recordings: undertrained networks, and networks
+    that overfit little music, vary too little. Each band is clamped to its range in the
+    recordings.
     """
 
     training: MelTraining
 
     def build(self, recordings: SoundRecordings) -> None:
-        """Standardise the spectrograms, and draw the crops of validation."""
+        """Compute the standardised spectrograms, and draw the validation crops."""
         self.learned, self.held_out = self._spectrograms(recordings)
         frames = self.training.seq_frames
         self.crops = self.crops_of(self.learned, frames)
@@ -62,7 +62,7 @@ class MelTask(SoundTask):
 
     @property
     def arrays(self) -> dict[str, Tensor]:
-        """Mean, scale, least and largest value of the bands, (n_mels,)."""
+        """Mean, scale, lowest and highest value of each band, (n_mels,)."""
         bands = {
             "mean": self.mean_frame,
             "scale": self.scale,
@@ -72,50 +72,50 @@ class MelTask(SoundTask):
         return {name: torch.from_numpy(values[:, 0]) for name, values in bands.items()}
 
     @abstractmethod
-    def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+    def outputs(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
         """Return n outputs of the network, (n, K, n_frames), on the CPU."""
 
     @abstractmethod
-    def in_bands(self, numbers: Tensor) -> Tensor:
-        """Return the standardised spectrograms (n, n_mels, T) of numbers, calibrated."""
+    def in_bands(self, outputs: Tensor) -> Tensor:
+        """Map outputs to calibrated standardised spectrograms (n, n_mels, T)."""
 
     @torch.no_grad()
-    def make(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
-        """Return n new standardised spectrograms, (n, n_mels, n_frames), on the CPU."""
+    def generate(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Generate n standardised spectrograms, (n, n_mels, n_frames), on the CPU."""
         least, most = (
             torch.from_numpy((x - self.mean_frame) / self.scale)
             for x in (self.lowest, self.highest)
         )
-        return self.in_bands(self.numbers(n, n_frames, random)).clamp(least, most)
+        return self.in_bands(self.outputs(n, n_frames, random)).clamp(least, most)
 
-    def numbers_of_calibration(self) -> Tensor:
-        """Return numbers, (n, K, T), of which mean and spread are taken."""
+    def calibration_outputs(self) -> Tensor:
+        """Return outputs (n, K, T) from which `calibrate` estimates mean and spread."""
         random = torch.Generator().manual_seed(VALIDATION_SEED + 1)
         size, n_frames = self.training.batch_size, self.training.seq_frames
         counts = [min(size, CALIBRATION_CROPS - i) for i in range(0, CALIBRATION_CROPS, size)]
-        return torch.cat([self.numbers(n, n_frames, random) for n in counts])
+        return torch.cat([self.outputs(n, n_frames, random) for n in counts])
 
     @torch.no_grad()
     def calibrate(self) -> None:
-        """Measure mean and spread of the network's output, which should be 0 and 1."""
-        made = self.numbers_of_calibration().numpy()
+        """Estimate mean and spread of the outputs; an exact model has 0 and 1."""
+        made = self.calibration_outputs().numpy()
         self.offset = made.mean((0, 2), dtype=np.float64).astype(np.float32)[:, None]
         spread = made.std((0, 2), dtype=np.float64).astype(np.float32)[:, None]
         self.spread = np.maximum(spread, np.float32(SMALLEST_SCALE))
 
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
-        """Calibrate, and compare generated spectrograms with held-out crops.
+        """Calibrate, then compare generated spectrograms with held-out crops.
 
-        `val_loss` is the Fréchet distance of standardised frames, `val_diversity` the mean
-        difference of generated crops over that of real ones.
+        `val_loss` is the Fréchet distance of standardised frames; `val_diversity` is the mean
+        difference between generated crops divided by that between real ones.
         """
         if self.training.calibrate:
             self.calibrate()
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         size = self.training.batch_size
         parts = torch.split(self.real, size)
-        fake = torch.cat([self.make(len(p), p.shape[-1], random) for p in parts]).numpy()
+        fake = torch.cat([self.generate(len(p), p.shape[-1], random) for p in parts]).numpy()
         real = self.real.numpy()
         return {
             "val_loss": frechet_distance(frames_of(fake), frames_of(real)),
@@ -124,10 +124,10 @@ class MelTask(SoundTask):
 
     @torch.no_grad()
     def sample(self, folder: Path, step: int) -> dict[str, Path]:
-        """Write some seconds of generated sound, and their spectrogram beside a real one."""
+        """Write five seconds of generated sound, and a plot of its spectrogram and a real one."""
         n_frames = round(SHOWN_S * self.mel.frame_rate)
         random = torch.Generator().manual_seed(VALIDATION_SEED)
-        mel = self.make(1, n_frames, random)[0].numpy() * self.scale + self.mean_frame
+        mel = self.generate(1, n_frames, random)[0].numpy() * self.scale + self.mean_frame
         vocoder = self.vocoder or Vocoder.griffin_lim(self.mel)
         audio = vocoder(mel, self.mel) / np.float32(self.gain)
         path = folder / f"step-{step}.wav"

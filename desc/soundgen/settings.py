@@ -5,7 +5,8 @@ Defaults are those of the papers; `presets` has smaller ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from desc.configuration import (
     HardwareConfig,
@@ -21,6 +22,12 @@ PRECISIONS = ("32-true", "bf16-mixed")  # one loss scale does not serve several 
 RATIOS = {256: (8, 8, 2, 2), 512: (8, 8, 4, 2)}
 """Hop length → default upsampling factors of MelGAN."""
 LOG_BASES = ("10", "e")
+
+
+def _changed(cls: type, name: str, default: Any) -> Any:
+    """Return a field of another class with another default."""
+    metadata = next(f.metadata for f in fields(cls) if f.name == name)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -225,7 +232,7 @@ class VocoderTraining(SoundTraining):
 class MelTraining(SoundTraining):
     """Settings shared by the trainings of all mel generators."""
 
-    batch_size: int = option(5, "crops per step")
+    batch_size: int = _changed(SoundTraining, "batch_size", 5)
     seq_frames: int = option(864, "length of a crop", unit="frames")
     num_va: int = option(200, "number of validation crops")
     calibrate: bool = option(
@@ -243,7 +250,7 @@ class MelTraining(SoundTraining):
 class UnaganTraining(MelTraining):
     """Settings of the training of UnaGAN."""
 
-    max_grad_norm: float = option(3.0, "maximum gradient norm; 0: no limit")
+    max_grad_norm: float = _changed(SoundTraining, "max_grad_norm", 3.0)
     lambda_cycle: float = option(1.0, "weight of the two cycle reconstruction losses")
     lambda_moments: float = option(
         0.0,
@@ -265,24 +272,13 @@ class UnaganTraining(MelTraining):
 class FlowTraining(MelTraining):
     """Settings of the training of the flow."""
 
-    learning_rate: float = option(1e-3, "learning rate")
-    schedule: str = option(
-        "cosine",
-        "learning rate schedule: constant, or cosine decay to a twentieth",
-        choices=("constant", "cosine"),
-    )
-    batch_size: int = option(16, "crops per step")
-    seq_frames: int = option(256, "length of a crop", unit="frames")
-    max_grad_norm: float = option(1.0, "maximum gradient norm; 0: no limit")
-    ema_decay: float = option(
-        0.999,
-        "decay per step of the running average (EMA) of the generator's weights, "
-        "which is saved; 0: no average",
-        unit="0 to 1",
-    )
-    calibrate: bool = option(
-        True, "adjust generated spectrograms to the mean and spread of the recordings"
-    )
+    learning_rate: float = _changed(SoundTraining, "learning_rate", 1e-3)
+    schedule: str = _changed(SoundTraining, "schedule", "cosine")
+    batch_size: int = _changed(SoundTraining, "batch_size", 16)
+    seq_frames: int = _changed(MelTraining, "seq_frames", 256)
+    max_grad_norm: float = _changed(SoundTraining, "max_grad_norm", 1.0)
+    ema_decay: float = _changed(SoundTraining, "ema_decay", 0.999)
+    calibrate: bool = _changed(MelTraining, "calibrate", True)
 
 
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32")

@@ -1,4 +1,4 @@
-"""`SoundTask`: the training of a network of sound generation."""
+"""`SoundTask`: training of a network of sound generation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from torch.optim import Adam
 
 from desc.audio import Audio
 from desc.configuration import check
-from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric
-from desc.engine.schedule import LearningRate
+from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.task import Task
 from desc.errors import CheckpointError
 from desc.soundgen.checkpoint import SoundCheckpoint
@@ -26,7 +25,7 @@ LAST_SHARE = 0.05  # of the learning rate at the end of the cosine schedule
 
 
 class SoundTask(Task):
-    """Networks with their optimizers; batches and random numbers are functions of the step.
+    """Training of a vocoder or mel generator; batches and random numbers depend on the step only.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class SoundTask(Task):
     recordings : SoundRecordings
         At the rate of `mel`.
     vocoder : Vocoder, optional
-        Makes the samples of a mel generator audible; by default Griffin-Lim.
+        Renders the audio samples of a mel generator; by default Griffin-Lim.
     fabric : Fabric, optional
 
     Attributes
@@ -67,11 +66,12 @@ class SoundTask(Task):
         n = self.fabric.world_size
         rule = f"be a multiple of the number of processes, {n}"
         check(training.batch_size % n == 0, "batch_size", training.batch_size, rule)
+        torch.manual_seed(training.seed)  # of the parameters' initial values
         self.build(recordings)
 
     @abstractmethod
     def build(self, recordings: SoundRecordings) -> None:
-        """Create crops and networks, and hand these to `prepare`."""
+        """Create crops and networks, then call `prepare`."""
 
     def prepare(
         self, networks: dict[str, nn.Module], steps_per_pass: int, kind: type[Adam], **options: Any
@@ -106,9 +106,9 @@ class SoundTask(Task):
         return batch[self.fabric.global_rank :: self.fabric.world_size]
 
     @property
-    @abstractmethod
     def arrays(self) -> dict[str, Tensor]:
         """Arrays of the checkpoint beside parameters."""
+        return {}
 
     def logs_at(self, step: int) -> bool:
         """Return true every `log_interval` steps."""
@@ -120,10 +120,6 @@ class SoundTask(Task):
 
     def checkpoint(self) -> dict[str, Any]:
         """Return the generator with its averaged parameters."""
-        return self.network().to_dict()
-
-    def network(self) -> SoundCheckpoint:
-        """Return the generator with its averaged parameters, as it is now."""
         return SoundCheckpoint(
             generator=self.generator_name,
             mel=self.mel,
@@ -131,10 +127,10 @@ class SoundTask(Task):
             state={name: x.cpu() for name, x in self.average.state_dict().items()},
             gain=self.gain,
             arrays=self.arrays,
-        )
+        ).to_dict()
 
     def start_from(self, stored: SoundCheckpoint, source: object) -> None:
-        """Start with the generator of another run instead of a random one.
+        """Initialise the generator with the parameters of another run.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Training of UnaGAN: a boundary equilibrium game (BEGAN) on spectrograms, and a cycle."""
+"""Training of UnaGAN: boundary equilibrium GAN (BEGAN) on spectrograms, with a cycle loss."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from desc.soundgen.recordings import SoundRecordings
 from desc.soundgen.settings import UnaganConfig, UnaganTraining
 from desc.soundgen.unagan import UnaganDiscriminator, UnaganEncoder, UnaganGenerator, n_vectors
 
-_LEAST_VARIANCE = 1e-6  # below it the gradient of a spread is kept finite
+_MIN_VARIANCE = 1e-6  # keeps the gradient of a standard deviation finite at 0
 
 
-def moments_apart(generated: Tensor, real: Tensor) -> Tensor:
-    """Return the distance between the moments of spectrograms (B, n_mels, T) and real ones.
+def moment_distance(generated: Tensor, real: Tensor) -> Tensor:
+    """Return the distance between moments of generated and real spectrograms (B, n_mels, T).
 
-    The sum of five mean absolute differences over the bands: of the mean and the spread of all
-    frames, of the spread of the crops' means, of the mean spread within a crop, and of the change
-    from frame to frame. With BEGAN alone, early crops are nearly identical.
+    Sum of the mean absolute differences, over bands, of five moments: mean of all frames, their
+    standard deviation, standard deviation of the crops' means, mean standard deviation within a
+    crop, and mean frame-to-frame change. With BEGAN alone, early crops are nearly identical.
     """
     pairs = zip(_moments(generated), _moments(real), strict=True)
     return torch.stack([(a - b).abs().mean() for a, b in pairs]).sum()
@@ -39,11 +39,11 @@ def _moments(mels: Tensor) -> list[Tensor]:
 
 
 def _spread(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    return (x.var(dims, correction=0) + _LEAST_VARIANCE).sqrt()
+    return (x.var(dims, correction=0) + _MIN_VARIANCE).sqrt()
 
 
 class UnaganTask(MelTask):
-    """One update of generator and encoder, one of the discriminator, one of k, per step."""
+    """Training of UnaGAN. A step updates generator and encoder, then the discriminator, then k."""
 
     generator_name = "unagan"
     training: UnaganTraining
@@ -65,7 +65,7 @@ class UnaganTask(MelTask):
 
     @property
     def extra(self) -> dict[str, float]:
-        """k, the weight of the generated spectrograms in the discriminator's loss."""
+        """k, the weight of generated spectrograms in the discriminator's loss."""
         return {"k": self.k}
 
     def load_extra(self, extra: Mapping[str, float]) -> None:
@@ -96,7 +96,7 @@ class UnaganTask(MelTask):
     def _generator_step(
         self, real: Tensor, step: int, random: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Update generator and encoder; return the spectrograms generated before."""
+        """Update generator and encoder; return the spectrograms before the update, and losses."""
         noise = self.unagan.draw(len(real), n_vectors(real.shape[-1]), random)
         z, states = (x.to(self.device) for x in noise)
         with self.fabric.autocast():
@@ -106,7 +106,7 @@ class UnaganTask(MelTask):
             discriminator.requires_grad_(True)
         losses = {"adversarial": adversarial}
         if self.training.lambda_moments:
-            losses["moments"] = moments_apart(fake, real)
+            losses["moments"] = moment_distance(fake, real)
             total = total + self.training.lambda_moments * losses["moments"]
         if self.model.cycle:
             encoder = self.networks["encoder"]
@@ -122,30 +122,30 @@ class UnaganTask(MelTask):
 
     @property
     def arrays(self) -> dict[str, Tensor]:
-        """Arrays that turn the generator's output into bands, including the calibration."""
+        """Statistics of the bands, with the calibration folded into mean and scale."""
         offset, spread = (torch.from_numpy(x[:, 0]) for x in (self.offset, self.spread))
         arrays = super().arrays
         scale = arrays["scale"] / spread
         return arrays | {"mean": arrays["mean"] - offset * scale, "scale": scale}
 
-    def numbers(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
-        """Return new spectrograms as the network makes them, (n, n_mels, n_frames)."""
+    def outputs(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
+        """Return uncalibrated standardised spectrograms, (n, n_mels, n_frames), on the CPU."""
         noise = self.unagan.draw(n, n_vectors(n_frames), random)
         made: Tensor = self.unagan(*(x.to(self.device) for x in noise))
         return made[..., :n_frames].cpu()
 
-    def in_bands(self, numbers: Tensor) -> Tensor:
-        """Return standardised spectrograms."""
-        return (numbers - torch.from_numpy(self.offset)) / torch.from_numpy(self.spread)
+    def in_bands(self, outputs: Tensor) -> Tensor:
+        """Return calibrated standardised spectrograms."""
+        return (outputs - torch.from_numpy(self.offset)) / torch.from_numpy(self.spread)
 
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:
-        """Return the metrics of all generators, and `val_convergence`, BEGAN's measure."""
+        """Return the metrics of `MelTask`, and `val_convergence`, BEGAN's convergence measure."""
         discriminator = self.networks["discriminator"].eval()
         random = torch.Generator().manual_seed(VALIDATION_SEED)
         errors = []
         for real in torch.split(self.real, self.training.batch_size):
-            pair = (real, self.numbers(len(real), real.shape[-1], random))
+            pair = (real, self.outputs(len(real), real.shape[-1], random))
             on_device = [x.to(self.device) for x in pair]
             errors.append([(discriminator(x) - x).abs().mean().item() for x in on_device])
         discriminator.train()

@@ -15,8 +15,7 @@ from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.models.checkpoint import read_checkpoint
-from desc.runs import SoundRecord, resolve_record
-from desc.soundgen.checkpoint import KEY, SoundCheckpoint
+from desc.soundgen.checkpoint import KEY, SoundCheckpoint, find_checkpoint
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.layers import fold_weights
 from desc.soundgen.mel import MelFrontEnd, convert_log
@@ -98,11 +97,7 @@ class Vocoder:
         CheckpointError
             If it is not a vocoder.
         """
-        path = Path(run_id).expanduser()
-        if path.is_file() and path.name != "run.json":
-            return cls.from_checkpoint(path)
-        record = resolve_record(SoundRecord, run_id, run)
-        return cls.from_checkpoint(record.checkpoint(), record.run_id)
+        return cls.from_checkpoint(*find_checkpoint(run_id, run))
 
     def __call__(self, mel: Audio, config: MelConfig | None = None) -> Audio:
         """Return the samples of a log mel spectrogram.

@@ -1,4 +1,4 @@
-"""Training of a vocoder: spectral losses, and the discriminators of MelGAN."""
+"""Training of a vocoder: spectral losses, and MelGAN's adversarial losses."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ LN_10 = 2.302585092994046
 
 
 class VocoderTask(SoundTask):
-    """One update of the discriminators, then one of the generator, per step.
+    """Training of a vocoder. A step updates the discriminators, then the generator.
 
-    Until `discriminator_from` the generator follows the spectral losses alone, several times
-    faster.
+    Before step `discriminator_from` only the spectral losses are used; these steps are several
+    times faster.
     """
 
     training: VocoderTraining
     model: VocoderConfig
 
     def build(self, recordings: SoundRecordings) -> None:
-        """Create crops, clips, generator and discriminators."""
+        """Create training crops, validation clips, generator and discriminators."""
         mel, model, training = self.mel, self.model, self.training
         self.generator_name = model.vocoder
         discriminator = MelganDiscriminator(
@@ -90,7 +90,7 @@ class VocoderTask(SoundTask):
     def _generator_loss(
         self, fake: Tensor, audio: Tensor, mel: Tensor, maps: list[list[Tensor]] | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted sum, and its parts by name."""
+        """Return the weighted sum of the generator's losses, and the single losses by name."""
         training = self.training
         total = torch.zeros((), device=self.device)
         difference = (self.front_end(fake) - mel).abs().mean()
@@ -102,7 +102,7 @@ class VocoderTask(SoundTask):
             parts["mr_stft"] = self.distance(fake, audio)
             total = total + training.lambda_stft * parts["mr_stft"]
         if maps is not None:
-            with _fixed(self.networks["discriminator"]), self.fabric.autocast():
+            with _frozen(self.networks["discriminator"]), self.fabric.autocast():
                 of_fake = self.networks["discriminator"](fake)
             parts["adversarial"] = adversarial_loss(of_fake)
             parts["features"] = feature_loss(maps, of_fake)
@@ -110,14 +110,9 @@ class VocoderTask(SoundTask):
         parts["generator"] = total
         return total, parts
 
-    @property
-    def arrays(self) -> dict[str, Tensor]:
-        """A vocoder needs no arrays."""
-        return {}
-
     @torch.no_grad()
     def validate(self, step: int = 0, *, last: bool = False) -> dict[str, float]:  # noqa: ARG002
-        """Return mel L1 (`val_loss`) and MR-STFT on whole held-out clips."""
+        """Return mel L1 (`val_loss`) and multi-resolution STFT distance of held-out clips."""
         fake = self._rendered(self.clips)
         difference = self.front_end(fake) - self.front_end(self.clips)
         mel_l1 = difference.abs().mean().item()
@@ -129,7 +124,7 @@ class VocoderTask(SoundTask):
 
     @torch.no_grad()
     def sample(self, folder: Path, step: int) -> dict[str, Path]:
-        """Write a few rendered clips, and their spectrograms beside real ones."""
+        """Write two rendered clips, and a plot of a rendered and a real spectrogram."""
         clips = self.clips[:SHOWN]
         fake = self._rendered(clips)
         paths: dict[str, Path] = {}
@@ -149,8 +144,8 @@ class VocoderTask(SoundTask):
 
 
 @contextmanager
-def _fixed(network: nn.Module) -> Iterator[None]:
-    """Compute no gradients of a network's parameters within the context."""
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Exclude a network's parameters from gradients inside the block."""
     network.requires_grad_(False)
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +20,15 @@ from desc.training.data import comparable_frames, standardised
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Baseline:
-    """Linear baseline and window statistics of the training recordings.
+def fit_baseline(
+    training: Sequence[DescriptorSequence],
+    validation: Sequence[DescriptorSequence],
+    model: DescriptorModel,
+) -> tuple[dict[str, Array], dict[str, float]]:
+    """Fit the linear baseline on the training recordings and score the validation recordings.
 
-    Attributes
-    ----------
+    Returns
+    -------
     arrays : dict of str to ndarray
         For `statistics.npz`: `window_mean` and `window_spread` (3F,) of
         `desc.metrics.window_features` over the training recordings; and `var_…`, the arrays of
@@ -36,17 +38,6 @@ class Baseline:
         the unit of the model's loss: nats per frame, or half a squared error for the head `mse`;
         NaN without such frames. Nats also as `var_nll`.
     """
-
-    arrays: dict[str, Array]
-    figures: dict[str, float]
-
-
-def fit_baseline(
-    training: Sequence[DescriptorSequence],
-    validation: Sequence[DescriptorSequence],
-    model: DescriptorModel,
-) -> Baseline:
-    """Fit the linear baseline on the training recordings and score the validation recordings."""
     statistics = model.statistics
     statics = [standardised(s, model) for s in training]
     var = VectorAutoregression.fit(statics, statistics.low, statistics.high)
@@ -59,7 +50,7 @@ def fit_baseline(
     ]
     every = np.concatenate(scores)
     loss = float(every.mean()) if len(every) else math.nan
-    return Baseline(arrays, figures("var", loss, model.model_config.head))
+    return arrays, figures("var", loss, model.model_config.head)
 
 
 def figures(name: str, loss: float, head: str) -> dict[str, float]:

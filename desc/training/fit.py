@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from contextlib import nullcontext
 from dataclasses import replace
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
-from desc.engine import stopping
-from desc.engine.fabric import Fabric, launch
-from desc.engine.loop import Engine, OnValidation
+from desc.engine.fabric import launch
+from desc.engine.loop import OnValidation
 from desc.engine.resuming import resumed_settings
-from desc.engine.stopping import StopCondition
 from desc.errors import RunNotFoundError
+from desc.models import unused_options
 from desc.runs import RunRecord, resolve_run
 from desc.runs.record import RUN_FILE
-from desc.training.job import Job, Recordings, new_job, resumed_job
-from desc.training.samples import SampleRenderer
+from desc.training.job import Recordings, run_training
+from desc.training.task import SampleRenderer
 
 logger = logging.getLogger(__name__)
 
@@ -81,54 +79,21 @@ def train(
         After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """
     recordings = Recordings(corpus, validation, render_sample)
-    if resume_run_id is None:
-        return launch(training, _train, recordings, (model, training, run), given, on_validation)
-    record = resolve_run(resume_run_id, run)
-    if not (record.folder / RUN_FILE).is_file():
-        raise RunNotFoundError(
-            f"{resume_run_id}: contains no {RUN_FILE}; resuming needs the run's folder"
-        )
-    training = resumed_settings(training, record.train_config, given)
-    resumed_settings(model, record.model_config, given)
-    if record.status == "finished":
-        reason = record.schedule.get("ended", record.status)
-        logger.info("run %s is complete (%s); nothing is left to do", record.run_id, reason)
-        return record
-    record = replace(record, train_config=training)
-    return launch(training, _resume, recordings, record, run, on_validation)
-
-
-def _train(
-    recordings: Recordings,
-    settings: tuple[ModelConfig, TrainConfig, RunConfig],
-    given: Collection[str] | None,
-    on_validation: OnValidation | None,
-    fabric: Fabric,
-) -> RunRecord:
-    """Train a new run, in each process."""
-    return _run(new_job(fabric, recordings, settings, given), on_validation)
-
-
-def _resume(
-    recordings: Recordings,
-    record: RunRecord,
-    run: RunConfig,
-    on_validation: OnValidation | None,
-    fabric: Fabric,
-) -> RunRecord:
-    """Resume a run, in each process."""
-    return _run(resumed_job(fabric, recordings, record, run), on_validation, resume=True)
-
-
-def _run(job: Job, on_validation: OnValidation | None, *, resume: bool = False) -> RunRecord:
-    """Run the engine."""
-    limit_s = job.record.train_config.max_time_s
-    deadline = None if limit_s is None else stopping.now() + limit_s - job.spent_s
-    stop = StopCondition(deadline, job.reserve_s)
-    engine = Engine(
-        job.task, job.record, job.log, stop, on_validation=on_validation, projects=False
-    )
-    with job.log or nullcontext():
-        if resume:
-            engine.resume()
-        return engine.run()
+    former = None
+    if resume_run_id is not None:
+        former = resolve_run(resume_run_id, run)
+        if not (former.folder / RUN_FILE).is_file():
+            raise RunNotFoundError(
+                f"{resume_run_id}: contains no {RUN_FILE}; resuming needs the run's folder"
+            )
+        training = resumed_settings(training, former.train_config, given)
+        model = resumed_settings(model, former.model_config, given)
+        if former.status == "finished":
+            reason = former.schedule.get("ended", former.status)
+            logger.info("run %s is complete (%s); nothing is left to do", former.run_id, reason)
+            return former
+        former = replace(former, train_config=training)
+    elif unused := unused_options(model, given):
+        logger.info("%s does not use %s", model.selected_model, ", ".join(unused))
+    settings = (model, training, run)
+    return launch(training, run_training, recordings, settings, former, on_validation)

@@ -1,13 +1,15 @@
-"""Preparation of a training: a new run, or a resumed one."""
+"""A training of a sequence model in each process: prepared, then run by the engine."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +19,14 @@ from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
+from desc.descriptors.sequence import DescriptorSequence
 from desc.engine import stopping
-from desc.engine.checkpoint import LAST, read_state
 from desc.engine.fabric import Fabric
-from desc.engine.stopping import duration
+from desc.engine.loop import Engine, OnValidation
+from desc.engine.resuming import check_same_files, resumed_log
+from desc.engine.stopping import StopCondition, duration
 from desc.errors import ConfigurationError, CorpusError
-from desc.models import create_model, unused_options
+from desc.models import create_model
 from desc.models.base import DescriptorModel
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import fit_statistics
@@ -32,18 +36,15 @@ from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
 from desc.training.plan import Interlude, Schedule, measure_speed, plan_schedule
-from desc.training.recordings import Split, split_recordings
-from desc.training.samples import AudioSamples, SampleRenderer, sample_context
-from desc.training.task import DescriptorTask
+from desc.training.recordings import Split, sample_context, split_recordings
+from desc.training.task import DescriptorTask, SampleRenderer
 from desc.training.validation_metrics import Realism
 
 logger = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]
 
 LEAST_EPOCHS = 10  # even for large corpora
-NAMED = 5  # recordings named in an error
 REALISM, SAMPLE = "realism", "sample"
-Action = Callable[[DescriptorModel], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,139 +56,32 @@ class Recordings:
     render_sample: SampleRenderer | None = None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Job:
-    """A training that is ready to start.
-
-    Attributes
-    ----------
-    task : DescriptorTask
-    record : RunRecord
-        Record at the start, saved in the run's folder.
-    log : RunLog or None
-        Open log; None in all processes but the first.
-    reserve_s : float
-        Seconds of the last measurement of realism, to be kept free of `max_time_s`.
-    spent_s : float
-        Seconds of `max_time_s` used up already.
-    """
-
-    task: DescriptorTask
-    record: RunRecord
-    log: RunLog | None
-    reserve_s: float
-    spent_s: float = 0.0
-
-
-def new_job(
-    fabric: Fabric,
+def run_training(
     recordings: Recordings,
     settings: tuple[ModelConfig, TrainConfig, RunConfig],
-    given: Collection[str] | None = None,
-) -> Job:
-    """Prepare a new run; its folder is created after all settings are checked.
+    former: RunRecord | None,
+    on_validation: OnValidation | None,
+    fabric: Fabric,
+) -> RunRecord:
+    """Train a new run, or resume a former one, whose settings these are; return its record.
 
     Raises
     ------
     ConfigurationError
-        If settings contradict each other.
+        If settings contradict each other, or the former run had other recordings or descriptors.
     CorpusError
         If too few frames are left to learn from.
+    CheckpointError
+        If the last checkpoint is damaged or of another version of this program.
     """
     model, training, run = settings
-    _log_unused(model, given)
-    split = _split(recordings, training)
-    network = _new_network(model, split, training.seed)
-    data = _data(split, network, training)
-    training = _with_epochs(training, network, data)
-    baseline = fit_baseline(split.learned, split.validation, network)
-    realism = _realism(split, network, baseline.arrays, training)
-    began = stopping.now()
-    parts = _Parts(recordings, split, network, data, realism)
-    task = _task(fabric, parts, training, baseline.arrays)
-    schedule = fabric.broadcast(_schedule(task, began))
-    task.learning_rate = schedule.rates
-    log, record = None, None
-    if fabric.is_global_zero:
-        log = RunLog.new(run)
-        record = log.begin(
-            RunRecord(
-                run_id=log.run_id,
-                folder=log.folder,
-                descriptor_config=recordings.corpus.config,
-                model_config=model,
-                train_config=training,
-                metrics=baseline.figures,
-                training_files=split.files[0],
-                validation_files=split.files[1],
-                schedule=schedule.to_dict(),
-                project=run.project,
-                entity=run.entity,
-            )
-        )
-        record.save_arrays(baseline.arrays)
-    record = fabric.broadcast(record)
-    assert record is not None
-    logger.info(plan_message(record, data, schedule))
-    if realism is not None:
-        logger.info(realism_message(realism, schedule.realism_s))
-    spent_s = stopping.now() - began
-    return Job(task=task, record=record, log=log, reserve_s=schedule.realism_s, spent_s=spent_s)
-
-
-def resumed_job(fabric: Fabric, recordings: Recordings, record: RunRecord, run: RunConfig) -> Job:
-    """Prepare to resume a run from its last checkpoint, or from the start without one.
-
-    Raises
-    ------
-    ConfigurationError
-        If the run was started with other recordings or descriptors.
-    CheckpointError
-        If its last checkpoint is damaged or of another version of this program.
-    """
-    training = record.train_config
-    split = _split(recordings, training)
-    check_recordings(record, recordings.corpus.config, split)
-    schedule = Schedule.from_dict(record.schedule)
-    path, step = record.folder / LAST, 0
-    if path.exists():
-        step = int(read_state(path, record.run_id)["progress"]["step"])
-    network = _new_network(record.model_config, split, training.seed)
-    data = _data(split, network, training)
-    arrays = record.load_arrays()
-    realism = _realism(split, network, arrays, training)
-    parts = _Parts(recordings, split, network, data, realism)
-    task = _task(fabric, parts, training, arrays)
-    task.learning_rate = schedule.rates
-    log = None
-    if fabric.is_global_zero:
-        log = RunLog.resume(record, run, step=step)
-        record = log.begin(replace(record, folder=log.folder))
-    record = fabric.broadcast(record)
-    logger.info(
-        "resuming run %s after step %d of %d: about %s left",
-        record.run_id,
-        step,
-        schedule.total_steps,
-        duration(schedule.duration_s(step)),
+    split = split_recordings(
+        recordings.corpus, recordings.validation, training.validation_share, training.seed
     )
-    return Job(task=task, record=record, log=log, reserve_s=schedule.realism_s)
-
-
-def _split(recordings: Recordings, training: TrainConfig) -> Split:
-    share, seed = training.validation_share, training.seed
-    return split_recordings(recordings.corpus, recordings.validation, share, seed)
-
-
-def _new_network(model: ModelConfig, split: Split, seed: int) -> DescriptorModel:
-    """Return the untrained model; its parameters are a function of the seed."""
-    statistics = fit_statistics(split.learned)
-    torch.manual_seed(seed)
-    return create_model(model, statistics.standardizer.config, statistics)
-
-
-def _data(split: Split, network: DescriptorModel, training: TrainConfig) -> TrainingData:
-    return TrainingData(
+    if former is not None:
+        check_recordings(former, recordings.corpus.config, split)
+    network = _new_network(model, split, training.seed)
+    data = TrainingData(
         split.learned,
         split.validation,
         network,
@@ -195,6 +89,76 @@ def _data(split: Split, network: DescriptorModel, training: TrainConfig) -> Trai
         seed=training.seed,
         remove_outliers=training.remove_outliers,
     )
+    if former is None:
+        training = _with_epochs(training, network, data)
+        arrays, metrics = fit_baseline(split.learned, split.validation, network)
+    else:
+        arrays, metrics = former.load_arrays(), former.metrics
+    began = stopping.now()
+    parts = _parts(split, network, arrays, training, recordings.render_sample)
+    task = DescriptorTask(network, data, training, fabric=fabric, **parts)
+    schedule = _schedule(task, began) if former is None else Schedule.from_dict(former.schedule)
+    schedule = fabric.broadcast(schedule)
+    task.learning_rate = schedule.rates
+    log, record = None, former
+    if fabric.is_global_zero and former is not None:
+        log, record = resumed_log(former, run)
+    elif fabric.is_global_zero:
+        log = RunLog.new(run)
+        record = RunRecord(
+            run_id=log.run_id,
+            folder=log.folder,
+            descriptor_config=recordings.corpus.config,
+            model_config=model,
+            train_config=training,
+            metrics=metrics,
+            training_files=split.files[0],
+            validation_files=split.files[1],
+            schedule=schedule.to_dict(),
+            project=run.project,
+            entity=run.entity,
+        )
+        record = log.begin(record)
+        record.save_arrays(arrays)
+    record = fabric.broadcast(record)
+    assert record is not None
+    if former is None:
+        logger.info(plan_message(record, data, schedule))
+        if task.realism is not None:
+            logger.info(realism_message(task.realism, schedule.realism_s))
+    limit_s = training.max_time_s
+    stop = StopCondition(None if limit_s is None else began + limit_s, schedule.realism_s)
+    projects = former is not None
+    return Engine(task, record, log, stop, on_validation=on_validation, projects=projects).run()
+
+
+def check_recordings(former: RunRecord, config: DescriptorConfig, split: Split) -> None:
+    """Refuse to resume a run with other recordings or descriptors.
+
+    Raises
+    ------
+    ConfigurationError
+        If descriptors or recordings differ; the message says which.
+    """
+    pairs = {
+        f.name: (getattr(config, f.name), getattr(former.descriptor_config, f.name))
+        for f in fields(config)
+    }
+    differing = [f"{name}={a!r} (the run has {b!r})" for name, (a, b) in pairs.items() if a != b]
+    if differing:
+        raise ConfigurationError(
+            f"run {former.run_id} was started with other descriptors: {', '.join(differing)}"
+        )
+    training, validation = split.files
+    check_same_files(former.run_id, "training", training, former.training_files)
+    check_same_files(former.run_id, "validation", validation, former.validation_files)
+
+
+def _new_network(model: ModelConfig, split: Split, seed: int) -> DescriptorModel:
+    """Return the untrained model; its parameters are a function of the seed."""
+    statistics = fit_statistics(split.learned)
+    torch.manual_seed(seed)
+    return create_model(model, statistics.standardizer.config, statistics)
 
 
 def _with_epochs(
@@ -207,37 +171,22 @@ def _with_epochs(
     return replace(training, epochs=max(LEAST_EPOCHS, enough))
 
 
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """Recordings, network, data and realism measurement of a training."""
-
-    recordings: Recordings
-    split: Split
-    network: DescriptorModel
-    data: TrainingData
-    realism: Realism | None
-
-
-def _task(
-    fabric: Fabric, parts: _Parts, training: TrainConfig, arrays: Mapping[str, Array]
-) -> DescriptorTask:
-    """Return the task; a point forecast has no continuations to compare."""
-    network, free_running, samples = parts.network, None, None
+def _parts(
+    split: Split,
+    network: DescriptorModel,
+    arrays: Mapping[str, Array],
+    training: TrainConfig,
+    render_sample: SampleRenderer | None,
+) -> dict[str, Any]:
+    """Return the optional parts of the task; a point forecast has no continuations to compare."""
+    free_running = samples = None
     if training.rollout_every and network.model_config.head != DETERMINISTIC:
         spread = arrays["window_spread"]
         free_running = FreeRunningLoss(network, spread, training.adversarial_weight)
-    render = parts.recordings.render_sample
-    if render is not None:
-        samples = AudioSamples(render, sample_context(parts.split.validation))
-    return DescriptorTask(
-        network,
-        parts.data,
-        training,
-        free_running=free_running,
-        realism=parts.realism,
-        samples=samples,
-        fabric=fabric,
-    )
+    if render_sample is not None:
+        samples = render_sample, sample_context(split.validation)
+    realism = _realism(split, network, arrays, training)
+    return {"free_running": free_running, "realism": realism, "samples": samples}
 
 
 def _realism(
@@ -259,10 +208,16 @@ def _realism(
 
 def _schedule(task: DescriptorTask, began: float) -> Schedule:
     """Measure the training speed and plan the length of the run."""
-    training, between = task.config, _interludes(task)
-    actions = {name: action for name, (_, action) in between.items()}
+    training = task.config
+    actions: dict[str, Callable[[DescriptorModel], object]] = {}
+    every = {REALISM: 0, SAMPLE: training.sample_every_epochs}
+    if task.realism is not None:
+        every[REALISM] = task.realism.every_epochs
+        actions[REALISM] = task.realism.measure
+    if task.samples is not None:
+        actions[SAMPLE] = partial(_try_out, *task.samples)
     speed, taken = measure_speed(task, training.max_time_s, actions)
-    interludes = tuple(Interlude(between[name][0], seconds) for name, seconds in taken.items())
+    interludes = tuple(Interlude(every[name], seconds) for name, seconds in taken.items())
     spent_s = stopping.now() - began
     schedule = plan_schedule(
         task.data.steps_per_epoch(training.known_epochs),
@@ -274,64 +229,9 @@ def _schedule(task: DescriptorTask, began: float) -> Schedule:
     return replace(schedule, realism_s=taken.get(REALISM, 0.0))
 
 
-def _interludes(task: DescriptorTask) -> dict[str, tuple[int, Action]]:
-    """Return periodic work besides validation, by name: interval in epochs, and function."""
-    found: dict[str, tuple[int, Action]] = {}
-    if task.realism is not None:
-        found[REALISM] = (task.realism.every_epochs, task.realism.measure)
-    samples = task.samples
-    if samples is not None:
-
-        def try_out(model: DescriptorModel) -> None:
-            with TemporaryDirectory() as folder:
-                samples.render(model, samples.context, Path(folder) / "sample.wav")
-
-        found[SAMPLE] = (task.config.sample_every_epochs, try_out)
-    return found
-
-
-def _log_unused(model: ModelConfig, given: Collection[str] | None) -> None:
-    """Log options that the model does not use."""
-    names = unused_options(model, given)
-    if names:
-        logger.info("%s does not use %s", model.selected_model, ", ".join(names))
-
-
-def check_recordings(record: RunRecord, config: DescriptorConfig, split: Split) -> None:
-    """Refuse to resume a run with different recordings or descriptors.
-
-    Raises
-    ------
-    ConfigurationError
-        If descriptors or recordings differ; the message says which.
-    """
-    differing = [
-        f"{field.name}={getattr(config, field.name)!r} "
-        f"(the run has {getattr(record.descriptor_config, field.name)!r})"
-        for field in fields(config)
-        if getattr(config, field.name) != getattr(record.descriptor_config, field.name)
-    ]
-    if differing:
-        raise ConfigurationError(
-            f"run {record.run_id} was started with other descriptors: {', '.join(differing)}"
-        )
-    stored = (record.training_files, record.validation_files)
-    for side, here, there in zip(("training", "validation"), split.files, stored, strict=True):
-        new = [source for digest, source in here.items() if digest not in there]
-        missing = [source for digest, source in there.items() if digest not in here]
-        if new or missing:
-            raise ConfigurationError(
-                f"run {record.run_id} was started with other {side} recordings"
-                + _listed("; new", new)
-                + _listed("; missing", missing)
-            )
-
-
-def _listed(what: str, sources: list[str]) -> str:
-    if not sources:
-        return ""
-    more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
-    return f"{what}: {', '.join(sorted(sources)[:NAMED])}{more}"
+def _try_out(render: SampleRenderer, context: DescriptorSequence, model: DescriptorModel) -> None:
+    with TemporaryDirectory() as folder:
+        render(model, context, Path(folder) / "sample.wav")
 
 
 def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> str:

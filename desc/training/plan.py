@@ -12,8 +12,8 @@ import torch
 
 from desc.engine import stopping
 from desc.engine.fabric import reduced
+from desc.engine.optimization import LearningRate
 from desc.engine.randomness import preserved_randomness
-from desc.engine.schedule import LearningRate
 from desc.errors import CheckpointError
 from desc.models.base import DescriptorModel
 from desc.training.task import DescriptorTask, is_due

@@ -21,6 +21,7 @@ from desc.models.statistics import MAX_QUANTILE_FRAMES, silent_frames
 logger = logging.getLogger(__name__)
 Statics = Sequence[npt.NDArray[np.floating]]
 
+SAMPLE_SHARE = 0.75  # of a recording is the context of an audio sample
 NAMED = 5  # files named in a message; more are counted
 FAR_OUT = 8.0  # robust standard deviations: one frame in 100,000 of orchestral music
 NORMAL_IQR = 1.349  # interquartile range of a normal distribution, in standard deviations
@@ -205,6 +206,17 @@ def excerpt(sequence: DescriptorSequence, start: int, stop: int) -> DescriptorSe
     values = sequence.values[start - first : stop]
     n_samples = (len(values) - 1) * config.hop_length + config.n_fft // 2
     return replace(sequence, values=values, n_samples=n_samples, first_frame=0)
+
+
+def sample_context(validation: Sequence[DescriptorSequence]) -> DescriptorSequence:
+    """Return the first three quarters of the first validation recording.
+
+    Many recordings fade out at their end, and so would a continuation.
+    """
+    recording = validation[0]
+    start = recording.complete.start
+    n_frames = max(MIN_FRAMES, round(SAMPLE_SHARE * n_complete(recording)))
+    return excerpt(recording, start, start + n_frames)
 
 
 def _log(sources: Sequence[str], what: str) -> None:

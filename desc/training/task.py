@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,20 +12,23 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from desc.configuration import TrainConfig
+from desc.descriptors.sequence import DescriptorSequence
 from desc.engine import stopping
-from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric
-from desc.engine.schedule import LearningRate
+from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.task import Task
+from desc.errors import DescError
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import KEY, checkpoint_payload
 from desc.training.baseline import figures, verdict
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
-from desc.training.samples import AudioSamples
 from desc.training.validation_metrics import Realism
 from desc.training.windows import Batch, ValidationBatches
 
+logger = logging.getLogger(__name__)
+SampleRenderer = Callable[[DescriptorModel, DescriptorSequence, Path], None]
+"""Called as render(model, recording, path): continues the recording and writes it as a WAV."""
 LOG_EVERY = 10  # steps between two rows of metrics.csv
 CRITIC_BETAS = (0.5, 0.9)  # it follows a moving target
 
@@ -42,8 +47,8 @@ class DescriptorTask(Task):
         Loss of free-running continuations; without it, likelihood only.
     realism : Realism, optional
         Measurement of realism after some validations.
-    samples : AudioSamples, optional
-        Writer of audio samples after some validations.
+    samples : tuple of SampleRenderer and DescriptorSequence, optional
+        Writer of audio samples after some validations, and the recording it continues.
     fabric : Fabric, optional
     """
 
@@ -58,7 +63,7 @@ class DescriptorTask(Task):
         *,
         free_running: FreeRunningLoss | None = None,
         realism: Realism | None = None,
-        samples: AudioSamples | None = None,
+        samples: tuple[SampleRenderer, DescriptorSequence] | None = None,
         fabric: Fabric | None = None,
     ) -> None:
         super().__init__(training, fabric)
@@ -135,18 +140,23 @@ class DescriptorTask(Task):
             self.realism_s += stopping.now() - began
         return values
 
-    def sample(self, folder: Any, step: int) -> dict[str, Any]:
-        """Write an audio sample when due."""
-        if self.samples is None:
-            return {}
+    def sample(self, folder: Path, step: int) -> dict[str, Path]:
+        """Write an audio sample when due; a failure is logged and does not end the training."""
         last = step == self.total_steps
-        if not (last or self._is_due(step, self.config.sample_every_epochs)):
+        due = last or self._is_due(step, self.config.sample_every_epochs)
+        if self.samples is None or not due:
             return {}
+        render, context = self.samples
         path = folder / f"epoch_{self.data.epoch(step):04d}_step_{step:06d}.wav"
         self.model.eval()
-        written = self.samples.write(self.model, path)
-        self.model.train()
-        return written
+        try:
+            render(self.model, context, path)
+        except DescError as error:
+            logger.warning("no audio sample %s: %s", path.stem, error)
+            return {}
+        finally:
+            self.model.train()
+        return {"sample": path}
 
     def _is_due(self, step: int, every_epochs: int) -> bool:
         ends_epoch = self.data.ends_epoch(step)

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from desc.configuration import TrainConfig
-from desc.engine.averaging import RunningAverage
 from desc.engine.fabric import Fabric, launch
-from desc.engine.schedule import LearningRate
+from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.task import Task
 from desc.errors import DescError
 

@@ -108,7 +108,7 @@ def test_unagan_comes_nearer_than_gaussian_frames_and_a_constant(piece: SoundRec
     real = np.concatenate(task.learned, 1).T
     first = task.step(0, 0)["reconstruction"]
     learn(task, 100)
-    made = task.make(32, 128, torch.Generator().manual_seed(0)).numpy()
+    made = task.generate(32, 128, torch.Generator().manual_seed(0)).numpy()
     rng = np.random.default_rng(0)
     gaussian = frechet_distance(rng.standard_normal(real.shape), real)
     constant = frechet_distance(1e-3 * rng.standard_normal(real.shape), real)
@@ -125,7 +125,7 @@ def test_the_flow_comes_nearer_than_gaussian_frames(piece: SoundRecordings) -> N
     task = FlowTask(MEL, preset(FlowConfig, "small"), training, piece)
     real = np.concatenate(task.learned, 1).T
     learn(task, 200)
-    made = task.make(32, 128, torch.Generator().manual_seed(0)).numpy()
+    made = task.generate(32, 128, torch.Generator().manual_seed(0)).numpy()
     gaussian = np.random.default_rng(0).standard_normal(real.shape)
     assert frechet_distance(frames_of(made), real) < 0.5 * frechet_distance(gaussian, real)
     assert diversity(made[:8]) > 0.1

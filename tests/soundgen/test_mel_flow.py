@@ -57,12 +57,12 @@ def test_what_is_generated_has_the_mean_and_spread_of_the_recordings(
     off = torch.arange(6.0)[:, None]  # component 0 is right, the others ever higher and wider
     monkeypatch.setattr(task.flow, "transport", lambda noise, _: noise * (1 + off / 5) + off)
     task.validate()
-    torch.testing.assert_close(task.meaning.offset, off)  # the noise and its mirror image
-    made = task.in_bands(task.numbers(256, 128, torch.Generator().manual_seed(5)))
+    torch.testing.assert_close(task.components.offset, off)  # the noise and its mirror image
+    made = task.in_bands(task.outputs(256, 128, torch.Generator().manual_seed(5)))
     components = (torch.from_numpy(task.basis).T @ made / torch.from_numpy(task.level)).numpy()
     assert components.mean((0, 2)) == pytest.approx(np.zeros(6), abs=0.1)
     assert components.std((0, 2)) == pytest.approx(np.ones(6), abs=0.1)
-    stored = task.network().arrays
+    stored = task.arrays
     numbers = task.flow.noise(256, 128, torch.Generator().manual_seed(5)) * (1 + off / 5) + off
     again = stored["basis"] @ ((numbers - stored["offset"]) * stored["level"])
     torch.testing.assert_close(made, again)

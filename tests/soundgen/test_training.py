@@ -16,6 +16,7 @@ import torch
 
 from desc.configuration import RunConfig
 from desc.engine import stopping
+from desc.engine.checkpoint import save_checkpoint
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 from desc.progress import reporting
 from desc.report.drawing import draw_mels
@@ -26,7 +27,7 @@ from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.jobs import train_flow, train_unagan, train_vocoder
 from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.recordings import SoundRecordings
-from desc.soundgen.unagan_training import UnaganTask, moments_apart
+from desc.soundgen.unagan_training import UnaganTask, moment_distance
 from desc.soundgen.vocoder import Vocoder
 from desc.soundgen.vocoder_training import VocoderTask
 from tests.soundgen.conftest import (
@@ -319,20 +320,20 @@ def test_a_checkpoint_generates_what_the_training_does(
         parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.manual_seed(0)))
     task.average.update(10**6)
     task.validate()
-    numbers = task.numbers(1, 64, torch.Generator().manual_seed(1))
+    numbers = task.outputs(1, 64, torch.Generator().manual_seed(1))
     own = task.in_bands(numbers).numpy()
     if calibrate:
-        many = task.in_bands(task.numbers_of_calibration()).numpy()
+        many = task.in_bands(task.calibration_outputs()).numpy()
         if name == "unagan":
             assert np.abs(many.mean((0, 2))).max() < 1e-3
             assert np.abs(many.std((0, 2)) - 1).max() < 1e-2
-    task.network().save(tmp_path / "a.ckpt")
+    save_checkpoint(tmp_path / "a.ckpt", task.checkpoint())
     generator = MelGenerator.from_checkpoint(tmp_path / "a.ckpt", "a")
-    made = numbers[0] if name == "unagan" else generator.source.meaning.in_bands(numbers[0])
+    made = numbers[0] if name == "unagan" else generator.source.components.in_bands(numbers[0])
     log_mel = own[0] * task.scale + task.mean_frame
     expected = np.clip(log_mel, task.lowest, task.highest)
     np.testing.assert_allclose(generator.bands.of(made), expected, atol=2e-3)
-    kept = task.make(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
+    kept = task.generate(1, 64, torch.Generator().manual_seed(1)).numpy()[0]
     np.testing.assert_allclose(kept * task.scale + task.mean_frame, expected, atol=2e-3)
     assert (np.concatenate(list(generator.blocks(64, 3)), 1) <= task.highest + 1e-5).all()
 
@@ -356,16 +357,16 @@ def test_spectrograms_are_drawn(tmp_path: Path) -> None:
 
 def test_moments_are_apart_by_what_differs() -> None:
     real = torch.randn(4, 80, 32, generator=torch.Generator().manual_seed(0))
-    assert moments_apart(real, real.flip(2)[[2, 0, 3, 1]]).item() == pytest.approx(0, abs=1e-5)
-    assert moments_apart(real + 3, real).item() == pytest.approx(3, abs=1e-4)
+    assert moment_distance(real, real.flip(2)[[2, 0, 3, 1]]).item() == pytest.approx(0, abs=1e-5)
+    assert moment_distance(real + 3, real).item() == pytest.approx(3, abs=1e-4)
     alike = real[:1].expand(4, -1, -1)
     spread_of_means = real.mean(2).std(0, correction=0).mean().item()
-    assert moments_apart(alike, real).item() > spread_of_means
+    assert moment_distance(alike, real).item() > spread_of_means
 
 
 def test_the_moments_of_one_still_crop_have_a_gradient() -> None:
     still = torch.zeros(1, 80, 16, requires_grad=True)
-    moments_apart(still, torch.ones(1, 80, 16)).backward()
+    moment_distance(still, torch.ones(1, 80, 16)).backward()
     assert still.grad is not None
     assert torch.isfinite(still.grad).all()
     assert still.grad.abs().sum() > 0

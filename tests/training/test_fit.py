@@ -19,7 +19,7 @@ from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
 from desc.devices import choose_device
 from desc.engine import stopping
-from desc.engine.averaging import RunningAverage
+from desc.engine.optimization import RunningAverage
 from desc.errors import ConfigurationError, DescError
 from desc.models import MODELS
 from desc.models.base import DescriptorModel

@@ -18,7 +18,7 @@ import torch
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
 from desc.engine import stopping
-from desc.engine.averaging import RunningAverage
+from desc.engine.optimization import RunningAverage
 from desc.engine.resuming import resumed_settings
 from desc.engine.stopping import EARLY
 from desc.errors import CheckpointError, ConfigurationError, TrainingInterruptedError
