@@ -5,31 +5,26 @@ from __future__ import annotations
 import argparse
 
 from desc.commands.console import Console
-from desc.commands.options import add_cache_option, add_options, from_options
+from desc.commands.options import (
+    add_cache_option,
+    add_jobs_option,
+    add_options,
+    add_output_option,
+    add_switch,
+    from_options,
+)
 from desc.commands.predict import print_continuation
 from desc.configuration import RunConfig, check_integer, check_jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc demo`."""
-    parser.add_argument(
-        "--output_dir",
-        default="desc-demo",
-        metavar="DIR",
-        help="folder for the corpus and the continuation [default desc-demo]",
-    )
+    add_output_option(parser, "desc-demo", "folder for the corpus and the continuation")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of the music [default 0]"
     )
-    parser.add_argument(
-        "--overwrite",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="replace a continuation made with other settings [default off]",
-    )
-    parser.add_argument(
-        "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"
-    )
+    add_switch(parser, "--overwrite", "replace a continuation made with other settings")
+    add_jobs_option(parser)
     add_cache_option(parser)
     add_options(parser.add_argument_group("run"), RunConfig)
 

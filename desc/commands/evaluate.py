@@ -8,7 +8,14 @@ from pathlib import Path
 from desc.commands import evaluate_generated
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
-from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.commands.options import (
+    add_accelerator_option,
+    add_audio_option,
+    add_corpus_options,
+    add_options,
+    add_output_option,
+    from_options,
+)
 from desc.configuration import RunConfig
 from desc.errors import ConfigurationError
 from desc.evaluation.settings import EvaluateConfig
@@ -26,13 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="ids or folders of one or more runs, compared in one table",
     )
-    main.add_argument(
-        "--audio_db_dir",
-        "--audio_dir",
-        required=True,
-        metavar="DIR",
-        help="held-out recordings; --include and --exclude apply to this folder",
-    )
+    add_audio_option(main, "held-out recordings; --include and --exclude apply to this folder")
     main.add_argument(
         "--training_db_dir",
         metavar="DIR",
@@ -45,18 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "evaluate the result",
     )
     main.add_argument("--rendered", action="store_true", help=argparse.SUPPRESS)
-    main.add_argument(
-        "--output_dir",
-        default="evaluation",
-        metavar="DIR",
-        help=f"folder for {RESULT} and the plots [default evaluation]",
-    )
-    main.add_argument(
-        "--accelerator",
-        default="auto",
-        choices=("auto", "cpu", "cuda", "mps"),
-        help="device that runs the models [default auto]",
-    )
+    add_output_option(main, "evaluation", f"folder for {RESULT} and the plots")
+    add_accelerator_option(main)
     add_corpus_options(main)
     evaluate_generated.add_arguments(parser.add_argument_group("generated sound"))
     add_options(parser.add_argument_group("evaluation"), EvaluateConfig)

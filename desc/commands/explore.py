@@ -6,7 +6,13 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
-from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.commands.options import (
+    add_audio_option,
+    add_corpus_options,
+    add_options,
+    add_switch,
+    from_options,
+)
 from desc.configuration import check_integer
 from desc.descriptors.config import DescriptorConfig
 
@@ -14,13 +20,7 @@ from desc.descriptors.config import DescriptorConfig
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc explore`."""
     main = parser.add_argument_group("input and page")
-    main.add_argument(
-        "--audio_db_dir",
-        "--audio_dir",
-        required=True,
-        metavar="DIR",
-        help="folder of sounds; --include and --exclude apply to it",
-    )
+    add_audio_option(main, "folder of sounds; --include and --exclude apply to it")
     main.add_argument(
         "--port",
         type=int,
@@ -35,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="maximum number of points; larger folders are thinned out evenly [default 300000]",
     )
-    main.add_argument(
-        "--open_browser",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="open the page in the browser [default off]",
-    )
+    add_switch(main, "--open_browser", "open the page in the browser")
     add_corpus_options(main)
     add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
 

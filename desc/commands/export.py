@@ -6,16 +6,19 @@ import argparse
 
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
-from desc.commands.options import add_corpus_options, add_options, from_options
+from desc.commands.options import (
+    add_audio_option,
+    add_corpus_options,
+    add_options,
+    from_options,
+)
 from desc.descriptors.config import DescriptorConfig
 from desc.exchange import FORMATS, export_corpus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc export`."""
-    parser.add_argument(
-        "--audio_db_dir", "--audio_dir", required=True, metavar="DIR", help="folder of recordings"
-    )
+    add_audio_option(parser)
     parser.add_argument(
         "--output_dir", required=True, metavar="DIR", help="folder for the exported files"
     )

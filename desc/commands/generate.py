@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from desc.commands.console import Console
-from desc.commands.options import add_common_options, add_options, from_options, given_options
+from desc.commands.options import (
+    add_audio_option,
+    add_common_options,
+    add_options,
+    add_output_option,
+    add_pattern_options,
+    add_switch,
+    from_options,
+    given_options,
+)
 from desc.configuration import RunConfig, check_integer
 from desc.errors import TrainingInterruptedError
 from desc.soundgen.presets import MEL_PRESETS, OF_VOCOS, PRESET_NAMES, SMALL, preset
@@ -80,21 +89,8 @@ def add_vocoder_option(parser: argparse._ActionsContainer, text: str) -> None:
 
 def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> None:
     main = parser.add_argument_group("input and output")
-    main.add_argument(
-        "--audio_db_dir",
-        "--audio_dir",
-        required=True,
-        metavar="DIR",
-        help="folder of the recordings to train on",
-    )
-    for name, verb in (("include", "use only"), ("exclude", "skip")):
-        main.add_argument(
-            f"--{name}",
-            nargs="+",
-            default=[],
-            metavar="PATTERN",
-            help=f"{verb} files whose path below audio_db_dir matches, as 'strings/*.wav'",
-        )
+    add_audio_option(main, "folder of the recordings to train on")
+    add_pattern_options(main)
     main.add_argument(
         "--preset",
         choices=PRESET_NAMES,
@@ -222,18 +218,9 @@ def _add_audio_options(parser: argparse.ArgumentParser) -> None:
         "runs of train-vocoder, or published MelGAN or HiFi-GAN generators, separated by commas "
         "[default: Griffin-Lim, which needs no training]",
     )
-    main.add_argument(
-        "--output_dir",
-        default="generated",
-        metavar="DIR",
-        help="folder for the files and manifest.csv; existing files are kept [default generated]",
-    )
-    main.add_argument(
-        "--overwrite",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="replace existing files of another length [default off]",
-    )
+    text = "folder for the files and manifest.csv; existing files are kept"
+    add_output_option(main, "generated", text)
+    add_switch(main, "--overwrite", "replace existing files of another length")
     add_options(parser.add_argument_group("generation"), GenerateConfig)
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("project",))
 
@@ -261,12 +248,7 @@ def _summary(result: Generated) -> str:
 
 
 def _add_demo_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--output_dir",
-        default="desc-generate-demo",
-        metavar="DIR",
-        help="folder for recordings/ and generated/ [default desc-generate-demo]",
-    )
+    add_output_option(parser, "desc-generate-demo", "folder for recordings/ and generated/")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of music and sound [default 0]"
     )

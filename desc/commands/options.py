@@ -182,6 +182,42 @@ def given_options(cls: type, args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if f.name in vars(args))
 
 
+def add_switch(
+    parser: argparse._ActionsContainer, name: str, text: str, *, default: bool = False
+) -> None:
+    """Add `--name` and `--no-name`."""
+    shown = "on" if default else "off"
+    action = argparse.BooleanOptionalAction
+    parser.add_argument(name, action=action, default=default, help=f"{text} [default {shown}]")
+
+
+def add_audio_option(
+    parser: argparse._ActionsContainer, text: str = "folder of recordings"
+) -> None:
+    """Add `--audio_db_dir`, also under its former name."""
+    names = "--audio_db_dir", "--audio_dir"
+    parser.add_argument(*names, required=True, metavar="DIR", help=text)
+
+
+def add_output_option(parser: argparse._ActionsContainer, default: str, text: str) -> None:
+    """Add `--output_dir`."""
+    text = f"{text} [default {default}]"
+    parser.add_argument("--output_dir", default=default, metavar="DIR", help=text)
+
+
+def add_accelerator_option(parser: argparse._ActionsContainer) -> None:
+    """Add `--accelerator`, the device of a model that is not trained."""
+    text = "device that runs the model [default auto]"
+    choices = ("auto", "cpu", "cuda", "mps")
+    parser.add_argument("--accelerator", default="auto", choices=choices, help=text)
+
+
+def add_speeds_option(parser: argparse._ActionsContainer, text: str) -> None:
+    """Add `--speeds`."""
+    text += " played at these speeds, like a tape; 1.06 is a semitone higher [default: none]"
+    parser.add_argument("--speeds", nargs="+", type=float, default=[], metavar="X", help=text)
+
+
 def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
     """Add `--quiet` and `--debug`; with `suppress` they keep the values of a parent parser."""
     group = parser.add_argument_group("output")
@@ -202,8 +238,8 @@ def add_cache_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_corpus_options(parser: argparse._ActionsContainer) -> None:
-    """Add the options of every folder of audio: patterns, jobs and the cache."""
+def add_pattern_options(parser: argparse._ActionsContainer) -> None:
+    """Add `--include` and `--exclude`."""
     for name, verb in (("include", "use only"), ("exclude", "leave out")):
         parser.add_argument(
             f"--{name}",
@@ -212,7 +248,16 @@ def add_corpus_options(parser: argparse._ActionsContainer) -> None:
             metavar="PATTERN",
             help=f"{verb} files whose path in audio_db_dir matches, as 'strings/*.wav'",
         )
-    parser.add_argument(
-        "--jobs", type=int, default=-1, metavar="N", help="parallel processes [default: all cores]"
-    )
+
+
+def add_jobs_option(parser: argparse._ActionsContainer) -> None:
+    """Add `--jobs`."""
+    text = "parallel processes [default: all cores]"
+    parser.add_argument("--jobs", type=int, default=-1, metavar="N", help=text)
+
+
+def add_corpus_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options of every folder of audio: patterns, jobs and the cache."""
+    add_pattern_options(parser)
+    add_jobs_option(parser)
     add_cache_option(parser)

@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 
 from desc.commands.console import Console
-from desc.commands.options import add_cache_option, add_options, from_options, given_options
+from desc.commands.options import (
+    add_cache_option,
+    add_options,
+    add_switch,
+    from_options,
+    given_options,
+)
 from desc.configuration import RenderConfig
 from desc.errors import OutputError
 
@@ -38,12 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         required = names == ["--output_path"]
         parser.add_argument(*names, metavar=metavar, required=required, help=text)
-    parser.add_argument(
-        "--overwrite",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="replace an existing file [default off]",
-    )
+    add_switch(parser, "--overwrite", "replace an existing file")
     add_cache_option(parser)
     if not exports:
         group = parser.add_argument_group("rendering")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from desc.commands.console import Console
-from desc.commands.options import add_cache_option, add_options, from_options
+from desc.commands.options import add_cache_option, add_options, add_output_option, from_options
 from desc.configuration import RunConfig
 
 FORMATS = ("png", "svg", "pdf")
@@ -19,12 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN_OR_FOLDER",
         help="a result's folder, a run id or a run's folder",
     )
-    parser.add_argument(
-        "--output_dir",
-        default="plots",
-        metavar="DIR",
-        help="folder for the plots; existing plots are replaced [default plots]",
-    )
+    add_output_option(parser, "plots", "folder for the plots; existing plots are replaced")
     parser.add_argument(
         "--format", default="png", choices=FORMATS, help="file format [default png]"
     )

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
 from desc.commands.options import (
+    add_accelerator_option,
+    add_audio_option,
     add_corpus_options,
     add_options,
+    add_output_option,
+    add_speeds_option,
+    add_switch,
     from_options,
     given_options,
 )
@@ -38,47 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="folder of recordings to continue, or one recording (formerly test_data_path)",
     )
-    main.add_argument(
-        "--audio_db_dir",
-        "--audio_dir",
-        required=True,
-        metavar="DIR",
-        help="large folder of sounds to build the continuation from; --include and "
-        "--exclude apply to it",
+    add_audio_option(
+        main,
+        "large folder of sounds to build the continuation from; --include and --exclude apply to "
+        "it",
     )
-    main.add_argument(
-        "--output_dir",
-        default="predictions",
-        metavar="DIR",
-        help="folder for the results, one subfolder per recording [default predictions]",
-    )
-    main.add_argument(
-        "--overwrite",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="replace existing results made with other settings [default off]",
-    )
-    main.add_argument(
-        "--accelerator",
-        default="auto",
-        choices=("auto", "cpu", "cuda", "mps"),
-        help="device that runs the model [default auto]",
-    )
-    main.add_argument(
+    add_output_option(main, "predictions", "folder for the results, one subfolder per recording")
+    add_switch(main, "--overwrite", "replace existing results made with other settings")
+    add_accelerator_option(main)
+    add_switch(
+        main,
         "--report",
-        action=argparse.BooleanOptionalAction,
+        "write report.html, a page for viewing and playing the result",
         default=True,
-        help="write report.html, a page for viewing and playing the result [default on]",
     )
-    main.add_argument(
-        "--speeds",
-        nargs="+",
-        type=float,
-        default=[],
-        metavar="X",
-        help="also use the sounds of audio_db_dir played at these speeds, like a tape; "
-        "1.06 is a semitone higher [default: none]",
-    )
+    add_speeds_option(main, "also use the sounds of audio_db_dir")
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)

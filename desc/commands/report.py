@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from desc.commands.console import Console
-from desc.commands.options import add_cache_option, add_options, from_options
+from desc.commands.options import add_cache_option, add_options, add_switch, from_options
 from desc.configuration import RunConfig
 from desc.errors import ConfigurationError, OutputError
 
@@ -23,12 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PAGE.html",
         help="path of the page, for a single result or run [default: report.html in its folder]",
     )
-    parser.add_argument(
-        "--overwrite",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="replace an existing output_path [default off]",
-    )
+    add_switch(parser, "--overwrite", "replace an existing output_path")
     parser.add_argument(
         "--map",
         choices=("pca", "umap"),

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from desc.commands.console import Console
 from desc.commands.folders import open_folder
 from desc.commands.options import (
+    add_audio_option,
     add_corpus_options,
     add_options,
+    add_speeds_option,
     from_options,
     given_options,
 )
@@ -27,13 +29,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc train`."""
     folders = parser.add_argument_group("recordings")
-    folders.add_argument(
-        "--audio_db_dir",
-        "--audio_dir",
-        required=True,
-        metavar="DIR",
-        help="folder of training recordings",
-    )
+    add_audio_option(folders, "folder of training recordings")
     folders.add_argument(
         "--validation_db_dir",
         metavar="DIR",
@@ -44,15 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of sounds for the audio samples written during training [default: none]",
     )
-    folders.add_argument(
-        "--speeds",
-        nargs="+",
-        type=float,
-        default=[],
-        metavar="X",
-        help="also train on the recordings played at these speeds, like a tape; 1.06 "
-        "is a semitone higher [default: none]",
-    )
+    add_speeds_option(folders, "also train on the recordings")
     add_corpus_options(folders)
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("training"), TrainConfig)

@@ -13,7 +13,7 @@ import numpy as np
 from desc.audio import Audio, AudioReader, resample
 from desc.concatenation.joins import Span, aligned_spans
 from desc.concatenation.playlist import Playlist, PlaylistEvent
-from desc.configuration.rendering import MAX_ALIGN_MS
+from desc.configuration.matching import MAX_ALIGN_MS
 from desc.errors import DescError
 from desc.storage import DecodedAudio, DescriptorStore
 

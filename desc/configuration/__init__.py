@@ -19,12 +19,13 @@ from desc.configuration.matching import (
     DISTANCES,
     MAX_HOLD_S,
     SELECTIONS,
+    SUBTYPES,
     UNITS,
     QueryConfig,
+    RenderConfig,
     SelectionConfig,
 )
 from desc.configuration.prediction import SAMPLINGS, PredictConfig, Sampling, SamplingConfig
-from desc.configuration.rendering import SUBTYPES, RenderConfig
 from desc.configuration.training import (
     HEADS,
     MONITORS,

@@ -83,7 +83,8 @@ def search(
     count = min(count, int(usable.sum()))
     rows = np.empty((len(queries), count), np.int64)
     distances = np.empty((len(queries), count))
-    candidates = _candidates(coordinates, usable, max(count, MIN_CANDIDATES), query)
+    kind = _Product if _exponent(query) is None else _Minkowski
+    candidates = kind(coordinates, usable, max(count, MIN_CANDIDATES), query)
     # Scores beyond the range of float32 become infinite, as they should.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(queries), candidates.step):
@@ -125,16 +126,6 @@ def paired(a: Float32, b: Float32, query: QueryConfig) -> Float64:
     return largest * (difference**p).sum(1) ** (1 / p)
 
 
-def _candidates(
-    coordinates: Float32, usable: Bools, count: int, query: QueryConfig
-) -> _Minkowski | _Product:
-    p = _exponent(query)
-    if p is not None:
-        return _Minkowski(coordinates, usable, count, p)
-    kind = _Cosine if query.distance == "cosine" else _Euclidean
-    return kind(coordinates, usable, count)
-
-
 def _exponent(query: QueryConfig) -> float | None:
     """Return the exponent of a Minkowski distance other than the euclidean, else None."""
     p = {"cityblock": 1.0, "minkowski": query.minkowski_p}.get(query.distance, 2.0)
@@ -150,11 +141,11 @@ class _Minkowski:
         Queries taken at once.
     """
 
-    def __init__(self, coordinates: Float32, usable: Bools, count: int, p: float) -> None:
+    def __init__(self, coordinates: Float32, usable: Bools, count: int, query: QueryConfig) -> None:
         self.step = max(1, MAX_SCORES // len(coordinates))
         self._coordinates, self._usable = coordinates, usable
         self._nth = min(count, int(usable.sum())) - 1
-        self._p = p
+        self._p = _exponent(query) or 2.0
 
     def of(self, queries: Float32) -> Iterator[Pairs]:
         """Yield pairs of query and candidate row, whole queries in ascending order."""
@@ -174,7 +165,10 @@ class _Minkowski:
 
 
 class _Product:
-    """The same by float32 scores that are one matrix product: −2·q·x + last column of x.
+    """The same by float32 scores that are one matrix product: columns of x · q + last column of x.
+
+    Euclidean: |x|² − 2·q·x = |q − x|² − |q|². Cosine: −cos(q, x); a vector of length 0 has cosine 0
+    with every other.
 
     Attributes
     ----------
@@ -185,30 +179,40 @@ class _Product:
         must not be found.
     """
 
-    def __init__(self, coordinates: Float32, usable: Bools, count: int) -> None:
+    def __init__(self, coordinates: Float32, usable: Bools, count: int, query: QueryConfig) -> None:
         padding = -len(coordinates) % (GROUP * CLUSTER)
         padded = np.pad(coordinates, ((0, padding), (0, 0)), mode="edge")
         self._usable, self._count = np.pad(usable, (0, padding)), count
-        columns, last = self._columns(padded)
+        self._cosine = query.distance == "cosine"
+        # The product loses digits far from the origin, so the origin is put among the rows.
+        self._centre = padded.mean(0, dtype=np.float64).astype(np.float32)
+        placed = self._placed(padded)
+        last = np.zeros(len(placed), np.float32)
+        if not self._cosine:
+            last = np.einsum("nd,nd->n", placed, placed)
+            placed *= 2
         last = np.where(self._usable, last, np.float32(np.inf))
-        self.table = np.hstack([columns, last[:, None]])
+        self.table = np.hstack([-placed, last[:, None]])
         self.step = max(16, min(BLOCK_QUERIES, MAX_SCORES * GROUP // len(padded)))
 
-    def _columns(self, coordinates: Float32) -> tuple[Float32, Float32]:
-        """Return the columns (P, d) of the table, and the last one (P,)."""
-        raise NotImplementedError
-
-    def _prepared(self, queries: Float32) -> Float32:
-        """Return queries (Q, d) as the table takes them, (Q, d + 1)."""
-        raise NotImplementedError
+    def _placed(self, points: Float32) -> Float32:
+        """Return points (n, d), normalised or relative to the centre of the rows."""
+        return _normalised(points) if self._cosine else points - self._centre
 
     def _limit(self, best: Float32, prepared: Float32) -> Float32:
         """Return the highest score (Q,) of a row that is as near as one with score `best`."""
-        raise NotImplementedError
+        # |error of a score| ≤ γ (|q| + |x|)² with γ near (d + 2) roundings; a row as near as the
+        # best has |x| ≤ |q| + distance. Twice for the two scores compared, twice for safety.
+        gamma = 4 * (prepared.shape[1] + 8) * UNIT_ROUNDOFF
+        if self._cosine:
+            return _upwards(best + np.float64(gamma))
+        squares = np.einsum("nd,nd->n", prepared[:, :-1], prepared[:, :-1], dtype=np.float64)
+        nearest = np.maximum(best + squares, 0)
+        return _upwards(best + gamma * (4 * squares + nearest))
 
     def of(self, queries: Float32) -> Iterator[Pairs]:
         """Yield pairs of query and candidate row, whole queries in ascending order."""
-        prepared = self._prepared(queries)
+        prepared = np.hstack([self._placed(queries), np.ones((len(queries), 1), np.float32)])
         limit, query, group = self._groups_within(self._group_minima(prepared), prepared)
         for part in _parts(query, group, GROUP * self.table.shape[1]):
             yield self._open_groups(prepared, limit, part)
@@ -256,41 +260,6 @@ class _Product:
         within &= self._usable.reshape(-1, GROUP)[group]
         pair, member = np.nonzero(within)
         return query[pair], group[pair] * GROUP + member
-
-
-class _Euclidean(_Product):
-    """|x|² − 2·q·x = |q − x|² − |q|²."""
-
-    def _columns(self, coordinates: Float32) -> tuple[Float32, Float32]:
-        # The product loses digits far from the origin, so the origin is put among the rows.
-        self._centre = coordinates.mean(0, dtype=np.float64).astype(np.float32)
-        centred = coordinates - self._centre
-        squares = np.einsum("nd,nd->n", centred, centred)
-        return -2 * centred, squares
-
-    def _prepared(self, queries: Float32) -> Float32:
-        return np.hstack([queries - self._centre, np.ones((len(queries), 1), np.float32)])
-
-    def _limit(self, best: Float32, prepared: Float32) -> Float32:
-        # |error of a score| ≤ γ (|q| + |x|)² with γ near (d + 2) roundings; a row as near as the
-        # best has |x| ≤ |q| + distance. Twice for the two scores compared, twice for safety.
-        gamma = 4 * (prepared.shape[1] + 8) * UNIT_ROUNDOFF
-        squares = np.einsum("nd,nd->n", prepared[:, :-1], prepared[:, :-1], dtype=np.float64)
-        nearest = np.maximum(best + squares, 0)
-        return _upwards(best + gamma * (4 * squares + nearest))
-
-
-class _Cosine(_Product):
-    """−cos(q, x); a vector of length 0 has cosine 0 with every other."""
-
-    def _columns(self, coordinates: Float32) -> tuple[Float32, Float32]:
-        return -_normalised(coordinates), np.zeros(len(coordinates), np.float32)
-
-    def _prepared(self, queries: Float32) -> Float32:
-        return np.hstack([_normalised(queries), np.ones((len(queries), 1), np.float32)])
-
-    def _limit(self, best: Float32, prepared: Float32) -> Float32:
-        return _upwards(best + np.float64(4 * (prepared.shape[1] + 8) * UNIT_ROUNDOFF))
 
 
 def _normalised(vectors: Float32) -> Float32:

@@ -262,10 +262,28 @@ class Matcher:
         if seed is None:
             described = np.ndarray, DescriptorSequence
             seed = 0 if isinstance(target, described) else target.sampling.draw_seed
-        match = self._match(target, exclude_digest, seed)
+        values = self.moved(target)
+        if not len(values):
+            raise ConfigurationError("a target must have at least one frame")
+        points, usable = self.space.project(values), self._usable_rows(target, exclude_digest)
+        selection, n_listed = self.selection, self.query.neighbours
+        by_frame = selection.units == "frame" and selection.selection != "nearest"
+        count = max(n_listed, selection.candidates) if by_frame else n_listed
+        near = search(points, self.coordinates, usable, count, self.query)
+        units = self._units(values, points, usable, near, seed)
+        rows = rows_of_units(units)
         if not isinstance(target, np.ndarray):
-            self._warn_if_far(target.source, match.neighbours)
-        return match
+            self._warn_if_far(target.source, near)
+        return Match(
+            target=values,
+            points=points,
+            rows=rows,
+            distances=paired(points, self.coordinates[rows], self.query),
+            neighbours=near.first(n_listed),
+            units=units,
+            playlist=to_playlist(units, self.database, self.rendering),
+            matcher=self,
+        )
 
     def neighbours(
         self,
@@ -280,12 +298,10 @@ class Matcher:
         is applied first if `query.match_space` is above 0.
         """
         matcher = self._with_statistics_of(target)
-        if matcher is not self:
-            return matcher.neighbours(target, k, exclude_digest=exclude_digest)
-        points = self.space.project(self.moved(target))
+        points = matcher.space.project(self.moved(target))
         usable = self._usable_rows(target, exclude_digest)
         count = self.query.neighbours if k is None else k
-        return search(points, self.coordinates, usable, count, self.query)
+        return search(points, matcher.coordinates, usable, count, self.query)
 
     def moved(self, target: Target) -> Float32:
         """Return the descriptors (T, D) of a target after moment matching by `query.match_space`.
@@ -322,29 +338,6 @@ class Matcher:
             self._of_models.clear()  # only the last model's coordinates are kept
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
-
-    def _match(self, target: Target, exclude_digest: str | None, seed: int) -> Match:
-        values = self.moved(target)
-        if not len(values):
-            raise ConfigurationError("a target must have at least one frame")
-        points = self.space.project(values)
-        usable = self._usable_rows(target, exclude_digest)
-        selection, n_listed = self.selection, self.query.neighbours
-        by_frame = selection.units == "frame" and selection.selection != "nearest"
-        count = max(n_listed, selection.candidates) if by_frame else n_listed
-        near = search(points, self.coordinates, usable, count, self.query)
-        units = self._units(values, points, usable, near, seed)
-        rows = rows_of_units(units)
-        return Match(
-            target=values,
-            points=points,
-            rows=rows,
-            distances=paired(points, self.coordinates[rows], self.query),
-            neighbours=near.first(n_listed),
-            units=units,
-            playlist=to_playlist(units, self.database, self.rendering),
-            matcher=self,
-        )
 
     def _units(
         self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
