@@ -183,17 +183,17 @@ class Sound:
 
     def _note_end(self, source: SndfileSource) -> None:
         """Note an end that is missing, or sound behind the end."""
-        promised = 0.0
         if self.info.format == "OGG":
             if lacks_ogg_end(self.path):
                 self.notes.append("the end is missing: the last page of the stream is not marked")
-        elif self._piece is None:
-            promised = source.promised_share
+            return
+        if self._piece is not None:
+            return
         seconds = source.n_read / self.info.sample_rate
-        if promised * seconds - seconds > 0.1:
+        promised_s = source.promised_share * seconds
+        if promised_s > seconds + 0.1:
             self.notes.append(
-                f"cut off after {seconds:.2f} of the {promised * seconds:.2f} s that its header "
-                "promises"
+                f"cut off after {seconds:.2f} of the {promised_s:.2f} s that its header promises"
             )
         elif self.info.format in ("WAV", "WAVEX") and (more := follows_wave(self.path)):
             self.notes.append(more)
