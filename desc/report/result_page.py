@@ -17,7 +17,7 @@ from desc.audio import encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
 from desc.corpus.ending import clock
 from desc.files import write_text
-from desc.metrics import diff_ratio, tail_std
+from desc.metrics.movement import diff_ratio, tail_std
 from desc.report.drawing import envelope, grey_png, row_frequencies, spectrogram
 from desc.report.page import fill, packed, plain, quantised, template
 from desc.report.result import ResultView
