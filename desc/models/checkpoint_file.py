@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from desc.errors import CheckpointError
 
 FOREIGN = "not a checkpoint of this program"
-SPARE = 1_000_000  # parameters that a network may have beyond the bytes of its file
+SPARE = 10_000  # parameters that a network may have beyond the bytes of its file
 LEGACY_PICKLES = 5  # of torch's file format before 1.6
 ITEM_BYTES = {
     "DoubleStorage": 8, "LongStorage": 8, "FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2,

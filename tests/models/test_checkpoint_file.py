@@ -57,7 +57,7 @@ def test_what_is_written_is_read(path: Path) -> None:
 def test_a_flipped_bit_never_gives_other_content(path: Path) -> None:
     original, rng = path.read_bytes(), random.Random(0)
     refused = 0
-    for _ in range(400):
+    for _ in range(200):
         place = rng.randrange(8 * len(original))
         content = bytearray(original)
         content[place // 8] ^= 1 << place % 8
@@ -65,7 +65,7 @@ def test_a_flipped_bit_never_gives_other_content(path: Path) -> None:
         content = read_or_refusal(path)
         refused += isinstance(content, str)
         assert isinstance(content, str) or same(content, CONTENT), f"bit {place}"
-    assert refused > 200  # a flip in padding or in a date changes nothing
+    assert refused > 100  # a flip in padding or in a date changes nothing
 
 
 def test_every_cut_is_noticed(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_random_bytes_end_in_an_error_with_the_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(buffer) as stream:
         data = stream.read("archive/data.pkl")
         storages = {f"s{i}": stream.read(f"archive/data/{i}") for i in range(3)}
-    for _ in range(300):
+    for _ in range(150):
         fuzzed = bytearray(data)
         for _ in range(rng.randrange(1, 4)):
             fuzzed[rng.randrange(len(fuzzed))] = rng.randrange(256)
