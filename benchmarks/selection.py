@@ -54,7 +54,9 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.matching import Matcher, Unit, repeat_share, to_playlist
 from desc.matching.levels import with_gains
 from desc.matching.units import rows_of_units, units_of_rows
-from desc.metrics import diff_ratio, frechet_distance, modspec_db, window_features
+from desc.metrics.movement import diff_ratio, modspec_db
+from desc.metrics.realism import frechet_distance
+from desc.metrics.windows import window_features
 
 FIXED_FRAMES = 11
 """255 ms at 1,024 samples of 44.1 kHz."""

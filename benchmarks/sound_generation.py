@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from desc.configuration import RunConfig
-from desc.metrics import frechet_distance
+from desc.metrics.realism import frechet_distance
 from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.jobs import train_sound

@@ -1,24 +1,41 @@
-"""Atomic file writes: under a temporary name, then renamed."""
+"""Atomic file writes, temporary files, and readers whose errors name the file."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
+import socket
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from desc.errors import DescError, StorageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MAX_NPZ_BYTES = 1 << 28
+"""Largest size of all arrays of an npz file that `read_npz` reads."""
+
+_HOST = re.sub(r"\W|_", "", socket.gethostname())[:32]
+_TOKEN = uuid.uuid4().hex[:8]
+"""This process, also where an earlier one of this machine had the same number."""
+_TEMPORARY = re.compile(r"\.(\w*)-(\d+)-(\w+)-\d+\.partial")
+_counter = itertools.count()
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, renamed to it on success and removed on failure.
 
-    The temporary name begins with a dot and keeps the suffix, by which some writers choose the
-    format. The folder is made where it is missing.
+    The temporary name keeps the suffix, by which some writers choose the format. The folder is made
+    where it is missing.
 
     Raises
     ------
@@ -26,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         If the folder cannot be made or the file cannot be put in place.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -36,6 +53,51 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # its folder may be no folder
             temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a new name in the folder of `path` that says which process made it.
+
+    What dead processes left in this folder is removed.
+    """
+    _remove_abandoned(path.parent)
+    name = f".{_HOST}-{os.getpid()}-{_TOKEN}-{next(_counter)}.partial{path.suffix}"
+    return path.with_name(name)
+
+
+def is_abandoned(name: str) -> bool:
+    """Whether a file name is of `temporary_beside`, in a process of this machine that has ended."""
+    match = _TEMPORARY.match(name)
+    if not match or match[1] != _HOST:
+        return False
+    pid = int(match[2])
+    return match[3] != _TOKEN if pid == os.getpid() else not _is_running(pid)
+
+
+@cache
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of dead processes, once for each folder."""
+    with suppress(OSError):
+        for name in filter(is_abandoned, os.listdir(folder)):
+            with suppress(OSError):
+                folder.joinpath(name).unlink()
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # where os.kill would end it
+        import ctypes
+
+        kernel = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
+        handle = kernel.OpenProcess(0x1000, False, pid)
+        kernel.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -68,6 +130,29 @@ def read_json(path: str | Path, error: type[DescError] = StorageError) -> Any:
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: no valid JSON: {problem}") from problem
     return content
+
+
+def read_npz(path: str | Path, error: type[DescError]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an npz file of at most `MAX_NPZ_BYTES`; nothing is unpickled.
+
+    Raises
+    ------
+    DescError
+        Of the type `error`, naming the file, if it is missing, damaged or too large.
+    """
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            n_bytes = sum(member.file_size for member in archive.infolist())
+        if n_bytes > MAX_NPZ_BYTES:
+            raise ValueError(f"{n_bytes} bytes of arrays, of at most {MAX_NPZ_BYTES}")
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: np.asarray(stored[name]) for name in stored.files}
+    except OSError as problem:
+        raise error(f"{path}: {problem.strerror or problem}") from problem
+    except Exception as problem:  # damage reaches several parsers
+        raise error(f"{path}: damaged: {problem}") from problem
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = None) -> None:

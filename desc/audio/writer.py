@@ -15,6 +15,7 @@ import soundfile
 
 from desc.audio.files import Audio, check_samples, errors_named
 from desc.errors import AudioError
+from desc.files import temporary_beside
 
 _WRITE_CHUNK = 1 << 18
 """Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
@@ -59,7 +60,7 @@ class AudioWriter:
         self.subtype = subtype
         self.n_samples = 0
         self._format = format_of(self.path, subtype)
-        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._partial = temporary_beside(self.path)
         self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> AudioWriter:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from desc.audio import Audio, AudioReader, probe, resample
+from desc.audio import Audio, AudioReader, resample
 from desc.concatenation.joins import Span, aligned_spans
 from desc.concatenation.playlist import Playlist, PlaylistEvent
+from desc.configuration.matching import MAX_ALIGN_MS
 from desc.errors import DescError
-from desc.storage import DescriptorStore
+from desc.storage import DecodedAudio, DescriptorStore
 
 MAX_OPEN_FILES = 32
 """Files kept open: opening costs ten times what reading a unit does."""
@@ -22,18 +23,19 @@ MAX_OPEN_FILES = 32
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a playlist, its copy to read (itself, or decoded in the cache), and its content."""
+    """A file of a playlist, its content, and the pieces that are played."""
 
     path: Path
-    seekable_path: Path
     digest: str
+    pieces: list[tuple[int, int]]
     n_channels: int
+    n_samples: int
 
 
 class Sources:
     """Readers of the files of a playlist, at its rate; use it in a `with` statement.
 
-    The constructor finds every file, and decodes or resamples those that need it.
+    The constructor finds every file, and decodes or resamples what is played of those that need it.
 
     Parameters
     ----------
@@ -42,13 +44,15 @@ class Sources:
     roots : mapping of str to path
         Folders of the sources.
     store : DescriptorStore
-        Keeps decoded and resampled files.
+        Keeps decoded and resampled audio.
 
     Attributes
     ----------
     changed : dict of Path to int
         Files whose content is not that of their events' digest (the file was replaced, or its
         descriptors came from JSON, which knows no content), with the first such event.
+    beyond : list of int
+        Events that start beyond the end of their file.
 
     Raises
     ------
@@ -59,29 +63,32 @@ class Sources:
     def __init__(
         self, playlist: Playlist, roots: Mapping[str, str | Path], store: DescriptorStore
     ) -> None:
-        self._sample_rate = playlist.sample_rate
+        self._sample_rate, self._store = playlist.sample_rate, store
         self._files: dict[tuple[str, str], SourceFile] = {}
-        self._readers: OrderedDict[Path, AudioReader] = OrderedDict()
+        self._readers: OrderedDict[tuple[str, str], AudioReader | DecodedAudio] = OrderedDict()
         self.changed: dict[Path, int] = {}
+        self.beyond: list[int] = []
+        pieces: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for event in playlist.events:
+            piece = _piece(event, playlist.sample_rate)
+            pieces.setdefault((event.root, event.source), []).append(piece)
         for index, event in enumerate(playlist.events):
             key = event.root, event.source
             try:
                 if key not in self._files:
-                    self._files[key] = self._find(event, roots, store)
+                    self._files[key] = self._find(event, roots, pieces[key])
                 self._check(index, event, self._files[key])
             except DescError as error:
                 raise DescError(f"event {index}: source {event.source!r}: {error}") from error
 
-    def reader(self, event: PlaylistEvent) -> AudioReader:
+    def reader(self, event: PlaylistEvent) -> AudioReader | DecodedAudio:
         """Return the open file of an event."""
-        path = self._files[event.root, event.source].seekable_path
-        if path in self._readers:
-            self._readers.move_to_end(path)
-            return self._readers[path]
-        reader = self._readers[path] = AudioReader(path)
-        while len(self._readers) > MAX_OPEN_FILES:
-            self._readers.popitem(last=False)[1].close()
-        return reader
+        key = event.root, event.source
+        if key not in self._readers:
+            file = self._files[key]
+            return self._open(key, file.path, file.digest, file.pieces)
+        self._readers.move_to_end(key)
+        return self._readers[key]
 
     def n_channels(self, event: PlaylistEvent) -> int:
         """Return the number of channels that an event uses."""
@@ -96,26 +103,48 @@ class Sources:
         while self._readers:
             self._readers.popitem()[1].close()
 
+    def _open(
+        self, key: tuple[str, str], path: Path, digest: str, pieces: list[tuple[int, int]]
+    ) -> AudioReader | DecodedAudio:
+        reader = self._store.open_audio(path, digest, self._sample_rate, pieces)
+        self._readers[key] = reader
+        while len(self._readers) > MAX_OPEN_FILES:
+            self._readers.popitem(last=False)[1].close()
+        return reader
+
     def _find(
-        self, event: PlaylistEvent, roots: Mapping[str, str | Path], store: DescriptorStore
+        self,
+        event: PlaylistEvent,
+        roots: Mapping[str, str | Path],
+        pieces: list[tuple[int, int]],
     ) -> SourceFile:
         if event.root not in roots:
             raise DescError(f"the folder of root={event.root!r} is unknown; give it")
         path = Path(roots[event.root], event.source)
         if not path.is_file():
             raise DescError(f"there is no file {path}; if it was moved, give its new folder")
-        digest = store.digest(path)
-        seekable_path = store.audio_path(path, digest, self._sample_rate)
-        return SourceFile(path, seekable_path, digest, probe(path).n_channels)
+        digest = self._store.digest(path)
+        reader = self._open((event.root, event.source), path, digest, pieces)
+        return SourceFile(path, digest, pieces, reader.n_channels, reader.n_samples)
 
     def _check(self, index: int, event: PlaylistEvent, file: SourceFile) -> None:
         if event.digest and event.digest != file.digest:
             self.changed.setdefault(file.path, index)
+        if event.start_sample >= file.n_samples:
+            self.beyond.append(index)
         if max(event.channels or (0,)) >= file.n_channels:
             raise DescError(
                 f"channels={list(event.channels or ())} must be below {file.n_channels}, the "
                 "number of channels of the file"
             )
+
+
+def _piece(event: PlaylistEvent, sample_rate: int) -> tuple[int, int]:
+    """Return start and length of what is read of an event's file: fades and alignment included."""
+    beyond_ms = max(event.fade_in_ms, event.fade_out_ms) / 2 + 2 * MAX_ALIGN_MS
+    n_played = event.n_samples + 2 * beyond_ms * sample_rate / 1000
+    n_read = math.ceil(n_played * 2 ** (event.transpose_semitones / 12)) + 2 * MARGIN_SAMPLES
+    return event.start_sample + (event.n_samples - n_read) // 2, n_read
 
 
 BLOCK_SAMPLES = 1 << 18

@@ -10,6 +10,7 @@ DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SELECTIONS = ("beam", "sample", "nearest")
 UNITS = ("frame", "onset", "grain")
 MAX_HOLD_S = 60.0
+MAX_ALIGN_MS = 100.0
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
 
@@ -154,7 +155,7 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         check_number("crossfade_ms", self.crossfade_ms, 0.0, 10000.0)
-        check_number("align_ms", self.align_ms, 0.0, 100.0)
+        check_number("align_ms", self.align_ms, 0.0, MAX_ALIGN_MS)
         check_choice("channels", self.channels, ("source", "mono", "stereo"))
         check_choice("subtype", self.subtype, SUBTYPES)
         if self.output_sample_rate is not None:

@@ -201,12 +201,12 @@ def _open_json(
         hops = filter(None, (descriptor_json_hop(file) for file, _ in files))
         config = replace(config, hop_length=next(hops, config.hop_length))
     root = path.parent if path.is_file() else path
-    folder = read_json_folder(files, root, config)
-    skipped = [SkippedFile(source, reason) for source, reason in folder.problems.items()]
+    root, sequences, problems = read_json_folder(files, root, config)
+    skipped = [SkippedFile(source, reason) for source, reason in problems.items()]
     skipped += [s for s in passed if not s.ignored]
     skipped.sort(key=lambda s: s.source)
     ignored = tuple(s for s in passed if s.ignored)
-    return Corpus(folder.root, config, folder.sequences, tuple(skipped), 0, ignored)
+    return Corpus(root, config, sequences, tuple(skipped), 0, ignored)
 
 
 def _usable(corpus: Corpus, path: Path) -> Corpus:

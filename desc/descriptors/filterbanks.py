@@ -7,7 +7,6 @@ Ellis 2007, Chroma feature analysis and synthesis, for chroma). They are reimple
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ Array = npt.NDArray[np.float32]
 
 _MEL_BREAK_HZ, _HZ_PER_MEL = 1000.0, 200.0 / 3  # Slaney: linear below, logarithmic above
 _LOG_STEP = np.log(6.4) / 27  # 27 mel from 1000 to 6400 Hz
+BAND_SIZE = 8  # mel filters applied at once
 
 
 def mel_to_hz(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -90,47 +90,29 @@ def cosine_transform(n_mels: int, n_mfcc: int) -> npt.NDArray[np.float64]:
     return transform
 
 
-@dataclass(frozen=True, eq=False)
-class BandedFilters:
-    """Filters whose bins lie close together, applied band by band.
+@lru_cache(maxsize=8)
+def _mel_bands(sample_rate: int, n_fft: int, n_mels: int) -> tuple[tuple[slice, slice, Array], ...]:
+    """Split `mel_filters` into bands: filters, the bins they touch, and weights (bins, filters)."""
+    weights = mel_filters(sample_rate, n_fft, n_mels)
+    bands = []
+    for start in range(0, n_mels, BAND_SIZE):
+        filters = slice(start, min(start + BAND_SIZE, n_mels))
+        touched = np.flatnonzero(weights[filters].any(0))
+        bins = slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
+        bands.append((filters, bins, np.ascontiguousarray(weights[filters, bins].T)))
+    return tuple(bands)
+
+
+def mel_spectrum(power: Array, sample_rate: int, n_fft: int, n_mels: int) -> Array:
+    """Return the mel spectrum (B, n_mels) of a power spectrum (B, 1 + n_fft // 2).
 
     A mel filter of 128 touches about 16 of 1025 bins. Products of a few neighbouring filters with
     the bins that they touch take a fifth of the time of the whole matrix.
-
-    Attributes
-    ----------
-    n_filters : int
-        Number of filters.
-    bands : tuple
-        For each band: the filters, the bins, and the weights (bins, filters).
     """
-
-    n_filters: int
-    bands: tuple[tuple[slice, slice, Array], ...]
-
-    @classmethod
-    def of(cls, weights: Array, band_size: int = 8) -> BandedFilters:
-        """Split filters (n_filters, bins) into bands of `band_size` filters."""
-        bands = []
-        for start in range(0, len(weights), band_size):
-            filters = slice(start, min(start + band_size, len(weights)))
-            touched = np.flatnonzero(weights[filters].any(0))
-            bins = slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
-            bands.append((filters, bins, np.ascontiguousarray(weights[filters, bins].T)))
-        return cls(len(weights), tuple(bands))
-
-    def __call__(self, power: Array) -> Array:
-        """Return the filters' outputs (B, n_filters) of a spectrum (B, bins)."""
-        result = np.empty((len(power), self.n_filters), np.float32)
-        for filters, bins, weights in self.bands:
-            result[:, filters] = power[:, bins] @ weights
-        return result
-
-
-@lru_cache(maxsize=8)
-def banded_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> BandedFilters:
-    """Return `mel_filters` ready to be applied."""
-    return BandedFilters.of(mel_filters(sample_rate, n_fft, n_mels))
+    result = np.empty((len(power), n_mels), np.float32)
+    for filters, bins, weights in _mel_bands(sample_rate, n_fft, n_mels):
+        result[:, filters] = power[:, bins] @ weights
+    return result
 
 
 @lru_cache(maxsize=8)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.filterbanks import banded_mel_filters, chroma_filters, hann_window
+from desc.descriptors.filterbanks import chroma_filters, hann_window, mel_spectrum
 
 Array = npt.NDArray[np.float32]
 
@@ -80,7 +80,7 @@ class Frames:
     def log_mel(self) -> Array:
         """(B, n_mels) mel spectrum in dB, at least -100."""
         config = self.config
-        mel = banded_mel_filters(config.sample_rate, config.n_fft, config.n_mels)(self.power)
+        mel = mel_spectrum(self.power, config.sample_rate, config.n_fft, config.n_mels)
         np.maximum(mel, POWER_FLOOR, out=mel)
         np.log10(mel, out=mel)
         mel *= 10

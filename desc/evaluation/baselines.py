@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from desc.metrics import WINDOW_LENGTH, nearest_windows
+from desc.metrics.windows import WINDOW_LENGTH, nearest_windows
 from desc.scoring.excerpts import Continuations, Excerpts
 from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import REAL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.devices import choose_device, one_thread
 from desc.errors import ConfigurationError
 from desc.evaluation.baselines import VAR_NOISE, VAR_REPLAY
-from desc.metrics import mean_nll, skill
+from desc.metrics.forecast import mean_nll, skill
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.models.heads import DETERMINISTIC
@@ -30,6 +30,8 @@ from desc.training.windows import ValidationBatches
 
 SKILL_POSITIONS = 64  # one-step forecasts per recording
 Sequences = Sequence[DescriptorSequence]
+Values = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +109,35 @@ def model_skill(run: Candidate, sequences: Sequences, scales: ReferenceScales) -
     Only complete frames before a position are read, as `desc predict` would read a recording that
     ends there.
     """
+    return _skill(
+        lambda frames, ends: scales.standardise(_next_frames(run.model, frames, ends)),
+        sequences,
+        scales,
+    )
+
+
+def var_skill(sequences: Sequences, scales: ReferenceScales) -> float:
+    """Compute the skill of the linear baseline at the same positions."""
+    var = scales.var
+    return _skill(
+        lambda frames, ends: var.predict(scales.standardise(frames))[ends - var.order],
+        sequences,
+        scales,
+    )
+
+
+def _skill(
+    predict: Callable[[Values, Positions], npt.NDArray[np.floating]],
+    sequences: Sequences,
+    scales: ReferenceScales,
+) -> float:
+    """Compute the skill of a function from frames (T, F) and positions (n,) to predictions."""
     predicted, target, last = [], [], []
     for sequence in sequences:
         frames = sequence.complete_static
         ends = skill_positions(len(frames), scales.var.order)
         if len(ends):
-            predicted.append(scales.standardise(_next_frames(run.model, frames, ends)))
+            predicted.append(predict(frames, ends))
             target.append(scales.standardise(frames[ends]))
             last.append(scales.standardise(frames[ends - 1]))
     if not predicted:
@@ -120,9 +145,7 @@ def model_skill(run: Candidate, sequences: Sequences, scales: ReferenceScales) -
     return skill(np.concatenate(predicted), np.concatenate(target), np.concatenate(last))
 
 
-def _next_frames(
-    model: DescriptorModel, frames: npt.NDArray[np.float32], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def _next_frames(model: DescriptorModel, frames: Values, ends: Positions) -> Values:
     """Predict the mean of frame `end` (n, F) from the frames before it, for each of n ends."""
     length = model.context_frames
     context = np.zeros((len(ends), length, frames.shape[1]), np.float32)
@@ -143,23 +166,7 @@ def _next_frames(
     return values[:, 0].cpu().numpy()
 
 
-def var_skill(sequences: Sequences, scales: ReferenceScales) -> float:
-    """Compute the skill of the linear baseline at the same positions."""
-    predicted, target, last = [], [], []
-    order = scales.var.order
-    for sequence in sequences:
-        x = scales.standardise(sequence.complete_static)
-        ends = skill_positions(len(x), order)
-        if len(ends):
-            predicted.append(scales.var.predict(x)[ends - order])
-            target.append(x[ends])
-            last.append(x[ends - 1])
-    if not predicted:
-        return math.nan
-    return skill(np.concatenate(predicted), np.concatenate(target), np.concatenate(last))
-
-
-def skill_positions(n_frames: int, n_before: int) -> npt.NDArray[np.int64]:
+def skill_positions(n_frames: int, n_before: int) -> Positions:
     """Choose up to 64 evenly spaced frames of a recording, each after at least `n_before`."""
     n = min(SKILL_POSITIONS, n_frames - n_before)
     if n < 1:

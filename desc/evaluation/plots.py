@@ -8,7 +8,7 @@ import numpy as np
 
 from desc.evaluation.baselines import VAR_REPLAY
 from desc.evaluation.tables import REALISM, Evaluation, Row, Table
-from desc.metrics import autocorrelation, modulation_spectrum
+from desc.metrics.movement import autocorrelation, modulation_spectrum
 from desc.report.drawing import check_drawing, figure
 
 N_COLUMNS = 4  # descriptors shown

@@ -2,7 +2,6 @@
 
 from desc.exchange.export import FORMATS, export_corpus
 from desc.exchange.json_reading import (
-    JsonFolder,
     descriptor_json_hop,
     read_descriptor_json,
     read_json_folder,
@@ -11,7 +10,6 @@ from desc.exchange.json_writing import write_descriptor_json
 
 __all__ = [
     "FORMATS",
-    "JsonFolder",
     "descriptor_json_hop",
     "export_corpus",
     "read_descriptor_json",

@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -23,25 +22,6 @@ from desc.files import read_json
 Values = npt.NDArray[np.float32]
 
 LARGEST = 1e30  # beyond any descriptor, within float32
-
-
-@dataclass(frozen=True, eq=False)
-class JsonFolder:
-    """Descriptors read from JSON files.
-
-    Attributes
-    ----------
-    root : Path
-        The folder that was read if it holds all recordings, else the innermost one that does.
-    sequences : tuple of DescriptorSequence
-        One per `_id`, sorted by source.
-    problems : dict of str to str
-        Problem by JSON file (not used) or by source (used).
-    """
-
-    root: Path
-    sequences: tuple[DescriptorSequence, ...]
-    problems: dict[str, str]
 
 
 def read_descriptor_json(
@@ -101,7 +81,7 @@ def descriptor_json_hop(path: str | Path) -> int | None:
 
 def read_json_folder(
     files: Iterable[tuple[Path, str]], root: Path, config: DescriptorConfig
-) -> JsonFolder:
+) -> tuple[Path, tuple[DescriptorSequence, ...], dict[str, str]]:
     """Read files of descriptor JSON; those of another shape become problems.
 
     Parameters
@@ -112,6 +92,15 @@ def read_json_folder(
         The folder of the files.
     config : DescriptorConfig
         Settings of extraction.
+
+    Returns
+    -------
+    root : Path
+        The folder that was read if it holds all recordings, else the innermost one that does.
+    sequences : tuple of DescriptorSequence
+        One per `_id`, sorted by source.
+    problems : dict of str to str
+        Problem by JSON file (not used) or by source (used).
 
     Raises
     ------
@@ -139,7 +128,7 @@ def read_json_folder(
         named.append(dataclasses.replace(sequence, source=source))
         if not os.path.isfile(recording):
             problems[source] = f"{sequence.source} does not exist; only its descriptors are used"
-    return JsonFolder(base, tuple(sorted(named, key=lambda s: s.source)), problems)
+    return base, tuple(sorted(named, key=lambda s: s.source)), problems
 
 
 def _frames(path: str | Path) -> tuple[dict[str, Any], list[str], npt.NDArray[np.int64]]:

@@ -171,25 +171,6 @@ class CrossAttention(Attention):
         return rotate(keys, cos_sin), values
 
 
-class FeedForward(nn.Sequential):
-    """Two layers with a GELU between.
-
-    Parameters
-    ----------
-    width, inner : int
-        Columns outside and inside.
-    dropout : float
-    """
-
-    def __init__(self, width: int, inner: int, dropout: float) -> None:
-        super().__init__(
-            nn.Linear(width, inner),
-            nn.GELU(approximate="tanh"),  # a third of the time of the exact one
-            nn.Linear(inner, width),
-            nn.Dropout(dropout),
-        )
-
-
 class SelfBlock(nn.Module):
     """Pre-norm self-attention and feed-forward.
 
@@ -205,7 +186,12 @@ class SelfBlock(nn.Module):
         self.attention_norm = nn.LayerNorm(width)
         self.attention = SelfAttention(width, nhead, dropout)
         self.forward_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, inner, dropout)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, inner),
+            nn.GELU(approximate="tanh"),  # a third of the time of the exact one
+            nn.Linear(inner, width),
+            nn.Dropout(dropout),
+        )
 
     def project(self, x: Tensor, cos_sin: CosSin) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values of x (B, T, width)."""
@@ -215,8 +201,7 @@ class SelfBlock(nn.Module):
         self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
     ) -> Tensor:
         """Add the outputs of attention and of the feed-forward part to x (B, T, width)."""
-        x = x + self.attention(queries, keys, values, mask)
-        return self.feed(x)
+        return self.feed(x + self.attention(queries, keys, values, mask))
 
     def feed(self, x: Tensor) -> Tensor:
         """Add the output of the feed-forward part to x."""

@@ -217,10 +217,6 @@ class VectorAutoregression:
         """Return the coefficients as one matrix (order·F, F)."""
         return self.coefficients.transpose(0, 2, 1).reshape(-1, len(self.covariance))
 
-    def to_arrays(self) -> dict[str, Array]:
-        """Return the arrays by name, for an .npz file."""
-        return dict(vars(self))
-
 
 def stabilised(coefficients: Array) -> Array:
     """Return coefficients (order, F, F) whose regression does not explode when iterated.

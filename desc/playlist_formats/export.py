@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 from desc.concatenation import Playlist
-from desc.concatenation.joins import Span, spans
+from desc.concatenation.joins import spans
 from desc.concatenation.rendering import aligned
 from desc.configuration import RenderConfig, check_choice
 from desc.files import write_bytes
 from desc.playlist_formats.arrangement import Arrangement
+from desc.playlist_formats.lists import csv_table, decision_list, labels
+from desc.playlist_formats.midi import midi_file
+from desc.playlist_formats.reaper import project
 from desc.storage import DescriptorStore
 
-FORMATS = {
-    "audacity": "desc.playlist_formats.lists:labels",
-    "reaper": "desc.playlist_formats.reaper:project",
-    "csv": "desc.playlist_formats.lists:csv_table",
-    "edl": "desc.playlist_formats.lists:decision_list",
-    "midi": "desc.playlist_formats.midi:midi_file",
+FORMATS: dict[str, Callable[[Arrangement], bytes]] = {
+    "audacity": labels,
+    "reaper": project,
+    "csv": csv_table,
+    "edl": decision_list,
+    "midi": midi_file,
 }
-"""Format → `module:function` that turns an `Arrangement` into the bytes of a file."""
 AS_PLAYED = ("reaper",)
 """Formats with fades and exact positions: units lie where rendering plays them."""
 
@@ -64,7 +65,6 @@ def export_playlist(
     """
     check_choice("format", format, tuple(FORMATS))
     roots = playlist.resolved_roots(source_root, recording_root)
-    found: list[Span] = spans(playlist)
     if format in AS_PLAYED:
         found = aligned(
             playlist,
@@ -73,6 +73,6 @@ def export_playlist(
             source_root=source_root,
             recording_root=recording_root,
         )
-    module, _, name = FORMATS[format].partition(":")
-    make: Callable[[Arrangement], bytes] = getattr(importlib.import_module(module), name)
-    write_bytes(path, make(Arrangement(playlist, tuple(found), roots, Path(path).stem)))
+    else:
+        found = spans(playlist)
+    write_bytes(path, FORMATS[format](Arrangement(playlist, tuple(found), roots, Path(path).stem)))

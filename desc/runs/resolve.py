@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic
 
 from desc.configuration import RunConfig, TrainConfig
 from desc.errors import CheckpointError, RunNotFoundError, TrackingError
@@ -62,22 +62,16 @@ def resolve_record(
 ) -> R:
     """Return a run of one kind, or of any kind for `Record`, as `resolve_run` does."""
     text = str(run_id_or_path)
-    search = _Search(record_type)
-    record = search.path(Path(text).expanduser())
-    name = RunName.parse(text, run)
-    if record is None and name is not None:
-        if download_dir is None:
-            from desc.storage import default_cache_dir
-
-            download_dir = default_cache_dir() / "runs"
-        record = (
-            search.experiments(name, Path(run.experiment_dir))
-            or search.downloads(name, download_dir)
-            or search.server(name, run, download_dir, timeout_s)
-        )
-    if record is None:
-        raise RunNotFoundError(f"run {text} was not found:\n  " + "\n  ".join(search.tried))
-    return record
+    tried: list[str] = []
+    record = _at_path(record_type, Path(text).expanduser(), tried)
+    if record is not None:
+        return record
+    for folder in _folders(text, run, download_dir, timeout_s, tried):
+        try:
+            return record_type.load(folder)
+        except CheckpointError as error:
+            tried.append(str(error))
+    raise RunNotFoundError(f"run {text} was not found:\n  " + "\n  ".join(tried))
 
 
 def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
@@ -99,118 +93,78 @@ def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
     return sorted(records, key=lambda record: (record.created, record.run_id))
 
 
-@dataclass(frozen=True)
-class RunName:
-    """Name of a run on W&B; entity None is that of the API key."""
-
-    entity: str | None
-    project: str
-    run_id: str
-
-    @classmethod
-    def parse(cls, text: str, run: RunConfig) -> RunName | None:
-        """Read `id`, `project/id` or `entity/project/id`; None for anything else."""
-        parts = text.strip("/").split("/")
-        if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
-            return None
-        entity = parts[0] if len(parts) == 3 else run.entity
-        project = parts[-2] if len(parts) >= 2 else run.project
-        return cls(entity, project, parts[-1])
-
-    def __str__(self) -> str:
-        entity = f"{self.entity}/" if self.entity else ""
-        return f"{entity}{self.project}/{self.run_id}"
-
-
-@dataclass(frozen=True)
-class _Search(Generic[R]):
-    """A search for a run; each method looks in one place and records the result."""
-
-    record_type: type[R]
-    tried: list[str] = field(default_factory=list)
-
-    def path(self, path: Path) -> R | None:
-        """Return the run of a folder, a `run.json` or a checkpoint; damage is an error here."""
-        if path.is_file() and path.name == RUN_FILE:
-            path = path.parent
-        if path.is_file() and path.suffix == ".ckpt":
-            return self._checkpoint(path)
-        if (path / RUN_FILE).is_file():
-            return self.record_type.load(path)
-        state = f"contains no {RUN_FILE}" if path.is_dir() else "no such run folder or .ckpt file"
-        self.tried.append(f"path {path}: {state}")
-        return None
-
-    def experiments(self, name: RunName, root: Path) -> R | None:
-        """Look in the project's folder of runs, then in those of the other projects."""
-        folder = root / name.project / name.run_id
-        record = self._folder(folder)
-        if record is not None:
-            return record
-        for other in sorted(root.glob(f"*/{name.run_id}/{RUN_FILE}")):
-            project = other.parent.parent.name
-            record = self._folder(other.parent) if project != name.project else None
-            if record is not None:
-                logger.info(
-                    "run %s was found in project %s, not %s", name.run_id, project, name.project
-                )
-                return record
-        self.tried.append(f"{root}/*/{name.run_id}: not in any other project")
-        return None
-
-    def downloads(self, name: RunName, download_dir: Path) -> R | None:
-        """Look among the runs downloaded earlier."""
-        pattern = f"{name.entity or '*'}/{name.project}/{name.run_id}"
-        for path in sorted(download_dir.glob(f"{pattern}/{RUN_FILE}")):
-            record = self._folder(path.parent)
-            if record is not None:
-                return record
-        self.tried.append(f"downloads {download_dir}/{pattern}: not found")
-        return None
-
-    def server(
-        self, name: RunName, run: RunConfig, download_dir: Path, timeout_s: float
-    ) -> R | None:
-        """Download the run from W&B, unless there is a reason not to ask."""
-        reason = offline_reason(run)
-        if reason is not None:
-            self.tried.append(f"W&B {name}: not contacted ({reason})")
-            return None
-        try:
-            folder = fetch_run(name.entity, name.project, name.run_id, download_dir, timeout_s)
-        except TrackingError as error:
-            self.tried.append(f"W&B {name}: {error}")
-            return None
-        return self._folder(folder)
-
-    def _folder(self, folder: Path) -> R | None:
-        """Return the run in a folder; a damaged one counts as not found."""
-        if not (folder / RUN_FILE).is_file():
-            state = f"contains no {RUN_FILE}" if folder.is_dir() else "not found"
-            self.tried.append(f"{folder}: {state}")
-            return None
-        try:
-            return self.record_type.load(folder)
-        except CheckpointError as error:
-            self.tried.append(str(error))
-            return None
-
-    def _checkpoint(self, path: Path) -> R:
-        """Return the record beside a checkpoint, else one made from the checkpoint itself."""
+def _at_path(record_type: type[R], path: Path, tried: list[str]) -> R | None:
+    """Return the run of a folder, a `run.json` or a checkpoint; damage is an error here."""
+    if path.is_file() and path.name == RUN_FILE:
+        path = path.parent
+    if path.is_file() and path.suffix == ".ckpt":
         for folder in (path.parent.parent, path.parent):
             if (folder / RUN_FILE).is_file():
-                return replace(self.record_type.load(folder), checkpoint_file=path)
-        if not issubclass(RunRecord, self.record_type):
-            raise CheckpointError(f"{path}: no {RUN_FILE} beside this checkpoint")
-        from desc.models.checkpoint import load_model
+                return replace(record_type.load(folder), checkpoint_file=path)
+        if issubclass(RunRecord, record_type):
+            return _record_of(path)  # type: ignore[return-value]
+        raise CheckpointError(f"{path}: no {RUN_FILE} beside this checkpoint")
+    if (path / RUN_FILE).is_file():
+        return record_type.load(path)
+    state = f"contains no {RUN_FILE}" if path.is_dir() else "no such run folder or .ckpt file"
+    tried.append(f"path {path}: {state}")
+    return None
 
-        model = load_model(path)
-        return RunRecord(  # type: ignore[return-value]
-            run_id=path.stem,
-            folder=path.parent,
-            descriptor_config=model.descriptor_config,
-            model_config=model.model_config,
-            train_config=TrainConfig(),
-            checkpoint_file=path,
-            status="stopped",
-        )
+
+def _record_of(checkpoint: Path) -> RunRecord:
+    """Return a record made from a checkpoint without a run."""
+    from desc.models.checkpoint import load_model
+
+    model = load_model(checkpoint)
+    return RunRecord(
+        run_id=checkpoint.stem,
+        folder=checkpoint.parent,
+        descriptor_config=model.descriptor_config,
+        model_config=model.model_config,
+        train_config=TrainConfig(),
+        checkpoint_file=checkpoint,
+        status="stopped",
+    )
+
+
+def _folders(
+    text: str, run: RunConfig, download_dir: Path | None, timeout_s: float, tried: list[str]
+) -> Iterator[Path]:
+    """Yield the folders with a `run.json` for `id`, `project/id` or `entity/project/id`.
+
+    The last one is downloaded. Places without the run are added to `tried`.
+    """
+    parts = text.strip("/").split("/")
+    if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
+        return
+    entity = parts[0] if len(parts) == 3 else run.entity
+    project, run_id = parts[-2] if len(parts) >= 2 else run.project, parts[-1]
+    root = Path(run.experiment_dir)
+    folder = root / project / run_id
+    if (folder / RUN_FILE).is_file():
+        yield folder
+    else:
+        state = f"contains no {RUN_FILE}" if folder.is_dir() else "not found"
+        tried.append(f"{folder}: {state}")
+    for path in sorted(root.glob(f"*/{run_id}/{RUN_FILE}")):
+        if path.parent != folder:
+            found = path.parent.parent.name
+            logger.info("run %s was found in project %s, not %s", run_id, found, project)
+            yield path.parent
+    tried.append(f"{root}/*/{run_id}: not in any other project")
+    if download_dir is None:
+        from desc.storage import default_cache_dir
+
+        download_dir = default_cache_dir() / "runs"
+    pattern = f"{entity or '*'}/{project}/{run_id}"
+    yield from (path.parent for path in sorted(download_dir.glob(f"{pattern}/{RUN_FILE}")))
+    tried.append(f"downloads {download_dir}/{pattern}: not found")
+    reason = offline_reason(run)
+    name = "/".join(filter(None, (entity, project, run_id)))
+    if reason is not None:
+        tried.append(f"W&B {name}: not contacted ({reason})")
+        return
+    try:
+        yield fetch_run(entity, project, run_id, download_dir, timeout_s)
+    except TrackingError as error:
+        tried.append(f"W&B {name}: {error}")

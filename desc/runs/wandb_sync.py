@@ -38,7 +38,7 @@ START_LIMIT_S = 75.0  # starting a process, importing wandb (17 s on a busy mach
 CHECK_LIMIT_S = 30.0  # listing the files after an upload
 EXIT_LIMIT_S = 5.0
 DOWNLOADED = (*CHECKPOINTS, STATISTICS_FILE, METRICS_FILE, RUN_FILE)
-SLOWEST_UPLOAD, SLOWEST_DOWNLOAD = 250_000, 100_000  # bytes per second
+SLOWEST_UPLOAD = 250_000  # bytes per second
 
 # Settings that would turn the process into another run than the one requested.
 _NOT_INHERITED = (
@@ -83,11 +83,14 @@ class Worker:
 
     Parameters
     ----------
+    timeout_s : float
+        Time limit of all events together, seconds.
     **request
         The first message: `task` and its arguments.
     """
 
-    def __init__(self, **request: Any) -> None:
+    def __init__(self, timeout_s: float, **request: Any) -> None:
+        self._deadline = time.monotonic() + timeout_s
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `close`)
@@ -131,16 +134,18 @@ class Worker:
         """Queue one message; never waits, and ignores a worker that has ended."""
         self._messages.put(message)
 
-    def wait(self, event: str, limit_s: float) -> dict[str, Any]:
-        """Return the next event, which must have this name.
+    def wait(self, limit_s: float = threading.TIMEOUT_MAX) -> dict[str, Any]:
+        """Return the next event.
 
         Raises
         ------
         TrackingError
-            If the worker reports an error, ends, or takes longer than `limit_s` seconds.
+            If the worker reports an error, ends, or takes longer than `limit_s` seconds or than
+            the time left to it.
         """
+        limit_s = min(limit_s, max(self._deadline - time.monotonic(), 0.0))
         try:
-            found = self._events.get(timeout=min(max(limit_s, 0.0), threading.TIMEOUT_MAX))
+            found = self._events.get(timeout=limit_s)
         except queue.Empty:
             raise TrackingError(f"no response within {limit_s:.0f} s") from None
         if found["event"] == "ended":
@@ -149,7 +154,6 @@ class Worker:
             raise TrackingError(f"wandb ended by itself: {lines[-1] if lines else 'no message'}")
         if found["event"] == "error":
             raise TrackingError(str(found["reason"]))
-        assert found["event"] == event
         return found
 
     def close(self, limit_s: float = EXIT_LIMIT_S) -> None:
@@ -197,8 +201,8 @@ class WandbRun(Worker):
         self, record: Record, run: RunConfig, *, resume: bool, timeout_s: float = math.inf
     ) -> None:
         self._folder = record.folder
-        self._deadline = time.monotonic() + timeout_s
         super().__init__(
+            timeout_s,
             task="write",
             run_id=record.run_id,
             entity=run.entity or record.entity,
@@ -211,7 +215,7 @@ class WandbRun(Worker):
             process_id=os.getpid(),
         )
         try:
-            started = self.wait("started", min(START_LIMIT_S, timeout_s))
+            started = self.wait(START_LIMIT_S)
         except BaseException:
             self.close(0.0)
             raise
@@ -240,8 +244,8 @@ class WandbRun(Worker):
             which.
         """
         sizes = {name: (self._folder / name).stat().st_size for name in run_files(self._folder)}
-        left_s = self._deadline - time.monotonic()
-        upload_s = min(30.0 + sum(sizes.values()) / SLOWEST_UPLOAD, left_s)
+        upload_s = 30.0 + sum(sizes.values()) / SLOWEST_UPLOAD
+        upload_s = min(upload_s, self._deadline - time.monotonic())
         self.send(
             do="finish",
             folder=str(self._folder.absolute()),
@@ -250,7 +254,7 @@ class WandbRun(Worker):
             exit_code=exit_code,
             limit_s=upload_s,
         )
-        held = self.wait("finished", min(upload_s + CHECK_LIMIT_S, left_s))["files"]
+        held = self.wait(upload_s + CHECK_LIMIT_S)["files"]
         wrong = [
             f"{name}: {held[name]} bytes there, {size} here" if name in held else f"{name}: missing"
             for name, size in sizes.items()
@@ -316,15 +320,17 @@ def fetch_run(
         If the server does not respond in time, has no such run, has it without this program's
         files, or a file arrives damaged.
     """
-    deadline = time.monotonic() + timeout_s
     try:
         download_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=download_dir, prefix=f".{run_id}.") as temporary:
             folder = Path(temporary) / run_id
             request = {"entity": entity, "project": project, "run_id": run_id}
-            with Worker(task="read", folder=str(folder), wanted=DOWNLOADED, **request) as worker:
-                entity = _receive_all(worker, folder, deadline)
-            target = download_dir / entity / project / run_id
+            with Worker(
+                timeout_s, task="read", folder=str(folder), wanted=DOWNLOADED, **request
+            ) as worker:
+                found = worker.wait(START_LIMIT_S)
+                _receive(worker, folder, found["files"])
+            target = download_dir / found["entity"] / project / run_id
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():  # damaged, or it would not have been asked for
                 shutil.rmtree(target)
@@ -334,10 +340,8 @@ def fetch_run(
     return target
 
 
-def _receive_all(worker: Worker, folder: Path, deadline: float) -> str:
-    """Wait for every file of a run, and return the run's entity."""
-    found = worker.wait("found", min(START_LIMIT_S, deadline - time.monotonic()))
-    held: dict[str, int] = found["files"]
+def _receive(worker: Worker, folder: Path, held: dict[str, int]) -> None:
+    """Wait for the files of a run, given the sizes of those on the server."""
     if RUN_FILE not in held:
         names = ", ".join(sorted(held)[:5]) + (" …" if len(held) > 5 else "")
         raise TrackingError(
@@ -346,9 +350,8 @@ def _receive_all(worker: Worker, folder: Path, deadline: float) -> str:
             "desc train --audio_db_dir FOLDER"
         )
     for name in (name for name in DOWNLOADED if name in held):
-        limit_s = min(20.0 + held[name] / SLOWEST_DOWNLOAD, deadline - time.monotonic())
         try:
-            worker.wait("fetched", limit_s)
+            worker.wait()
         except TrackingError as error:
             raise TrackingError(f"{name} could not be downloaded: {error}") from error
         arrived = (folder / name).stat().st_size
@@ -356,4 +359,3 @@ def _receive_all(worker: Worker, folder: Path, deadline: float) -> str:
             raise TrackingError(
                 f"{name} arrived damaged ({held[name]} bytes there, {arrived} here)"
             )
-    return str(found["entity"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,16 +91,10 @@ class Excerpts:
 
     def chosen(self, keep: npt.NDArray[np.bool_]) -> Excerpts:
         """Return the excerpts for which `keep` (E,) is true."""
-        return replace(
-            self,
-            tracks=self.tracks[keep],
-            positions=self.positions[keep],
-            raw_contexts=self.raw_contexts[keep],
-            raw_targets=self.raw_targets[keep],
-            contexts=self.contexts[keep],
-            preceding=self.preceding[keep],
-            targets=self.targets[keep],
-        )
+        arrays: dict[str, Any] = {
+            name: x[keep] for name, x in vars(self).items() if isinstance(x, np.ndarray)
+        }
+        return replace(self, **arrays)
 
     def seed_key(self, excerpt: int, draw: int) -> str:
         """Return a text that identifies a draw for an excerpt by the recording's content."""

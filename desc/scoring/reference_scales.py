@@ -11,7 +11,7 @@ import numpy.typing as npt
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import CheckpointError
-from desc.metrics import window_features
+from desc.metrics.windows import window_features
 from desc.models.statistics import TrainingStatistics
 from desc.models.var import VectorAutoregression
 from desc.runs import RunRecord

@@ -9,19 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from desc.metrics import (
-    acf_distance,
-    c2st,
-    crps,
-    diff_ratio,
-    energy_score,
-    frechet_distance,
-    modspec_db,
-    novelty,
-    spread,
-    tail_std,
-    track_distance,
-)
+from desc.metrics.forecast import crps, energy_score, spread
+from desc.metrics.movement import acf_distance, diff_ratio, modspec_db, tail_std
+from desc.metrics.realism import c2st, frechet_distance, track_distance
+from desc.metrics.windows import novelty
 from desc.scoring.excerpts import Continuations, Excerpts
 from desc.scoring.reference_scales import ReferenceScales
 

@@ -10,7 +10,7 @@ import torch
 
 from desc.audio import Audio
 from desc.errors import CorpusError
-from desc.metrics import frechet_distance
+from desc.metrics.realism import frechet_distance
 from desc.progress import report
 from desc.soundgen import measures
 from desc.soundgen.griffin_lim import GriffinLim

@@ -14,7 +14,7 @@ from torch import Tensor
 from desc.audio import Audio
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract_signal
-from desc.metrics import frechet_distance
+from desc.metrics.realism import frechet_distance
 from desc.soundgen.losses import SpectralDistance
 from desc.soundgen.mel import MelFrontEnd
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from desc.audio import write
-from desc.metrics import frechet_distance
+from desc.metrics.realism import frechet_distance
 from desc.report.drawing import draw_mels
 from desc.soundgen.measures import Float32, diversity, frames_of
 from desc.soundgen.mel import MelFrontEnd

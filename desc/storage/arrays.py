@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ import numpy.typing as npt
 from desc.errors import StorageError
 from desc.files import replacing
 
+HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, "
+    rb"'shape': \((\d+), (\d+)\), \} *\n",
+    re.DOTALL,
+)
+HEADER_BYTES = 256  # more than a header of two dimensions has
 END = b"desc-end"
 LENGTH_BYTES = 8
 MAPPED_BYTES = 1 << 20
@@ -67,7 +74,8 @@ def write_array(
             file.write(rows.data)
         if n_rows != shape[0]:
             raise StorageError(f"{path}: {n_rows} rows must be {shape[0]}")
-        text = json.dumps(about | {"crc32": checksum}).encode()
+        about = about | {"crc32": checksum}
+        text = json.dumps(about | {"about_crc32": _checksum(about)}).encode()
         file.write(text + len(text).to_bytes(LENGTH_BYTES, "little") + END)
 
 
@@ -94,7 +102,7 @@ def read_array(path: Path, *, verify: bool) -> StoredArray | None:
         return None
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if verify and zlib.crc32(stored.values.data) != stored.about["crc32"]:
         return None
@@ -102,7 +110,7 @@ def read_array(path: Path, *, verify: bool) -> StoredArray | None:
 
 
 def _read(file: BinaryIO) -> StoredArray:
-    """Read an open file; a ValueError, TypeError or KeyError says that it is damaged."""
+    """Read an open file; a ValueError, TypeError, KeyError or RecursionError says it is damaged."""
     size = file.seek(0, 2)
     tail = LENGTH_BYTES + len(END)
     file.seek(max(0, size - tail))
@@ -112,16 +120,20 @@ def _read(file: BinaryIO) -> StoredArray:
         raise ValueError("the end is missing")
     file.seek(about_start)
     about = json.loads(file.read(size - tail - about_start))
+    if about.pop("about_crc32", None) not in (_checksum(about), None):  # None: earlier files
+        raise ValueError("the description is damaged")
     file.seek(0)
-    np.lib.format.read_magic(file)
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    start = file.tell()
-    layout = (len(shape), fortran, dtype)
-    if layout != (2, False, np.dtype("<f4")) or not isinstance(about["crc32"], int):
+    header = HEADER.match(file.read(HEADER_BYTES))
+    if header is None or not isinstance(about["crc32"], int):
         raise ValueError("another kind of file")
+    start, shape = header.end(), (int(header[1]), int(header[2]))
     if start + 4 * shape[0] * shape[1] != about_start:
         raise ValueError("the array does not fill the file")
-    return StoredArray(_values(file, start, (shape[0], shape[1])), about)
+    return StoredArray(_values(file, start, shape), about)
+
+
+def _checksum(about: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(about).encode())
 
 
 def _values(file: BinaryIO, start: int, shape: tuple[int, int]) -> Values:

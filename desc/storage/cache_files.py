@@ -1,21 +1,29 @@
 """Files of the cache: their number, size and age, and their removal.
 
-A file's modification time is the time of its last use; `touch` updates it. This needs no table of
-uses and no lock between processes.
+A file's modification time is the time of its last use; `touch` updates it. A process that uses the
+cache leaves a file in its folder `running` until it ends, so that no other process removes what it
+needs. This needs no table of uses and no lock between processes.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-DESCRIPTORS, AUDIO, PACKED = "descriptors", "audio", "packed"
+from desc.files import is_abandoned, temporary_beside
+
+DESCRIPTORS, AUDIO, PACKED, RUNNING = "descriptors", "audio", "packed", "running"
 IDLE_S = 600.0  # a writer at work changes its file every few seconds
+FORGOTTEN_S = 30 * 86400.0
+"""After so long, a process of another machine is dead, and a packed view is of a folder as it once
+was."""
 
 
 class CacheFile(NamedTuple):
@@ -82,6 +90,31 @@ def touch(path: Path) -> None:
     """Mark a file as used now."""
     with suppress(OSError):  # gone meanwhile, or a cache that may only be read
         os.utime(path)
+
+
+@cache
+def announce(cache_dir: Path) -> Path:
+    """Note in the cache that this process uses it until it ends; return the file that says so."""
+    mark = temporary_beside(cache_dir / RUNNING / "process")
+    with suppress(OSError):  # a cache that may only be read
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        atexit.register(_withdraw, mark)
+    return mark
+
+
+def _withdraw(mark: Path) -> None:
+    with suppress(OSError):
+        mark.unlink()
+
+
+def longest_use_s(cache_dir: Path) -> float:
+    """Return how long ago the first of the other processes that use the cache began to do so."""
+    own = announce(cache_dir)
+    marks = [mark for mark in list_files(own.parent) if mark.path != own]
+    dead = [m for m in marks if is_abandoned(m.path.name) or m.age_s > FORGOTTEN_S]
+    remove(dead)
+    return max((mark.age_s for mark in marks if mark not in dead), default=-1.0)
 
 
 def list_files(*folders: Path) -> list[CacheFile]:

@@ -1,4 +1,4 @@
-"""Manifest of the cache: the digest of each file by path, size and time of change, in SQLite.
+"""Manifest of the cache: the digest of each file by path, size and times of change, in SQLite.
 
 Its content can be restored by reading files. A damaged manifest is therefore discarded and
 rebuilt, and one that cannot be written or stays locked costs time, not results. It keeps a
@@ -7,6 +7,7 @@ rollback journal rather than a write-ahead log: that also works in home folders 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -22,7 +23,7 @@ from desc.progress import report
 
 R = TypeVar("R")
 
-VERSION = 1
+VERSION = 2
 TIMEOUT_S = 30.0  # to wait for another process, whose transactions last milliseconds
 TICK_NS = 20_000_000
 """Steps of file times (up to 16 ms), within which a second change does not show."""
@@ -31,12 +32,17 @@ COARSE_TICK_NS = 2_000_000_000
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS files (
-    path BLOB, size INTEGER, mtime_ns INTEGER, digest TEXT NOT NULL,
-    PRIMARY KEY (path, size, mtime_ns)
+    path BLOB, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, digest TEXT NOT NULL,
+    PRIMARY KEY (path, size, mtime_ns, ctime_ns)
 ) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+STATE = "path = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ?"
+
+logger = logging.getLogger(__name__)
+_locked: set[Path] = set()
+"""Manifests that stayed locked: waited for once, then not used by this process."""
 
 
 class FileState(NamedTuple):
@@ -49,12 +55,16 @@ class FileState(NamedTuple):
     size : int
         Length in bytes.
     mtime_ns : int
-        Time of the last change in nanoseconds.
+        Time of the last change in nanoseconds. Archives and object stores set it to a fixed one.
+    ctime_ns: int
+        Time of the last change of content, name or rights, which no program sets (on Windows: of
+        the file's creation).
     """
 
     path: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int
 
     @classmethod
     def of(cls, path: str | Path) -> FileState:
@@ -69,19 +79,20 @@ class FileState(NamedTuple):
             status = os.stat(path)
         except OSError as error:
             raise AudioError(f"{path}: {error.strerror or error}") from error
-        return cls(os.fsencode(os.path.abspath(path)), status.st_size, status.st_mtime_ns)
+        times = status.st_mtime_ns, status.st_ctime_ns
+        return cls(os.fsencode(os.path.abspath(path)), status.st_size, *times)
 
     @property
     def is_current(self) -> bool:
-        """Whether the file is still there, unchanged."""
+        """Whether the file is still there, of the same size and time of modification."""
         try:
-            return FileState.of(os.fsdecode(self.path)) == self
+            return FileState.of(os.fsdecode(self.path))[:3] == self[:3]
         except AudioError:
             return False
 
 
 class Manifest:
-    """Rows (path, size, mtime) → digest.
+    """Rows `FileState` → digest.
 
     Each call opens the database and closes it again, so that an object may be used in threads
     and sent to other processes. Nothing is created before there is something to remember.
@@ -97,7 +108,7 @@ class Manifest:
 
     def digests(self, states: Iterable[FileState]) -> dict[FileState, str]:
         """Return the digests of those files that are known in exactly this state."""
-        statement = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        statement = f"SELECT digest FROM files WHERE {STATE}"
 
         def find(connection: sqlite3.Connection) -> dict[FileState, str]:
             found = {state: connection.execute(statement, state).fetchone() for state in states}
@@ -108,20 +119,20 @@ class Manifest:
     def remember(self, digests: dict[FileState, str]) -> None:
         """Keep the digests of files. Earlier states stay, for `prune` to find what was theirs."""
         rows = [(*state, digest) for state, digest in digests.items()]
-        self._change("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", rows)
+        self._change("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
 
     def all_files(self) -> dict[FileState, str]:
         """Return every file ever seen, with its digest."""
 
         def find(connection: sqlite3.Connection) -> dict[FileState, str]:
-            rows = connection.execute("SELECT path, size, mtime_ns, digest FROM files")
+            rows = connection.execute("SELECT path, size, mtime_ns, ctime_ns, digest FROM files")
             return {FileState(*state): digest for *state, digest in rows}
 
         return self._run(find, {}) if self.path.exists() else {}
 
     def forget(self, states: Sequence[FileState]) -> None:
         """Drop files."""
-        self._change("DELETE FROM files WHERE path = ? AND size = ? AND mtime_ns = ?", states)
+        self._change(f"DELETE FROM files WHERE {STATE}", states)
 
     def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         def run(connection: sqlite3.Connection) -> None:
@@ -133,14 +144,23 @@ class Manifest:
 
     def _run(self, action: Callable[[sqlite3.Connection], R], otherwise: R) -> R:
         for _ in range(2):
+            if self.path in _locked:
+                break
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with closing(sqlite3.connect(self.path, timeout=TIMEOUT_S)) as connection:
                     self._prepare(connection)
                     return action(connection)
-            except (sqlite3.OperationalError, OSError):
+            except (sqlite3.OperationalError, OSError) as error:
                 # Locked too long, read-only or disk full: what is not known here is read again.
-                return otherwise
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                    _locked.add(self.path)
+                    logger.warning(
+                        "%s: locked by another process for %g s; files are read again",
+                        self.path,
+                        TIMEOUT_S,
+                    )
+                break
             except sqlite3.DatabaseError:
                 self._discard()
         return otherwise

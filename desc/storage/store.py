@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.metadata
-import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +18,42 @@ import numpy.typing as npt
 
 import desc
 from desc import audio
-from desc.configuration import check_integer, to_dict
+from desc.audio import AudioReader
+from desc.configuration import check_number, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import AudioError, StorageError
-from desc.files import write_json
+from desc.errors import AudioError, ConfigurationError, StorageError
+from desc.files import read_json, write_json
 from desc.progress import reporting
 from desc.storage.arrays import StoredArray, read_array, write_array
 from desc.storage.cache_files import (
     AUDIO,
     DESCRIPTORS,
+    FORGOTTEN_S,
     IDLE_S,
     PACKED,
     CacheFile,
     CacheSummary,
     FileCount,
+    announce,
     list_files,
+    longest_use_s,
     remove,
     touch,
 )
+from desc.storage.decoded import DecodedAudio, Piece
+from desc.storage.folder import ArrayFolder
 from desc.storage.manifest import Manifest, identify
 
 Values = npt.NDArray[np.float32]
 
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = {DESCRIPTORS: 1, AUDIO: 2, PACKED: 2}
 """Raised whenever the files change, or extraction gives other numbers for the same settings."""
+LIMIT_GB = 10.0
+"""Default size of the cache in GiB; `$DESC_CACHE_LIMIT_GB` sets another one."""
 MAX_OPEN = 64
 """Sequences opened from a file each; more of them are views of one packed file. A memory map
 holds a file handle for as long as it lives, of which a process has about a thousand."""
-WAV_BYTES = 4_000_000_000  # longer audio goes to an RF64 file
-PACKED_DAYS = 30.0  # a packed view not used for so long is of a folder as it once was
 
 
 def default_cache_dir() -> Path:
@@ -58,16 +66,40 @@ def default_cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("descriptor-transformer", appauthor=False))
 
 
+def default_limit() -> float:
+    """Return the size of the cache in bytes that no command leaves exceeded.
+
+    Raises
+    ------
+    ConfigurationError
+        If `$DESC_CACHE_LIMIT_GB` is no number of at least 0; `inf` is no limit.
+    """
+    text = os.environ.get("DESC_CACHE_LIMIT_GB", "") or LIMIT_GB
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not limit >= 0:
+        raise ConfigurationError(f"DESC_CACHE_LIMIT_GB={text!r} must be a number of at least 0")
+    return limit * 2**30
+
+
 class DescriptorStore:
     """The cache: descriptors keyed by content and settings, decoded audio, packed views.
 
     Several processes may share one. Files are written atomically, under names that hold everything
-    their content depends on. A damaged file counts as missing.
+    their content depends on. A damaged file counts as missing. When a process that wrote to the
+    cache ends, the least recently used files beyond `default_limit()` are removed.
 
     Parameters
     ----------
     cache_dir : path, optional
         The folder; by default `default_cache_dir()`.
+
+    Raises
+    ------
+    ConfigurationError
+        If `$DESC_CACHE_LIMIT_GB` is no size.
     """
 
     def __init__(self, cache_dir: str | Path | None = None) -> None:
@@ -75,6 +107,11 @@ class DescriptorStore:
         self.cache_dir = Path(os.path.abspath(folder))
         self.manifest = Manifest(self.cache_dir / "manifest.sqlite")
         self._failures_path = self.cache_dir / "failures.json"
+        self._packed, self._audio = (
+            ArrayFolder(self.cache_dir, f"{part}/v{FORMAT_VERSIONS[part]}")
+            for part in (PACKED, AUDIO)
+        )
+        self._limit = default_limit()
 
     def __repr__(self) -> str:
         return f"DescriptorStore({str(self.cache_dir)!r})"
@@ -107,10 +144,10 @@ class DescriptorStore:
 
     def failures(self) -> dict[str, str]:
         """Return the contents that this version of the decoder cannot decode, with the reason."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads(self._failures_path.read_text("utf-8"))
+        with suppress(StorageError, KeyError, TypeError, AttributeError):
+            content = read_json(self._failures_path)
             if content["decoder"] == _decoder_version():
-                return dict(content["reasons"])
+                return {digest: str(reason) for digest, reason in content["reasons"].items()}
         return {}
 
     def remember_failures(self, reasons: dict[str, str]) -> None:
@@ -136,6 +173,7 @@ class DescriptorStore:
         stored = read_array(path, verify=True)
         if stored is None or not _is_shard(stored, digest, config):
             return None
+        announce(self.cache_dir)
         touch(path)
         n_samples = stored.about["n_samples"]
         return DescriptorSequence(stored.values, config, source, digest, n_samples)
@@ -157,7 +195,10 @@ class DescriptorStore:
         """Return those contents whose descriptors are missing or damaged, each once."""
         if len(digests) > MAX_OPEN and self._open_packed(digests, config) is not None:
             return []
-        return [d for d in dict.fromkeys(digests) if self.load(d, config, d) is None]
+        missing = [d for d in dict.fromkeys(digests) if self.load(d, config, d) is None]
+        if missing:
+            self._will_write()
+        return missing
 
     def load_all(
         self, digests: Sequence[str], config: DescriptorConfig, sources: Sequence[str]
@@ -209,47 +250,38 @@ class DescriptorStore:
             stored = self._pack(files, (s.values for s in sequences), config)
         return stored.values
 
-    def audio_path(self, path: str | Path, digest: str, sample_rate: int) -> Path:
-        """Return a file with a recording's sound at `sample_rate` that is fast to seek in.
+    def open_audio(
+        self, path: Path, digest: str, sample_rate: int, pieces: Iterable[Piece]
+    ) -> AudioReader | DecodedAudio:
+        """Open a recording for reading at random places, at `sample_rate`.
 
-        This is the recording itself if it is uncompressed and of that rate, else a float WAV
-        (RF64 beyond 4 GB) in the cache with all its channels, decoded and resampled once by the
-        resampler of extraction, block by block.
+        Uncompressed audio of that rate is read as it is. Other recordings are decoded into the
+        cache, with all channels, as far as the pieces need it.
 
         Parameters
         ----------
-        path : path
+        path : Path
             The recording.
         digest : str
-            Digest of its content when it was analysed. A recording that is still there is decoded
-            as it is now; of one that is gone, the copy made of this content is used.
+            Of its content.
         sample_rate : int
             In Hz.
+        pieces : iterable of (int, int)
+            Start and length, at `sample_rate`, of what will be read. Samples elsewhere can be read
+            too, but may need decoding first.
 
         Raises
         ------
         AudioError
             If the recording cannot be read.
+        StorageError
+            If there is no space for decoded audio.
         """
-        path = Path(path)
-        if not path.exists():
-            copy = self._decoded(digest, sample_rate, 0)
-            if copy is not None:
-                return copy
         info = audio.probe(path)
         if info.sample_rate == sample_rate and audio.is_seekable_pcm(info):
-            return path
-        n_samples = audio.resampled_length(info.n_samples, info.sample_rate, sample_rate)
-        content = self.digest(path)
-        copy = self._decoded(content, sample_rate, n_samples)
-        if copy is not None:
-            return copy
-        is_long = 4 * n_samples * info.n_channels > WAV_BYTES
-        target = self._audio_path(content, sample_rate, ".rf64" if is_long else ".wav")
-        with audio.AudioWriter(target, sample_rate, info.n_channels, "FLOAT") as writer:
-            for block in audio.read_blocks(path, sample_rate):
-                writer.write(block)
-        return target
+            return AudioReader(path)
+        self._will_write()
+        return DecodedAudio(path, digest, sample_rate, pieces, self._audio)
 
     def summary(self) -> CacheSummary:
         """Return the number and size of the files in the cache."""
@@ -263,14 +295,18 @@ class DescriptorStore:
             self.cache_dir, count(DESCRIPTORS), count(AUDIO), count(PACKED), n_known
         )
 
-    def limit(self, max_bytes: int) -> FileCount:
-        """Remove the least recently used files until at most `max_bytes` are left."""
-        check_integer("max_bytes", max_bytes, 0)
+    def limit(self, max_bytes: float) -> FileCount:
+        """Remove the least recently used files until at most `max_bytes` are left.
+
+        What another running process has used stays.
+        """
+        check_number("max_bytes", max_bytes, 0.0)
         files = self._all_files()
         excess = sum(file.n_bytes for file in files) - max_bytes
+        in_use_s = longest_use_s(self.cache_dir) if excess > 0 else 0.0
         chosen = []
         for file in sorted(files, key=lambda file: -file.age_s):
-            if excess > 0 and not file.is_in_use:
+            if excess > 0 and not file.is_in_use and file.age_s > in_use_s:
                 chosen.append(file)
                 excess -= file.n_bytes
         return remove(chosen)
@@ -284,7 +320,7 @@ class DescriptorStore:
         files = self.manifest.all_files()
         gone = [state for state in files if not state.is_current]
         dead = {files[s] for s in gone} - {files[s] for s in files.keys() - set(gone)}
-        packed, *current = (self._folder(part) for part in (PACKED, DESCRIPTORS, AUDIO))
+        packed, *current = map(self._folder, (PACKED, DESCRIPTORS, AUDIO))
         chosen = [
             file
             for file in self._all_files()
@@ -304,29 +340,18 @@ class DescriptorStore:
         """Return the file of a content's descriptors."""
         return self._folder(DESCRIPTORS) / config.fingerprint / f"{digest}.npy"
 
-    def _audio_path(self, digest: str, sample_rate: int, suffix: str) -> Path:
-        return self._folder(AUDIO) / f"{digest}-{sample_rate}{suffix}"
-
-    def _packed_path(self, digests: Sequence[str], config: DescriptorConfig) -> Path:
-        key = hashlib.blake2b("\n".join((config.fingerprint, *digests)).encode(), digest_size=16)
-        return self._folder(PACKED) / f"{key.hexdigest()}.npy"
-
     def _folder(self, part: str) -> Path:
-        return self.cache_dir / part / f"v{FORMAT_VERSION}"
+        return self.cache_dir / part / f"v{FORMAT_VERSIONS[part]}"
 
     def _all_files(self) -> list[CacheFile]:
         """Return the files of every part, those of other format versions and leftovers included."""
         return list_files(*(self.cache_dir / part for part in (DESCRIPTORS, AUDIO, PACKED)))
 
-    def _decoded(self, digest: str, sample_rate: int, n_samples: int) -> Path | None:
-        """Return a complete decoded copy of a content; headers may be a tenth of a second off."""
-        for suffix in (".wav", ".rf64"):
-            path = self._audio_path(digest, sample_rate, suffix)
-            with suppress(AudioError):
-                if path.exists() and audio.probe(path).n_samples >= n_samples - sample_rate // 10:
-                    touch(path)
-                    return path
-        return None
+    def _will_write(self) -> None:
+        """Note that this process writes to the cache, and limit it when the process ends."""
+        announce(self.cache_dir)
+        if self._limit < math.inf:
+            _limit_at_exit(self.cache_dir, self._limit)
 
     def _load_present(
         self, digest: str, config: DescriptorConfig, source: str
@@ -340,11 +365,9 @@ class DescriptorStore:
         return sequence
 
     def _open_packed(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray | None:
-        path = self._packed_path(digests, config)
-        stored = read_array(path, verify=False)  # written from what was verified
-        if stored is None or [file[0] for file in stored.about.get("files", ())] != list(digests):
+        stored = self._packed.read(_packed_name(digests, config))
+        if stored is None or [file[0] for file in stored.about["files"]] != list(digests):
             return None
-        touch(path)
         return stored
 
     def _pack_stored(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray:
@@ -364,14 +387,30 @@ class DescriptorStore:
     ) -> StoredArray:
         digests = [digest for digest, _, _ in files]
         shape = (sum(n_frames for _, n_frames, _ in files), config.n_columns)
-        path = self._packed_path(digests, config)
-        write_array(path, blocks, shape, {"files": files} | _about(config))
+        self._will_write()
+        about = {"files": files} | _about(config)
+        self._packed.write(_packed_name(digests, config), blocks, shape, about)
         views = list_files(self._folder(PACKED))
-        remove(view for view in views if view.age_s > PACKED_DAYS * 86400)
+        remove(view for view in views if view.age_s > FORGOTTEN_S)
         stored = self._open_packed(digests, config)
         if stored is None:
+            path = self._packed.path(_packed_name(digests, config))
             raise StorageError(f"{path}: cannot be read back; is the disk full or damaged?")
         return stored
+
+
+@cache
+def _limit_at_exit(cache_dir: Path, max_bytes: float) -> None:
+    def limit() -> None:
+        with suppress(OSError):
+            DescriptorStore(cache_dir).limit(max_bytes)
+
+    atexit.register(limit)
+
+
+def _packed_name(digests: Sequence[str], config: DescriptorConfig) -> str:
+    key = hashlib.blake2b("\n".join((config.fingerprint, *digests)).encode(), digest_size=16)
+    return f"{key.hexdigest()}.npy"
 
 
 def _is_shard(stored: StoredArray, digest: str, config: DescriptorConfig) -> bool:
@@ -385,7 +424,11 @@ def _is_shard(stored: StoredArray, digest: str, config: DescriptorConfig) -> boo
 
 
 def _about(config: DescriptorConfig) -> dict[str, Any]:
-    return {"format": FORMAT_VERSION, "config": to_dict(config), "names": list(config.names)}
+    return {
+        "format": FORMAT_VERSIONS[DESCRIPTORS],
+        "config": to_dict(config),
+        "names": list(config.names),
+    }
 
 
 def _decoder_version() -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.descriptors.sequence import DescriptorSequence
-from desc.metrics import WINDOW_LENGTH, window_features
+from desc.metrics.windows import WINDOW_LENGTH, window_features
 from desc.models.base import DescriptorModel
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import silent_frames
@@ -41,7 +41,7 @@ def fit_baseline(
     statistics = model.statistics
     statics = [standardised(s, model) for s in training]
     var = VectorAutoregression.fit(statics, statistics.low, statistics.high)
-    arrays = {VAR_PREFIX + name: array for name, array in var.to_arrays().items()}
+    arrays = {VAR_PREFIX + name: array for name, array in vars(var).items()}
     features = _features(statics, model)
     arrays |= {"window_mean": features.mean(0), "window_spread": features.std(0)}
     scores = [

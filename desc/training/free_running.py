@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from desc.metrics import FLOOR, WINDOW_LENGTH
+from desc.metrics.windows import FLOOR, WINDOW_LENGTH
 from desc.models.base import DescriptorModel
 from desc.models.inputs import ContextStatistics
 from desc.models.rollout import free_run

@@ -393,10 +393,10 @@ def test_files_of_other_rates_and_kinds_are_decoded_once(
     samples, _ = play(in_a_row([(name, 10_000, 20_000)]))
     expected = audio.read(path, RATE)[:, 10_000:30_000]
     np.testing.assert_allclose(samples, expected, atol=1e-6)
-    before = {file: file.stat().st_ino for file in store.cache_dir.rglob("*.wav")}
+    before = {file: file.stat().st_ino for file in store.cache_dir.rglob("*.npy")}
     assert len(before) == 1
     play(in_a_row([(name, 0, 100), (name, 5000, 100)]))
-    assert before == {file: file.stat().st_ino for file in store.cache_dir.rglob("*.wav")}
+    assert before == {file: file.stat().st_ino for file in store.cache_dir.rglob("*.npy")}
 
 
 def test_output_rate_resamples_the_finished_mix(

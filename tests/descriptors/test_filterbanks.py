@@ -8,12 +8,12 @@ import pytest
 import scipy.fft
 
 from desc.descriptors.filterbanks import (
-    BandedFilters,
     chroma_filters,
     cosine_transform,
     hann_window,
     hz_to_mel,
     mel_filters,
+    mel_spectrum,
     mel_to_hz,
 )
 
@@ -40,7 +40,7 @@ def test_bands_give_the_product(rng: np.random.Generator, n_mels: int) -> None:
     weights = mel_filters(44100, 2048, n_mels)
     power = rng.random((20, 1025), np.float32)
     np.testing.assert_allclose(
-        BandedFilters.of(weights)(power), power @ weights.T, rtol=1e-4, atol=1e-7
+        mel_spectrum(power, 44100, 2048, n_mels), power @ weights.T, rtol=1e-4, atol=1e-7
     )
 
 

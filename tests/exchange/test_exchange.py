@@ -230,31 +230,31 @@ class TestFolder:
             (earlier_json(tmp_path / "json" / f"{i}.json", f"/music/{name}"), f"{i}.json")
             for i, name in enumerate(("a/x.wav", "b/x.wav"))
         ]
-        folder = read_json_folder(files, tmp_path / "json", SMALL)
-        assert folder.root == Path("/music").absolute()
-        assert [s.source for s in folder.sequences] == ["a/x.wav", "b/x.wav"]
-        assert set(folder.problems) == {"a/x.wav", "b/x.wav"}
+        root, sequences, problems = read_json_folder(files, tmp_path / "json", SMALL)
+        assert root == Path("/music").absolute()
+        assert [s.source for s in sequences] == ["a/x.wav", "b/x.wav"]
+        assert set(problems) == {"a/x.wav", "b/x.wav"}
 
     @pytest.mark.skipif(sys.platform == "win32", reason="such paths exist there")
     def test_paths_of_another_system(self, tmp_path: Path) -> None:
         path = earlier_json(tmp_path / "x.json", "C:\\music\\a.wav")
-        folder = read_json_folder([(path, "x.json")], tmp_path, SMALL)
-        assert folder.root == tmp_path
-        assert folder.sequences[0].source == "music/a.wav"
-        assert "C:\\music\\a.wav does not exist" in folder.problems["music/a.wav"]
+        root, (sequence,), problems = read_json_folder([(path, "x.json")], tmp_path, SMALL)
+        assert root == tmp_path
+        assert sequence.source == "music/a.wav"
+        assert "C:\\music\\a.wav does not exist" in problems["music/a.wav"]
 
     def test_sources_never_lead_outside(self, tmp_path: Path) -> None:
         path = earlier_json(tmp_path / "json" / "x.json", "../../a/../b.wav")
-        folder = read_json_folder([(path, "x.json")], tmp_path / "json", SMALL)
-        assert folder.sequences[0].source == "b.wav"
-        assert folder.root == tmp_path.parent
+        root, (sequence,), _ = read_json_folder([(path, "x.json")], tmp_path / "json", SMALL)
+        assert sequence.source == "b.wav"
+        assert root == tmp_path.parent
 
     def test_one_recording_in_two_files(self, tmp_path: Path) -> None:
         names = ("x.json", "y.json")
         files = [(earlier_json(tmp_path / name, "a.wav"), name) for name in names]
-        folder = read_json_folder(files, tmp_path, SMALL)
-        assert len(folder.sequences) == 1
-        assert folder.problems["y.json"] == "a.wav is in another file already"
+        _, sequences, problems = read_json_folder(files, tmp_path, SMALL)
+        assert len(sequences) == 1
+        assert problems["y.json"] == "a.wav is in another file already"
 
     def test_another_hop_is_an_error(self, tmp_path: Path, store: DescriptorStore) -> None:
         earlier_json(tmp_path / "x.json", "a.wav")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from desc.metrics import crps, energy_score, mean_nll, skill, spread
+from desc.metrics.forecast import crps, energy_score, mean_nll, skill, spread
 
 
 def test_skill_of_persistence_and_of_the_truth(rng: np.random.Generator) -> None:

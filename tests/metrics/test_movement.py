@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from desc.metrics import (
+from desc.metrics.movement import (
     acf_distance,
     autocorrelation,
     diff_ratio,

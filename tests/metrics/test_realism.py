@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from desc.metrics import c2st, frechet_distance, nearest_windows, novelty, track_distance
+from desc.metrics.realism import c2st, frechet_distance, track_distance
+from desc.metrics.windows import nearest_windows, novelty
 
 
 def test_frechet_distance_of_gaussians_is_its_closed_form(rng: np.random.Generator) -> None:

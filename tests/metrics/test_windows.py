@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from desc.metrics import FLOOR, window_features
+from desc.metrics.windows import FLOOR, window_features
 
 
 def test_window_features_of_known_sequences() -> None:

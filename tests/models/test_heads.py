@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import HEADS
+from desc.configuration import HEADS, ModelConfig
 from desc.errors import ConfigurationError
 from desc.models.heads import (
     LOG_SIGMA,
@@ -139,4 +139,4 @@ def test_student_resembles_scipy() -> None:
 
 def test_unknown_head_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="mixture, gaussian, student_t, mse"):
-        create_head("vonmises", 6, WHITENING)
+        ModelConfig(head="vonmises")

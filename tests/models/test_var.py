@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from desc.errors import ConfigurationError
-from desc.metrics import skill
+from desc.metrics.forecast import skill
 from desc.models.var import VectorAutoregression, block_indices, lagged, running_mean
 
 COEFFICIENTS = np.array([[[0.6, 0.1], [-0.1, 0.5]], [[0.2, 0.0], [0.05, 0.25]]])
@@ -107,7 +107,7 @@ def test_tiny_and_still_recordings() -> None:
 
 
 def test_round_trip(var: VectorAutoregression) -> None:
-    again = VectorAutoregression(**var.to_arrays())
+    again = VectorAutoregression(**vars(var))
     x = process(100, 6)
     np.testing.assert_array_equal(again.nll(x), var.nll(x))
 

@@ -11,7 +11,7 @@ import torch
 from desc.audio import resample
 from desc.demo.corpus import RECORDINGS, perform
 from desc.demo.instruments import SAMPLE_RATE
-from desc.metrics import frechet_distance
+from desc.metrics.realism import frechet_distance
 from desc.soundgen.flow_training import FlowTask
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.measures import diversity, frames_of, mel_l1, mel_l1_of_mean, mr_stft

@@ -9,7 +9,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE, Popen, run
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from desc.storage import manifest as manifest_module
 from desc.storage import store as store_module
 from desc.storage.arrays import MAPPED_BYTES, read_array, write_array
 from desc.storage.manifest import FileState, Manifest
+from tests.fuzzing import fuzz
 
 CONFIG = DescriptorConfig()
 OTHER_HOP = DescriptorConfig(hop_length=512)
@@ -145,6 +148,25 @@ class TestDescriptors:
             )
             assert store.load(sequence_of().digest, CONFIG, "x") is None
 
+    def test_a_fuzzed_shard_is_absent(self, store: DescriptorStore) -> None:
+        sequence = sequence_of(3)
+        store.save(sequence)
+        (path,) = shards(store)
+
+        def read(_path: Path) -> None:
+            loaded = store.load(sequence.digest, CONFIG, "x")
+            if loaded is not None:
+                np.testing.assert_array_equal(loaded.values, sequence.values)
+                assert loaded.n_samples == sequence.n_samples
+
+        fuzz(path, read, 100)
+        header = path.read_bytes()
+        for bit in range(0, 8 * 128, 3):  # of the header
+            damaged = bytearray(header)
+            damaged[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(damaged)
+            read(path)
+
     def test_a_shard_of_another_content_is_not_taken(self, store: DescriptorStore) -> None:
         store.save(sequence_of())
         (path,) = shards(store)
@@ -209,6 +231,18 @@ class TestDigests:
             store.digest(path)
             store.digest(path)
             assert len(hashed) == n_read
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="has no time of change")
+    def test_another_file_of_the_same_size_and_time_is_read(
+        self, store: DescriptorStore, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "a.wav"
+        digests = []
+        for content in (b"one", b"two"):
+            path.write_bytes(content)
+            os.utime(path, (OLD, OLD))
+            digests.append(store.digest(path))
+        assert digests[0] != digests[1]
 
     def test_a_file_that_grows_meanwhile_is_refused(
         self, store: DescriptorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -286,9 +320,28 @@ class TestManifest:
         assert store.digest(path) == audio.content_digest(path)
         assert store.failures() == {}
 
+    def test_a_locked_one_is_waited_for_once(
+        self,
+        store: DescriptorStore,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        path = tmp_path / "a.wav"
+        path.write_bytes(b"x")
+        store.digest(path)
+        monkeypatch.setattr(manifest_module, "TIMEOUT_S", 0.05)
+        with closing(sqlite3.connect(store.manifest.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            for _ in range(3):
+                digest = DescriptorStore(store.cache_dir).digest(path)
+                assert digest == audio.content_digest(path)
+        (line,) = caplog.messages
+        assert line.startswith(f"{store.manifest.path}: locked by another process for 0.05 s")
+
     def test_more_files_than_a_statement_takes(self, tmp_path: Path) -> None:
         manifest = Manifest(tmp_path / "m.sqlite")
-        files = {FileState(b"/%d" % i, i, i): f"{i:032x}" for i in range(1200)}
+        files = {FileState(b"/%d" % i, i, i, i): f"{i:032x}" for i in range(1200)}
         manifest.remember(files)
         assert manifest.digests(files) == files == manifest.all_files()
 
@@ -328,6 +381,38 @@ class TestPacked:
         path.write_bytes(path.read_bytes()[:-30])
         assert store.packed(sequences).shape == (11, 39)
 
+    @pytest.mark.parametrize("damage", ["flipped", "rows moved", "length"])
+    def test_other_rows_are_noticed(self, store: DescriptorStore, damage: str) -> None:
+        sequences = [sequence_of(5, 0), sequence_of(6, 1)]
+        store.packed(sequences)
+        (path,) = (store.cache_dir / "packed").rglob("*.npy")
+        whole = path.read_bytes()
+        row, start = 4 * CONFIG.n_columns, whole.index(b"\n") + 1
+        rows, rest = whole[start : start + 11 * row], whole[start + 11 * row :]
+        damaged = {
+            "flipped": whole[: start + 99] + bytes([whole[start + 99] ^ 1]) + whole[start + 100 :],
+            "rows moved": whole[:start] + rows[row:] + rows[:row] + rest,
+            "length": whole.replace(b" 5, ", b" 7, ").replace(b" 6, ", b" 4, "),
+        }
+        assert damaged[damage] != whole
+        path.write_bytes(damaged[damage])
+        expected = np.concatenate([s.values for s in sequences])
+        np.testing.assert_array_equal(store.packed(sequences), expected)
+        assert path.read_bytes() == whole
+
+    def test_a_cache_that_cannot_be_written_keeps_new_ones_elsewhere(
+        self, store: DescriptorStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.save(sequence_of(5, 0))
+        (store.cache_dir / "packed").write_text("in the way")
+        sequences = [sequence_of(5, 0), sequence_of(6, 1)]
+        expected = np.concatenate([s.values for s in sequences])
+        for _ in range(2):
+            np.testing.assert_array_equal(store.packed(sequences), expected)
+            np.testing.assert_array_equal(store.packed(sequences[::-1])[:6], sequences[1].values)
+        (line,) = caplog.messages
+        assert "cannot be written" in line
+
     def test_one_not_used_for_long_goes_when_another_is_written(
         self, store: DescriptorStore
     ) -> None:
@@ -364,61 +449,12 @@ class TestPacked:
             store.load_all(["0" * 32], CONFIG, ["x.wav"])
 
 
-class TestDecodedAudio:
-    def test_uncompressed_audio_of_the_rate_is_taken_itself(
-        self, store: DescriptorStore, make_wav: Callable[..., Path]
-    ) -> None:
-        path = make_wav("a.wav", duration_s=0.1)
-        assert store.audio_path(path, "", 44100) == path
-        assert not store.cache_dir.exists()
-
-    @pytest.mark.parametrize(("name", "rate"), [("a.ogg", 44100), ("a.wav", 48000)])
-    def test_other_audio_is_decoded_once_with_all_channels(
-        self, store: DescriptorStore, make_wav: Callable[..., Path], name: str, rate: int
-    ) -> None:
-        signal = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 30000)).astype("f4")
-        path = make_wav(name, signal, rate)
-        copy = store.audio_path(path, store.digest(path), 44100)
-        assert copy.is_relative_to(store.cache_dir)
-        expected = audio.read(path, 44100)
-        with audio.AudioReader(copy) as reader:
-            assert (reader.n_channels, reader.sample_rate) == (2, 44100)
-            np.testing.assert_array_equal(reader.read(0, reader.n_samples), expected)
-        state = copy.stat().st_ino
-        assert store.audio_path(path, "", 44100).stat().st_ino == state
-        path.unlink()
-        assert store.audio_path(path, copy.name[:32], 44100) == copy
-
-    def test_a_copy_cut_short_is_made_again(
-        self, store: DescriptorStore, make_wav: Callable[..., Path]
-    ) -> None:
-        path = make_wav("a.flac", duration_s=1.0)
-        copy = store.audio_path(path, "", 44100)
-        whole = copy.read_bytes()
-        copy.write_bytes(whole[: len(whole) // 2])
-        assert len(store.audio_path(path, "", 44100).read_bytes()) == len(whole)
-
-    def test_changed_audio_has_another_copy(
-        self, store: DescriptorStore, make_wav: Callable[..., Path]
-    ) -> None:
-        path = make_wav("a.flac", duration_s=0.1)
-        digest = store.digest(path)
-        first = store.audio_path(path, digest, 44100)
-        make_wav("a.flac", kind="noise", duration_s=0.1)
-        assert store.audio_path(path, digest, 44100) != first
-
-    def test_what_is_gone_and_was_never_decoded_is_named(
-        self, store: DescriptorStore, tmp_path: Path
-    ) -> None:
-        with pytest.raises(AudioError, match=r"gone\.wav"):
-            store.audio_path(tmp_path / "gone.wav", "0" * 32, 44100)
-
-
 class TestMaintenance:
     def test_summary(self, store: DescriptorStore, make_wav: Callable[..., Path]) -> None:
         store.save(sequence_of())
         store.packed([sequence_of()])
-        store.audio_path(make_wav("a.flac", duration_s=0.1), "", 44100)
+        path = make_wav("a.flac", duration_s=0.1)
+        store.open_audio(path, store.digest(path), 44100, [(0, 1)])
         summary = store.summary()
         assert (summary.descriptors.n_files, summary.audio.n_files, summary.packed.n_files) == (
             *(1, 1),
@@ -442,6 +478,51 @@ class TestMaintenance:
         assert store.limit(10**9).n_files == 0
         with pytest.raises(ConfigurationError, match="max_bytes=-1"):
             store.limit(-1)
+
+    def test_what_a_running_process_uses_stays(self, store: DescriptorStore) -> None:
+        for seed in range(4):
+            store.save(sequence_of(seed=seed))
+            age(shards(store)[seed], 1000 - seed)
+        program = (
+            "import sys, desc; from desc.storage import DescriptorStore\n"
+            "store = DescriptorStore(sys.argv[1])\n"
+            "assert store.load('0' * 32, desc.DescriptorConfig(), 'x')\n"
+            "print('ready', flush=True); sys.stdin.read()"
+        )
+        words = [sys.executable, "-c", program, str(store.cache_dir)]
+        with Popen(words, stdin=PIPE, stdout=PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == b"ready"
+            store.limit(0)
+            assert [path.stem for path in shards(store)] == ["0" * 32]
+            process.kill()
+        store.limit(0)
+        assert shards(store) == []
+        names = [path.name for path in (store.cache_dir / "running").iterdir()]
+        assert not any(f"-{process.pid}-" in name for name in names)
+
+    @pytest.mark.parametrize(("limit", "n_left"), [("", 4), ("inf", 4), ("0", 0), ("x", None)])
+    def test_a_process_leaves_no_more_than_the_limit(
+        self, store: DescriptorStore, limit: str, n_left: int | None
+    ) -> None:
+        for seed in range(3):
+            store.save(sequence_of(seed=seed))
+        program = (
+            "import sys, numpy as np, desc; from desc.storage import DescriptorStore\n"
+            "config = desc.DescriptorConfig()\n"
+            "one = desc.DescriptorSequence(np.zeros((3, 39), 'f4'), config, 'x', 'd', 2048)\n"
+            "store = DescriptorStore(sys.argv[1])\n"
+            "assert store.missing(['d'], config)\n"
+            "store.save(one)"
+        )
+        environment = os.environ | {"DESC_CACHE_LIMIT_GB": limit}
+        words = [sys.executable, "-c", program, str(store.cache_dir)]
+        process = run(words, env=environment, capture_output=True, text=True, check=False)
+        if n_left is None:
+            assert "DESC_CACHE_LIMIT_GB='x' must be a number of at least 0" in process.stderr
+        else:
+            assert process.stderr == ""
+            assert len(shards(store)) == n_left
 
     def test_prune_keeps_what_belongs_to_files_that_are_there(
         self, store: DescriptorStore, tmp_path: Path

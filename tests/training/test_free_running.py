@@ -11,7 +11,7 @@ import torch
 
 from desc.configuration import ModelConfig, TrainConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.metrics import window_features
+from desc.metrics.windows import window_features
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics

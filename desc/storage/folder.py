@@ -1,0 +1,100 @@
+"""`ArrayFolder`: the array files of one part of the cache."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from desc.errors import StorageError
+from desc.storage.arrays import StoredArray, Values, read_array, write_array
+from desc.storage.cache_files import announce, touch
+
+logger = logging.getLogger(__name__)
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_verified: dict[Path, int] = {}
+"""Time of change of each file whose checksum this process has compared."""
+
+
+class ArrayFolder:
+    """Array files of a part of the cache, each verified once per process.
+
+    If the cache cannot be written, new files go to a temporary folder, which is removed when the
+    process ends.
+
+    Parameters
+    ----------
+    cache_dir : Path
+        The cache.
+    part : str
+        The folder in it.
+    """
+
+    def __init__(self, cache_dir: Path, part: str) -> None:
+        self.cache_dir, self.part = cache_dir, part
+
+    def path(self, name: str) -> Path:
+        """Return the place of a file."""
+        return self.cache_dir / self.part / name
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file, damaged or not."""
+        return any(path.exists() for path in self._places(name))
+
+    def read(self, name: str) -> StoredArray | None:
+        """Return an array, or None if it is missing or damaged."""
+        found = map(self._read, self._places(name))
+        return next((stored for stored in found if stored is not None), None)
+
+    def write(
+        self, name: str, blocks: Iterable[Values], shape: tuple[int, int], about: dict[str, Any]
+    ) -> None:
+        """Write an array; see `write_array`.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full.
+        """
+        if self.cache_dir not in _unwritable:
+            try:
+                write_array(self.path(name), blocks, shape, about)
+                return
+            except StorageError as error:  # before the first block was taken
+                if getattr(error.__cause__, "errno", errno.ENOSPC) in DISK_FULL:
+                    raise
+                logger.warning("%s; this process keeps such files in a temporary folder", error)
+                _unwritable.add(self.cache_dir)
+        write_array(self._places(name)[-1], blocks, shape, about)
+
+    def _places(self, name: str) -> list[Path]:
+        if self.cache_dir not in _unwritable:
+            return [self.path(name)]
+        return [self.path(name), Path(_substitute(self.cache_dir).name, self.part, name)]
+
+    def _read(self, path: Path) -> StoredArray | None:
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        is_known = _verified.get(path) == changed
+        stored = read_array(path, verify=not is_known)
+        if stored is not None and not is_known:
+            announce(self.cache_dir)
+            touch(path)
+            _verified[path] = path.stat().st_mtime_ns
+        return stored
+
+
+_unwritable: set[Path] = set()
+"""Caches that could not be written."""
+
+
+@cache
+def _substitute(cache_dir: Path) -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix=f"{cache_dir.name}-")
