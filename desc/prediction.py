@@ -104,7 +104,7 @@ class Predictor:
 
         device = choose_device(accelerator)
         record = run_id if isinstance(run_id, RunRecord) else resolve_run(run_id, run)
-        model = record.load_checkpoint(lambda path: load_model(path, device))
+        model = load_model(record.checkpoint("best"), device)
         return cls(model, record.run_id, parameter_digest(model))
 
     @classmethod

@@ -51,7 +51,7 @@ class Candidate:
             If there is none, or it cannot be used.
         """
         device = choose_device(accelerator)
-        return cls(record, record.load_checkpoint(lambda path: load_model(path, device)))
+        return cls(record, load_model(record.checkpoint("best"), device))
 
     @property
     def run_id(self) -> str:

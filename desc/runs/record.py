@@ -7,7 +7,6 @@ import logging
 import math
 import platform
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +31,6 @@ from desc.files import read_json, read_npz, replacing, write_json
 from desc.runs.lock import is_locked
 
 logger = logging.getLogger(__name__)
-
 RUN_FILE = "run.json"
 STATISTICS_FILE = "statistics.npz"
 METRICS_FILE = "metrics.csv"
@@ -76,7 +74,6 @@ def now() -> str:
 
 
 R = TypeVar("R", bound="Record")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -223,47 +220,36 @@ class Record:
             raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
 
     def checkpoint(self, which: str = "best") -> Path:
-        """Return the path of the `best` checkpoint (else the last one), or of the `last`.
+        """Return the path of the `best` checkpoint, or of the `last`.
+
+        One that is missing or damaged is replaced by the next best, with a warning if damaged.
 
         Raises
         ------
         CheckpointError
             If the run has none.
         """
-        return self._checkpoints(which)[0]
-
-    def load_checkpoint(self, load: Callable[[Path], T]) -> T:
-        """Return what `load` reads from the best checkpoint; if that is damaged, from the last one.
-
-        A warning names the damaged file. A checkpoint that the user named has no substitute.
-
-        Raises
-        ------
-        CheckpointError
-            If the run has no checkpoint, or `load` raises it for each.
-        """
-        *others, last = self._checkpoints("best")
-        for path in others:
-            try:
-                return load(path)
-            except CheckpointError as error:
-                logger.warning("%s; run %s continues with %s", error, self.run_id, last.name)
-        return load(last)
-
-    def _checkpoints(self, which: str) -> list[Path]:
-        """Return the checkpoints that may be used, the first choice first; at least one."""
         check_choice("which", which, ("best", "last"))
         if self.checkpoint_file is not None:
-            return [self.checkpoint_file]
-        names = ("best", "last") if which == "best" else ("last",)
-        paths = [self.folder / "checkpoints" / f"{name}.ckpt" for name in names]
-        found = [path for path in paths if path.is_file()]
-        if not found:
-            raise CheckpointError(
-                f"{self.folder}: run {self.run_id} ({self.state}) has no checkpoint "
-                + " or ".join(f"checkpoints/{name}.ckpt" for name in names)
-            )
-        return found
+            return self.checkpoint_file
+        from desc.models.checkpoint_file import damage
+
+        names = ("best", "planned_best", "last", "previous")[0 if which == "best" else 2 :]
+        reasons = []
+        for name in names:
+            path = self.folder / "checkpoints" / f"{name}.ckpt"
+            if path.is_file() and (reason := damage(path)) is not None:
+                reasons.append(f"{path}: {reason}")
+            elif path.is_file():
+                for reason in reasons:
+                    logger.warning("%s; using %s instead", reason, path.name)
+                return path
+        kind = "intact checkpoint" if reasons else "checkpoint"
+        raise CheckpointError(
+            f"{self.folder}: run {self.run_id} ({self.state}) has no {kind} "
+            + " or ".join(f"checkpoints/{name}.ckpt" for name in names)
+            + "".join(f"; {reason}" for reason in reasons)
+        )
 
     @property
     def uploaded(self) -> str | None:
