@@ -228,7 +228,11 @@ class Continuer:
         # An earlier result stays whole until rendering has succeeded, and loses its marker first.
         with replacing(job.folder / outputs.WAV) as temporary:
             rendered = render_to_file(
-                playlist, temporary, store=self.store, rendering=self.matcher.rendering
+                playlist,
+                temporary,
+                store=self.store,
+                rendering=self.matcher.rendering,
+                allow_long=True,  # as long as --duration_s
             )
             outputs.clear_marker(job.folder)
         outputs.write_matches(job.folder, match)
