@@ -234,7 +234,7 @@ class Continuer:
                 rendering=self.matcher.rendering,
                 allow_long=True,  # as long as --duration_s
             )
-            outputs.clear_marker(job.folder)
+            outputs.begin(job.folder, job.request)
         outputs.write_matches(job.folder, match)
         outputs.write_credits(job.folder, playlist)
         playlist.save(job.folder / outputs.PLAYLIST)
