@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import math
 import platform
-import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ import desc
 from desc.configuration import ModelConfig, TrainConfig, check_choice, from_dict, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError, ConfigurationError
-from desc.files import replacing, write_json
+from desc.files import read_npz, replacing, write_json
 
 RUN_FILE = "run.json"
 STATISTICS_FILE = "statistics.npz"
@@ -267,11 +266,7 @@ class RunRecord(Record):
             If the file is missing or damaged.
         """
         path = self.folder / STATISTICS_FILE
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as e:
-            raise CheckpointError(f"{path}: cannot be read: {e}") from e
+        arrays = read_npz(path, CheckpointError)
         for array in arrays.values():
             array.flags.writeable = False
         return arrays
