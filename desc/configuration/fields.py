@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from desc.errors import ConfigurationError
@@ -18,7 +19,7 @@ def option(
     unit: str = "",
     aliases: tuple[str, ...] = (),
     choices: tuple[str, ...] | None = None,
-    kind: type | None = None,
+    kind: Callable[[str], Any] | None = None,
 ) -> Any:
     """Return a dataclass field with the metadata of a command line option.
 
@@ -34,8 +35,9 @@ def option(
         Older names of the option, hidden from `--help`.
     choices : tuple of str, optional
         Allowed values.
-    kind : type, optional
-        Type of a value given on the command line; by default that of `default`.
+    kind : callable, optional
+        Type of a value given on the command line, or a function that reads it; by default the type
+        of `default`.
     """
     metadata = {"help": help, "unit": unit, "aliases": aliases, "choices": choices, "kind": kind}
     return dataclasses.field(default=default, metadata=metadata)

@@ -36,7 +36,7 @@ class ReportData:
     about : dict
         Plain values: `columns` (F names), `files` (names that `point_file` counts),
         `nearest_distance` and `random_distance` (means over the frames), `n_rows` of the corpus,
-        `recording_path`.
+        `recording_path`, `recording_s` (its length).
     points : ndarray of float16, (M, d)
         At most 10,000 evenly spaced rows of the corpus in the match space.
     point_file, point_sample : ndarray of int32, int64, (M,)
@@ -100,6 +100,7 @@ class ReportData:
             "files": [database.files[number].source for number in numbers],
             "n_rows": len(database),
             "recording_path": recording_path.as_posix(),
+            "recording_s": sequence.n_samples / config.sample_rate,
             "nearest_distance": float(np.mean(match.neighbours.distances[:, 0])),
             "random_distance": float(np.mean(by_chance)),
         }

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from desc import outputs
 from desc.audio import encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
+from desc.corpus.ending import clock
 from desc.files import write_text
 from desc.metrics.movement import diff_ratio, tail_std
 from desc.report.drawing import envelope, grey_png, row_frequencies, spectrogram
@@ -92,6 +93,11 @@ def _data(view: ResultView) -> dict[str, Any]:
 
 def _notes(view: ResultView) -> list[str]:
     clip, notes = view.clip, []
+    start_s, length_s = view.request.get("from_s"), view.data.about.get("recording_s")
+    if length_s is not None and isinstance(start_s, float):
+        notes.append(
+            f"The recording lasts {clock(length_s)} and is continued from {clock(start_s)}."
+        )
     if clip.start_s == 0:
         notes.append("This page lacks the end of the recording, which could not be read.")
     if clip.end_s < clip.total_s - 0.01:
