@@ -54,19 +54,12 @@ def check(condition: bool, name: str, value: object, rule: str) -> None:
 
 def check_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
     """Raise `ConfigurationError` unless the value is an integer in [minimum, maximum]."""
-<<<<<<< HEAD
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    rule = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-    in_range = is_integer and minimum <= value <= (maximum or value)  # type: ignore[operator]
-    check(in_range, name, value, f"be an integer {rule}")
-=======
     rule = f"be an integer of at least {minimum}"
     if maximum is not None:
         rule += f" and at most {maximum}"
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     fits = is_integer and minimum <= value  # type: ignore[operator]
     check(fits and (maximum is None or value <= maximum), name, value, rule)  # type: ignore[operator]
->>>>>>> main
 
 
 def check_jobs(jobs: int) -> None:
