@@ -36,7 +36,7 @@ from desc.audio.files import (
     probe,
 )
 from desc.audio.reader import AudioReader
-from desc.audio.writer import AudioWriter, format_of, write, write_scaled
+from desc.audio.writer import AudioWriter, check_space, format_of, write, write_scaled
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -46,6 +46,7 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "check_samples",
+    "check_space",
     "content_digest",
     "decode",
     "encode_ogg",

@@ -49,11 +49,14 @@ def check(condition: bool, name: str, value: object, rule: str) -> None:
         raise ConfigurationError(f"{name}={value!r} must {rule}")
 
 
-def check_integer(name: str, value: object, minimum: int) -> None:
-    """Raise `ConfigurationError` unless the value is an integer of at least `minimum`."""
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
+def check_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
+    """Raise `ConfigurationError` unless the value is an integer in [minimum, maximum]."""
     rule = f"be an integer of at least {minimum}"
-    check(is_integer and value >= minimum, name, value, rule)  # type: ignore[operator]
+    if maximum is not None:
+        rule += f" and at most {maximum}"
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    fits = is_integer and minimum <= value  # type: ignore[operator]
+    check(fits and (maximum is None or value <= maximum), name, value, rule)  # type: ignore[operator]
 
 
 def check_jobs(jobs: int) -> None:

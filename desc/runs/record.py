@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 import math
 import platform
-import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,9 @@ import desc
 from desc.configuration import ModelConfig, TrainConfig, check_choice, from_dict, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError, ConfigurationError
-from desc.files import replacing, write_json
+from desc.files import read_npz, replacing, write_json
 
+logger = logging.getLogger(__name__)
 RUN_FILE = "run.json"
 STATISTICS_FILE = "statistics.npz"
 METRICS_FILE = "metrics.csv"
@@ -196,7 +197,9 @@ class Record:
             raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
 
     def checkpoint(self, which: str = "best") -> Path:
-        """Return the path of the `best` checkpoint (else the last one), or of the `last`.
+        """Return the path of the `best` checkpoint, or of the `last`.
+
+        One that is missing or damaged is replaced by the next best, with a warning if damaged.
 
         Raises
         ------
@@ -206,14 +209,23 @@ class Record:
         check_choice("which", which, ("best", "last"))
         if self.checkpoint_file is not None:
             return self.checkpoint_file
-        names = ("best", "last") if which == "best" else ("last",)
+        from desc.models.checkpoint_file import damage
+
+        names = ("best", "planned_best", "last", "previous")[0 if which == "best" else 2 :]
+        reasons = []
         for name in names:
             path = self.folder / "checkpoints" / f"{name}.ckpt"
-            if path.is_file():
+            if path.is_file() and (reason := damage(path)) is not None:
+                reasons.append(f"{path}: {reason}")
+            elif path.is_file():
+                for reason in reasons:
+                    logger.warning("%s; using %s instead", reason, path.name)
                 return path
+        kind = "intact checkpoint" if reasons else "checkpoint"
         raise CheckpointError(
-            f"{self.folder}: run {self.run_id} ({self.status}) has no checkpoint "
+            f"{self.folder}: run {self.run_id} ({self.status}) has no {kind} "
             + " or ".join(f"checkpoints/{name}.ckpt" for name in names)
+            + "".join(f"; {reason}" for reason in reasons)
         )
 
     @property
@@ -267,11 +279,7 @@ class RunRecord(Record):
             If the file is missing or damaged.
         """
         path = self.folder / STATISTICS_FILE
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as e:
-            raise CheckpointError(f"{path}: cannot be read: {e}") from e
+        arrays = read_npz(path, CheckpointError)
         for array in arrays.values():
             array.flags.writeable = False
         return arrays

@@ -71,7 +71,7 @@ class DecodedAudio:
         self.n_channels = info.n_channels
         self._path, self._sample_rate, self._folder = path, sample_rate, folder
         self._name = f"{digest}-{sample_rate}"
-        self._is_kept_whole = 4 * n_samples * info.n_channels <= WHOLE_BYTES
+        self._is_kept_whole = 0 < 4 * n_samples * info.n_channels <= WHOLE_BYTES
         self._held: OrderedDict[int, StoredArray] = OrderedDict()
         wanted = sorted({block for piece in pieces for block in _blocks_of(*piece)})
         missing = [block for block in wanted if not folder.has(self._file(block))]

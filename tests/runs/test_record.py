@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import desc
+from desc.engine.checkpoint import save_checkpoint
 from desc.errors import CheckpointError, ConfigurationError
 from desc.runs import RunRecord, versions
 
@@ -124,10 +126,28 @@ def test_the_best_checkpoint_falls_back_to_the_last(make_record: MakeRecord) -> 
     folder.mkdir(parents=True)
     with pytest.raises(CheckpointError, match=r"1t212ycn \(running\) has no checkpoint"):
         record.checkpoint()
-    (folder / "last.ckpt").touch()
+    save_checkpoint(folder / "last.ckpt", {"x": 1})
     assert record.checkpoint("best") == folder / "last.ckpt"
-    (folder / "best.ckpt").touch()
+    save_checkpoint(folder / "best.ckpt", {"x": 2})
     assert record.checkpoint("best") == folder / "best.ckpt"
     assert record.checkpoint("last") == folder / "last.ckpt"
     with pytest.raises(ConfigurationError, match="which='first'"):
         record.checkpoint("first")
+
+
+def test_a_damaged_checkpoint_is_replaced_by_the_next_best(
+    make_record: MakeRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = make_record()
+    best, last = (record.folder / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    for path in (best, last):
+        save_checkpoint(path, {"x": torch.arange(100)})
+    content = best.read_bytes()
+    place = content.index(torch.arange(100).numpy().tobytes()) + 5
+    best.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    assert record.checkpoint() == last
+    assert "checksum" in caplog.text
+    assert "using last.ckpt" in caplog.text
+    last.write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match=r"no intact checkpoint.*best\.ckpt.*last\.ckpt"):
+        record.checkpoint()
