@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from desc import outputs
-from desc.concatenation import render_to_file
+from desc.concatenation import RenderResult, render_to_file
 from desc.configuration import PredictConfig, Sampling, check, to_dict
 from desc.corpus import Corpus
+from desc.corpus.ending import clock, find_music_end, level_before_db
 from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import ConfigurationError, DescError
+from desc.errors import AudioError, ConfigurationError, DescError
 from desc.files import replacing
 from desc.matching import Matcher
 from desc.models.base import DescriptorModel
@@ -26,6 +28,11 @@ from desc.storage import DescriptorStore
 from desc.training.task import SampleRenderer
 
 logger = logging.getLogger(__name__)
+
+CONTEXT_S = 10.0
+"""Length before the continuation with whose level that of the result is compared, seconds."""
+QUIET_DB = 15.0
+"""A result this much quieter is told."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class _Job:
-    """One result to be made: its recording, folder, draw and request."""
+    """One result to be made: the continued part of its recording, folder, draw and request."""
 
     sequence: DescriptorSequence
     folder: Path
@@ -136,12 +143,18 @@ class Continuer:
     def request(self, sequence: DescriptorSequence, draw: int = 1) -> dict[str, Any]:
         """Return everything that decides one result for a recording, as plain values.
 
-        It does not depend on the number of draws.
+        It does not depend on the number of draws. `from_s` is left out where the whole recording is
+        continued by default.
         """
         settings = to_dict(
             replace(self.prediction, prediction_length=self.n_frames, duration_s=None)
         )
         del settings["n_draws"]
+        if settings["from_s"] != "end":
+            del settings["from_s"]
+            whole = sequence.config.complete_frames(sequence.n_samples)
+            if sequence.complete.stop < whole.stop:
+                settings["from_s"] = _end_s(sequence)
         matcher = self.matcher
         speeds = [speed for speed in matcher.database.speeds if speed != 1]
         return {
@@ -182,34 +195,55 @@ class Continuer:
             Failure(s.source, s.reason) for s in recordings.skipped if s.source not in usable
         ]
         todo: list[_Job] = []
-        for job in self._jobs(recordings, Path(output_dir)):
+        for sequence in recordings.sequences:
             try:
-                if outputs.is_kept(job.folder, job.request, overwrite=overwrite):
-                    outcomes.append(_outcome(job, "kept"))
-                    if not (job.folder / outputs.REPORT).exists():
-                        self._write_report(job.folder)
-                else:
-                    todo.append(job)
+                context = self._context(sequence, recordings.path(sequence.source))
             except DescError as error:
-                failures.append(_failure(job, error))
+                failures.append(_failure(sequence, error))
+                continue
+            for job in self._jobs(context, Path(output_dir)):
+                try:
+                    if outputs.is_kept(job.folder, job.request, overwrite=overwrite):
+                        outcomes.append(_outcome(job, "kept"))
+                        if not (job.folder / outputs.REPORT).exists():
+                            self._write_report(job.folder)
+                    else:
+                        todo.append(job)
+                except DescError as error:
+                    failures.append(_failure(sequence, error))
         for index, job in enumerate(todo):
             try:
                 with part(index, len(todo)):
                     figures = self._continue(job, recordings)
                 outcomes.append(_outcome(job, "written", figures))
             except DescError as error:
-                failures.append(_failure(job, error))
+                failures.append(_failure(job.sequence, error))
         outcomes.sort(key=lambda outcome: (outcome.source, outcome.draw))
         return Continuation(tuple(outcomes), tuple(dict.fromkeys(failures)))
 
-    def _jobs(self, recordings: Corpus, output_dir: Path) -> Iterator[_Job]:
-        """Yield every result of every recording."""
+    def _context(self, sequence: DescriptorSequence, path: Path) -> DescriptorSequence:
+        """Return the part of a recording that is continued; log where it ends, if it is a part."""
+        from_s, reason = self.prediction.from_s, ""
+        end_s = duration_s = sequence.n_samples / self.predictor.config.sample_rate
+        if isinstance(from_s, (int, float)):
+            rule = f"be at most {duration_s:.2f}, the length of the recording"
+            check(from_s <= duration_s, "from_s", from_s, rule)
+            end_s = from_s
+        elif from_s is None and path.is_file():
+            end_s, reason = find_music_end(path, duration_s)
+        if end_s == duration_s:
+            return sequence
+        why = f", before the {reason}" if reason else ""
+        logger.info("%s: continuing from %s%s", sequence.source, clock(end_s), why)
+        return sequence.until(end_s)
+
+    def _jobs(self, context: DescriptorSequence, output_dir: Path) -> Iterator[_Job]:
+        """Yield every result of a recording."""
         n_draws = self.prediction.n_draws
-        for sequence in recordings.sequences:
-            for draw in range(1, n_draws + 1):
-                folder = outputs.result_folder(output_dir, sequence.source, draw, n_draws)
-                sampling = self.prediction.one_draw(draw)
-                yield _Job(sequence, folder, sampling, self.request(sequence, draw))
+        for draw in range(1, n_draws + 1):
+            folder = outputs.result_folder(output_dir, context.source, draw, n_draws)
+            sampling = self.prediction.one_draw(draw)
+            yield _Job(context, folder, sampling, self.request(context, draw))
 
     def _continue(self, job: _Job, recordings: Corpus) -> dict[str, float]:
         """Predict, match, render and write one result; return its figures."""
@@ -228,18 +262,42 @@ class Continuer:
         # An earlier result stays whole until rendering has succeeded, and loses its marker first.
         with replacing(job.folder / outputs.WAV) as temporary:
             rendered = render_to_file(
-                playlist, temporary, store=self.store, rendering=self.matcher.rendering
+                playlist,
+                temporary,
+                store=self.store,
+                rendering=self.matcher.rendering,
+                allow_long=True,  # as long as --duration_s
             )
-            outputs.clear_marker(job.folder)
+            outputs.begin(job.folder, job.request)
         outputs.write_matches(job.folder, match)
         outputs.write_credits(job.folder, playlist)
         playlist.save(job.folder / outputs.PLAYLIST)
         data.save(job.folder / outputs.REPORT_DATA)
         figures = outputs.match_figures(match) | outputs.sound_figures(rendered)
+        figures |= self._level_change(job, path, rendered)
         meta = {"request": job.request, "versions": versions(), "results": figures}
         outputs.write_prediction(job.folder, prediction, meta)
         self._write_report(job.folder)
         return figures
+
+    def _level_change(self, job: _Job, path: Path, rendered: RenderResult) -> dict[str, float]:
+        """Return the level of a result relative to that of its context; log if it is far lower."""
+        length_s = self.n_frames / self.predictor.config.frame_rate
+        try:
+            before_db = level_before_db(path, _end_s(job.sequence), CONTEXT_S)
+        except AudioError:  # descriptors without sound
+            return {}
+        wav, wav_s = job.folder / outputs.WAV, rendered.n_samples / rendered.sample_rate
+        change_db = level_before_db(wav, wav_s, length_s) - before_db
+        if change_db < -QUIET_DB:
+            logger.warning(
+                "%s: the result is %.0f dB quieter than the %.0f s before it; a higher "
+                "--unit_gain_db or louder sounds may help",
+                job.sequence.source,
+                -change_db,
+                CONTEXT_S,
+            )
+        return {"level_change_db": change_db}
 
     def _write_report(self, folder: Path) -> None:
         """Write the page if wanted. The result is complete without it, so an error is logged."""
@@ -289,6 +347,16 @@ def _outcome(
     return Outcome(job.sequence.source, job.folder, status, figures or {}, job.sampling.draw)
 
 
-def _failure(job: _Job, error: DescError) -> Failure:
-    source = job.sequence.source
-    return Failure(source, str(error).removeprefix(f"{source}: "))
+def _failure(sequence: DescriptorSequence, error: DescError) -> Failure:
+    return Failure(sequence.source, str(error).removeprefix(f"{sequence.source}: "))
+
+
+def _end_s(sequence: DescriptorSequence) -> float:
+    """Return the time in a recording after which a part of it is continued, up to the next .1 ms.
+
+    `sequence.until` of this time is the part.
+    """
+    config = sequence.config
+    last = sequence.first_frame + sequence.complete.stop - 1
+    end = last * config.hop_length + config.n_fft // 2
+    return math.ceil(1e4 * end / config.sample_rate) / 1e4

@@ -41,7 +41,7 @@ from desc.audio.plausibility import SILENT
 from desc.audio.reader import AudioReader
 from desc.audio.resampling import resample, resampled_blocks, resampled_length
 from desc.audio.sound import probe
-from desc.audio.writer import AudioWriter, format_of, write, write_scaled
+from desc.audio.writer import AudioWriter, check_space, format_of, write, write_scaled
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -54,6 +54,7 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "check_samples",
+    "check_space",
     "content_digest",
     "decode",
     "encode_ogg",

@@ -49,6 +49,7 @@ def open_folder(
         Whether to log the skipped files.
     """
     from desc.corpus import open_corpus
+    from desc.corpus.ending import clock
 
     corpus = open_corpus(
         path,
@@ -62,7 +63,7 @@ def open_folder(
     names = str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
     n_files = len(corpus.sequences)
     logger.info(
-        f"{names}: {n_files} file{'s' * (n_files != 1)}, {_duration(corpus.duration_s)}, "
+        f"{names}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
         f"{corpus.n_extracted} extracted now"
     )
     if corpus.skipped and name_skipped:
@@ -72,9 +73,3 @@ def open_folder(
         if len(corpus.skipped) > SHOWN:
             logger.info(f"  … and {len(corpus.skipped) - SHOWN} more")
     return corpus
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -136,7 +136,7 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
     else:
         kind = metadata["kind"] or type(field.default)
         kwargs["type"] = _converter(kind, field.name)
-        metavar = {int: "N", float: "X"}.get(kind, "NAME")
+        metavar = {int: "N", str: "NAME"}.get(kind, "X")
         kwargs["metavar"] = "|".join(metadata["choices"] or [metavar])
     parser.add_argument(*names, **kwargs, help=option_help(field).replace("%", "%%"))
 
@@ -153,14 +153,15 @@ def option_help(field: dataclasses.Field[Any]) -> str:
     return f"{text} [{notes}]" if notes else str(text)
 
 
-def _converter(kind: type, name: str) -> Any:
+def _converter(kind: Callable[[str], Any], name: str) -> Any:
     def convert(text: str) -> Any:
-        if kind in (int, float) and text.lower() == "none":
+        if kind is not str and text.lower() == "none":
             return None
         try:
             return kind(text)
         except ValueError:
-            noun = {int: "an integer", float: "a number"}.get(kind, kind.__name__)
+            nouns = {int: "an integer", float: "a number"}
+            noun = nouns.get(kind, kind.__name__.replace("_", " "))  # type: ignore[call-overload]
             raise argparse.ArgumentTypeError(f"{name}={text!r} must be {noun}") from None
 
     return convert

@@ -11,6 +11,11 @@ from desc.configuration.fields import check_choice, check_integer, check_number,
 SAMPLINGS = ("plain", "replay", "mean")
 
 
+def seconds_or_end(text: str) -> float | str:
+    """Read `--from_s`: a number, or `end`."""
+    return text if text == "end" else float(text)
+
+
 @dataclass(frozen=True)
 class SamplingConfig:
     """Settings of random sampling, the same for every draw."""
@@ -90,6 +95,12 @@ class PredictConfig(SamplingConfig):
     duration_s: float | None = option(
         None, "length to predict, instead of prediction_length", unit="seconds", kind=float
     )
+    from_s: float | str | None = option(
+        None,
+        "where to continue from, in seconds from the start of the recording, or end for its very "
+        "end (default: the end of the music, before a fade-out or silence)",
+        kind=seconds_or_end,
+    )
     n_draws: int = option(
         1,
         "number of continuations of each recording; more than one are written to "
@@ -101,6 +112,8 @@ class PredictConfig(SamplingConfig):
         super().__post_init__()
         check_integer("prediction_length", self.prediction_length, 1)
         check_integer("n_draws", self.n_draws, 1)
+        if self.from_s is not None and self.from_s != "end":
+            check_number("from_s", self.from_s, 0.0)
         if self.duration_s is not None:
             check_number("duration_s", self.duration_s, above=0.0)
 

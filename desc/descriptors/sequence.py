@@ -139,6 +139,14 @@ class DescriptorSequence(DescriptorFrames):
 
     n_samples: int
 
+    def until(self, seconds: float) -> DescriptorSequence:
+        """Return the frames whose whole analysis window lies before a time of the recording.
+
+        A model continues them as if the recording ended there.
+        """
+        n_samples = max(0, min(round(seconds * self.config.sample_rate), self.n_samples))
+        return self[: max(0, self.config.complete_frames(n_samples).stop - self.first_frame)]
+
     @property
     def complete(self) -> slice:
         """Rows of `values` whose whole analysis window lies inside the recording."""

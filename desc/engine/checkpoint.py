@@ -1,12 +1,15 @@
 """Checkpoints of trainings: the network under its own key, and the state to resume from.
 
-Both files hold plain values and tensors only and are read without running code. `best.ckpt` holds
-the network; `last.ckpt` also holds the state of its training.
+All hold plain values and tensors only and are read without running code. `best.ckpt` holds the
+network; `last.ckpt` also holds the state of its training, `previous.ckpt` that of the checkpoint
+before, until the run is finished.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,13 @@ import torch
 
 from desc.errors import CheckpointError
 from desc.files import replacing
-from desc.models.checkpoint import read_checkpoint
+from desc.models.checkpoint_file import damage, read_checkpoint
 
+logger = logging.getLogger(__name__)
 FOLDER = "checkpoints"
-LAST, BEST, PLANNED_BEST = (f"{FOLDER}/{name}.ckpt" for name in ("last", "best", "planned_best"))
+LAST, BEST, PLANNED_BEST, PREVIOUS = (
+    f"{FOLDER}/{name}.ckpt" for name in ("last", "best", "planned_best", "previous")
+)
 STATE_KEY = "desc.training"
 FORMAT_VERSION = 1
 
@@ -71,23 +77,34 @@ def save_checkpoint(
     network : dict
         Key of the network's format → content.
     state : dict, optional
-        State of the training.
+        State of the training; with it, the file that is replaced is kept as `previous.ckpt`.
     """
     content = dict(network)
     if state is not None:
         content[STATE_KEY] = {"format_version": FORMAT_VERSION} | state
     with replacing(path) as temporary:
         torch.save(content, temporary)
+        if state is not None and path.is_file():
+            os.replace(path, path.with_name(Path(PREVIOUS).name))
 
 
-def read_state(path: Path, run_id: str) -> dict[str, Any]:
-    """Return the state of a training from a checkpoint.
+def read_state(folder: Path, run_id: str) -> dict[str, Any] | None:
+    """Return the state of the training in a run's folder; None before the first checkpoint.
+
+    If the last checkpoint is damaged, it is that of the checkpoint before, with a warning.
 
     Raises
     ------
     CheckpointError
-        If the file is damaged, or of an earlier version of this program.
+        If both are damaged, or of an earlier version of this program.
     """
+    paths = [folder / name for name in (LAST, PREVIOUS) if (folder / name).is_file()]
+    if not paths:
+        return None
+    path = paths[0]
+    if len(paths) > 1 and (reason := damage(path)) is not None:
+        path = paths[1]
+        logger.warning("%s: %s; continuing from %s", paths[0], reason, path.name)
     state = read_checkpoint(path).get(STATE_KEY)
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(

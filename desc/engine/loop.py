@@ -19,6 +19,7 @@ from desc.engine.checkpoint import (
     BEST,
     LAST,
     PLANNED_BEST,
+    PREVIOUS,
     Progress,
     read_state,
     save_checkpoint,
@@ -112,8 +113,7 @@ class Engine(Generic[R]):
 
     def _resume(self) -> None:
         """Continue from the run's last checkpoint, if there is one."""
-        if (self.folder / LAST).is_file():
-            self._load()
+        if self._load():
             step, total = self.progress.step, self.task.total_steps
             logger.info("resuming run %s after step %d of %d", self.run_id, step, total)
         planned = self.folder / PLANNED_BEST
@@ -301,16 +301,19 @@ class Engine(Generic[R]):
             self.saved_step = self.progress.step
         save_checkpoint(self.folder / name, self.task.checkpoint(), state)
 
-    def _load(self) -> None:
-        """Load the last checkpoint."""
-        state = read_state(self.folder / LAST, self.run_id)
+    def _load(self) -> bool:
+        """Load the last checkpoint; return whether there is one."""
+        state = read_state(self.folder, self.run_id)
+        if state is None:
+            return False
         try:
             self.task.load_state_dict(state)
             self.progress.__dict__.update(state["progress"])
         except (CheckpointError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{self.folder / LAST}: cannot be resumed: {error}") from error
+            raise CheckpointError(f"{self.folder}: cannot be resumed: {error}") from error
         self.saved_step = self.progress.step
         self._random = state["random"]
+        return True
 
     def _restore_randomness(self) -> None:
         """Restore torch's global generator, with a different seed in each further process."""
@@ -368,6 +371,8 @@ class Engine(Generic[R]):
             schedule=self.record.schedule | {"total_steps": task.total_steps, "ended": reason},
         )
         if self.log is not None:
+            if status == "finished":
+                (self.folder / PREVIOUS).unlink(missing_ok=True)
             self.log.finish(self.record, exit_code=1 if reason == FAILED else 0)
         return self.record
 

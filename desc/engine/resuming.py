@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from desc.configuration import RunConfig
-from desc.engine.checkpoint import LAST, read_state
+from desc.engine.checkpoint import read_state
 from desc.errors import ConfigurationError
 from desc.runs import Record, RunLog
 
@@ -81,8 +81,7 @@ def _listed(what: str, sources: list[str]) -> str:
 
 def resumed_log(record: R, run: RunConfig) -> tuple[RunLog, R]:
     """Reopen the log of a run; return it and the record, which has its folder."""
-    path, step = record.folder / LAST, 0
-    if path.is_file():
-        step = int(read_state(path, record.run_id)["progress"]["step"])
+    state = read_state(record.folder, record.run_id)
+    step = 0 if state is None else int(state["progress"]["step"])
     log = RunLog.resume(record, run, step=step)
     return log, log.begin(replace(record, folder=log.folder))

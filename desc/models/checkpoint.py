@@ -6,7 +6,6 @@ parameters are under "state_dict", with "model." before each name.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from desc.errors import CheckpointError
 from desc.files import replacing
 from desc.models import create_model
 from desc.models.base import DescriptorModel
+from desc.models.checkpoint_file import FOREIGN, read_checkpoint, reading
 from desc.models.statistics import TrainingStatistics
 
 FORMAT_VERSION = 3  # 2: decoders began with the forecast; 1: frames were seen as such
 KEY = "desc"
 LIGHTNING_PREFIX = "model."
-FOREIGN = "not a checkpoint of this program"
 
 
 def checkpoint_payload(
@@ -70,7 +69,8 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
     CheckpointError
         If the file is missing, damaged, of another program or of an unknown format version.
     """
-    content = read_checkpoint(Path(path))
+    path = Path(path)
+    content = read_checkpoint(path)
     payload = content.get(KEY)
     if not isinstance(payload, dict):
         raise CheckpointError(f"{path}: {FOREIGN}")
@@ -80,7 +80,8 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
             f"{path}: a checkpoint of format version {version}; this program reads version "
             f"{FORMAT_VERSION}"
         )
-    try:
+    # Creating a model draws its initial parameters; torch's random state is kept.
+    with reading(path), torch.random.fork_rng(devices=[]):
         config = from_dict(DescriptorConfig, payload["descriptor_config"])
         model_config = from_dict(ModelConfig, payload["model_config"])
         statistics = TrainingStatistics.from_tensors(payload["statistics"], config)
@@ -89,32 +90,6 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
             prefix = LIGHTNING_PREFIX
             items = content["state_dict"].items()
             state = {k.removeprefix(prefix): x for k, x in items if k.startswith(prefix)}
-        # Creating a model draws its initial parameters; torch's random state is kept.
-        with torch.random.fork_rng(devices=[]):
-            model = create_model(model_config, config, statistics)
+        model = create_model(model_config, config, statistics)
         model.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error
     return model.to(map_location).eval()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without running code.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, damaged, or holds more than plain values and tensors.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: {FOREIGN}; loading it would run code") from error
-    except Exception as error:  # bytes that are no checkpoint make torch fail in any way
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: {FOREIGN}")
-    return content

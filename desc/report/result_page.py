@@ -15,6 +15,7 @@ import numpy.typing as npt
 from desc import outputs
 from desc.audio import encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
+from desc.corpus.ending import clock
 from desc.files import write_text
 from desc.metrics.movement import diff_ratio, tail_std
 from desc.report.drawing import envelope, grey_png, row_frequencies, spectrogram
@@ -92,12 +93,18 @@ def _data(view: ResultView) -> dict[str, Any]:
 
 def _notes(view: ResultView) -> list[str]:
     clip, notes = view.clip, []
+    start_s, length_s = view.request.get("from_s"), view.data.about.get("recording_s")
+    if length_s is not None and isinstance(start_s, float):
+        notes.append(
+            f"The recording lasts {clock(length_s)} and is continued from {clock(start_s)}."
+        )
     if clip.start_s == 0:
         notes.append("This page lacks the end of the recording, which could not be read.")
     if clip.end_s < clip.total_s - 0.01:
         notes.append(
-            f"This page contains the first {clip.end_s:.0f} s of {clip.total_s:.0f} s. The "
-            f"complete result is {outputs.WAV} in the same folder."
+            f"Sound, pictures and map show the first {clip.end_s:.0f} s of {clip.total_s:.0f} s; "
+            "figures and files are those of the complete result, "
+            f"{outputs.WAV} in the same folder."
         )
     if clip.peak > 1:
         decibels = 20 * math.log10(clip.peak)
@@ -221,7 +228,7 @@ class Figure:
 def figures_of(view: ResultView) -> list[Figure]:
     """Return the table of figures of a result."""
     results, about = view.meta["results"], view.data.about
-    most = 100 * min(1.0, results["n_frames"] / about["n_rows"])
+    most = min(1.0, view.request.get("layers", 1) * results["n_frames"] / about["n_rows"])
     return [
         Figure(
             "distance to the prediction",
@@ -240,14 +247,21 @@ def figures_of(view: ResultView) -> list[Figure]:
         ),
         Figure(
             "repeats",
-            f"{100 * results['repeat_share']:.0f} %",
+            outputs.percent(results["repeated_share"]),
+            "no sound played twice 0 %",
+            "frames that repeat a sound of the result, however long ago",
+        )
+        if "repeated_share" in results
+        else Figure(  # of a result that counted less
+            "repeats within .5 s",
+            outputs.percent(results["repeat_share"]),
             "ideal 0 %",
             "frames that repeat a sound of the last half second",
         ),
         Figure(
             "corpus coverage",
-            f"{100 * results['corpus_coverage']:.2g} %",
-            f"at most {most:.2g} %",
+            outputs.percent(results["corpus_coverage"]),
+            f"at most {outputs.percent(most)}",
             f"{results['distinct_rows']:.0f} of {about['n_rows']} frames are played, from "
             f"{results['files_used']:.0f} files",
         ),
@@ -289,8 +303,11 @@ def _command(view: ResultView) -> str:
         words += ["--speeds", *map(str, request["speeds"])]
     for config in (PredictConfig, QueryConfig, SelectionConfig, RenderConfig):
         for field in fields(config):
-            value = request.get(field.name)
-            if value == field.default or field.name not in request:
+            name = (
+                "sample" if field.name == "n_draws" else field.name
+            )  # draw 2 is the second of two
+            value = request.get(name)
+            if value == field.default or name not in request:
                 continue
             if isinstance(value, bool):
                 words.append(f"--{field.name}" if value else f"--no-{field.name}")

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from desc.configuration import RunConfig, from_dict, to_dict
-from desc.errors import CheckpointError, ConfigurationError
-from desc.models.checkpoint import read_checkpoint
+from desc.errors import CheckpointError
+from desc.models.checkpoint_file import read_checkpoint, reading
 from desc.runs import SoundRecord, resolve_record
 from desc.runs.record import RUN_FILE
 from desc.soundgen.settings import (
@@ -97,18 +97,19 @@ class SoundCheckpoint:
                 f"{path}: a checkpoint of format version {version}; this program reads version "
                 f"{FORMAT_VERSION}"
             )
-        try:
+        with reading(path):
             kind = MODEL_CONFIGS.get(payload["generator"], VocoderConfig)
+            state, arrays = (dict(payload[name]) for name in ("state_dict", "arrays"))
+            if not all(isinstance(x, Tensor) for x in (*state.values(), *arrays.values())):
+                raise TypeError("its parameters and arrays must be tensors")
             return cls(
-                generator=payload["generator"],
+                generator=str(payload["generator"]),
                 mel=from_dict(MelConfig, payload["mel_config"]),
                 model=from_dict(kind, payload["model_config"]),
-                state=payload["state_dict"],
+                state=state,
                 gain=float(payload["gain"]),
-                arrays=payload["arrays"],
+                arrays=arrays,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
-            raise CheckpointError(f"{path}: the checkpoint is damaged: {error}") from error
 
 
 def find_checkpoint(run_id: str, run: RunConfig) -> tuple[Path, str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
-from desc.models.checkpoint import read_checkpoint
+from desc.models.checkpoint_file import read_checkpoint, reading
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint, find_checkpoint
 from desc.soundgen.mel_flow import Components, MelFlow
 from desc.soundgen.published import load_published_unagan, load_state
@@ -141,16 +141,17 @@ class MelGenerator:
         Published ones were trained on clips normalised one by one; their gain is 1.
         """
         content = read_checkpoint(path)
-        if KEY not in content:
-            mel, unagan, mean, scale = load_published_unagan(content, path)
-            least, most = (torch.full_like(mean, x) for x in (-math.inf, math.inf))
-            bands = Bands(*(values[:, None] for values in (mean, scale, least, most)))
-            return cls(name, mel, UnaganSource(unagan), bands, 1.0)
-        stored = SoundCheckpoint.from_content(content, path)
-        names = ("mean", "scale", "lowest", "highest")
-        source = _source(stored, path)
-        bands = Bands(*(stored.arrays[name][:, None] for name in names))
-        return cls(name, stored.mel, source, bands, stored.gain)
+        with reading(path):
+            if KEY not in content:
+                mel, unagan, mean, scale = load_published_unagan(content, path)
+                least, most = (torch.full_like(mean, x) for x in (-math.inf, math.inf))
+                bands = Bands(*(values[:, None] for values in (mean, scale, least, most)))
+                return cls(name, mel, UnaganSource(unagan), bands, 1.0)
+            stored = SoundCheckpoint.from_content(content, path)
+            source = _source(stored, path)
+            names, n = ("mean", "scale", "lowest", "highest"), stored.mel.n_mels
+            bands = Bands(*(stored.arrays[name].reshape(n, 1) for name in names))
+            return cls(name, stored.mel, source, bands, stored.gain)
 
     def generate(self, frames: int, seed: int = 0) -> Audio:
         """Return a new log mel spectrogram.
@@ -209,8 +210,12 @@ def _source(stored: SoundCheckpoint, path: Path) -> UnaganSource | FlowSource:
     """
     model = stored.model
     if isinstance(model, FlowConfig):
-        components = Components(*(stored.arrays[name] for name in ("basis", "offset", "level")))
-        flow = MelFlow(components.basis.shape[1], model.width, model.num_layers)
+        basis, offset, level = (stored.arrays[name] for name in ("basis", "offset", "level"))
+        n = basis.shape[1]
+        components = Components(
+            basis.reshape(stored.mel.n_mels, n), offset.expand(n, 1), level.reshape(n, 1)
+        )
+        flow = MelFlow(n, model.width, model.num_layers)
         load_state(flow, stored.state, path)
         return FlowSource(flow, components, model.flow_steps)
     if isinstance(model, UnaganConfig):

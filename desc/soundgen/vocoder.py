@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from desc.audio import Audio
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError
-from desc.models.checkpoint import read_checkpoint
+from desc.models.checkpoint_file import read_checkpoint, reading
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint, find_checkpoint
 from desc.soundgen.griffin_lim import GriffinLim
 from desc.soundgen.layers import fold_weights
@@ -76,15 +76,17 @@ class Vocoder:
         """
         content = read_checkpoint(path)
         name = name or path.stem
-        if KEY not in content:
-            kind, mel, network = load_published(content, path)
-            return cls(name, kind, mel, fold_weights(network))
-        stored = SoundCheckpoint.from_content(content, path)
-        if not isinstance(stored.model, VocoderConfig):
-            raise CheckpointError(f"{path}: a mel generator ({stored.generator}), not a vocoder")
-        network = create_generator(stored.model, stored.mel)
-        load_state(network, stored.state, path)
-        return cls(name, stored.generator, stored.mel, fold_weights(network))
+        with reading(path):
+            if KEY not in content:
+                kind, mel, network = load_published(content, path)
+                return cls(name, kind, mel, fold_weights(network))
+            stored = SoundCheckpoint.from_content(content, path)
+            if not isinstance(stored.model, VocoderConfig):
+                kind = stored.generator
+                raise CheckpointError(f"{path}: a mel generator ({kind}), not a vocoder")
+            network = create_generator(stored.model, stored.mel)
+            load_state(network, stored.state, path)
+            return cls(name, stored.generator, stored.mel, fold_weights(network))
 
     @classmethod
     def from_run(cls, run_id: str, run: RunConfig = RunConfig(project="melgan")) -> Vocoder:
