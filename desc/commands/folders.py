@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desc.descriptors.config import DescriptorConfig
@@ -49,6 +48,7 @@ def open_folder(
         Whether to log the skipped files.
     """
     from desc.corpus import open_corpus
+    from desc.corpus.discovery import label
     from desc.corpus.ending import clock
 
     corpus = open_corpus(
@@ -60,7 +60,7 @@ def open_folder(
         jobs=args.jobs,
         adopt_hop=adopt_hop,
     )
-    names = str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
+    names = label(path)
     n_files = len(corpus.sequences)
     logger.info(
         f"{names}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
