@@ -73,11 +73,12 @@ def run(args: argparse.Namespace) -> int:
     if "duration_s" in given and "prediction_length" in given:
         raise ConfigurationError("give prediction_length or duration_s, not both")
     output_dir = Path(args.output_dir).resolve()
-    if output_dir.is_relative_to(Path(args.audio_db_dir).resolve()):
-        raise ConfigurationError(
-            f"output_dir={args.output_dir!r} must lie outside audio_db_dir={args.audio_db_dir!r}: "
-            "results would become sounds of the corpus"
-        )
+    for folder in args.audio_db_dir:
+        if output_dir.is_relative_to(Path(folder).resolve()):
+            raise ConfigurationError(
+                f"output_dir={args.output_dir!r} must lie outside audio_db_dir={folder!r}: "
+                "results would become sounds of the corpus"
+            )
     query = from_options(QueryConfig, args)
     selection = from_options(SelectionConfig, args)
     rendering = from_options(RenderConfig, args)
