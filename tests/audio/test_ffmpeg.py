@@ -155,7 +155,7 @@ def test_what_follows_damage_is_read(
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING, "desc.audio"):
         mono = np.concatenate(list(audio.read_mono_blocks(path)))
-    assert len(mono) == len(whole)
-    assert np.mean(mono == whole) > 0.95
+    assert 0.9 * len(whole) < len(mono) < len(whole)  # without the damaged frame
+    np.testing.assert_array_equal(mono[-50_000:], whole[-50_000:])
     assert "damaged after" in caplog.text
-    assert "ffmpeg reads on, to 3.00 s" in caplog.text
+    assert "ffmpeg reads on, to 2.9" in caplog.text
