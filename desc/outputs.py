@@ -25,7 +25,7 @@ from desc.database import DescriptorDatabase
 from desc.errors import OutputError, StorageError
 from desc.exchange import write_descriptor_json
 from desc.files import read_json, write_json, write_text
-from desc.matching import Match, Neighbours, repeat_share
+from desc.matching import Match, Neighbours, played_rows, repeat_share, sounding
 
 if TYPE_CHECKING:
     from desc.prediction import Prediction
@@ -178,18 +178,25 @@ def write_credits(folder: Path, playlist: Playlist) -> None:
 
 
 def match_figures(match: Match) -> dict[str, float]:
-    """Return figures of a match: distances, variety, unit length."""
-    rows, database, n_units = match.rows, match.matcher.database, len(match.units)
+    """Return figures of a match: distances (of the first layer), variety, unit length."""
+    database, units = match.matcher.database, sounding(match.units)
+    rows = np.unique(played_rows(units))
     return {
-        "n_frames": len(rows),
+        "n_frames": len(match.rows),
         "mean_match_distance": float(np.mean(match.distances)),
-        "distinct_rows": len(np.unique(rows)),
-        "corpus_coverage": len(np.unique(rows)) / len(database),
+        "distinct_rows": len(rows),
+        "corpus_coverage": len(rows) / len(database),
         "files_used": len({database.files[i].source for i in database.file_index[rows]}),
-        "n_units": n_units,
-        "mean_unit_frames": sum(unit.n_frames for unit in match.units) / n_units,
-        "repeat_share": repeat_share(match.units, database),
+        "n_units": len(units),
+        "mean_unit_frames": sum(u.n_frames for u in units) / len(units) if units else 0.0,
+        "repeated_share": repeat_share(units, database),
     }
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with two digits, or as many as it has before the point."""
+    number = 100 * share
+    return f"{number:.0f} %" if number >= 99.5 else f"{number:.2g} %"
 
 
 def sound_figures(rendered: RenderResult) -> dict[str, float]:

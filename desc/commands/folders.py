@@ -11,6 +11,7 @@ from desc.descriptors.config import DescriptorConfig
 
 if TYPE_CHECKING:
     from desc.corpus import Corpus
+    from desc.corpus.discovery import Paths
     from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ SHOWN = 20  # skipped files named one by one; more are counted
 
 
 def open_folder(
-    path: str | Path,
+    path: Paths,
     config: DescriptorConfig,
     store: DescriptorStore,
     args: argparse.Namespace,
@@ -32,8 +33,8 @@ def open_folder(
 
     Parameters
     ----------
-    path : path
-        A folder, or one recording.
+    path : path or sequence of path
+        A folder, one recording, or several.
     config : DescriptorConfig
         Settings of extraction.
     store : DescriptorStore
@@ -59,13 +60,14 @@ def open_folder(
         jobs=args.jobs,
         adopt_hop=adopt_hop,
     )
+    names = str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
     n_files = len(corpus.sequences)
     logger.info(
-        f"{path}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
+        f"{names}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
         f"{corpus.n_extracted} extracted now"
     )
     if corpus.skipped and name_skipped:
-        logger.info(f"{path}: {len(corpus.skipped)} skipped:")
+        logger.info(f"{names}: {len(corpus.skipped)} skipped:")
         for skipped in corpus.skipped[:SHOWN]:
             logger.info(f"  {skipped.source}: {skipped.reason}")
         if len(corpus.skipped) > SHOWN:

@@ -88,10 +88,10 @@ def run(args: argparse.Namespace) -> int:
             roots = playlist.resolved_roots(**folders)
             playlist = relocated(playlist, args.relocate, store=store, roots=roots)
         if args.command == EXPORT:
-            export_playlist(
+            n_units = export_playlist(
                 playlist, args.output_path, args.format, store=store, rendering=rendering, **folders
             )
-            console.result(f"{args.output_path} ({len(playlist.events)} units)")
+            console.result(f"{args.output_path} ({n_units} units)")
             return 0
         if "crossfade_ms" in given_options(RenderConfig, args):
             playlist = playlist.with_crossfade(rendering.crossfade_ms)

@@ -93,6 +93,7 @@ def run_training(
         training = _with_epochs(training, network, data)
         arrays, metrics = fit_baseline(split.learned, split.validation, network)
     else:
+        ReferenceScales.from_run(former, network.statistics)  # refuses arrays that do not fit
         arrays, metrics = former.load_arrays(), former.metrics
     began = stopping.now()
     parts = _parts(split, network, arrays, training, recordings.render_sample)
@@ -118,8 +119,8 @@ def run_training(
             project=run.project,
             entity=run.entity,
         )
+        record.save_arrays(arrays)  # before the record: a run that is listed is complete
         record = log.begin(record)
-        record.save_arrays(arrays)
     record = fabric.broadcast(record)
     assert record is not None
     if former is None:

@@ -105,7 +105,11 @@ def test_abbreviations_are_refused() -> None:
     ("cls", "words", "message"),
     [
         (ModelConfig, ("--window_size", "x"), "window_size='x' must be an integer"),
-        (ModelConfig, ("--window_size", "0"), "window_size=0 must be an integer of at least 1"),
+        (
+            ModelConfig,
+            ("--window_size", "0"),
+            "window_size=0 must be an integer of at least 1 and at most 65536",
+        ),
         (ModelConfig, ("--head", "cauchy"), "head='cauchy' must be one of mixture, gaussian"),
         (TrainConfig, ("--learning_rate", "nan"), "learning_rate=nan must be a number above 0"),
         (TrainConfig, ("--devices", "two"), "devices='two' must be auto or a number"),
