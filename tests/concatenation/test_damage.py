@@ -128,7 +128,7 @@ def test_free_space_is_compared_before_writing(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**7))
     store = DescriptorStore(tmp_path / "cache")
     long = replace(playlist, events=(replace(playlist.events[0], n_samples=2 * 10**7),))
-    with pytest.raises(AudioError, match=r"x\.wav: needs 0\.14 GB, and 0\.01 GB are free in"):
+    with pytest.raises(AudioError, match=r"out: the sound needs 140\.0 MB, and 10\.0 MB are free"):
         render_to_file(long, tmp_path / "out" / "x.wav", store=store)
     assert not (tmp_path / "out").exists()
 
