@@ -95,9 +95,9 @@ def run(args: argparse.Namespace) -> int:
                 render_sample=None if sounds is None else _sampler(sounds, store, training.seed),
             )
         except TrainingInterruptedError as stopped:
-            console.result(f"run id: {stopped.run_id}")
+            console.run(stopped.run_id, is_stopped=True)
             raise
-        console.result(f"run id: {record.run_id}")
+        console.run(record.run_id, is_stopped=record.status == "stopped")
     return 0
 
 

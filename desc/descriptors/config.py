@@ -22,7 +22,7 @@ class DescriptorConfig:
     Frame t is centred on sample t·hop_length, as in librosa with `center=True`. All sample
     numbers count at `sample_rate`.
 
-    Ranges: sample_rate 1000 to 1000000 Hz, hop_length 1 to 65536, n_fft 16 to 65536 (even),
+    Ranges: sample_rate 1000 to 1000000 Hz, hop_length 1 to 65536, n_fft 16 to 32768 (even),
     n_mels 1 to 512, n_mfcc 1 to n_mels. They bound the memory.
 
     Raises
@@ -50,7 +50,7 @@ class DescriptorConfig:
     def __post_init__(self) -> None:
         check_integer("sample_rate", self.sample_rate, 1000, 1_000_000)
         check_integer("hop_length", self.hop_length, 1, 65536)
-        check_integer("n_fft", self.n_fft, 16, 65536)
+        check_integer("n_fft", self.n_fft, 16, 32768)
         check_integer("n_mels", self.n_mels, 1, 512)
         check_integer("n_mfcc", self.n_mfcc, 1)
         check(self.n_fft % 2 == 0, "n_fft", self.n_fft, "be even")

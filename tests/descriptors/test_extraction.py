@@ -319,7 +319,7 @@ def test_equal_to_librosa_on_real_recordings(shared_audio: Path) -> None:
 
 
 @pytest.mark.slow
-def test_equal_to_librosa_on_real_recordings(shared_audio: Path) -> None:
+def test_every_family_equals_librosas_on_real_recordings(shared_audio: Path) -> None:
     for path in sorted((shared_audio / "recordings").glob("*.ogg")):
         y = loaded(path, ALL)
         values = extract(path, ALL).values
