@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from desc.descriptors.config import DescriptorConfig
+from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from desc.corpus import Corpus
+    from desc.runs import Record
     from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
 
+INPUTS = (
+    *("audio_db_dir", "validation_db_dir", "sample_audio_db_dir"),
+    *("include", "exclude"),
+)
+"""Options that name the recordings of a training; its run keeps them."""
 SHOWN = 20  # skipped files named one by one; more are counted
 
 
@@ -71,3 +79,34 @@ def open_folder(
         if len(corpus.skipped) > SHOWN:
             logger.info(f"  … and {len(corpus.skipped) - SHOWN} more")
     return corpus
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the given options that name recordings, with absolute paths."""
+    given = {name: vars(args).get(name) for name in INPUTS}
+    return {
+        name: value if name in ("include", "exclude") else _absolute(value)
+        for name, value in given.items()
+        if value
+    }
+
+
+def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
+    """Complete the options that name recordings with those of the run to continue.
+
+    Raises
+    ------
+    ConfigurationError
+        If neither the options nor the run name a folder of recordings.
+    """
+    if not args.audio_db_dir and record is not None:
+        for name, value in record.inputs.items():
+            if name in INPUTS and not vars(args).get(name):
+                setattr(args, name, value)
+    if not args.audio_db_dir:
+        run = "" if record is None else f"; run {record.run_id} does not name one"
+        raise ConfigurationError(f"audio_db_dir: name the folder of recordings{run}")
+
+
+def _absolute(path: str | list[str]) -> str | list[str]:
+    return os.path.abspath(path) if isinstance(path, str) else [os.path.abspath(p) for p in path]

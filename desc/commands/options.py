@@ -193,11 +193,14 @@ def add_switch(
 
 
 def add_audio_option(
-    parser: argparse._ActionsContainer, text: str = "folder of recordings"
+    parser: argparse._ActionsContainer,
+    text: str = "folder of recordings",
+    *,
+    required: bool = True,
 ) -> None:
     """Add `--audio_db_dir`, also under its former name."""
     names = "--audio_db_dir", "--audio_dir"
-    parser.add_argument(*names, required=True, metavar="DIR", help=text)
+    parser.add_argument(*names, required=required, metavar="DIR", help=text)
 
 
 def add_output_option(parser: argparse._ActionsContainer, default: str, text: str) -> None:

@@ -95,6 +95,8 @@ class Record:
         running, finished, stopped (by a limit or the user) or failed.
     checkpoint_file : Path, optional
         The checkpoint to use, if the run was named by a checkpoint.
+    inputs : dict
+        Options that name the recordings, as `audio_db_dir`, so that a resumed run needs none.
     """
 
     kind: ClassVar[str] = ""
@@ -114,6 +116,7 @@ class Record:
     project: str = "descriptor_model"
     entity: str | None = None
     checkpoint_file: Path | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice("status", self.status, STATUSES)
@@ -156,6 +159,7 @@ class Record:
         """Write `run.json` into the run's folder."""
         content = {"format": FORMAT, "version": VERSION, "kind": self.kind}
         content |= {name: getattr(self, name) for name in _PLAIN} | self.configs
+        content["inputs"] = self.inputs
         content["metrics"] = {
             name: float(value) if math.isfinite(value) else None
             for name, value in self.metrics.items()
@@ -191,9 +195,10 @@ class Record:
                 folder=folder,
                 metrics=metrics,
                 **{name: content[name] for name in _PLAIN},
+                inputs=dict(content.get("inputs", {})),
                 **known[kind].read_configs(content),
             )
-        except (ConfigurationError, KeyError, TypeError, AttributeError) as error:
+        except (ConfigurationError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
 

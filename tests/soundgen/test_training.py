@@ -161,8 +161,8 @@ def test_a_run_goes_on_by_its_own_settings_alone(train: Train) -> None:
     record = train(steps=2, max_time_s=1e-9)
     with pytest.raises(ConfigurationError, match=r"batch_size=5 \(the run has 2\)"):
         train(resume_run_id=record.run_id, batch_size=5, given=["batch_size"])
-    with pytest.raises(ConfigurationError, match="not both"):
-        train(resume_run_id="a", load_from_run_id="b")
+    with pytest.raises(ConfigurationError, match=r"from_run='b' \(the run has None\)"):
+        train(resume_run_id=record.run_id, from_run="b", given=["from_run"])
 
 
 def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> None:
@@ -175,7 +175,7 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
             seen.update({k: v.clone() for k, v in generator.state_dict().items()})
 
     second = train(
-        load_from_run_id=first.run_id, steps=1, learning_rate=1e-12, save_interval=1,
+        from_run=first.run_id, steps=1, learning_rate=1e-12, save_interval=1,
         on_validation=keep,
     )  # fmt: skip
     assert second.run_id != first.run_id
