@@ -204,7 +204,7 @@ class Judge:
         n_frames = sum(len(target.values) for target in targets)
         lengths = [unit.n_frames for s in selections for unit in s]
         figures["run"] = float(np.mean(lengths))
-        figures["nrep"] = np.mean([repeat_share(s, self.database) for s in selections])
+        figures["nrep"] = np.mean([repeat_share(s, self.database, 0.5) for s in selections])
         figures["again"] = np.mean(
             [repeats(rows_of_units(s), self.config.frame_rate) for s in selections]
         )

@@ -128,7 +128,7 @@ def read_json(path: str | Path, error: type[DescError] = StorageError) -> Any:
     except OSError as problem:
         raise error(f"{path}: {problem.strerror or problem}") from problem
     except (ValueError, RecursionError) as problem:
-        raise error(f"{path}: no valid JSON: {problem}") from problem
+        raise error(f"{path}: damaged, no valid JSON: {problem}") from problem
     return content
 
 

@@ -2,7 +2,8 @@
 
 The folder of a result holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
 `report.npz` and, written last, `prediction.json`, whose `_meta.request` holds all settings. A
-folder with the same request is kept. One with another request is replaced only on demand.
+folder with the same request is kept. One with another request is replaced only on demand. While the
+files are written, `.unfinished.json` holds the request, so that it can be made again after a crash.
 `report.html` is made from these files and may be missing.
 """
 
@@ -13,7 +14,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +22,16 @@ import numpy as np
 
 from desc.concatenation import Playlist, RenderResult
 from desc.database import DescriptorDatabase
-from desc.errors import OutputError
+from desc.errors import OutputError, StorageError
 from desc.exchange import write_descriptor_json
-from desc.files import write_json, write_text
-from desc.matching import Match, Neighbours, repeat_share
+from desc.files import read_json, write_json, write_text
+from desc.matching import Match, Neighbours, played_rows, repeat_share, sounding
 
 if TYPE_CHECKING:
     from desc.prediction import Prediction
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
+UNFINISHED = ".unfinished.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
 REPORT, REPORT_DATA = "report.html", "report.npz"
 FILES = (PLAYLIST, MATCHES, CREDITS, WAV, REPORT_DATA, PREDICTION)
@@ -64,10 +66,10 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
             raise NotADirectoryError(errno.ENOTDIR, f"{parent} is a file")
     if not present:
         return False
-    stored = _stored_request(folder / PREDICTION)
-    if stored == json.loads(json.dumps(request)) and len(present) == len(FILES):
+    stored, wanted = _stored_request(folder / PREDICTION), json.loads(json.dumps(request))
+    if stored == wanted and len(present) == len(FILES):
         return True
-    if overwrite:
+    if overwrite or (stored is None and _unfinished_request(folder) == wanted):
         return False
     raise OutputError(
         f"{folder}: contains {_described(stored, request)}; choose another --output_dir, "
@@ -86,6 +88,11 @@ def _stored_request(path: Path) -> dict[str, Any] | None:
     return request
 
 
+def _unfinished_request(folder: Path) -> Any:
+    with suppress(StorageError):
+        return read_json(folder / UNFINISHED)
+
+
 def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
     if stored is None:
         return "files of an unfinished or unknown result"
@@ -93,11 +100,9 @@ def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:
     return f"the result of another request ({', '.join(changed) or 'some files are missing'})"
 
 
-def clear_marker(folder: Path) -> None:
-    """Remove the file that marks a result as complete, before the others are replaced.
-
-    The report of that result is removed, too.
-    """
+def begin(folder: Path, request: dict[str, Any]) -> None:
+    """Mark a result as unfinished, before its files are replaced; its report is removed."""
+    write_json(folder / UNFINISHED, request)
     with _named(folder):
         for name in (PREDICTION, REPORT):
             (folder / name).unlink(missing_ok=True)
@@ -113,12 +118,14 @@ def _named(folder: Path) -> Iterator[None]:
 
 
 def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any]) -> None:
-    """Write `prediction.json`: the predicted descriptors in the exchange form, and `_meta`."""
+    """Write `prediction.json`, the predicted descriptors and `_meta`: the result is finished."""
     config = prediction.config
     first = prediction.context_end_frame + 1
     samples = [(first + i) * config.hop_length for i in range(len(prediction.values))]
     ids = [prediction.source] * len(samples)
     write_descriptor_json(folder / PREDICTION, ids, samples, prediction.values, config.names, meta)
+    with _named(folder):
+        (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def write_matches(folder: Path, match: Match) -> None:
@@ -171,18 +178,25 @@ def write_credits(folder: Path, playlist: Playlist) -> None:
 
 
 def match_figures(match: Match) -> dict[str, float]:
-    """Return figures of a match: distances, variety, unit length."""
-    rows, database, n_units = match.rows, match.matcher.database, len(match.units)
+    """Return figures of a match: distances (of the first layer), variety, unit length."""
+    database, units = match.matcher.database, sounding(match.units)
+    rows = np.unique(played_rows(units))
     return {
-        "n_frames": len(rows),
+        "n_frames": len(match.rows),
         "mean_match_distance": float(np.mean(match.distances)),
-        "distinct_rows": len(np.unique(rows)),
-        "corpus_coverage": len(np.unique(rows)) / len(database),
+        "distinct_rows": len(rows),
+        "corpus_coverage": len(rows) / len(database),
         "files_used": len({database.files[i].source for i in database.file_index[rows]}),
-        "n_units": n_units,
-        "mean_unit_frames": sum(unit.n_frames for unit in match.units) / n_units,
-        "repeat_share": repeat_share(match.units, database),
+        "n_units": len(units),
+        "mean_unit_frames": sum(u.n_frames for u in units) / len(units) if units else 0.0,
+        "repeated_share": repeat_share(units, database),
     }
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with two digits, or as many as it has before the point."""
+    number = 100 * share
+    return f"{number:.0f} %" if number >= 99.5 else f"{number:.2g} %"
 
 
 def sound_figures(rendered: RenderResult) -> dict[str, float]:

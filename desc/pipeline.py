@@ -262,9 +262,13 @@ class Continuer:
         # An earlier result stays whole until rendering has succeeded, and loses its marker first.
         with replacing(job.folder / outputs.WAV) as temporary:
             rendered = render_to_file(
-                playlist, temporary, store=self.store, rendering=self.matcher.rendering
+                playlist,
+                temporary,
+                store=self.store,
+                rendering=self.matcher.rendering,
+                allow_long=True,  # as long as --duration_s
             )
-            outputs.clear_marker(job.folder)
+            outputs.begin(job.folder, job.request)
         outputs.write_matches(job.folder, match)
         outputs.write_credits(job.folder, playlist)
         playlist.save(job.folder / outputs.PLAYLIST)

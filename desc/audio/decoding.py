@@ -1,30 +1,23 @@
-"""Decoding from start to end, and resampling."""
+"""Decoding from start to end: blocks of one length, mono or with all channels."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from desc.audio.files import (
-    BOUNDED_SUBTYPES,
-    Audio,
-    AudioInfo,
-    check_samples,
-    errors_named,
-    open_forward,
-    read_info,
-)
-from desc.audio.reader import WavePcm
+from desc.audio.files import BOUNDED_SUBTYPES, Audio, check_samples, errors_named
+from desc.audio.plausibility import Plausibility
+from desc.audio.resampling import resampled_blocks
+from desc.audio.sound import Sound
 from desc.errors import AudioError
 
+logger = logging.getLogger(__name__)
+
 _CHUNK = 1 << 14
-"""Samples read or resampled at once: they stay in the cache."""
-_SNDFILE_CHUNK = 1 << 16
-"""Samples decoded at once by libsndfile, whose calls cost more."""
+"""Samples mixed at once: they stay in the processor's cache."""
 
 
 def read_mono_blocks(
@@ -59,16 +52,24 @@ def read_mono_blocks(
     Raises
     ------
     AudioError
-        If the file cannot be decoded to its end, contains no samples, or holds a sample that is not
-        finite (the message says which).
+        If the file cannot be opened, contains no samples, or holds a sample that is not finite
+        (the message says which).
+
+    Notes
+    -----
+    After the last block a line of the log says what is odd about the file: an end that is missing,
+    joined recordings, channels that cancel, silence, …
     """
-    with errors_named(path), open_forward(path) as file:
-        info = read_info(path, file)
-        blocks = _decoded_blocks(info, file, mono=True)
-        rate = info.sample_rate if sample_rate is None else sample_rate
-        blocks = resampled_blocks(blocks, speed * info.sample_rate, rate, 1)
+    with errors_named(path), Sound(path) as sound:
+        native = sound.info.sample_rate
+        plausibility = Plausibility(sound.info)
+        blocks = _mixed(_checked_blocks(sound), sound.info.n_channels, plausibility)
+        rate = native if sample_rate is None else sample_rate
+        blocks = resampled_blocks(blocks, speed * native, rate, 1)
         for block in _blocks_of_length(blocks, block_length):
             yield block[:, 0]
+        for note in (*sound.notes, *plausibility.notes()) if speed == 1 else ():
+            logger.warning("%s: %s", path, note)
 
 
 def mono_blocks(
@@ -95,12 +96,10 @@ def mono_blocks(
     ndarray of float32, (S,)
         Consecutive samples.
     """
-    mix = np.full(samples.shape[1], 1 / samples.shape[1], np.float32)
     blocks: Iterator[Audio] = (
         samples[start : start + _CHUNK] for start in range(0, len(samples), _CHUNK)
     )
-    if samples.shape[1] > 1:
-        blocks = ((block @ mix)[:, None] for block in blocks)
+    blocks = _mixed(blocks, samples.shape[1])
     blocks = resampled_blocks(blocks, speed * source_rate, sample_rate, 1)
     for block in _blocks_of_length(blocks, block_length):
         yield block[:, 0]
@@ -116,11 +115,10 @@ def read_blocks(
     ndarray of float32, (C, S)
         Consecutive samples.
     """
-    with errors_named(path), open_forward(path) as file:
-        info = read_info(path, file)
-        blocks = _decoded_blocks(info, file, mono=False)
+    with errors_named(path), Sound(path) as sound:
+        info = sound.info
         rate = info.sample_rate if sample_rate is None else sample_rate
-        blocks = resampled_blocks(blocks, info.sample_rate, rate, info.n_channels)
+        blocks = resampled_blocks(_checked_blocks(sound), info.sample_rate, rate, info.n_channels)
         for block in _blocks_of_length(blocks, block_length):
             yield block.T
 
@@ -136,88 +134,26 @@ def read(path: str | Path, sample_rate: int | None = None) -> Audio:
     return np.concatenate(list(read_blocks(path, sample_rate)), axis=1)
 
 
-def resampled_length(n_samples: int, source_rate: float, target_rate: float) -> int:
-    """Return the number of samples after resampling, librosa's ceil(n · ratio).
-
-    The product is taken in floating point, as librosa does, so that the number is the same also
-    where rounding lifts it above an integer.
-    """
-    if source_rate == target_rate:
-        return n_samples
-    return math.ceil(n_samples * (float(target_rate) / source_rate))
-
-
-def resample(audio: Audio, source_rate: int, target_rate: int) -> Audio:
-    """Resample (C, S) audio by soxr at high quality, the resampler of extraction.
-
-    Returns
-    -------
-    ndarray of float32, (C, resampled_length(S, source_rate, target_rate))
-    """
-    if source_rate == target_rate:
-        return audio
-    samples = np.ascontiguousarray(audio.T, np.float32)
-    chunks = (samples[i : i + _CHUNK] for i in range(0, len(samples), _CHUNK))
-    blocks = list(resampled_blocks(chunks, source_rate, target_rate, samples.shape[1]))
-    return np.concatenate(blocks).T if blocks else np.zeros((len(audio), 0), np.float32)
-
-
-def _decoded_blocks(info: AudioInfo, file: soundfile.SoundFile, *, mono: bool) -> Iterator[Audio]:
-    """Yield consecutive (n, C) samples, or (n, 1) of their mean."""
-    mix = np.full(info.n_channels, 1 / info.n_channels, np.float32)
-    pcm = WavePcm.open(info)
+def _checked_blocks(sound: Sound) -> Iterator[Audio]:
+    """Yield the samples (n, C) of a recording, all finite."""
     position = 0
-    try:
-        while True:
-            if pcm is not None:
-                n = min(_CHUNK, info.n_samples - position)
-                block = pcm.read(position, n)
-            else:
-                block = file.read(_SNDFILE_CHUNK, dtype="float32", always_2d=True)
-            if not len(block):
-                break
-            if mono and info.n_channels > 1:
-                block = (block @ mix)[:, None]
-            if info.subtype not in BOUNDED_SUBTYPES:
-                check_samples(block, info.path, position)
-            position += len(block)
-            yield block
-    finally:
-        if pcm is not None:
-            pcm.close()
-    # An MP3's header may be an estimate; if more is missing, the file is damaged.
-    if position < info.n_samples - info.sample_rate // 10 or position == 0:
-        raise AudioError(
-            f"{info.path}: the file ends after {position} of {info.n_samples} samples; "
-            "it is cut off or damaged"
-        )
+    for block in sound.blocks():
+        if sound.info.subtype not in BOUNDED_SUBTYPES:
+            check_samples(block, sound.path, position)
+        position += len(block)
+        yield block
 
 
-def resampled_blocks(
-    blocks: Iterable[Audio], source_rate: float, target_rate: float, n_channels: int
+def _mixed(
+    blocks: Iterator[Audio], n_channels: int, plausibility: Plausibility | None = None
 ) -> Iterator[Audio]:
-    """Resample consecutive (n, C) blocks, to exactly the length of `resampled_length`.
-
-    The result does not depend on where the blocks are cut.
-    """
-    if source_rate == target_rate:
-        yield from blocks
-        return
-    import soxr
-
-    stream = soxr.ResampleStream(source_rate, target_rate, n_channels, "float32", "HQ")
-    n_read = n_written = 0
+    """Yield the mean (n, 1) of the channels."""
+    weights = np.full(n_channels, 1 / n_channels, np.float32)
     for block in blocks:
-        n_read += len(block)
-        resampled = stream.resample_chunk(np.ascontiguousarray(block))
-        n_written += len(resampled)
-        if len(resampled):
-            yield resampled
-    rest = stream.resample_chunk(np.zeros((0, n_channels), np.float32), last=True)
-    # The stream rounds its length to the nearest sample, librosa up and fills with a zero.
-    n_missing = resampled_length(n_read, source_rate, target_rate) - n_written
-    rest = rest[:n_missing]
-    yield np.concatenate([rest, np.zeros((n_missing - len(rest), n_channels), np.float32)])
+        mix = (block @ weights)[:, None] if n_channels > 1 else block
+        if plausibility is not None:
+            plausibility.add(block, mix)
+        yield mix
 
 
 def _blocks_of_length(blocks: Iterator[Audio], length: int) -> Iterator[Audio]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from desc.audio.decoding import resample
-from desc.audio.files import Audio, errors_named, read_info
+from desc.audio.files import Audio, errors_named
+from desc.audio.resampling import resample
+from desc.audio.sound import Sound
 from desc.errors import AudioError
 
 _HEADER = 27  # bytes of a page's header before its table of segments
@@ -133,10 +134,8 @@ def read_excerpt(path: str | Path, start_s: float, duration_s: float) -> tuple[A
     AudioError
         If the file cannot be read.
     """
-    with errors_named(path), soundfile.SoundFile(str(path)) as file:
-        info = read_info(path, file)
-        start = min(max(0, round(start_s * info.sample_rate)), info.n_samples)
-        n = min(round((start_s + duration_s) * info.sample_rate), info.n_samples) - start
-        file.seek(start)
-        samples = file.read(max(0, n), dtype="float32", always_2d=True)
-    return samples.T, info.sample_rate
+    with errors_named(path), Sound(path) as sound:
+        rate = sound.info.sample_rate
+        start = max(0, round(start_s * rate))
+        samples = sound.excerpt(start, max(0, round((start_s + duration_s) * rate) - start))
+    return samples.T, rate

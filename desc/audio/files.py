@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from desc.audio.containers import no_audio
 from desc.errors import AudioError
 
 Audio = npt.NDArray[np.float32]
 
-AUDIO_EXTENSIONS = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("aif", "aifc", "aiff", "au", "avr", "caf", "flac", "ircam", "mp1", "mp2", "mp3", "nist"),
-        *("oga", "ogg", "opus", "paf", "pvf", "rf64", "snd", "voc", "w64", "wav", "wave", "wavex"),
-    )
+_SNDFILE = (
+    *("aif", "aifc", "aiff", "au", "avr", "caf", "flac", "ircam", "mp1", "mp2", "mp3", "nist"),
+    *("oga", "ogg", "opus", "paf", "pvf", "rf64", "snd", "voc", "w64", "wav", "wave", "wavex"),
 )
-"""File name endings, lower case, of what libsndfile reads by itself."""
+_FFMPEG = (
+    *("3gp", "aac", "ac3", "amr", "ape", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp4"),
+    *("mpc", "spx", "tta", "weba", "webm", "wma", "wmv", "wv"),
+)
+FFMPEG_EXTENSIONS = frozenset(f".{suffix}" for suffix in _FFMPEG)
+"""File name endings, lower case, of sound that is read by the program ffmpeg."""
+AUDIO_EXTENSIONS = FFMPEG_EXTENSIONS | {f".{suffix}" for suffix in _SNDFILE}
+"""File name endings, lower case, of everything that is read."""
+NEEDS_FFMPEG = "libsndfile does not read it; install ffmpeg, and it is read"
 
 _SEEKABLE_FORMATS = frozenset(
     {"AIFF", "AU", "AVR", "CAF", "IRCAM", "NIST", "RF64", "W64", "WAV", "WAVEX"}
@@ -50,10 +57,11 @@ class AudioInfo:
     n_channels : int
         Channels.
     n_samples : int
-        Samples per channel at `sample_rate`. Decoding may give up to a tenth of a second
-        less: an MP3 without a length in its header has an estimate here.
+        Samples per channel at `sample_rate`, as the header claims; 0 if it does not. Decoding may
+        give fewer (a file that was cut off) or more (joined recordings).
     format, subtype : str
-        libsndfile's names of container and sample format, e.g. `WAV` and `PCM_16`.
+        libsndfile's names of container and sample format, e.g. `WAV` and `PCM_16`; `FFMPEG` and
+        `FLOAT` for what it cannot read.
     """
 
     path: Path
@@ -65,20 +73,8 @@ class AudioInfo:
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds."""
+        """Length in seconds that the header claims."""
         return self.n_samples / self.sample_rate
-
-
-def probe(path: str | Path) -> AudioInfo:
-    """Read the header of an audio file.
-
-    Raises
-    ------
-    AudioError
-        If the file is missing, empty, no audio, or contains no samples.
-    """
-    with errors_named(path), open_forward(path) as file:
-        return read_info(path, file)
 
 
 def is_seekable_pcm(info: AudioInfo) -> bool:
@@ -96,27 +92,6 @@ def content_digest(path: str | Path) -> str:
     """Return the digest of a file's bytes, 32 hex digits (BLAKE2b)."""
     with errors_named(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that claims not to be seekable, so that soundfile does not seek after every read."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-def open_forward(path: str | Path) -> AbstractContextManager[soundfile.SoundFile]:
-    """Open a file for reading from start to end."""
-    return _ForwardFile(os.fspath(path))
-
-
-def read_info(path: str | Path, file: soundfile.SoundFile) -> AudioInfo:
-    """Return the header; raise an `AudioError` if there are no samples."""
-    if file.frames <= 0:
-        raise AudioError(f"{path}: the file contains no samples")
-    return AudioInfo(
-        Path(path), file.samplerate, file.channels, file.frames, file.format, file.subtype
-    )
 
 
 def check_samples(samples: Audio, path: Path, first: int) -> None:
@@ -140,19 +115,31 @@ def errors_named(path: str | Path, action: str = "read") -> Iterator[None]:
     except OSError as error:
         raise AudioError(f"{path}: {error.strerror or error}") from error
     except soundfile.SoundFileError as error:
-        text = getattr(error, "error_string", str(error)).removeprefix("Error : ")
+        text = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
         reason = _reason(Path(path)) if action == "read" else ""
         raise AudioError(f"{path}: {reason or f'libsndfile cannot {action} it: {text}'}") from error
 
 
+def check_readable(path: str | Path) -> None:
+    """Raise an `AudioError` if there is no file, or one without content or permission."""
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path}: a folder, not an audio file")
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if not os.access(path, os.R_OK):
+        raise AudioError(f"{path}: no permission to read it")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty (0 bytes)")
+
+
 def _reason(path: Path) -> str:
     """Return the cause of a failure that libsndfile does not report, or an empty text."""
-    if not path.exists():
-        return "no such file"
-    if path.is_dir():
-        return "a folder, not an audio file"
-    if path.stat().st_size == 0:
-        return "the file is empty (0 bytes)"
-    if not os.access(path, os.R_OK):
-        return "no permission to read it"
-    return ""
+    if kind := no_audio(path):
+        return kind
+    return f"sound of another kind: {NEEDS_FFMPEG}" if path.suffix in FFMPEG_EXTENSIONS else ""
+
+
+def has_ffmpeg() -> bool:
+    """Whether the program ffmpeg is on the path."""
+    return shutil.which("ffmpeg") is not None

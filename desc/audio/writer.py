@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -93,13 +94,8 @@ class AudioWriter:
         self.n_samples += len(samples)
 
     def _check_size(self, n_more: int) -> None:
-        if self._format not in ("WAV", "WAVEX"):
-            return
-        width = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self.subtype, 4)
-        if (self.n_samples + n_more) * self.n_channels * width > WAV_LIMIT:
-            raise AudioError(
-                f"{self.path}: a WAV holds at most 4 GiB; name it .w64 or .rf64, or write less"
-            )
+        n_values = (self.n_samples + n_more) * self.n_channels
+        _check_wav(self.path, self._format, n_values * sample_bytes(self.subtype))
 
     def __exit__(
         self,
@@ -162,6 +158,38 @@ def format_of(path: Path, subtype: str) -> str:
             f"{path}: a file ending in {path.suffix!r} cannot hold {subtype} samples; .wav can"
         )
     return name
+
+
+def check_space(path: str | Path, n_samples: int, n_channels: int, subtype: str) -> None:
+    """Refuse a file that `write_scaled` cannot write.
+
+    Raises
+    ------
+    AudioError
+        If the container does not take the subtype, a WAV would grow beyond its 4 GiB, or the disk
+        has less space than the file needs.
+    """
+    path, n_values = Path(path), n_samples * n_channels
+    n_bytes = n_values * sample_bytes(subtype)
+    _check_wav(path, format_of(path, subtype), n_bytes)
+    if subtype != "FLOAT" and 4 * n_values > MAX_HELD_BYTES:  # kept beside it until it is scaled
+        n_bytes += 4 * n_values
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise AudioError(
+            f"{path}: needs {n_bytes / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {folder}"
+        )
+
+
+def sample_bytes(subtype: str) -> int:
+    """Return the size of a sample in an uncompressed file."""
+    return {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(subtype, 4)
+
+
+def _check_wav(path: Path, format: str, n_bytes: int) -> None:
+    if format in ("WAV", "WAVEX") and n_bytes > WAV_LIMIT:
+        raise AudioError(f"{path}: a WAV holds at most 4 GiB; name it .w64 or .rf64, or write less")
 
 
 MAX_HELD_BYTES = 1 << 26

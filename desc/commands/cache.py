@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit_gb",
         type=float,
         metavar="X",
-        help="remove the least recently used files until the cache is at most this large [GiB]",
+        help="remove the least recently used files until the cache is at most this large [GiB] "
+        "(after commands: 10, or $DESC_CACHE_LIMIT_GB)",
     )
     parser.add_argument(
         "--prune",

@@ -44,4 +44,4 @@ def run(args: argparse.Namespace) -> int:
         )
         written = export_corpus(corpus, args.format, args.output_dir)
         console.result(f"{len(written)} files written to {args.output_dir}")
-    return 0
+    return 0 if len(written) == len(corpus.sequences) else 1

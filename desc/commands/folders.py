@@ -13,21 +13,20 @@ from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from desc.corpus import Corpus
+    from desc.corpus.discovery import Paths
     from desc.runs import Record
     from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
 
-INPUTS = (
-    *("audio_db_dir", "validation_db_dir", "sample_audio_db_dir"),
-    *("include", "exclude"),
-)
+FOLDERS = "audio_db_dir", "validation_db_dir", "sample_audio_db_dir"
+PATTERNS = "include", "exclude"
 """Options that name the recordings of a training; its run keeps them."""
 SHOWN = 20  # skipped files named one by one; more are counted
 
 
 def open_folder(
-    path: str | Path,
+    path: Paths,
     config: DescriptorConfig,
     store: DescriptorStore,
     args: argparse.Namespace,
@@ -40,8 +39,8 @@ def open_folder(
 
     Parameters
     ----------
-    path : path
-        A folder, or one recording.
+    path : path or sequence of path
+        A folder, one recording, or several.
     config : DescriptorConfig
         Settings of extraction.
     store : DescriptorStore
@@ -67,13 +66,14 @@ def open_folder(
         jobs=args.jobs,
         adopt_hop=adopt_hop,
     )
+    names = str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
     n_files = len(corpus.sequences)
     logger.info(
-        f"{path}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
+        f"{names}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
         f"{corpus.n_extracted} extracted now"
     )
     if corpus.skipped and name_skipped:
-        logger.info(f"{path}: {len(corpus.skipped)} skipped:")
+        logger.info(f"{names}: {len(corpus.skipped)} skipped:")
         for skipped in corpus.skipped[:SHOWN]:
             logger.info(f"  {skipped.source}: {skipped.reason}")
         if len(corpus.skipped) > SHOWN:
@@ -83,12 +83,9 @@ def open_folder(
 
 def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
     """Return the given options that name recordings, with absolute paths."""
-    given = {name: vars(args).get(name) for name in INPUTS}
-    return {
-        name: value if name in ("include", "exclude") else _absolute(value)
-        for name, value in given.items()
-        if value
-    }
+    given = {name: value for name, value in vars(args).items() if value}
+    folders = {name: _absolute(given[name]) for name in FOLDERS if name in given}
+    return folders | {name: given[name] for name in PATTERNS if name in given}
 
 
 def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
@@ -99,10 +96,11 @@ def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
     ConfigurationError
         If neither the options nor the run name a folder of recordings.
     """
-    if not args.audio_db_dir and record is not None:
-        for name, value in record.inputs.items():
-            if name in INPUTS and not vars(args).get(name):
-                setattr(args, name, value)
+    names = FOLDERS if args.audio_db_dir else (*FOLDERS, *PATTERNS)  # patterns are of one folder
+    known = {} if record is None else {n: v for n, v in record.inputs.items() if n in names}
+    for name, value in known.items():
+        if not vars(args).get(name) and (name != "sample_audio_db_dir" or os.path.isdir(value)):
+            setattr(args, name, value)
     if not args.audio_db_dir:
         run = "" if record is None else f"; run {record.run_id} does not name one"
         raise ConfigurationError(f"audio_db_dir: name the folder of recordings{run}")

@@ -90,8 +90,7 @@ def add_vocoder_option(parser: argparse._ActionsContainer, text: str) -> None:
 
 def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> None:
     main = parser.add_argument_group("input and output")
-    text = "folder of the recordings to train on [default: that of the run to continue]"
-    add_audio_option(main, text, required=False)
+    add_audio_option(main, "folder of the recordings to train on", required=False)
     add_pattern_options(main)
     main.add_argument(
         "--preset",

@@ -9,6 +9,7 @@ import difflib
 import re
 import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from desc.errors import ConfigurationError
@@ -200,7 +201,8 @@ def add_audio_option(
 ) -> None:
     """Add `--audio_db_dir`, also under its former name."""
     names = "--audio_db_dir", "--audio_dir"
-    parser.add_argument(*names, required=required, metavar="DIR", help=text)
+    text += ", or several" + ("" if required else " [default: that of the run to continue]")
+    parser.add_argument(*names, required=required, nargs="+", metavar="DIR", help=text)
 
 
 def add_output_option(parser: argparse._ActionsContainer, default: str, text: str) -> None:
@@ -243,15 +245,45 @@ def add_cache_option(parser: argparse._ActionsContainer) -> None:
 
 
 def add_pattern_options(parser: argparse._ActionsContainer) -> None:
-    """Add `--include` and `--exclude`."""
+    """Add `--include`, `--exclude` and `--include_from`."""
     for name, verb in (("include", "use only"), ("exclude", "leave out")):
         parser.add_argument(
             f"--{name}",
             nargs="+",
+            action="extend",
             default=[],
             metavar="PATTERN",
             help=f"{verb} files whose path in audio_db_dir matches, as 'strings/*.wav'",
         )
+    parser.add_argument(
+        "--include_from",
+        action=LinesOfFile,
+        dest="include",
+        metavar="FILE",
+        help="use only files whose path or name is in this text file, a path or pattern per line",
+    )
+
+
+class LinesOfFile(argparse.Action):
+    """An option that adds the lines of a text file to a list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Add the lines that are not empty."""
+        try:
+            lines = Path(values).read_text("utf-8-sig").splitlines()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a text in UTF-8"
+            parser.error(f"include_from={values!r} cannot be read: {reason}")
+        given = [line for line in lines if line.strip()]
+        if not given:
+            parser.error(f"include_from={values!r} is empty")
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), *given])
 
 
 def add_jobs_option(parser: argparse._ActionsContainer) -> None:

@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_switch(parser, "--overwrite", "replace an existing file")
     add_cache_option(parser)
     if not exports:
+        parser.add_argument(
+            "--allow_long",
+            action=argparse.BooleanOptionalAction,
+            default=False,
+            help="render also more than 6 hours [default off]",
+        )
         group = parser.add_argument_group("rendering")
         add_options(group, RenderConfig, exclude=["with_recording_s"])
         return
@@ -82,15 +88,20 @@ def run(args: argparse.Namespace) -> int:
             roots = playlist.resolved_roots(**folders)
             playlist = relocated(playlist, args.relocate, store=store, roots=roots)
         if args.command == EXPORT:
-            export_playlist(
+            n_units = export_playlist(
                 playlist, args.output_path, args.format, store=store, rendering=rendering, **folders
             )
-            console.result(f"{args.output_path} ({len(playlist.events)} units)")
+            console.result(f"{args.output_path} ({n_units} units)")
             return 0
         if "crossfade_ms" in given_options(RenderConfig, args):
             playlist = playlist.with_crossfade(rendering.crossfade_ms)
         result = render_to_file(
-            playlist, args.output_path, store=store, rendering=rendering, **folders
+            playlist,
+            args.output_path,
+            store=store,
+            rendering=rendering,
+            allow_long=args.allow_long,
+            **folders,
         )
         turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db else ""
         console.result(

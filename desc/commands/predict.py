@@ -73,11 +73,12 @@ def run(args: argparse.Namespace) -> int:
     if "duration_s" in given and "prediction_length" in given:
         raise ConfigurationError("give prediction_length or duration_s, not both")
     output_dir = Path(args.output_dir).resolve()
-    if output_dir.is_relative_to(Path(args.audio_db_dir).resolve()):
-        raise ConfigurationError(
-            f"output_dir={args.output_dir!r} must lie outside audio_db_dir={args.audio_db_dir!r}: "
-            "results would become sounds of the corpus"
-        )
+    for folder in args.audio_db_dir:
+        if output_dir.is_relative_to(Path(folder).resolve()):
+            raise ConfigurationError(
+                f"output_dir={args.output_dir!r} must lie outside audio_db_dir={folder!r}: "
+                "results would become sounds of the corpus"
+            )
     query = from_options(QueryConfig, args)
     selection = from_options(SelectionConfig, args)
     rendering = from_options(RenderConfig, args)
@@ -131,6 +132,8 @@ def print_continuation(result: Continuation, console: Console) -> int:
 
 
 def _figures(outcome: Outcome) -> str:
+    from desc.outputs import percent
+
     if outcome.status == "kept":
         return " (kept: same request)"
     figures = outcome.figures
@@ -140,7 +143,7 @@ def _figures(outcome: Outcome) -> str:
         f" ({figures['duration_s']:.1f} s, {figures['n_units']:.0f} units from "
         f"{figures['files_used']:.0f} files, mean unit {figures['mean_unit_frames']:.1f} frames, "
         f"mean distance {figures['mean_match_distance']:.2f}, "
-        f"{figures['distinct_rows']:.0f} distinct rows = {100 * figures['corpus_coverage']:.2g} % "
-        f"of the corpus, repeats {100 * figures['repeat_share']:.0f} %, "
+        f"{figures['distinct_rows']:.0f} distinct rows = {percent(figures['corpus_coverage'])} "
+        f"of the corpus, repeats {percent(figures['repeated_share'])}, "
         f"peak {figures['peak']:.2f}{turned})"
     )

@@ -42,6 +42,6 @@ def run(args: argparse.Namespace) -> int:
             shown = "" if loss is None else f"  validation loss {loss:.3f}"
             console.result(
                 f"{record.run_id}  {record.created[:16]}  {record.model_name:<28}"
-                f"{len(record.training_files):4} files  {record.status}{shown}"
+                f"{len(record.training_files):4} files  {record.state}{shown}"
             )
     return 0

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc train`."""
     folders = parser.add_argument_group("recordings")
-    text = "folder of training recordings [default: that of the run to continue]"
-    add_audio_option(folders, text, required=False)
+    add_audio_option(folders, "folder of training recordings", required=False)
     folders.add_argument(
         "--validation_db_dir",
         metavar="DIR",

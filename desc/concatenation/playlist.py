@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CORPUS, RECORDING = "corpus", "recording"
 MAX_FADE_MS = 10000.0
+LARGEST = 1 << 48
+"""Largest number of a sample, 200 years at 44.1 kHz."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,10 @@ class PlaylistEvent:
             value = getattr(self, name)
             check(isinstance(value, str) and value != "", name, value, "be a text, not empty")
         check(isinstance(self.digest, str), "digest", self.digest, "be a text")
-        check_integer("start_sample", self.start_sample, -(1 << 48))
-        check_integer("n_samples", self.n_samples, 1)
+        check_integer("start_sample", self.start_sample, -LARGEST, LARGEST)
+        check_integer("n_samples", self.n_samples, 1, LARGEST)
         for name in ("onset_sample", "layer"):
-            check_integer(name, getattr(self, name), 0)
+            check_integer(name, getattr(self, name), 0, LARGEST)
         for name in ("fade_in_ms", "fade_out_ms"):
             check_number(name, getattr(self, name), 0.0, MAX_FADE_MS)
         check_number("gain_db", self.gain_db, -200.0, 60.0)
@@ -129,7 +131,7 @@ class Playlist:
     roots: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_integer("sample_rate", self.sample_rate, 1000)
+        check_integer("sample_rate", self.sample_rate, 1000, 1_000_000)
         check(len(self.events) > 0, "events", [], "contain at least one event")
         for layer in self.layers():
             for (_, before), (index, event) in pairwise(layer):

@@ -11,15 +11,30 @@ from pathlib import Path
 
 import numpy as np
 
-from desc.audio import Audio, AudioClip, format_of, resampled_blocks, resampled_length, write_scaled
+from desc.audio import (
+    Audio,
+    AudioClip,
+    check_space,
+    resampled_blocks,
+    resampled_length,
+    write_scaled,
+)
 from desc.concatenation.joins import Span
 from desc.concatenation.mixing import Mixer, Sources
 from desc.concatenation.playlist import Playlist
 from desc.configuration import RenderConfig
+from desc.errors import ConfigurationError
 from desc.progress import report
 from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
+
+LONGEST_H = 6.0
+"""Length of a playlist beyond which it must be allowed: an edited number is wrong more often."""
+LONGEST_TRANSPOSED_H = 1.0
+"""Length of a transposed event, which is kept in memory."""
+NOTED = 5
+"""Events that are named in the log; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ def render(
     rendering: RenderConfig = RenderConfig(),
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
+    allow_long: bool = False,
 ) -> AudioClip:
     """Return the sound of a playlist, in memory.
 
@@ -71,12 +87,16 @@ def render(
         Folder of the corpus; by default the playlist's own `corpus`.
     recording_root : path, optional
         Folder of the recording; by default the playlist's own `recording`.
+    allow_long : bool
+        Whether the result may be longer than 6 hours.
 
     Raises
     ------
     DescError
-        If a file is missing or cannot be read; the message names event and source.
+        If a file is missing or cannot be read (the message names event and source), or the playlist
+        is too long.
     """
+    _check_length(playlist, allow_long)
     with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
         rate = rendering.output_sample_rate or playlist.sample_rate
         n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
@@ -96,6 +116,7 @@ def render_to_file(
     rendering: RenderConfig = RenderConfig(),
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
+    allow_long: bool = False,
 ) -> RenderResult:
     """Write the sound of a playlist to a file, block by block.
 
@@ -104,7 +125,7 @@ def render_to_file(
 
     Parameters
     ----------
-    playlist, store, source_root, recording_root
+    playlist, store, source_root, recording_root, allow_long
         As for `render`.
     path : path
         The file; it appears when it is complete.
@@ -114,16 +135,39 @@ def render_to_file(
     Raises
     ------
     DescError
-        As for `render`, or if the file cannot be written.
+        As for `render`, or if the file cannot be written, or is larger than the free space.
     """
     path = Path(path)
-    format_of(path, rendering.subtype)
+    _check_length(playlist, allow_long)
+    rate = rendering.output_sample_rate or playlist.sample_rate
+    n_samples = resampled_length(playlist.n_samples, playlist.sample_rate, rate)
+    check_space(path, n_samples, 1, rendering.subtype)
     with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
-        rate = rendering.output_sample_rate or playlist.sample_rate
+        check_space(path, n_samples, mixer.n_channels, rendering.subtype)
         blocks = (block.T for block in _blocks(mixer, playlist.sample_rate, rate))
         peak, gain = write_scaled(blocks, path, rate, mixer.n_channels, rendering.subtype)
-    n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
     return RenderResult(path, n_samples, rate, mixer.n_channels, peak, 20 * math.log10(gain))
+
+
+def _check_length(playlist: Playlist, allow_long: bool) -> None:
+    """Refuse a playlist or an event whose length would fill the memory or the disk."""
+    rate, events = playlist.sample_rate, playlist.events
+    hours = playlist.n_samples / rate / 3600
+    if hours > LONGEST_H and not allow_long:
+        last = max(range(len(events)), key=lambda index: events[index].end_sample)
+        raise ConfigurationError(
+            f"event {last}: onset_sample={events[last].onset_sample} and "
+            f"n_samples={events[last].n_samples} make the playlist {hours:.1f} hours long, which "
+            f"must be at most {LONGEST_H:g}; if that is meant, give --allow_long (allow_long=True)"
+        )
+    for index, event in enumerate(events):
+        n_read = event.n_samples * max(1.0, 2 ** (event.transpose_semitones / 12))
+        if event.transpose_semitones and n_read / rate / 3600 > LONGEST_TRANSPOSED_H:
+            raise ConfigurationError(
+                f"event {index}: n_samples={event.n_samples} at transpose_semitones="
+                f"{event.transpose_semitones} must play at most {LONGEST_TRANSPOSED_H:g} hour of "
+                "its file"
+            )
 
 
 def aligned(
@@ -138,6 +182,7 @@ def aligned(
 
     The parameters and errors are those of `render`.
     """
+    _check_length(playlist, allow_long=False)
     with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
         return list(mixer.spans)
 
@@ -150,7 +195,7 @@ def _mixer(
     source_root: str | Path | None,
     recording_root: str | Path | None,
 ) -> Iterator[Mixer]:
-    """Open the sources of a playlist; warn about those whose content changed."""
+    """Open the sources of a playlist; log what is strange about them and the events."""
     roots = playlist.resolved_roots(source_root, recording_root)
     with Sources(playlist, roots, store or DescriptorStore()) as sources:
         for path, index in list(sources.changed.items())[:1]:
@@ -161,9 +206,40 @@ def _mixer(
                 path,
                 index,
             )
+        _note_strange(playlist, sources)
         fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
         n_channels = fixed or max(sources.n_channels(event) for event in playlist.events)
         yield Mixer(playlist, sources, n_channels, rendering.align_ms)
+
+
+def _note_strange(playlist: Playlist, sources: Sources) -> None:
+    """Log events that play silence, fades longer than their events, and layers without events."""
+    for index in sources.beyond[:NOTED]:
+        event = playlist.events[index]
+        logger.warning(
+            "event %d: start_sample=%d lies beyond the end of %s; the event is silent",
+            index,
+            event.start_sample,
+            event.source,
+        )
+    if len(sources.beyond) > NOTED:
+        logger.warning("… and so do those of %d more events", len(sources.beyond) - NOTED)
+    rate = playlist.sample_rate
+    cut = [
+        index
+        for index, event in enumerate(playlist.events)
+        if max(event.fade_in_ms, event.fade_out_ms) * rate / 1000 > event.n_samples
+    ]
+    if cut:
+        logger.warning(
+            "%d fades are longer than their events (the first: event %d) and are shortened",
+            len(cut),
+            cut[0],
+        )
+    layers = sorted({event.layer for event in playlist.events})
+    if layers != list(range(len(layers))):
+        listed = ", ".join(map(str, layers[:10])) + (", …" if len(layers) > 10 else "")
+        logger.warning("layers are counted from 0 without gaps, but there are %s", listed)
 
 
 def _blocks(mixer: Mixer, rate: int, output_rate: int) -> Iterator[Audio]:

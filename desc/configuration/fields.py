@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 from collections.abc import Callable
+from functools import cache
+from types import UnionType
 from typing import Any, TypeVar
 
 from desc.errors import ConfigurationError
@@ -49,11 +52,14 @@ def check(condition: bool, name: str, value: object, rule: str) -> None:
         raise ConfigurationError(f"{name}={value!r} must {rule}")
 
 
-def check_integer(name: str, value: object, minimum: int) -> None:
-    """Raise `ConfigurationError` unless the value is an integer of at least `minimum`."""
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
+def check_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
+    """Raise `ConfigurationError` unless the value is an integer in [minimum, maximum]."""
     rule = f"be an integer of at least {minimum}"
-    check(is_integer and value >= minimum, name, value, rule)  # type: ignore[operator]
+    if maximum is not None:
+        rule += f" and at most {maximum}"
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    fits = is_integer and minimum <= value  # type: ignore[operator]
+    check(fits and (maximum is None or value <= maximum), name, value, rule)  # type: ignore[operator]
 
 
 def check_jobs(jobs: int) -> None:
@@ -101,13 +107,41 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     """Return the configuration of a dictionary made by `to_dict`.
 
-    Keys of former settings (`FORMER`) are ignored; any other unknown key is an error.
+    Keys of former settings (`FORMER`) are ignored.
+
+    Raises
+    ------
+    ConfigurationError
+        If a key is unknown, or a value has the wrong type or is out of range.
     """
-    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    check(isinstance(values, dict), cls.__name__, values, "be a set of settings by name")
+    hints = _field_types(cls)  # type: ignore[arg-type]
     values = {k: v for k, v in values.items() if k not in getattr(cls, "FORMER", ())}
-    unknown = sorted(set(values) - names)
+    unknown = sorted(map(str, set(values) - set(hints)))
     if unknown:
         raise ConfigurationError(
-            f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(sorted(names))}"
+            f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(sorted(hints))}"
         )
+    for name, value in values.items():
+        rule = f"be of type {getattr(hints[name], '__name__', hints[name])}"
+        check(_fits(value, hints[name]), name, value, rule)
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+@cache
+def _field_types(cls: type) -> dict[str, Any]:
+    """Return the type of each field of a dataclass."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Return whether a JSON value has a field's type, such as `float | None`."""
+    parts = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, (list, tuple)) and all(_fits(part, parts[0]) for part in value)
+    if parts:  # a union; other types with arguments are not checked
+        return typing.get_origin(hint) is not UnionType or any(_fits(value, p) for p in parts)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)

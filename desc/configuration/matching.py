@@ -159,5 +159,5 @@ class RenderConfig:
         check_choice("channels", self.channels, ("source", "mono", "stereo"))
         check_choice("subtype", self.subtype, SUBTYPES)
         if self.output_sample_rate is not None:
-            check_integer("output_sample_rate", self.output_sample_rate, 1000)
+            check_integer("output_sample_rate", self.output_sample_rate, 1000, 1_000_000)
         check_number("with_recording_s", self.with_recording_s, 0.0)

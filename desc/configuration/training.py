@@ -14,7 +14,11 @@ STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Settings of a sequence model; a size of `None` is the model's own (see `desc.models`)."""
+    """Settings of a sequence model; a size of `None` is the model's own (see `desc.models`).
+
+    Ranges: window_size, forecast_size and context_size up to 65536 frames, hidden_size 8192,
+    dim_feedforward 32768, num_layers and nhead 64, n_components 256. They bound the memory.
+    """
 
     FORMER: ClassVar[tuple[str, ...]] = ("add_positional_embedding", "dim_pos_encoding")
 
@@ -55,12 +59,14 @@ class ModelConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("window_size", "forecast_size", "n_components"):
-            check_integer(name, getattr(self, name), 1)
-        for name in ("hidden_size", "num_layers", "nhead", "dim_feedforward"):
+        for name in ("window_size", "forecast_size"):
+            check_integer(name, getattr(self, name), 1, 65536)
+        sizes = {"hidden_size": 8192, "num_layers": 64, "nhead": 64, "dim_feedforward": 32768}
+        for name, largest in sizes.items():
             if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), 1)
-        check_integer("context_size", self.context_size, 0)
+                check_integer(name, getattr(self, name), 1, largest)
+        check_integer("n_components", self.n_components, 1, 256)
+        check_integer("context_size", self.context_size, 0, 65536)
         check_number("dropout", self.dropout, 0.0, 0.9)
         check_number("style_noise", self.style_noise, 0.0)
         check_choice("head", self.head, HEADS)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
-from desc.audio import AUDIO_EXTENSIONS
+from desc.audio import AUDIO_EXTENSIONS, FFMPEG_EXTENSIONS, NEEDS_FFMPEG, has_ffmpeg
+from desc.corpus.patterns import Patterns, PatternSet
 from desc.errors import CorpusError
 
-Patterns = str | Sequence[str]
+logger = logging.getLogger(__name__)
+
+Paths = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -35,59 +39,90 @@ class SkippedFile:
 
 
 def find_files(
-    path: str | Path,
+    path: Paths,
     include: Patterns = (),
     exclude: Patterns = (),
     *,
     extensions: frozenset[str] = AUDIO_EXTENSIONS,
 ) -> tuple[list[tuple[Path, str]], list[SkippedFile]]:
-    """Find the recordings of a folder and of the folders in it.
+    """Find the recordings of folders and of the folders in them.
 
     Links to files and folders are followed; a folder that several links lead to is read once,
-    under its own name where it lies inside.
+    under its own name where it lies inside. A pattern that matches no file is told.
 
     Parameters
     ----------
-    path : path
-        A folder. Or one file, which is taken whatever its name.
+    path : path or sequence of path
+        A folder, or several. Or files, which are taken whatever their names.
     include, exclude : str or sequence of str
-        Patterns such as `strings/*.wav`; `*` also matches slashes. A pattern is compared with
-        the path relative to the folder, with the folders on that path (`strings` stands for all
-        that is in it) and, where it holds no slash, with the file's name. Case matters.
+        Patterns such as `strings/*.wav`, see `PatternSet`. They are compared with the path relative
+        to its folder.
     extensions : frozenset of str
         Endings of names, lower case.
 
     Returns
     -------
     files : list of (Path, str)
-        Path and source (path relative to the folder, with forward slashes), sorted by source.
+        Path and source (path relative to `common_root(path)`, with forward slashes), sorted by
+        source; of several folders each file once.
     skipped : list of SkippedFile
         Everything else, sorted by source.
 
     Raises
     ------
     CorpusError
-        If there is nothing at `path`.
+        If there is nothing at a path.
     """
-    root = Path(os.path.abspath(path))
-    if root.is_file():
-        return [(root, root.name)], []
-    if not root.is_dir():
-        raise CorpusError(f"{path}: no such file or folder")
-    files: list[tuple[Path, str]] = []
-    skipped: list[SkippedFile] = []
-    for source, reason in _walk(root):
-        refused = reason or _refusal(source, _patterns(include), _patterns(exclude), extensions)
+    root, given = common_root(path), absolute_paths(path)
+    files = {one.relative_to(root).as_posix(): one for one in given if one.is_file()}
+    skipped: dict[str, SkippedFile] = {}
+    walked = [(folder, *one) for folder in given if folder.is_dir() for one in _walk(folder)]
+    names = [name for _, name, reason in walked if reason is None]
+    chosen = PatternSet(include, names), PatternSet(exclude, names)
+    for folder, name, reason in walked:
+        found = folder / name
+        source = found.relative_to(root).as_posix()
+        refused = reason or _refusal(name, *chosen, extensions)
+        problem = "" if refused else _problem(found)
         if refused:
-            skipped.append(refused)
-            continue
-        found = root / source
-        problem = _problem(found)
-        if problem:
-            skipped.append(SkippedFile(_printable(source), problem))
+            skipped[source] = replace(refused, source=source)
+        elif problem:
+            skipped[source] = SkippedFile(_printable(source), problem)
         else:
-            files.append((found, source))
-    return sorted(files, key=lambda f: f[1]), sorted(skipped, key=lambda s: s.source)
+            files[source] = found
+    for option, patterns in zip(("include", "exclude"), chosen, strict=True):
+        for pattern in patterns.unused() if walked else ():
+            logger.warning("%s=%r matches no file", option, pattern)
+    others = [one for source, one in skipped.items() if source not in files]
+    return sorted(((f, s) for s, f in files.items()), key=itemgetter(1)), sorted(
+        others, key=lambda one: one.source
+    )
+
+
+def common_root(path: Paths) -> Path:
+    """Return the folder that sources are relative to.
+
+    It is the folder itself, of a file its folder, and of several the folder that holds them all.
+
+    Raises
+    ------
+    CorpusError
+        If there is nothing at a path, or the folders lie on different drives.
+    """
+    folders = [one.parent if one.is_file() else one for one in absolute_paths(path)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise CorpusError(f"{folder}: no such file or folder")
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError as error:  # Windows
+        raise CorpusError(f"{', '.join(map(str, folders))}: must lie on one drive") from error
+
+
+def absolute_paths(path: Paths) -> list[Path]:
+    """Return one or several paths as a list of absolute ones."""
+    paths = [path] if isinstance(path, str | Path) else path
+    return [Path(os.path.abspath(one)) for one in paths]
 
 
 def _walk(root: Path) -> Iterator[tuple[str, SkippedFile | None]]:
@@ -135,31 +170,20 @@ def _leads_back(folder: Path) -> bool:
 
 
 def _refusal(
-    source: str, include: Sequence[str], exclude: Sequence[str], extensions: frozenset[str]
+    source: str, include: PatternSet, exclude: PatternSet, extensions: frozenset[str]
 ) -> SkippedFile | None:
+    included, excluded = include.matching(source), exclude.matching(source)
     suffix = PurePosixPath(source).suffix
     if suffix.lower() not in extensions:
         reason = f"not an audio file ({suffix or 'no ending'})"
         return SkippedFile(source, reason, ignored=True)
-    if include and not any(_matches(source, pattern) for pattern in include):
+    if include and included is None:
         return SkippedFile(source, "matches no include pattern", ignored=True)
-    for pattern in exclude:
-        if _matches(source, pattern):
-            return SkippedFile(source, f"matches the exclude pattern {pattern}", ignored=True)
+    if excluded is not None:
+        return SkippedFile(source, f"matches the exclude pattern {excluded}", ignored=True)
+    if suffix.lower() in FFMPEG_EXTENSIONS and not has_ffmpeg():
+        return SkippedFile(source, f"{suffix} sound: {NEEDS_FFMPEG}")
     return None
-
-
-def _patterns(patterns: Patterns) -> Sequence[str]:
-    return (patterns,) if isinstance(patterns, str) else patterns
-
-
-def _matches(source: str, pattern: str) -> bool:
-    path = PurePosixPath(source)
-    pattern = pattern.replace(os.sep, "/").removeprefix("./").rstrip("/")
-    names = [source, *(str(folder) for folder in path.parents[:-1])]
-    if "/" not in pattern:
-        names.append(path.name)
-    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _printable(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,17 +11,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from desc.audio import SILENT
 from desc.configuration import check_jobs
-from desc.corpus.discovery import Patterns, SkippedFile, find_files
+from desc.corpus.discovery import Paths, SkippedFile, absolute_paths, common_root, find_files
 from desc.corpus.parallel import Task, extract_all
+from desc.corpus.patterns import Patterns
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, CorpusError
 from desc.exchange import descriptor_json_hop, read_json_folder
 from desc.storage import DescriptorStore
 
+logger = logging.getLogger(__name__)
+
 JSON = frozenset({".json"})
-LISTED = 30  # files named in an error; more are counted by reason
+LISTED = 30  # files named in an error or in notes; more are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,7 @@ class Corpus:
     Attributes
     ----------
     root : Path
-        The folder; of one file its folder.
+        The folder; of one file its folder, of several the one that holds all.
     config : DescriptorConfig
         Settings of extraction.
     sequences : tuple of DescriptorSequence
@@ -102,7 +107,7 @@ def collection_digest(files: Iterable[tuple[str, str]]) -> str:
 
 
 def open_corpus(
-    path: str | Path,
+    path: Paths,
     config: DescriptorConfig = DescriptorConfig(),
     store: DescriptorStore | None = None,
     *,
@@ -111,14 +116,15 @@ def open_corpus(
     jobs: int = -1,
     adopt_hop: bool = False,
 ) -> Corpus:
-    """Open a folder of recordings, or one recording; extract descriptors missing from the cache.
+    """Open folders of recordings, or recordings; extract descriptors missing from the cache.
 
-    A folder without audio files may hold descriptor JSON instead (see `read_descriptor_json`).
+    What is odd about a recording is told: an end that is missing, channels that cancel, silence. A
+    folder without audio files may hold descriptor JSON instead (see `read_descriptor_json`).
 
     Parameters
     ----------
-    path : path
-        The folder, or a file.
+    path : path or sequence of path
+        The folder, a file, or several. Sources are relative to the folder that holds all of them.
     config : DescriptorConfig
         Settings of extraction.
     store : DescriptorStore, optional
@@ -146,19 +152,20 @@ def open_corpus(
         If the cache cannot be written.
     """
     check_jobs(jobs)
-    path = Path(os.path.abspath(path))
-    is_json = path.is_file() and path.suffix.lower() in JSON
+    root = common_root(path)
+    paths = absolute_paths(path)
+    only = paths[0] if len(paths) == 1 else None
+    is_json = only is not None and only.is_file() and only.suffix.lower() in JSON
     files, passed = ([], []) if is_json else find_files(path, include, exclude)
-    if not files and (is_json or not any(not s.ignored for s in passed)):
-        corpus = _open_json(path, config, include, exclude, adopt_hop=adopt_hop)
+    if only and not files and (is_json or not any(not s.ignored for s in passed)):
+        corpus = _open_json(only, config, include, exclude, adopt_hop=adopt_hop)
         if corpus.sequences or corpus.skipped:
-            return _usable(corpus, path)
-    root = path.parent if path.is_file() else path
+            return _usable(corpus, root)
     sequences, failed, n_extracted = _open_audio(files, config, store or DescriptorStore(), jobs)
     skipped = sorted([*(s for s in passed if not s.ignored), *failed], key=lambda s: s.source)
     ignored = tuple(s for s in passed if s.ignored)
     corpus = Corpus(root, config, tuple(sequences), tuple(skipped), n_extracted, ignored)
-    return _usable(corpus, path)
+    return _usable(corpus, only or root)
 
 
 def _open_audio(
@@ -184,8 +191,21 @@ def _open_audio(
         reasons |= extract_all(new, config, store, jobs=jobs)
     failed += [SkippedFile(t.source, reasons[t.digest]) for t in tasks if t.digest in reasons]
     good = [task for task in tasks if task.digest not in reasons]
+    _tell(good, store.notes())
     sequences = store.load_all([t.digest for t in good], config, [t.source for t in good])
     return sequences, failed, sum(task.digest not in reasons for task in new)
+
+
+def _tell(tasks: Sequence[Task], notes: dict[str, str]) -> None:
+    """Tell what is odd about recordings."""
+    odd = [(task.source, notes[task.digest]) for task in tasks if task.digest in notes]
+    if len(odd) == len(tasks) > 1 and all(note.startswith(SILENT) for _, note in odd):
+        logger.warning("all %d recordings are %s", len(odd), SILENT)
+        return
+    for source, note in odd[:LISTED]:
+        logger.warning("%s: %s", source, note)
+    if len(odd) > LISTED:
+        logger.warning("… and %d more recordings with such a note", len(odd) - LISTED)
 
 
 def _open_json(

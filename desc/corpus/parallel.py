@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,11 +64,14 @@ class Outcome:
         Cause of a failure; empty if the descriptors are stored.
     is_lasting : bool
         Whether the file's content causes the failure, so that it is not tried again.
+    note : str
+        What is odd about a recording that was extracted.
     """
 
     task: Task
     reason: str = ""
     is_lasting: bool = False
+    note: str = ""
 
 
 def extract_all(
@@ -103,13 +107,17 @@ def extract_all(
     families = [(FAMILIES[name], FEATURES[name]) for name in config.descriptors]
     function = partial(extract_into, store.cache_dir, config, families)
     failed: list[Outcome] = []
+    notes: dict[str, str] = {}
     try:
         for n_done, outcome in enumerate(run_tasks(function, tasks, jobs), 1):
             if outcome.reason:
                 failed.append(outcome)
+            elif outcome.note:
+                notes[outcome.task.digest] = outcome.note
             report("extract", n_done, len(tasks))
     finally:
         store.remember_failures({o.task.digest: o.reason for o in failed if o.is_lasting})
+        store.remember_notes(notes)
     return {outcome.task.key: outcome.reason for outcome in failed}
 
 
@@ -126,9 +134,10 @@ def extract_into(
     for family, feature in families:
         register_descriptor(family, feature)
     try:
-        sequence = extract(
-            task.path, config, source=task.source, digest=task.digest, speed=task.speed
-        )
+        with _kept_notes() as notes:
+            sequence = extract(
+                task.path, config, source=task.source, digest=task.digest, speed=task.speed
+            )
         store = DescriptorStore(cache_dir)
         if store.digest(task.path) != task.digest:
             return Outcome(task, "changed while it was read; try again when it is complete")
@@ -142,7 +151,24 @@ def extract_into(
         return Outcome(task, str(error).removeprefix(f"{task.path}: "))
     except Exception as error:  # reported; the other files are extracted
         return Outcome(task, f"{type(error).__name__}: {error}")
-    return Outcome(task)
+    lines = (note.removeprefix(f"{task.path}: ") for note in notes)
+    return Outcome(task, note="; ".join(lines))
+
+
+@contextmanager
+def _kept_notes() -> Iterator[list[str]]:
+    """Collect what the decoder logs about a file, for the process that opened the corpus."""
+    notes: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: notes.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("desc.audio")
+    logger.addHandler(handler)
+    logger.propagate, before = False, logger.propagate
+    try:
+        yield notes
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
 
 
 def run_tasks(

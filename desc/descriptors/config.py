@@ -22,6 +22,9 @@ class DescriptorConfig:
     Frame t is centred on sample t·hop_length, as in librosa with `center=True`. All sample
     numbers count at `sample_rate`.
 
+    Ranges: sample_rate 1000 to 1000000 Hz, hop_length 1 to 65536, n_fft 16 to 32768 (even),
+    n_mels 1 to 512, n_mfcc 1 to n_mels. They bound the memory.
+
     Raises
     ------
     ConfigurationError
@@ -32,7 +35,7 @@ class DescriptorConfig:
     sample_rate: int = option(44100, "sample rate of the analysis", unit="Hz", aliases=("sr",))
     hop_length: int = option(1024, "distance between frames", unit="samples")
     n_fft: int = option(2048, "length of the analysis window", unit="samples")
-    n_mels: int = option(128, "number of mel bands for MFCC and onset strength")
+    n_mels: int = option(128, "number of mel bands for MFCC and onset strength, at most 512")
     n_mfcc: int = option(13, "number of MFCCs; deltas triple the number of columns")
     top_db: float | None = option(
         80.0,
@@ -45,10 +48,11 @@ class DescriptorConfig:
     )
 
     def __post_init__(self) -> None:
-        check_integer("sample_rate", self.sample_rate, 1000)
-        for name in ("hop_length", "n_mels", "n_mfcc"):
-            check_integer(name, getattr(self, name), 1)
-        check_integer("n_fft", self.n_fft, 16)
+        check_integer("sample_rate", self.sample_rate, 1000, 1_000_000)
+        check_integer("hop_length", self.hop_length, 1, 65536)
+        check_integer("n_fft", self.n_fft, 16, 32768)
+        check_integer("n_mels", self.n_mels, 1, 512)
+        check_integer("n_mfcc", self.n_mfcc, 1)
         check(self.n_fft % 2 == 0, "n_fft", self.n_fft, "be even")
         check(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, f"be at most {self.n_mels=}")
         if self.top_db is not None:

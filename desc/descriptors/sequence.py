@@ -30,10 +30,10 @@ def read_only(values: Values) -> Values:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DescriptorFrames:
-    """Consecutive frames of descriptors, read by column name or by a slice of frames.
+    """Consecutive frames of descriptors, read by column name, frame or slice of frames.
 
-    `frames["mfcc0"]` is a column (T,), `frames["mfcc"]` a group of columns (T, 13), and
-    `frames[100:200]` the same kind of object with those frames only.
+    `frames["mfcc0"]` is a column (T,), `frames["mfcc"]` a group of columns (T, 13), `frames[0]` a
+    frame (D,), and `frames[100:200]` the same kind of object with those frames only.
 
     Attributes
     ----------
@@ -83,16 +83,18 @@ class DescriptorFrames:
         return self.centre_samples / self.config.sample_rate
 
     @overload
-    def __getitem__(self, key: str) -> Values: ...
+    def __getitem__(self, key: str | int) -> Values: ...
     @overload
     def __getitem__(self, key: slice) -> Self: ...
-    def __getitem__(self, key: str | slice) -> Values | Self:
-        """Return a column (T,), a group of columns (T, n), or a slice of consecutive frames.
+    def __getitem__(self, key: str | int | slice) -> Values | Self:
+        """Return a column (T,), a group of columns (T, n), a frame (D,) or a slice of frames.
 
         Raises
         ------
         ConfigurationError
             If no column or group has the name, or the slice has a step.
+        IndexError
+            If there is no such frame.
         """
         if isinstance(key, str):
             if key in self.config.names:
@@ -101,8 +103,11 @@ class DescriptorFrames:
                 return self.values[:, self.config.groups[key]]
             known = ", ".join(dict.fromkeys((*self.config.groups, *self.config.names)))
             raise ConfigurationError(f"{key!r} must be a column or a group: {known}")
+        if isinstance(key, (int, np.integer)):
+            return self.values[key]
         if not isinstance(key, slice) or key.step not in (None, 1):
-            raise ConfigurationError(f"[{key!r}] must be a column's name or a slice without a step")
+            rule = "a column's name, a frame's number or a slice without a step"
+            raise ConfigurationError(f"[{key!r}] must be {rule}")
         start, stop, _ = key.indices(len(self))
         return replace(self, values=self.values[start:stop], first_frame=self.first_frame + start)
 

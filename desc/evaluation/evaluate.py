@@ -236,6 +236,6 @@ def _notes(records: Sequence[RunRecord], training_known: bool) -> list[str]:
     notes += [
         f"run {record.run_id} is still training; its best checkpoint so far is used"
         for record in records
-        if record.status == "running"
+        if record.state == "running"
     ]
     return notes

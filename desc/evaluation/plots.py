@@ -9,7 +9,7 @@ import numpy as np
 from desc.evaluation.baselines import VAR_REPLAY
 from desc.evaluation.tables import REALISM, Evaluation, Row, Table
 from desc.metrics.movement import autocorrelation, modulation_spectrum
-from desc.report.drawing import check_drawing, figure
+from desc.report.drawing import check_drawing, figure, literal
 
 N_COLUMNS = 4  # descriptors shown
 N_EXCERPTS = 3
@@ -66,9 +66,11 @@ def _continuations(
                 ax.plot(t_before, before[:, c], color="0.6", lw=0.6)
                 ax.plot(t_after, after[:, c], color="k", lw=0.6, label="real")
                 for row in shown:
-                    ax.plot(t_after, row.example[e, :, c], lw=0.6, alpha=0.8, label=row.name)
+                    ax.plot(
+                        t_after, row.example[e, :, c], lw=0.6, alpha=0.8, label=literal(row.name)
+                    )
                 ax.set_ylabel(names[c])
-            axes[0, j].set_title(excerpts.sources[excerpts.tracks[e]])
+            axes[0, j].set_title(literal(excerpts.sources[excerpts.tracks[e]]))
             axes[-1, j].set_xlabel("time (s)")
         axes[0, 0].legend(fontsize="x-small")
 
@@ -78,7 +80,7 @@ def _autocorrelation(table: Table, shown: list[Row], rate: float, path: Path) ->
         ax = axes[0, 0]
         for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
             curve = autocorrelation(x).mean(1)
-            ax.plot(np.arange(1, len(curve) + 1) / rate, curve, label=name)
+            ax.plot(np.arange(1, len(curve) + 1) / rate, curve, label=literal(name))
         ax.set(xlabel="lag (s)", ylabel="autocorrelation, mean of the descriptors")
         ax.legend()
 
@@ -89,7 +91,7 @@ def _modulation(table: Table, shown: list[Row], rate: float, path: Path) -> None
         for name, x in [("real", table.excerpts.targets), *((r.name, r.example) for r in shown)]:
             centres, power = modulation_spectrum(x, rate)
             level = 10 * np.log10(np.maximum(power, 1e-12)).mean(1)
-            ax.semilogx(centres, level, marker="o", label=name)
+            ax.semilogx(centres, level, marker="o", label=literal(name))
         ax.set(xlabel="modulation frequency (Hz)", ylabel="power (dB), mean of the descriptors")
         ax.legend()
 
@@ -101,7 +103,7 @@ def _metrics(table: Table, path: Path) -> None:
     with figure(path, 2, 4, (16, 7)) as axes:
         for ax, (heading, metric) in zip(axes.flat, BARS, strict=True):
             values = [row.figures.get(metric, np.nan) for row in rows]
-            ax.barh([r.name for r in rows], values, color=[colours[r.kind] for r in rows])
+            ax.barh([literal(r.name) for r in rows], values, color=[colours[r.kind] for r in rows])
             ax.invert_yaxis()
             ax.set_title(heading)
             if metric == "fd":  # shuffled frames have a hundred times the distance of real music

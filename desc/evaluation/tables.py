@@ -54,7 +54,7 @@ RENDERED: tuple[Column, ...] = (
     ("e_t", "error", 3),
     ("match", "mean_match_distance", 2),
     ("unit", "mean_unit_frames", 1),
-    ("repeats", "repeat_share", 3),
+    ("repeats", "repeated_share", 3),
 )
 
 

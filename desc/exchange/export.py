@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -11,10 +12,15 @@ import numpy as np
 
 from desc.configuration import check_choice, to_dict
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import ConfigurationError, OutputError
+from desc.errors import ConfigurationError, DescError, OutputError
 from desc.exchange.json_writing import write_descriptor_json
 from desc.files import replacing
 from desc.progress import report
+
+logger = logging.getLogger(__name__)
+
+NAMED = 30
+"""Failures that are named in the log; more are counted."""
 
 
 class Recordings(Protocol):
@@ -45,26 +51,34 @@ def export_corpus(corpus: Recordings, format: str, output_dir: str | Path) -> li
     Returns
     -------
     list of Path
-        The files, in the order of the recordings.
+        The files written, in the order of the recordings. Each recording whose file cannot be
+        written is named in the log.
 
     Raises
     ------
     ConfigurationError
         If the format is unknown, or pyarrow is missing.
-    OutputError
-        If a file would lie outside `output_dir`.
-    StorageError
-        If a file cannot be written.
+    DescError
+        If no file can be written.
     """
     check_choice("format", format, FORMATS)
     if format == "parquet":
         _import_pyarrow()
-    written = []
+    written, failed = [], 0
     for n_done, sequence in enumerate(corpus.sequences, 1):
-        path = _target(Path(output_dir), sequence.source, format)
-        _WRITERS[format](path, sequence, corpus.path(sequence.source))
-        written.append(path)
+        try:
+            path = _target(Path(output_dir), sequence.source, format)
+            _WRITERS[format](path, sequence, corpus.path(sequence.source))
+            written.append(path)
+        except DescError as error:
+            failed += 1
+            if not written and n_done == len(corpus.sequences):
+                raise
+            if failed <= NAMED:
+                logger.warning("%s is not exported: %s", sequence.source, error)
         report("export", n_done, len(corpus.sequences))
+    if failed > NAMED:
+        logger.warning("… and %d more are not", failed - NAMED)
     return written
 
 

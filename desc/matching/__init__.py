@@ -9,7 +9,7 @@ searches for neighbours. `units` are the pieces played, `boundaries` the limits 
 from desc.matching.knn import Neighbours
 from desc.matching.matcher import Match, Matcher
 from desc.matching.space import MatchSpace, matching_space
-from desc.matching.units import Unit, repeat_share, to_playlist
+from desc.matching.units import Unit, played_rows, repeat_share, sounding, to_playlist
 
 __all__ = [
     "Match",
@@ -18,6 +18,8 @@ __all__ = [
     "Neighbours",
     "Unit",
     "matching_space",
+    "played_rows",
     "repeat_share",
+    "sounding",
     "to_playlist",
 ]

@@ -13,11 +13,9 @@ from desc.descriptors.deltas import append_deltas
 from desc.descriptors.envelope import envelope_db, mfcc_of
 from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Values
-from desc.matching.units import Unit, Units
+from desc.matching.units import MUTED_DB, Unit, Units
 
 LEVEL = "mfcc0"
-MUTED_DB = -200.0
-"""Gain of a silent unit, dB."""
 LEAST_DB = -20.0
 """Level of a further layer's target, relative to the target, in a band that is already full."""
 LOWEST_GAIN_DB = -24.0

@@ -19,6 +19,8 @@ from desc.configuration import RenderConfig
 from desc.database import DescriptorDatabase
 from desc.matching.arrays import Bools, Float64, Int32, Rows
 
+MUTED_DB = -200.0
+"""Gain of a silent unit, dB."""
 NEAR_POSITIONS = 2
 """Source positions this close sound alike: the windows of two hops overlap."""
 
@@ -69,6 +71,11 @@ Units = tuple[Unit, ...]
 """Units in the order of layer and onset."""
 
 
+def sounding(units: Units) -> Units:
+    """Return the units that are not muted."""
+    return tuple(unit for unit in units if unit.gain_db > MUTED_DB)
+
+
 def units_of_rows(rows: Rows, costs: Float64, database: DescriptorDatabase) -> Units:
     """Join frames whose rows follow each other in a file into units.
 
@@ -94,8 +101,13 @@ def units_of_rows(rows: Rows, costs: Float64, database: DescriptorDatabase) -> U
 
 def rows_of_units(units: Units) -> Rows:
     """Return the row of the database that each frame (T,) of layer 0 plays."""
-    spans = [unit.first_row + np.arange(unit.n_frames) for unit in units if not unit.layer]
-    return np.concatenate([np.zeros(0, np.int64), *spans]).astype(np.int64)
+    return played_rows(tuple(unit for unit in units if not unit.layer))
+
+
+def played_rows(units: Units) -> Rows:
+    """Return the rows of the database that units play, one after the other."""
+    spans = [np.arange(unit.rows.start, unit.rows.stop) for unit in units]
+    return np.concatenate([np.zeros(0, np.int64), *spans])
 
 
 def to_playlist(
@@ -140,21 +152,45 @@ def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
     )
 
 
-def repeat_share(units: Units, database: DescriptorDatabase, within_s: float = 0.5) -> float:
-    """Return the share (0 to 1) of frames that repeat a sound too soon.
+def repeat_share(units: Units, database: DescriptorDatabase, within_s: float = math.inf) -> float:
+    """Return the share (0 to 1) of sounding frames that repeat a sound of the result.
 
-    A frame counts if an earlier unit of layer 0 played a source position within two of its own in
-    the last `within_s` seconds, at whatever speed.
+    A frame counts if another unit, of any layer, played a source position within two of its own
+    before, at whatever speed. Of two frames at the same time, that of the higher layer counts.
+    Muted units are left out.
+
+    Parameters
+    ----------
+    units : tuple of Unit
+        The units of a result.
+    database : DescriptorDatabase
+        The rows of the units.
+    within_s : float
+        Count only what was played within this time, seconds.
     """
-    rows = rows_of_units(units)
-    if not len(rows):
+    units = sounding(units)
+    if not units:
         return 0.0
-    positions = SourcePositions.of(database).of_row[rows]
-    numbers = np.cumsum(np.concatenate([[0], ~_continues(rows, database)]))
-    repeated = np.zeros(len(rows), bool)
-    for lag in range(1, min(int(within_s * database.config.frame_rate) + 1, len(rows))):
-        near = np.abs(positions[lag:] - positions[:-lag]) <= NEAR_POSITIONS
-        repeated[lag:] |= near & (numbers[lag:] != numbers[:-lag])
+    rows = played_rows(units)
+    frames = np.concatenate([np.arange(u.frames.start, u.frames.stop) for u in units])
+    layers = np.repeat([u.layer for u in units], [u.n_frames for u in units])
+    joined = _continues(rows, database) & (np.diff(layers) == 0) & (np.diff(frames) == 1)
+    number = np.cumsum(np.concatenate([[0], ~joined]))  # of pieces that continue each other
+    time = frames * (layers.max() + 1) + layers
+    positions = SourcePositions.of(database).of_row[rows].astype(np.int64)
+    key = positions * (time.max() + 1) + time
+    order = np.argsort(key)
+    changes = np.diff(number[order], prepend=-1) != 0
+    changes |= np.diff(positions[order], prepend=-1) != 0
+    before = np.maximum.accumulate(np.where(changes, np.arange(len(key)), 0)) - 1
+    repeated = np.zeros(len(key), bool)
+    for near in range(-NEAR_POSITIONS, NEAR_POSITIONS + 1):
+        last = np.searchsorted(key[order], key + near * (time.max() + 1)) - 1
+        own = (last >= 0) & (number[order[last]] == number)
+        last = np.where(own, before[last], last)  # the last one of another piece
+        found = (last >= 0) & (positions[order[last]] == positions + near)
+        lag_s = (frames - frames[order[last]]) / database.config.frame_rate
+        repeated |= found & (lag_s <= within_s)
     return float(repeated.mean())
 
 

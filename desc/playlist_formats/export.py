@@ -11,7 +11,7 @@ from desc.concatenation.rendering import aligned
 from desc.configuration import RenderConfig, check_choice
 from desc.files import write_bytes
 from desc.playlist_formats.arrangement import Arrangement
-from desc.playlist_formats.lists import csv_table, decision_list, labels
+from desc.playlist_formats.lists import csv_table, decision_list, edited, labels
 from desc.playlist_formats.midi import midi_file
 from desc.playlist_formats.reaper import project
 from desc.storage import DescriptorStore
@@ -36,8 +36,8 @@ def export_playlist(
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
     rendering: RenderConfig = RenderConfig(),
-) -> None:
-    """Write a playlist in the format of another program.
+) -> int:
+    """Write a playlist in the format of another program; return the number of units written.
 
     Logs a warning if the format cannot represent something.
 
@@ -75,4 +75,6 @@ def export_playlist(
         )
     else:
         found = spans(playlist)
-    write_bytes(path, FORMATS[format](Arrangement(playlist, tuple(found), roots, Path(path).stem)))
+    arrangement = Arrangement(playlist, tuple(found), roots, Path(path).stem)
+    write_bytes(path, FORMATS[format](arrangement))
+    return len(edited(arrangement) if format == "edl" else playlist.events)

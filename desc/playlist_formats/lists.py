@@ -58,26 +58,29 @@ def decision_list(arrangement: Arrangement) -> bytes:
     audio tracks A, A2, A3 …. Units within one frame are left out, and a line is logged.
     """
     lines = [f"TITLE: {one_line(arrangement.title)}", "FCM: NON-DROP FRAME", ""]
-    number = left_out = 0
-    for layer in arrangement.playlist.layers():
-        for _, event in layer:
-            first, stop = (
-                round(arrangement.seconds(n) * FRAME_RATE)
-                for n in (event.onset_sample, event.end_sample)
-            )
-            if first == stop:
-                left_out += 1
-                continue
-            number += 1
-            lines += _edit(number, event, first, stop, arrangement)
-    if left_out:
+    n_events, edits = len(arrangement.playlist.events), edited(arrangement)
+    for number, (event, first, stop) in enumerate(edits, 1):
+        lines += _edit(number, event, first, stop, arrangement)
+    if len(edits) < n_events:
         logger.warning(
             "%d of %d units fall within one frame of 1/%d s and are left out of the EDL",
-            left_out,
-            len(arrangement.playlist.events),
+            n_events - len(edits),
+            n_events,
             FRAME_RATE,
         )
     return ("\n".join(lines) + "\n").encode()
+
+
+def edited(arrangement: Arrangement) -> list[tuple[PlaylistEvent, int, int]]:
+    """Return the units that last at least a frame of 1/30 s, with their first and last frame."""
+    found = []
+    for layer in arrangement.playlist.layers():
+        for _, event in layer:
+            first = round(arrangement.seconds(event.onset_sample) * FRAME_RATE)
+            stop = round(arrangement.seconds(event.end_sample) * FRAME_RATE)
+            if first < stop:
+                found.append((event, first, stop))
+    return found
 
 
 def _edit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from desc.audio import encode_ogg, playable, read_excerpt
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, OutputError
-from desc.files import replacing
+from desc.files import read_npz, replacing
 from desc.matching import Match
 from desc.matching.knn import paired
 
@@ -136,16 +135,15 @@ class ReportData:
         OutputError
             If the file is missing, damaged or of another program or version.
         """
+        if not path.exists():
+            raise OutputError(f"{path}: not found: there is no result here to report on")
+        arrays: dict[str, Any] = read_npz(path, OutputError)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
             about = json.loads(arrays.pop("about").tobytes())
             if (about["format"], about["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"version={about['version']} of {about['format']}")
             return cls(about=about, recording=arrays.pop("recording").tobytes(), **arrays)
-        except FileNotFoundError:
-            raise OutputError(f"{path}: not found: there is no result here to report on") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise OutputError(f"{path}: not a report's data: {error}") from error
 
 

@@ -75,8 +75,8 @@ def figure(
 
 
 def literal(name: str) -> str:
-    """Escape a file name for matplotlib, which reads `$` as mathematics."""
-    return name.replace("$", r"\$")
+    """Escape a file name for matplotlib, which reads `$` as mathematics and draws UTF-8 only."""
+    return name.encode(errors="replace").decode().replace("$", r"\$")
 
 
 def draw_mels(mels: Mapping[str, npt.NDArray[np.float32]], path: Path) -> dict[str, Path]:

@@ -102,8 +102,9 @@ def _notes(view: ResultView) -> list[str]:
         notes.append("This page lacks the end of the recording, which could not be read.")
     if clip.end_s < clip.total_s - 0.01:
         notes.append(
-            f"This page contains the first {clip.end_s:.0f} s of {clip.total_s:.0f} s. The "
-            f"complete result is {outputs.WAV} in the same folder."
+            f"Sound, pictures and map show the first {clip.end_s:.0f} s of {clip.total_s:.0f} s; "
+            "figures and files are those of the complete result, "
+            f"{outputs.WAV} in the same folder."
         )
     if clip.peak > 1:
         decibels = 20 * math.log10(clip.peak)
@@ -227,7 +228,7 @@ class Figure:
 def figures_of(view: ResultView) -> list[Figure]:
     """Return the table of figures of a result."""
     results, about = view.meta["results"], view.data.about
-    most = 100 * min(1.0, results["n_frames"] / about["n_rows"])
+    most = min(1.0, view.request.get("layers", 1) * results["n_frames"] / about["n_rows"])
     return [
         Figure(
             "distance to the prediction",
@@ -246,14 +247,21 @@ def figures_of(view: ResultView) -> list[Figure]:
         ),
         Figure(
             "repeats",
-            f"{100 * results['repeat_share']:.0f} %",
+            outputs.percent(results["repeated_share"]),
+            "no sound played twice 0 %",
+            "frames that repeat a sound of the result, however long ago",
+        )
+        if "repeated_share" in results
+        else Figure(  # of a result that counted less
+            "repeats within .5 s",
+            outputs.percent(results["repeat_share"]),
             "ideal 0 %",
             "frames that repeat a sound of the last half second",
         ),
         Figure(
             "corpus coverage",
-            f"{100 * results['corpus_coverage']:.2g} %",
-            f"at most {most:.2g} %",
+            outputs.percent(results["corpus_coverage"]),
+            f"at most {outputs.percent(most)}",
             f"{results['distinct_rows']:.0f} of {about['n_rows']} frames are played, from "
             f"{results['files_used']:.0f} files",
         ),
@@ -295,8 +303,11 @@ def _command(view: ResultView) -> str:
         words += ["--speeds", *map(str, request["speeds"])]
     for config in (PredictConfig, QueryConfig, SelectionConfig, RenderConfig):
         for field in fields(config):
-            value = request.get(field.name)
-            if value == field.default or field.name not in request:
+            name = (
+                "sample" if field.name == "n_draws" else field.name
+            )  # draw 2 is the second of two
+            value = request.get(name)
+            if value == field.default or name not in request:
                 continue
             if isinstance(value, bool):
                 words.append(f"--{field.name}" if value else f"--no-{field.name}")

@@ -206,7 +206,7 @@ def _data(view: RunView) -> dict[str, Any]:
     return {
         "runId": record.run_id,
         "model": record.model_config.selected_model,
-        "status": record.schedule.get("ended", record.status),
+        "status": record.schedule.get("ended", record.state),
         "created": record.created[:16].replace("T", " "),
         "curves": {name: _curve(curve) for name, curve in view.curves.items()},
         "baseline": _finite(record.metrics.get("var_loss", math.nan)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import netrc
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from desc.configuration import RunConfig
@@ -31,32 +30,28 @@ def _settings() -> dict[str, str]:
     """Return the settings of `wandb login` and `wandb offline`; the current folder's win."""
     directory = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
     found: dict[str, str] = {}
-    for path in (Path(directory).expanduser() / "settings", Path("wandb") / "settings"):
+    for folder in (os.path.expanduser(directory), "wandb"):
         parser = configparser.ConfigParser(interpolation=None)
         try:
-            parser.read(path, "utf-8")
+            parser.read(os.path.join(folder, "settings"), "utf-8")
             found |= dict(parser["default"]) if parser.has_section("default") else {}
-        except (configparser.Error, OSError, UnicodeDecodeError):
+        except (configparser.Error, OSError, ValueError):
             continue  # wandb also treats an unreadable settings file as empty
     return found
 
 
 def _has_key(settings: dict[str, str]) -> bool:
+    """Return whether the environment, the settings or the netrc file hold a key."""
     environment = os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")
     if environment or settings.get("api_key"):
         return True
     url = os.environ.get("WANDB_BASE_URL") or settings.get("base_url", "")
-    return _key_in_netrc((urlsplit(url).netloc,) if url else _DEFAULT_HOSTS)
-
-
-def _key_in_netrc(hosts: tuple[str, ...]) -> bool:
-    """Whether the netrc file holds a password for one of the hosts."""
     named = os.environ.get("NETRC")
-    paths = [Path(named).expanduser()] if named else [Path("~/.netrc"), Path("~/_netrc")]
-    for path in paths:
+    for path in (named,) if named else ("~/.netrc", "~/_netrc"):
         try:
-            entries = netrc.netrc(path.expanduser())
-        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
+            hosts = (urlsplit(url).netloc,) if url else _DEFAULT_HOSTS
+            entries = netrc.netrc(os.path.expanduser(path))
+        except (OSError, netrc.NetrcParseError, ValueError):
             continue
         return any((entries.authenticators(host) or ("", "", ""))[2] for host in hosts)
     return False

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import shutil
+import string
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from desc.configuration import RunConfig
-from desc.errors import TrackingError
+from desc.errors import RunNotFoundError, StorageError, TrackingError
 from desc.runs.credentials import offline_reason
+from desc.runs.lock import LOCK_FILE, lock_run
 from desc.runs.metrics_file import MetricsFile
-from desc.runs.record import METRICS_FILE, R, Record
-from desc.runs.run_folder import lock_run, new_folder, resumed_folder
+from desc.runs.record import METRICS_FILE, RUN_FILE, R, Record
 from desc.runs.wandb_sync import WandbRun
 
 logger = logging.getLogger(__name__)
+
+RUN_ID_LENGTH, CHARACTERS = 8, string.ascii_lowercase + string.digits
 
 
 class RunLog:
@@ -54,7 +59,7 @@ class RunLog:
         StorageError
             If the folder cannot be created.
         """
-        return cls(new_folder(run), run)
+        return cls(_new_folder(run), run)
 
     @classmethod
     def resume(cls, record: Record, run: RunConfig, *, step: int) -> RunLog:
@@ -76,10 +81,10 @@ class RunLog:
         StorageError
             If the run was copied here earlier, or another process is training it.
         """
-        return cls(resumed_folder(record, run), run, step)
+        return cls(_resumed_folder(record, run), run, step)
 
     def begin(self, record: R) -> R:
-        """Connect to W&B if possible, then save the record as `run.json`.
+        """Save the record as `run.json`, and connect to W&B if possible.
 
         Parameters
         ----------
@@ -91,6 +96,8 @@ class RunLog:
         Record
             The record with status `running`, and `offline` telling whether W&B was reached.
         """
+        record = replace(record, status="running", offline=True)
+        record.save()
         reason = offline_reason(self._run)
         if reason is None:
             try:
@@ -104,7 +111,8 @@ class RunLog:
                 "desc runs --upload %s",
                 *(self.run_id, reason, self.run_id),
             )
-        record = replace(record, status="running", offline=self._wandb is None)
+            return record
+        record = replace(record, offline=False)
         record.save()
         return record
 
@@ -164,3 +172,49 @@ class RunLog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _new_folder(run: RunConfig) -> Path:
+    """Make `<experiment_dir>/<project>/<run_id>` with a run id that is not taken yet.
+
+    The id has 8 random characters of a-z0-9, as those of W&B.
+    """
+    root = Path(run.experiment_dir) / run.project
+    while True:
+        folder = root / "".join(secrets.choice(CHARACTERS) for _ in range(RUN_ID_LENGTH))
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if folder.exists():
+                continue
+            raise StorageError(f"{root}: must be a folder, but a file has this name") from None
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be created: {error.strerror}") from error
+        return folder
+
+
+def _resumed_folder(record: Record, run: RunConfig) -> Path:
+    """Return the folder of a run to resume; a run from elsewhere is copied below experiment_dir.
+
+    Raises
+    ------
+    RunNotFoundError
+        If only a checkpoint of the run exists.
+    StorageError
+        If experiment_dir already holds a run of this id, or the run cannot be copied.
+    """
+    if not (record.folder / RUN_FILE).is_file():
+        raise RunNotFoundError(
+            f"{record.folder}: contains no {RUN_FILE}; resuming needs the run's whole folder"
+        )
+    root = Path(run.experiment_dir)
+    if record.folder.resolve().parent.parent == root.resolve():
+        return record.folder
+    folder = root / record.project / record.run_id
+    if folder.exists():
+        raise StorageError(f"{record.folder}: already copied to {folder}; resume it by its id")
+    try:
+        shutil.copytree(record.folder, folder, ignore=shutil.ignore_patterns(LOCK_FILE))
+    except OSError as error:
+        raise StorageError(f"{record.folder}: cannot be copied to {folder}: {error}") from error
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     Raises
     ------
     StorageError
-        If the file cannot be read or a cell is not a number.
+        If the file cannot be read, a cell is not a number, or a row lacks step or time.
     """
     try:
         text = Path(path).read_text("utf-8")
@@ -32,13 +33,17 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
         raise StorageError(f"{path}: cannot be read: {error}") from error
     whole = text[: text.rfind("\n") + 1]
     lines = csv.reader(io.StringIO(whole, newline=""))
-    names = next(lines, [])
-    rows = []
-    for number, line in enumerate(lines, start=2):
-        try:
-            rows.append({k: float(cell) for k, cell in zip(names, line, strict=False) if cell})
-        except ValueError as error:
-            raise StorageError(f"{path}: line {number} is damaged: {error}") from error
+    rows: list[dict[str, float]] = []
+    try:
+        names = next(lines, [])
+        for line in lines:
+            row = {k: float(cell) for k, cell in zip(names, line, strict=False) if cell}
+            if not (math.isfinite(row["step"]) and math.isfinite(row["time"])):
+                raise ValueError("step and time must be finite")
+            rows.append(row)
+    except (ValueError, KeyError, csv.Error) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise StorageError(f"{path}: line {lines.line_num} is damaged: {reason}") from error
     return rows
 
 
@@ -61,7 +66,7 @@ class MetricsFile:
         self._names = list(_FIRST_COLUMNS)
         self.rows = read_metrics(path) if path.is_file() else []
         if last_step is not None:
-            self.rows = [row for row in self.rows if row.get("step", 0) <= last_step]
+            self.rows = [row for row in self.rows if row["step"] <= last_step]
         self._write_anew(self.rows)
 
     def append(self, metrics: Mapping[str, float], step: int) -> dict[str, float]:

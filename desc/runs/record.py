@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import logging
 import math
 import platform
-import zipfile
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import UnionType
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 import desc
-from desc.configuration import ModelConfig, TrainConfig, check_choice, from_dict, to_dict
+from desc.configuration import (
+    ModelConfig,
+    TrainConfig,
+    check,
+    check_choice,
+    from_dict,
+    to_dict,
+)
 from desc.descriptors.config import DescriptorConfig
-from desc.errors import CheckpointError, ConfigurationError
-from desc.files import replacing, write_json
+from desc.errors import CheckpointError, StorageError
+from desc.files import read_json, read_npz, replacing, write_json
+from desc.runs.lock import is_locked
 
 logger = logging.getLogger(__name__)
 RUN_FILE = "run.json"
@@ -33,10 +41,12 @@ FORMAT, VERSION = "desc-run", 1
 STATUSES = ("running", "finished", "stopped", "failed")
 
 _PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "pytorch-lightning", "wandb")
-_PLAIN = (
-    *("run_id", "project", "entity", "created", "status", "offline"),
-    *("schedule", "training_files", "validation_files", "versions"),
-)  # fields that `run.json` holds as they are
+_PLAIN: dict[str, type | UnionType] = {
+    **dict.fromkeys(("run_id", "project", "created", "status"), str),
+    **{"entity": str | None, "offline": bool},
+    **dict.fromkeys(("schedule", "training_files", "validation_files", "versions"), dict),
+}  # fields that `run.json` holds as they are, and their types
+_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # of a file or folder
 
 
 def versions() -> dict[str, str]:
@@ -92,7 +102,7 @@ class Record:
     offline : bool
         Whether the run was made without a W&B server; see also `uploaded`.
     status : str
-        running, finished, stopped (by a limit or the user) or failed.
+        running, finished, stopped (by a limit or the user) or failed; see also `state`.
     checkpoint_file : Path, optional
         The checkpoint to use, if the run was named by a checkpoint.
     inputs : dict
@@ -124,7 +134,7 @@ class Record:
     def __repr__(self) -> str:
         loss = self.metrics.get("val_loss")
         return (
-            f"{type(self).__name__}({self.run_id}: {self.model_name}, {self.status}, "
+            f"{type(self).__name__}({self.run_id}: {self.model_name}, {self.state}, "
             f"{len(self.training_files)} training files"
             + ("" if loss is None else f", val_loss {loss:.3f}")
             + f", {self.folder})"
@@ -134,6 +144,13 @@ class Record:
     def model_name(self) -> str:
         """Name of the trained network."""
         raise NotImplementedError
+
+    @property
+    def state(self) -> str:
+        """The status, but `killed` if it is `running` and no process holds the run's lock."""
+        if self.status == "running" and not is_locked(self.folder):
+            return "killed"
+        return self.status
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -178,7 +195,7 @@ class Record:
         """
         path = folder / RUN_FILE
         content = _read_run_file(path)
-        kind = content.get("kind", RunRecord.kind)
+        kind = str(content.get("kind", RunRecord.kind))
         types: tuple[Any, ...] = (RunRecord, SoundRecord)
         known: dict[str, type[R]] = {one.kind: one for one in types if issubclass(one, cls)}
         if kind not in known:
@@ -191,14 +208,22 @@ class Record:
                 name: math.nan if value is None else float(value)
                 for name, value in content["metrics"].items()
             }
+            plain = {name: content[name] for name in _PLAIN}
+            for name, value in plain.items():
+                check(isinstance(value, _PLAIN[name]), name, value, f"be of type {_PLAIN[name]}")
+            for name in ("run_id", "project"):
+                check(bool(_NAME.fullmatch(plain[name])), name, plain[name], "be a folder's name")
+            for name in ("training_files", "validation_files", "versions"):
+                texts = all(isinstance(value, str) for value in plain[name].values())
+                check(texts, name, plain[name], "contain texts only")
             return known[kind](
                 folder=folder,
                 metrics=metrics,
-                **{name: content[name] for name in _PLAIN},
+                **plain,
                 inputs=dict(content.get("inputs", {})),
                 **known[kind].read_configs(content),
             )
-        except (ConfigurationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise CheckpointError(f"{path}: not a complete record of a run: {reason}") from error
 
@@ -229,7 +254,7 @@ class Record:
                 return path
         kind = "intact checkpoint" if reasons else "checkpoint"
         raise CheckpointError(
-            f"{self.folder}: run {self.run_id} ({self.status}) has no {kind} "
+            f"{self.folder}: run {self.run_id} ({self.state}) has no {kind} "
             + " or ".join(f"checkpoints/{name}.ckpt" for name in names)
             + "".join(f"; {reason}" for reason in reasons)
         )
@@ -238,9 +263,8 @@ class Record:
     def uploaded(self) -> str | None:
         """`entity/project/id` on the W&B server that holds the run's files, or None."""
         try:
-            content = json.loads((self.folder / UPLOAD_FILE).read_text("utf-8"))
-            return str(content["path"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return str(read_json(self.folder / UPLOAD_FILE)["path"])
+        except (StorageError, KeyError, TypeError):
             return None
 
 
@@ -284,12 +308,7 @@ class RunRecord(Record):
         CheckpointError
             If the file is missing or damaged.
         """
-        path = self.folder / STATISTICS_FILE
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as e:
-            raise CheckpointError(f"{path}: cannot be read: {e}") from e
+        arrays = read_npz(self.folder / STATISTICS_FILE, CheckpointError)
         for array in arrays.values():
             array.flags.writeable = False
         return arrays
@@ -332,18 +351,17 @@ class SoundRecord(Record):
     @classmethod
     def read_configs(cls, content: dict[str, Any]) -> dict[str, Any]:
         """Return the settings in a `run.json` as plain values."""
-        groups = ("mel_config", "model_config", "train_config")
-        return {"generator": content["network"]["generator"]} | {g: content[g] for g in groups}
+        groups = {name: content[name] for name in ("mel_config", "model_config", "train_config")}
+        for name, group in groups.items():
+            check(isinstance(group, dict), name, group, "be a set of settings by name")
+        generator = content["network"]["generator"]
+        check(isinstance(generator, str), "generator", generator, "be a name")
+        return {"generator": generator} | groups
 
 
 def _read_run_file(path: Path) -> dict[str, Any]:
     """Return the content of a `run.json`, its format and version checked."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from error
+    content = read_json(path, CheckpointError)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not the record of a run (format must be {FORMAT!r})")
     version = content.get("version")

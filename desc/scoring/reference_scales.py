@@ -51,7 +51,7 @@ class ReferenceScales:
         """
         try:
             return cls.from_arrays(record.load_arrays(), statistics)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{record.folder}: statistics.npz of run {record.run_id} lacks an array that "
                 f"evaluation needs ({error}); train the model again"
@@ -65,9 +65,15 @@ class ReferenceScales:
 
         Raises
         ------
-        KeyError, TypeError
-            If an array is missing.
+        KeyError, TypeError, ValueError
+            If an array is missing or does not belong to the statistics.
         """
+        n = len(statistics.standardizer.config.static_columns)
+        shapes = {"window_mean": (3 * n,), "window_spread": (3 * n,), "var_covariance": (n, n)}
+        shapes |= {"var_coefficients": (len(arrays["var_coefficients"]), n, n)}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape or arrays[name].dtype != np.float64:
+                raise ValueError(f"{name}: {arrays[name].dtype} {arrays[name].shape}, not {shape}")
         var = {
             name.removeprefix(VAR_PREFIX): array
             for name, array in arrays.items()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from desc.audio import Audio, content_digest, read_mono_blocks
-from desc.corpus.discovery import Patterns, find_files
+from desc.corpus.discovery import Paths, find_files
+from desc.corpus.patterns import Patterns
 from desc.errors import AudioError, CorpusError
 from desc.progress import report
 
@@ -70,14 +70,14 @@ class SoundRecordings:
 
 
 def open_recordings(
-    path: str | Path, sample_rate: int, *, include: Patterns = (), exclude: Patterns = ()
+    path: Paths, sample_rate: int, *, include: Patterns = (), exclude: Patterns = ()
 ) -> SoundRecordings:
     """Read all recordings of a folder; unusable ones are skipped with a warning.
 
     Parameters
     ----------
-    path : path
-        A folder or a file.
+    path : path or sequence of path
+        A folder or a file, or several.
     sample_rate : int
         Rate to resample to, Hz.
     include, exclude : patterns

@@ -19,6 +19,8 @@ BLOCK_SAMPLES = 1 << 16
 WHOLE_BYTES = 1 << 27
 """Recordings whose decoded samples take up to so much (6 min of stereo at 44.1 kHz) are kept whole,
 so that another result needs no decoding. Of longer ones only the blocks in use are kept."""
+COMPRESSION = 20
+"""Bytes of decoded samples per byte of a recording whose header gives no length, roughly."""
 HELD_BLOCKS = 2
 """Blocks in memory: the end of a unit and its start."""
 
@@ -68,10 +70,11 @@ class DecodedAudio:
     ) -> None:
         info = audio.probe(path)
         n_samples = audio.resampled_length(info.n_samples, info.sample_rate, sample_rate)
+        n_bytes = 4 * n_samples * info.n_channels or COMPRESSION * path.stat().st_size
         self.n_channels = info.n_channels
         self._path, self._sample_rate, self._folder = path, sample_rate, folder
         self._name = f"{digest}-{sample_rate}"
-        self._is_kept_whole = 4 * n_samples * info.n_channels <= WHOLE_BYTES
+        self._is_kept_whole = n_bytes <= WHOLE_BYTES
         self._held: OrderedDict[int, StoredArray] = OrderedDict()
         wanted = sorted({block for piece in pieces for block in _blocks_of(*piece)})
         missing = [block for block in wanted if not folder.has(self._file(block))]

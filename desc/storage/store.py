@@ -47,7 +47,7 @@ from desc.storage.manifest import Manifest, identify
 
 Values = npt.NDArray[np.float32]
 
-FORMAT_VERSIONS = {DESCRIPTORS: 1, AUDIO: 2, PACKED: 2}
+FORMAT_VERSIONS = {DESCRIPTORS: 2, AUDIO: 2, PACKED: 2}
 """Raised whenever the files change, or extraction gives other numbers for the same settings."""
 LIMIT_GB = 10.0
 """Default size of the cache in GiB; `$DESC_CACHE_LIMIT_GB` sets another one."""
@@ -144,18 +144,36 @@ class DescriptorStore:
 
     def failures(self) -> dict[str, str]:
         """Return the contents that this version of the decoder cannot decode, with the reason."""
-        with suppress(StorageError, KeyError, TypeError, AttributeError):
-            content = read_json(self._failures_path)
-            if content["decoder"] == _decoder_version():
-                return {digest: str(reason) for digest, reason in content["reasons"].items()}
-        return {}
+        return self._remembered()["reasons"]
 
     def remember_failures(self, reasons: dict[str, str]) -> None:
         """Remember contents that this version of the decoder cannot decode, with the reason."""
+        self._remember("reasons", reasons)
+
+    def notes(self) -> dict[str, str]:
+        """Return the contents that were odd when they were extracted, with what was odd."""
+        return self._remembered()["notes"]
+
+    def remember_notes(self, notes: dict[str, str]) -> None:
+        """Remember contents that are odd, with a line about each."""
+        self._remember("notes", notes)
+
+    def _remember(self, part: str, lines: dict[str, str]) -> None:
         with suppress(StorageError):  # they are decoded again at the next run
-            if reasons:
-                known = {"decoder": _decoder_version(), "reasons": self.failures() | reasons}
-                write_json(self._failures_path, known)
+            if lines:
+                known = self._remembered()
+                known[part] |= lines
+                write_json(self._failures_path, {"decoder": _decoder_version(), **known})
+
+    def _remembered(self) -> dict[str, dict[str, str]]:
+        """Return both parts of the file; a damaged one is empty."""
+        known: dict[str, dict[str, str]] = {"reasons": {}, "notes": {}}
+        with suppress(StorageError, KeyError, TypeError, AttributeError):
+            content = read_json(self._failures_path)
+            is_current = content["decoder"] == _decoder_version()
+            for part in ("reasons", "notes") if is_current else ("notes",):
+                known[part] = {d: str(line) for d, line in content.get(part, {}).items()}
+        return known
 
     def load(self, digest: str, config: DescriptorConfig, source: str) -> DescriptorSequence | None:
         """Return the descriptors of a content, or None if they are missing or damaged.
@@ -433,4 +451,6 @@ def _about(config: DescriptorConfig) -> dict[str, Any]:
 
 def _decoder_version() -> str:
     """Return the versions on which decoding depends."""
-    return f"desc {desc.__version__}, soundfile {importlib.metadata.version('soundfile')}"
+    soundfile = importlib.metadata.version("soundfile")
+    ffmpeg = "with" if audio.has_ffmpeg() else "without"
+    return f"desc {desc.__version__}, soundfile {soundfile}, {ffmpeg} ffmpeg"

@@ -111,6 +111,7 @@ def run_training(
         training = _with_epochs(training, network, data)
         arrays, metrics = fit_baseline(split.learned, split.validation, network)
     else:
+        ReferenceScales.from_run(former, network.statistics)  # refuses arrays that do not fit
         arrays, metrics = former.load_arrays(), former.metrics
     began = stopping.now()
     parts = _parts(split, network, arrays, training, recordings.render_sample)
@@ -142,7 +143,7 @@ def run_training(
             entity=run.entity,
             inputs=recordings.inputs,
         )
-        record.save_arrays(arrays)  # first: without them a run cannot be resumed
+        record.save_arrays(arrays)  # before the record: a run that is listed is complete
         record = log.begin(record)
     record = fabric.broadcast(record)
     assert record is not None

@@ -16,7 +16,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError
-from desc.models.statistics import MAX_QUANTILE_FRAMES, silent_frames
+from desc.models.statistics import MAX_QUANTILE_FRAMES, frozen_frames, silent_frames
 
 logger = logging.getLogger(__name__)
 Statics = Sequence[npt.NDArray[np.floating]]
@@ -242,7 +242,8 @@ def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
 
     An outlier, as a click, is more than `FAR_OUT` robust standard deviations (interquartile
     range / 1.349) from the median over all recordings. Median and quartiles are insensitive to the
-    outliers themselves. Columns with an interquartile range of 0 are ignored.
+    outliers themselves. Columns with an interquartile range of 0 are ignored. Frozen frames do not
+    count for them: digital silence is one value, and with much of it the range is next to nothing.
 
     Parameters
     ----------
@@ -253,8 +254,8 @@ def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
     -------
     list of ndarray of bool, (C,)
     """
-    stride = -(-sum(map(len, recordings)) // MAX_QUANTILE_FRAMES)
-    sample = np.concatenate([x[::stride] for x in recordings])
+    moving = np.concatenate([x[~frozen_frames(x)] for x in recordings])
+    sample = moving[:: -(-len(moving) // MAX_QUANTILE_FRAMES)]
     lower, middle, upper = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
     deviation = (upper - lower) / NORMAL_IQR
     deviation[deviation <= 0] = np.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -20,6 +21,7 @@ from desc.configuration import (
 )
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
+from tests.fuzzing import VALUES
 
 CONFIGS = [
     ModelConfig,
@@ -105,7 +107,13 @@ def test_abbreviations_are_refused() -> None:
     ("cls", "words", "message"),
     [
         (ModelConfig, ("--window_size", "x"), "window_size='x' must be an integer"),
-        (ModelConfig, ("--window_size", "0"), "window_size=0 must be an integer of at least 1"),
+        (
+            ModelConfig,
+            ("--window_size", "0"),
+            "window_size=0 must be an integer of at least 1 and at most 65536",
+        ),
+        (ModelConfig, ("--n_components", "1000000"), "n_components=1000000 must be an integer of"),
+        (ModelConfig, ("--hidden_size", "1000000"), "hidden_size=1000000 must be an integer of"),
         (ModelConfig, ("--head", "cauchy"), "head='cauchy' must be one of mixture, gaussian"),
         (TrainConfig, ("--learning_rate", "nan"), "learning_rate=nan must be a number above 0"),
         (TrainConfig, ("--devices", "two"), "devices='two' must be auto or a number"),
@@ -128,6 +136,19 @@ def test_a_wrong_value_is_named_with_its_rule(
 def test_unknown_keys_of_a_dictionary_are_named() -> None:
     with pytest.raises(ConfigurationError, match="no setting colour; it has"):
         from_dict(RenderConfig, {"colour": 1})
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+def test_any_wrong_value_of_a_dictionary_is_a_usage_error(cls: type) -> None:
+    whole = to_dict(cls())
+    for name in whole:
+        for value in (*VALUES, ["mfcc", 1], [["mfcc"]], -(10**400), 1e-320):
+            with contextlib.suppress(ConfigurationError):
+                from_dict(cls, whole | {name: value})
+    with pytest.raises(ConfigurationError, match="must be a set of settings"):
+        from_dict(cls, [1])  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="no setting 3"):
+        from_dict(cls, {3: 4})  # type: ignore[dict-item]
 
 
 def test_the_length_can_be_given_in_seconds() -> None:

@@ -37,11 +37,8 @@ def test_the_same_seed_gives_the_same_bytes_by_any_number_of_threads(
         audio, rate = soundfile.read(tmp_path / "a" / "demo" / "generated" / name)
         assert (rate, len(audio)) == (44100, 441000)
         assert np.sqrt(np.mean(audio**2)) > 1e-3
-
-
-def test_a_second_call_keeps_what_is_there(tmp_path: Path) -> None:
-    demo(tmp_path)
-    run = RunConfig(experiment_dir=str(tmp_path / "experiments"), offline=True)
-    again = run_generation_demo(tmp_path / "demo", run=run, steps=(30, 8))
+    # A second call keeps what is there.
+    run = RunConfig(experiment_dir=str(tmp_path / "a" / "experiments"), offline=True)
+    again = run_generation_demo(tmp_path / "a" / "demo", run=run, steps=(30, 8))
     assert (len(again.generated.kept), again.generated.written) == (10, ())
-    assert len(list((tmp_path / "experiments" / "unagan").iterdir())) == 1
+    assert len(list((tmp_path / "a" / "experiments" / "unagan").iterdir())) == 1

@@ -46,6 +46,14 @@ def test_columns_are_read_by_name(sequence: DescriptorSequence) -> None:
         sequence["chroma"]
 
 
+def test_a_number_gives_a_frame(sequence: DescriptorSequence) -> None:
+    np.testing.assert_array_equal(sequence[0], sequence.values[0])
+    np.testing.assert_array_equal(sequence[np.int64(-1)], sequence.values[430])
+    np.testing.assert_array_equal(list(sequence[:3]), sequence.values[:3])
+    with pytest.raises(IndexError):
+        sequence[431]
+
+
 def test_a_slice_keeps_its_place_in_the_recording(sequence: DescriptorSequence) -> None:
     part = sequence[100:200]
     assert isinstance(part, DescriptorSequence)
@@ -63,7 +71,7 @@ def test_a_slice_keeps_its_place_in_the_recording(sequence: DescriptorSequence) 
     )
 
 
-@pytest.mark.parametrize("key", [slice(None, None, 2), 3, None])
+@pytest.mark.parametrize("key", [slice(None, None, 2), 1.5, None])
 def test_other_indices_are_refused(sequence: DescriptorSequence, key: object) -> None:
     with pytest.raises(ConfigurationError, match="slice without a step"):
         sequence[key]

@@ -319,6 +319,17 @@ class TestExport:
         assert not list(tmp_path.rglob(".*"))
         assert calls == [("export", i, 3) for i in (1, 2, 3)]
 
+    def test_one_that_cannot_be_written_does_not_stop_the_others(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        long = f"{'n' * 251}.wav"  # with ".csv" longer than a name may be
+        written = export_corpus(corpus_of("a.wav", long, "b/c.wav"), "csv", tmp_path)
+        assert written == [tmp_path / "a.wav.csv", tmp_path / "b" / "c.wav.csv"]
+        (line,) = caplog.messages
+        assert line.startswith(f"{long} is not exported: ")
+        with pytest.raises(StorageError, match="cannot be written: File name too long"):
+            export_corpus(corpus_of(long), "csv", tmp_path)
+
     def test_npz(self, tmp_path: Path) -> None:
         corpus = corpus_of("b/a.wav")
         (path,) = export_corpus(corpus, "npz", tmp_path)

@@ -6,7 +6,9 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -17,12 +19,14 @@ import numpy as np
 import pytest
 import soundfile
 
+import desc.explore.server
 from desc.commands.main import main
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.explore import Atlas, ExploreServer
-from tests.explore.conftest import NAMES, file_of
+from tests.explore.conftest import NAMES, file_of, serve
+from tests.fuzzing import damaged
 
 Captured = pytest.CaptureFixture[str]
 
@@ -49,6 +53,9 @@ def test_only_who_knows_the_token_on_this_machine_gets_anything(server: ExploreS
     for wrong in ("/", "/points", f"/{server.token[:-1]}/", f"/{server.token}x/points", "//"):
         assert status(server, wrong) == 404
     assert status(server, path, Host="attacker.example") == 404
+    assert status(server, path, Origin="http://attacker.example") == 404
+    assert status(server, path, Origin="null") == 404
+    assert status(server, path, Origin=server.url.removesuffix(path)) == 200
     assert status(server, f"{path}../../etc/passwd") == 404
     with ExploreServer(server.atlas) as other:
         assert other.token != server.token
@@ -109,6 +116,50 @@ def test_wrong_queries_are_named(server: ExploreServer, path: str, words: str) -
         get(server.url + path)
     assert error.value.code == 400
     assert words in json.loads(error.value.read())["error"]
+
+
+def raw(server: ExploreServer, request: bytes) -> bytes:
+    """Send bytes and return the answer's first line."""
+    with socket.create_connection(server.server_address[:2], 10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.makefile("rb").readline()
+
+
+def test_malformed_requests_are_answered(
+    server: ExploreServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    host = f"Host: 127.0.0.1:{server.server_port}\r\n\r\n".encode()
+    for line in (b"GET * HTTP/1.1", b"GET http://[::1 HTTP/1.1", b"\x16\x03 b c", b"GET / HTTP/x"):
+        assert b" 400 " in raw(server, line + b"\r\n" + host)
+    assert b" 431 " in raw(server, b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")
+    assert b" 501 " in raw(server, b"POST / HTTP/1.1\r\n" + host)
+    whole = f"GET /{server.token}/column?name=mfcc1 HTTP/1.1\r\n".encode() + host
+    for seed in range(200):
+        answer = raw(server, damaged(whole, seed))
+        assert re.match(rb"HTTP/1\.1 (200|400|404|414|431|501|505) |$", answer), seed
+    assert status(server, f"/{server.token}/") == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_silent_and_surplus_connections_are_closed(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desc.explore.server, "MAX_CONNECTIONS", 2)
+    for server in serve(atlas):
+        path = f"/{server.token}/"
+        assert status(server, path) == 200
+        silent = [socket.create_connection(server.server_address[:2], 60) for _ in range(2)]
+        while status(server, path) != 503:
+            pass
+        for connection in silent:
+            connection.close()
+        while status(server, path) != 200:
+            pass
+        monkeypatch.setattr(desc.explore.server, "TIMEOUT_S", 0.1)
+        with socket.create_connection(server.server_address[:2], 60) as connection:
+            connection.sendall(b"GET / HTT")
+            assert connection.recv(1) == b""
 
 
 def test_large_databases_are_thinned(rng: np.random.Generator) -> None:

@@ -216,7 +216,7 @@ def test_the_beam_beats_the_nearest_rows_where_it_should(rng: np.random.Generato
         choose(queries, database),
         choose(queries, database, SelectionConfig("nearest")),
     )
-    assert repeat_share(match.units, database) == 0
+    assert repeat_share(match.units, database, within_s=0.5) == 0
     assert len(match.units) < 100
     assert (match.distances >= nearest.distances - 1e-9).all()
     np.testing.assert_allclose(nearest.distances, nearest.neighbours.distances[:, 0])

@@ -77,6 +77,52 @@ def test_repeats_are_counted_across_units() -> None:
     assert repeat_share(units, database, within_s=0.02) == 0
 
 
+def test_repeats_are_counted_anywhere_and_in_all_layers() -> None:
+    database = make_database([3000])
+    far_apart = (Unit(10, 4, 0), Unit(500, 2000, 4), Unit(10, 4, 2004))
+    assert repeat_share(far_apart, database) == pytest.approx(4 / 2008)
+    assert repeat_share(far_apart, database, within_s=0.5) == 0
+    at_once = (Unit(10, 8, 0), Unit(10, 4, 0, layer=1), Unit(900, 4, 4, layer=1, gain_db=-200.0))
+    # All four frames of the second layer, and frames 1 to 5 of the first: within two of
+    # what the second played. Silence repeats nothing.
+    assert repeat_share(at_once, database) == pytest.approx(9 / 12)
+    split = (Unit(10, 4, 0), Unit(14, 4, 4))  # one unit, divided where silence began
+    assert repeat_share(split, database) == 0
+
+
+def test_repeats_are_those_of_every_pair_of_frames(rng: np.random.Generator) -> None:
+    database = make_database([30, 20], [0.5])
+    of_row = SourcePositions.of(database).of_row
+    units, onset = [], {0: 0, 1: 0}
+    for layer in (0,) * 12 + (1,) * 12:
+        first, n = (int(rng.integers(0, 26)) + 30 * int(rng.integers(0, 2))) % 46, 3
+        units.append(Unit(first, n, onset[layer], layer=layer))
+        onset[layer] += n
+    for within_s in (np.inf, 0.3):
+        played = [
+            (unit.onset_frame + i, unit.layer, number, of_row[unit.first_row + i])
+            for number, unit in enumerate(units)
+            for i in range(unit.n_frames)
+        ]
+        continued = {
+            (n - 1, n)
+            for n in range(1, len(units))
+            if units[n].first_row == units[n - 1].rows.stop and units[n].layer == units[n - 1].layer
+        }
+        repeated = [
+            any(
+                (f, la) < (frame, layer)
+                and abs(int(p) - int(position)) <= 2
+                and n != number
+                and (n, number) not in continued
+                and (frame - f) / CONFIG.frame_rate <= within_s
+                for f, la, n, p in played
+            )
+            for frame, layer, number, position in played
+        ]
+        assert repeat_share(tuple(units), database, within_s) == pytest.approx(np.mean(repeated))
+
+
 def test_repeats_at_other_speeds_are_counted() -> None:
     database = make_database([40], [0.5])
     again = (Unit(10, 4, 0), Unit(40 + 20, 4, 4), Unit(40 + 60, 2, 8))

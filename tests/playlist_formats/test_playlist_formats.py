@@ -121,6 +121,15 @@ def test_midi(
             assert 40 * np.log10(velocity / 100) == pytest.approx(event.gain_db, abs=0.2)
 
 
+def test_the_number_of_units_is_that_in_the_file(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    short = Playlist((PlaylistEvent("a.wav", 0, 100, 0), playlist.events[3]), RATE)
+    assert export_playlist(short, tmp_path / "a.edl", "edl", store=store) == 1
+    assert (tmp_path / "a.edl").read_text().count("FROM CLIP NAME") == 1
+    assert export_playlist(short, tmp_path / "a.csv", "csv", store=store) == 2
+
+
 def test_many_files_share_notes(export: Callable[..., tuple[bytes, list[str]]]) -> None:
     events = tuple(PlaylistEvent(f"{i:03}.wav", 0, 4, 4 * i) for i in range(100))
     data, notes = export("midi", Playlist(events, RATE))

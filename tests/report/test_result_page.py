@@ -174,6 +174,29 @@ def test_it_is_made_again_from_the_folder_alone(page: Path, result: Path, tmp_pa
     assert again == before
 
 
+def test_the_command_makes_the_same_draw_from_the_same_place(
+    result: Path, page: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(result, tmp_path / "drawn")
+    file = tmp_path / "drawn" / outputs.PREDICTION
+    stored = json.loads(file.read_text())
+    stored["_meta"]["request"] |= {"sample": 2, "from_s": 3.5}
+    file.write_text(json.dumps(stored))
+    data = contents(write_result_report(tmp_path / "drawn"))
+    assert "--n_draws 2" in data["command"]
+    assert "--from_s 3.5" in data["command"]
+    assert any("continued from 0:04" in note for note in data["notes"])
+    assert not any("continued from" in note for note in contents(page)["notes"])
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100 %"), (0.996, "100 %"), (0.994, "99 %"), (0.0123, "1.2 %"), (0.0, "0 %")],
+)
+def test_percentages(share: float, text: str) -> None:
+    assert outputs.percent(share) == text
+
+
 @pytest.mark.parametrize("name", [outputs.REPORT_DATA, outputs.PREDICTION, outputs.PLAYLIST])
 def test_a_folder_that_is_not_whole_is_refused_by_name(
     name: str, result: Path, tmp_path: Path

@@ -8,6 +8,7 @@ import pytest
 
 from desc.configuration import RunConfig
 from desc.runs.credentials import offline_reason
+from tests.fuzzing import fuzz
 
 KEY = "k" * 40
 
@@ -66,3 +67,17 @@ def test_keys_in_settings_files_and_tokens_count(
 def test_a_damaged_netrc_is_no_key(home: Path) -> None:
     write(home / "netrc", "machine\nmachine machine password\n")
     assert offline_reason(RunConfig()) is not None
+
+
+def test_damaged_settings_are_never_an_error(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, netrc = tmp_path / "wandb" / "settings", home / "netrc"
+    write(settings, "; settings\n[default]\nmode = online\nbase_url = https://example.org:8\n")
+    write(netrc, f"machine example.org:8\n  login user\n  password {KEY}\n")
+    assert offline_reason(RunConfig()) is None
+    for path in (settings, netrc):
+        fuzz(path, lambda _: offline_reason(RunConfig()), 100)
+    for name, value in (("WANDB_BASE_URL", "http://[::1"), ("WANDB_CONFIG_DIR", "~nobody/x")):
+        monkeypatch.setenv(name, value)
+        assert "no W&B API key" in str(offline_reason(RunConfig()))

@@ -12,6 +12,7 @@ import pytest
 
 from desc.errors import StorageError
 from desc.runs import MetricsFile, read_metrics
+from tests.fuzzing import fuzz
 
 
 def figures(path: Path) -> list[dict[str, float]]:
@@ -71,6 +72,14 @@ def test_damage_is_reported_with_the_line(tmp_path: Path) -> None:
         read_metrics(path)
     with pytest.raises(StorageError, match=r"none\.csv"):
         read_metrics(tmp_path / "none.csv")
+
+
+def test_any_damage_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    log = MetricsFile(path)
+    for step in range(20):
+        log.append({"loss": step / 7, "val, loss": math.nan}, step)
+    fuzz(path, lambda path: MetricsFile(path, last_step=9).append({"loss": 1.0}, 10), 150)
 
 
 def test_a_kill_loses_nothing(tmp_path: Path) -> None:

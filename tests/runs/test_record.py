@@ -16,7 +16,9 @@ import torch
 import desc
 from desc.engine.checkpoint import save_checkpoint
 from desc.errors import CheckpointError, ConfigurationError
-from desc.runs import RunRecord, versions
+from desc.runs import Record, RunRecord, SoundRecord, versions
+from desc.runs.lock import lock_run
+from tests.fuzzing import fuzz
 
 MakeRecord = Callable[..., RunRecord]
 
@@ -120,11 +122,77 @@ def test_damaged_arrays_are_refused_by_name(make_record: MakeRecord, content: by
         record.load_arrays()
 
 
+def use(record: Record) -> object:
+    """Read what a list of runs and a prediction read."""
+    return repr(record), f"{record.model_name:<28}{record.created[:16]}", record.settings
+
+
+def test_any_damage_to_a_record_is_an_error_that_names_it(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    sound = SoundRecord(
+        run_id="2t212ycn",
+        folder=tmp_path / "2t212ycn",
+        generator="vocos",
+        mel_config={"n_mels": 80},
+        model_config={"ratios": [8, 8]},
+        train_config={"notes": "a"},
+    )
+    for record in (make_record(entity="me"), sound):
+        record.save()
+        fuzz(record.folder / "run.json", lambda path: use(Record.load(path.parent)), 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run_id", "../../elsewhere"),
+        ("project", ".."),
+        ("run_id", "C:\\x"),
+        ("training_files", {"00": 5}),
+        ("versions", []),
+        ("offline", "no"),
+        ("created", None),
+        ("metrics", {"val_loss": 10**400}),
+        ("model_config", {"selected_model": None}),
+        ("model_config", {"hidden_size": 10**9}),
+        ("descriptor_config", {"descriptors": [["mfcc"]]}),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(
+    make_record: MakeRecord, name: str, value: object
+) -> None:
+    record = make_record()
+    record.save()
+    path = record.folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(CheckpointError, match=r"run\.json: not a complete record"):
+        RunRecord.load(record.folder)
+
+
+def test_any_damage_to_arrays_is_an_error_that_names_them(make_record: MakeRecord) -> None:
+    record = make_record()
+    record.save_arrays({"mean": np.arange(5.0), "count": np.array(3)})
+    fuzz(record.folder / "statistics.npz", lambda path: record.load_arrays(), 200)
+
+
+def test_a_run_whose_process_is_gone_counts_as_killed(make_record: MakeRecord) -> None:
+    record = make_record(status="running")
+    record.save()
+    assert record.state == "killed"  # as a run of a version without locks
+    lock = lock_run(record.folder)
+    assert lock is not None
+    assert record.state == "running"
+    lock.release()
+    assert record.state == "killed"
+    assert replace(record, status="stopped").state == "stopped"
+
+
 def test_the_best_checkpoint_falls_back_to_the_last(make_record: MakeRecord) -> None:
     record = make_record(status="running")
     folder = record.folder / "checkpoints"
     folder.mkdir(parents=True)
-    with pytest.raises(CheckpointError, match=r"1t212ycn \(running\) has no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"1t212ycn \(killed\) has no checkpoint"):
         record.checkpoint()
     save_checkpoint(folder / "last.ckpt", {"x": 1})
     assert record.checkpoint("best") == folder / "last.ckpt"

@@ -13,6 +13,7 @@ import desc.runs.wandb_sync
 from desc.configuration import ModelConfig, RunConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
+from desc.engine.checkpoint import save_checkpoint
 from desc.errors import CheckpointError, RunNotFoundError, TrackingError
 from desc.runs import RunRecord, list_runs, resolve_run, upload_run
 
@@ -40,9 +41,8 @@ def test_paths_come_first(make_record: MakeRecord, tmp_path: Path, run_config: R
 def test_a_checkpoint_names_its_run(make_record: MakeRecord, run_config: RunConfig) -> None:
     record = make_record()
     record.save()
-    (record.folder / "checkpoints").mkdir()
     for name in ("last", "best"):
-        (record.folder / "checkpoints" / f"{name}.ckpt").touch()
+        save_checkpoint(record.folder / "checkpoints" / f"{name}.ckpt", {"x": 1})
     last = record.folder / "checkpoints" / "last.ckpt"
     assert resolve_run(record.folder, run_config).checkpoint().name == "best.ckpt"
     assert resolve_run(last, run_config).checkpoint() == last

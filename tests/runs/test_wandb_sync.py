@@ -286,7 +286,7 @@ def test_downloads_that_arrive_damaged_are_refused(
     assert not [path for path in (tmp_path / "downloads").rglob("*") if path.is_file()]
     server.corrupt = False
     found = resolve_run("zzzzzzzz", run_config, tmp_path / "downloads")
-    assert found.checkpoint().read_bytes() == b"weights"
+    assert (found.folder / "checkpoints" / "best.ckpt").read_bytes() == b"weights"
 
 
 def test_a_run_of_another_program_is_named_as_such(

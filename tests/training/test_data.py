@@ -47,6 +47,16 @@ def test_far_frames_are_far_from_all_others(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(np.flatnonzero(second), [234])
 
 
+@pytest.mark.parametrize("n_silent", [0, 100, 1000, 5000])
+def test_a_silent_recording_makes_no_outliers_of_the_others(
+    n_silent: int, rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal((1000, 3))
+    x[77, 2] = 9
+    far = far_frames([x, np.full((n_silent, 3), 0.01)])
+    np.testing.assert_array_equal(np.flatnonzero(far[0]), [77])
+
+
 def test_outliers_are_silent_frozen_or_far(make_sequence: MakeSequence) -> None:
     sequence = make_sequence(400)
     x = np.random.default_rng(0).standard_normal((400, 3)).clip(-2, 2)
