@@ -2,15 +2,18 @@
 
 The folder of a result holds `playlist.json`, `matches.json`, `credits.txt`, `prediction.wav`,
 `report.npz` and, written last, `prediction.json`, whose `_meta.request` holds all settings. A
-folder with the same request is kept. One with another request is replaced only on demand. While the
-files are written, `.unfinished.json` holds the request, so that it can be made again after a crash.
-`report.html` is made from these files and may be missing.
+folder with the same request is kept if its files are as they were written, else made again. One
+with another request is replaced only on demand. While the files are written, `.unfinished.json`
+holds the request, so that it can be made again after a crash. `report.html` is made from these
+files and may be missing.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +32,8 @@ from desc.matching import Match, Neighbours, played_rows, repeat_share, sounding
 
 if TYPE_CHECKING:
     from desc.prediction import Prediction
+
+logger = logging.getLogger(__name__)
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
 UNFINISHED = ".unfinished.json"
@@ -66,9 +71,19 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
             raise NotADirectoryError(errno.ENOTDIR, f"{parent} is a file")
     if not present:
         return False
-    stored, wanted = _stored_request(folder / PREDICTION), json.loads(json.dumps(request))
-    if stored == wanted and len(present) == len(FILES):
-        return True
+    content = _content(folder / PREDICTION)
+    stored, wanted = _request_of(content), json.loads(json.dumps(request))
+    unreadable = content is None and len(present) == len(FILES)
+    if stored == wanted or unreadable:
+        damaged = [PREDICTION] if content is None else _damaged(folder, content)
+        if damaged:
+            logger.warning(
+                "%s: the result is made again: %s missing or changed since it was written",
+                folder,
+                ", ".join(damaged),
+            )
+            _set_aside(folder / WAV, damaged)
+        return not damaged
     if overwrite or (stored is None and _unfinished_request(folder) == wanted):
         return False
     raise OutputError(
@@ -77,15 +92,75 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
     )
 
 
-def _stored_request(path: Path) -> dict[str, Any] | None:
+def _content(path: Path) -> dict[str, Any] | None:
+    with suppress(StorageError):
+        content = read_json(path)
+        return content if isinstance(content, dict) else None
+    return None
+
+
+def _request_of(content: dict[str, Any] | None) -> dict[str, Any] | None:
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))["_meta"]
-        request = dict(meta["request"])
-    except (OSError, ValueError, KeyError, TypeError):
+        request = dict((content or {})["_meta"]["request"])
+    except (ValueError, KeyError, TypeError):
         return None
     if request.get("selection") == "path":  # the former name of `beam`
         request["selection"] = "beam"
     return request
+
+
+def _damaged(folder: Path, content: dict[str, Any]) -> list[str]:
+    """Return the files of a result that are missing or not as they were written.
+
+    A playlist may be edited; it must be JSON. Earlier results have no digests: their WAV must not
+    be shorter than its samples.
+    """
+    meta, found = content["_meta"], []
+    columns = {name: column for name, column in content.items() if not name.startswith("_")}
+    for name in FILES:
+        path = folder / name
+        try:
+            digest = meta.get("digests", {}).get(name)
+            if name == PREDICTION and digest is not None:
+                whole = digest == _frames_digest(content["_id"], content["_sample"], columns)
+            elif digest is not None:
+                whole = digest == _digest(path)
+            else:
+                whole = path.stat().st_size > _least_bytes(name, meta)
+                whole = whole and (name != PLAYLIST or _content(path) is not None)
+        except (OSError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            whole = False
+        if not whole:
+            found.append(name)
+    return found
+
+
+def _least_bytes(name: str, meta: dict[str, Any]) -> int:
+    if name != WAV:
+        return 0
+    width = {"PCM_16": 2, "PCM_24": 3}.get(meta["request"]["subtype"], 4)
+    return int(meta["results"]["n_samples"] * meta["results"]["n_channels"] * width)
+
+
+def _set_aside(wav: Path, damaged: list[str]) -> None:
+    """Rename a WAV that is not the one written, as somebody may have edited it."""
+    if WAV in damaged and wav.is_file() and wav.stat().st_size:
+        aside = wav.with_stem(f"{wav.stem}.changed")
+        with _named(wav.parent):
+            os.replace(wav, aside)
+        logger.warning("%s: the file that was there is now %s", wav, aside.name)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _frames_digest(ids: Any, samples: Any, columns: dict[str, Any]) -> str:
+    """Return the digest of the frames of `prediction.json`; columns (T,) are float32."""
+    digest = hashlib.blake2b(json.dumps([ids, samples, list(columns)]).encode(), digest_size=16)
+    digest.update(np.array(list(columns.values()), np.float32).tobytes())
+    return digest.hexdigest()
 
 
 def _unfinished_request(folder: Path) -> Any:
@@ -119,11 +194,14 @@ def _named(folder: Path) -> Iterator[None]:
 
 def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any]) -> None:
     """Write `prediction.json`, the predicted descriptors and `_meta`: the result is finished."""
-    config = prediction.config
+    config, values = prediction.config, prediction.values
     first = prediction.context_end_frame + 1
-    samples = [(first + i) * config.hop_length for i in range(len(prediction.values))]
+    samples = [(first + i) * config.hop_length for i in range(len(values))]
     ids = [prediction.source] * len(samples)
-    write_descriptor_json(folder / PREDICTION, ids, samples, prediction.values, config.names, meta)
+    columns = dict(zip(config.names, values.T, strict=True))
+    digests = {name: _digest(folder / name) for name in (MATCHES, CREDITS, WAV, REPORT_DATA)}
+    meta = {**meta, "digests": {**digests, PREDICTION: _frames_digest(ids, samples, columns)}}
+    write_descriptor_json(folder / PREDICTION, ids, samples, values, config.names, meta)
     with _named(folder):
         (folder / UNFINISHED).unlink(missing_ok=True)
 

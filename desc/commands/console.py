@@ -58,6 +58,12 @@ class Console:
         self._close()
         print(line, flush=True)
 
+    def run(self, run_id: str, *, is_stopped: bool) -> None:
+        """Print the id of a run in the last line, and how to resume it if it was stopped."""
+        if is_stopped:
+            self.note(f"resume with --resume_run_id {run_id}")
+        self.result(f"run id: {run_id}")
+
     def note(self, line: str) -> None:
         """Print an explanatory line, unless quiet."""
         if self.quiet:

@@ -197,9 +197,9 @@ def _train(args: argparse.Namespace, network: Network) -> int:
                 **settings,
             )
         except TrainingInterruptedError as stopped:
-            console.result(f"run id: {stopped.run_id}")
+            console.run(stopped.run_id, is_stopped=True)
             raise
-        console.result(f"run id: {record.run_id}")
+        console.run(record.run_id, is_stopped=record.status == "stopped")
     return 0
 
 

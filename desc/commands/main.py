@@ -7,9 +7,12 @@ import importlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import desc
 from desc.commands.options import Parser, UsageError, add_common_options
@@ -33,7 +36,7 @@ COMMANDS = {
     "cache": "show, limit or prune the cache",
     "completion": "print the completion script for bash, zsh or fish",
 }
-INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
+INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of SIGTERM
 
 
 MODULES = {"render": "playlist", "export-playlist": "playlist"}
@@ -58,13 +61,29 @@ def build_parser(command: str | None = None) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 1 failure, 2 usage, 130 Ctrl-C.
+    """Run the command line and return its exit status: 0, 1 failure, 2 usage, 130 interrupted.
 
+    SIGTERM, with which services and schedulers end a process, interrupts as Ctrl-C does.
     Of several processes of a training only the first has a status other than 0: Fabric kills it
     as soon as another one fails, even while it saves the run.
     """
-    status = _status(argv)
+    with _sigterm_as_interrupt():
+        status = _status(argv)
     return status if is_first_process() else 0
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM as SIGINT, unless the caller handles it or this is another thread."""
+    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if not default or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _status(argv: Sequence[str] | None) -> int:

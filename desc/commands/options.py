@@ -37,6 +37,15 @@ class Parser(argparse.ArgumentParser):
             parser.error(f"unknown argument {' '.join(unknown)}{hint}")
         return parsed
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse an unknown value; suggest the nearest known one."""
+        known = None if action.choices is None else [str(choice) for choice in action.choices]
+        if known is not None and value not in action.choices:  # type: ignore[operator]
+            near = difflib.get_close_matches(str(value), known, cutoff=0.6)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            message = f"invalid choice: {value!r}{hint} (choose from {', '.join(known)})"
+            raise argparse.ArgumentError(action, message)
+
     def _parser_of(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
         """Return the parser of the sub-command in use, or this one."""
         for action in self._actions:

@@ -99,9 +99,9 @@ def run(args: argparse.Namespace) -> int:
                 inputs=inputs_of(args),
             )
         except TrainingInterruptedError as stopped:
-            console.result(f"run id: {stopped.run_id}")
+            console.run(stopped.run_id, is_stopped=True)
             raise
-        console.result(f"run id: {record.run_id}")
+        console.run(record.run_id, is_stopped=record.status == "stopped")
     return 0
 
 

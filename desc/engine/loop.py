@@ -141,7 +141,7 @@ class Engine(Generic[R]):
         )
         self._say_why(record)
         if self.stop.reason == INTERRUPTED or self.stop.signal is not None:
-            if self.log is not None and self.stop.signal not in (None, signal.SIGINT):
+            if self.log is not None and not stopping.is_interrupt(self.stop.signal):
                 signal.raise_signal(self.stop.signal or signal.SIGINT)
             raise TrainingInterruptedError(record.run_id)
         return record

@@ -84,6 +84,13 @@ class StopCondition:
             restore()
 
 
+def is_interrupt(number: int | None) -> bool:
+    """Return whether a signal is Ctrl-C or handled like it; True for None."""
+    if number in (None, signal.SIGINT):
+        return True
+    return signal.getsignal(number) is signal.default_int_handler
+
+
 def duration(seconds: float) -> str:
     """Format a duration as `40 s`, `12 min`, `3.5 h` or `4 days`."""
     if seconds < 99.5:
@@ -95,9 +102,9 @@ def duration(seconds: float) -> str:
 
 
 def stop_message(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
-    """Return a line on why a run stopped and how to resume it; None if it finished."""
+    """Return a line on why a run stopped; None if it finished."""
     if reason not in (TIME, INTERRUPTED):
         return None
     what = "time limit reached" if reason == TIME else "interrupted"
     saved = "" if step else ", before the first step was saved"
-    return f"{what} at step {step} of {total_steps}{saved}; resume with --resume_run_id {run_id}"
+    return f"{what} at step {step} of {total_steps}{saved}; run {run_id} can be resumed"

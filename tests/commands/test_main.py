@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ([], "required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "invalid choice: 'trian'; did you mean train?"),
+        (["predct", "--run_id", "x"], "invalid choice: 'predct'; did you mean predict?"),
+        (["export", "--format", "npy"], "invalid choice: 'npy'; did you mean npz?"),
         (["train"], "--audio_db_dir"),
         (["predict", "--run_id", "x"], "required: --prediction_db_dir, --audio_db_dir"),
         (["train", "--audio_db_dir", "x", "--window_size", "0"], "window_size=0 must"),
@@ -107,6 +110,21 @@ def test_errors_become_a_line_and_a_status(
     text = capsys.readouterr().err
     assert message in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_sigterm_ends_a_command_as_ctrl_c_does(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wait(args: object) -> int:
+        signal.raise_signal(number)
+        pytest.fail("the signal did nothing")
+
+    monkeypatch.setattr("desc.commands.cache.run", wait)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["cache"]) == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_debug_shows_the_traceback_and_keeps_a_log(

@@ -12,6 +12,7 @@ from desc.engine.stopping import (
     TIME,
     StopCondition,
     duration,
+    is_interrupt,
     now,
     stop_message,
 )
@@ -44,11 +45,22 @@ def test_the_last_validation_counts_towards_the_limit(
     assert stop.reason == reason
 
 
+def test_a_signal_handled_like_ctrl_c_is_an_interrupt() -> None:
+    assert is_interrupt(None)
+    assert is_interrupt(signal.SIGINT)
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        assert is_interrupt(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert not is_interrupt(signal.SIGTERM)
+
+
 def test_lines_for_the_user() -> None:
     assert [duration(s) for s in (0.2, 40, 720, 12600, 4 * 86400)] == [
         "1 s", "40 s", "12 min", "3.5 h", "4 days",
     ]  # fmt: skip
     assert stop_message("ab12", EARLY, 3, 9) is None
     assert stop_message("ab12", TIME, 3, 9) == (
-        "time limit reached at step 3 of 9; resume with --resume_run_id ab12"
+        "time limit reached at step 3 of 9; run ab12 can be resumed"
     )

@@ -61,6 +61,7 @@ def write_result(
     )
     rendered = render_to_file(playlist, folder / outputs.WAV, store=store, rendering=rendering)
     outputs.write_matches(folder, match)
+    outputs.write_credits(folder, playlist)
     playlist.save(folder / outputs.PLAYLIST)
     path = recordings.path(sequence.source)
     ReportData.gather(prediction, match, sequence, path).save(folder / outputs.REPORT_DATA)

@@ -120,7 +120,7 @@ def test_an_interrupted_run_goes_on_in_mid_epoch(
     assert stopped.status == "stopped"
     assert stopped.schedule["ended"] == "interrupted"
     assert stopped.metrics["steps"] == stop
-    assert f"resume with --resume_run_id {stopped.run_id}" in caplog.text
+    assert f"run {stopped.run_id} can be resumed" in caplog.text
     assert saved_step(stopped.folder, "last") == stop
     ends = [r["step"] for r in rows(straight.folder) if "val_loss" in r]
     assert ends[0] < stop < ends[1], "in mid-epoch"
