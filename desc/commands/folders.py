@@ -103,7 +103,7 @@ def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
             setattr(args, name, value)
     if not args.audio_db_dir:
         run = "" if record is None else f"; run {record.run_id} does not name one"
-        raise ConfigurationError(f"audio_db_dir: name the folder of recordings{run}")
+        raise ConfigurationError(f"--audio_db_dir must name the folder of recordings{run}")
 
 
 def _absolute(path: str | list[str]) -> str | list[str]:

@@ -370,7 +370,7 @@ def realism_message(
     if every < data.epoch(schedule.total_steps):
         when = "every epoch" if every == 1 else f"every {every} epochs and at the end"
     return (
-        f"realism: {when} the model continues {n} validation excerpts (about "
+        f"realism: {when} the model continues {n} validation excerpt{'s' * (n != 1)} (about "
         f"{schedule.realism_s:.1f} s each time); val_fd of real music is "
         f"{record.metrics['real_fd']:.1f}, of the linear baseline (VAR, replay) "
         f"{record.metrics['var_fd']:.1f}"
