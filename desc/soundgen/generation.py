@@ -290,6 +290,29 @@ def _merge(
     return written
 
 
+def read_manifest(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a `manifest.csv`: the known columns, empty where they are missing.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read or is no manifest.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = [
+                {EARLIER_COLUMNS.get(name, name): value or "" for name, value in row.items()}
+                for row in csv.DictReader(stream)
+            ]
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
+        raise OutputError(f"{path}: damaged; remove it to begin a new one: {error}") from error
+    if any("file" not in row for row in rows):
+        raise OutputError(f"{path}: has no column file, so it is no manifest; remove it")
+    return [{name: row.get(name, "") for name in COLUMNS} for row in rows]
+
+
 class _Manifest:
     """`manifest.csv`: one row per file; rows of earlier calls are kept."""
 
@@ -297,9 +320,8 @@ class _Manifest:
         self.path = path
         self._rows: dict[str, dict[str, object]] = {}
         if path.is_file():
-            with path.open(encoding="utf-8", newline="") as stream:
-                for row in csv.DictReader(stream):
-                    self.add(**{EARLIER_COLUMNS.get(k, k): v for k, v in row.items()})
+            for row in read_manifest(path):
+                self.add(**row)
 
     def add(self, **row: object) -> None:
         self._rows[str(row["file"])] = row

@@ -140,7 +140,7 @@ class FlowConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_components", "width", "num_layers", "flow_steps"):
-            check_integer(name, getattr(self, name), 1)
+            check_integer(name, getattr(self, name), 1, 8192)
         check_number("flow_steps", self.flow_steps, 1, 1000)
 
 

@@ -15,10 +15,11 @@ import torch
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError, ConfigurationError, OutputError
 from desc.soundgen import generation, mel_generator
-from desc.soundgen.generation import generate
+from desc.soundgen.generation import generate, read_manifest
 from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.settings import GenerateConfig
 from desc.soundgen.vocoder import Vocoder
+from tests.fuzzing import fuzz
 from tests.soundgen.conftest import RATE
 
 Trained = tuple[RunConfig, str, str]
@@ -258,3 +259,14 @@ def test_a_manifest_of_before_is_continued(
     manifest.write_bytes(current.replace(b"generator_run_id", b"unagan_run_id"))
     assert generate([generator], [vocoder], tmp_path, one).kept == (name,)
     assert manifest.read_bytes() == current
+
+
+def test_a_fuzzed_manifest_ends_in_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_text(
+        "file,generator_run_id,vocoder_run_id,vocoder,seed,duration_s\n"
+        "a.wav,1t212ycn,3o3frwll,melgan,2,1.5\nb.wav,1t212ycn,,griffin_lim,3,1.5\n"
+    )
+    assert read_manifest(path)[0]["vocoder"] == "melgan"
+    assert read_manifest(path)[1]["channels"] == ""
+    fuzz(path, read_manifest, 200)
