@@ -77,6 +77,21 @@ def test_what_would_be_clipped_is_turned_down_as_a_whole(
     assert rows(tmp_path / "loud") == loud
 
 
+def test_a_manifest_is_made_again_from_the_files(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    one = replace(SHORT, num_samples=1)
+    for name, factor, remade in (("quiet", 0.01, 0), ("loud", 100, 1)):
+        changed, folder = replace(generator, gain=generator.gain / factor), tmp_path / name
+        generate([changed], [vocoder], folder, one)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        (folder / "manifest.csv").unlink()
+        # The gain of a file at full scale is known only by making it again.
+        assert len(generate([changed], [vocoder], folder, one).written) == remade
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     pair: tuple[MelGenerator, Vocoder], tmp_path: Path
 ) -> None:
