@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import socket
 import uuid
 import zipfile
@@ -56,7 +57,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def temporary_beside(path: Path) -> Path:
-    """Return a new name in the folder of `path` that says which process made it.
+    """Return a new name, of a file or folder, beside `path` that says which process made it.
 
     What dead processes left in this folder is removed.
     """
@@ -76,11 +77,11 @@ def is_abandoned(name: str) -> bool:
 
 @cache
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of dead processes, once for each folder."""
+    """Remove the temporary files and folders of dead processes, once for each folder."""
     with suppress(OSError):
-        for name in filter(is_abandoned, os.listdir(folder)):
+        for path in (folder / name for name in filter(is_abandoned, os.listdir(folder))):
             with suppress(OSError):
-                folder.joinpath(name).unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _is_running(pid: int) -> bool:

@@ -50,6 +50,8 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path: Path) -> 
         assert not is_abandoned(left.name)
         process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
     assert is_abandoned(left.name)
+    folder = tmp_path / left.name.replace(".partial", "1.partial")
+    (folder / "copied").mkdir(parents=True)
     write_text(tmp_path / "a.txt", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 

@@ -178,7 +178,8 @@ def check_space(path: str | Path, n_samples: int, n_channels: int, subtype: str)
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise AudioError(
-            f"{path}: needs {n_bytes / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {folder}"
+            f"{path.parent}: the sound needs {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are "
+            "free"
         )
 
 

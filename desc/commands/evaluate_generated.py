@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _vocoder(args: argparse.Namespace) -> Vocoder | None:
     """Return the named vocoder, or the one of the folder's manifest if it is found."""
     from desc.errors import DescError
+    from desc.soundgen.generation import read_manifest
     from desc.soundgen.vocoder import Vocoder
 
     run = from_options(RunConfig, args, project="melgan")
@@ -82,8 +82,7 @@ def _vocoder(args: argparse.Namespace) -> Vocoder | None:
     manifest = Path(args.generated) / "manifest.csv"
     if not manifest.is_file():
         return None
-    with manifest.open(encoding="utf-8", newline="") as stream:
-        names = sorted({r["vocoder_run_id"] for r in csv.DictReader(stream)} - {"", "griffin_lim"})
+    names = sorted({row["vocoder_run_id"] for row in read_manifest(manifest)} - {"", "griffin_lim"})
     for name in names:
         try:
             return Vocoder.from_run(name, run)

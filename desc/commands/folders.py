@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from desc.descriptors.config import DescriptorConfig
+from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from desc.corpus import Corpus
     from desc.corpus.discovery import Paths
+    from desc.runs import Record
     from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
 
+FOLDERS = "audio_db_dir", "validation_db_dir", "sample_audio_db_dir"
+PATTERNS = "include", "exclude"
+"""Options that name the recordings of a training; its run keeps them."""
 SHOWN = 20  # skipped files named one by one; more are counted
 
 
@@ -78,3 +84,32 @@ def open_folder(
         if len(skipped) > SHOWN:
             logger.info(f"  … and {len(skipped) - SHOWN} more")
     return corpus
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the given options that name recordings, with absolute paths."""
+    given = {name: value for name, value in vars(args).items() if value}
+    folders = {name: _absolute(given[name]) for name in FOLDERS if name in given}
+    return folders | {name: given[name] for name in PATTERNS if name in given}
+
+
+def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
+    """Complete the options that name recordings with those of the run to continue.
+
+    Raises
+    ------
+    ConfigurationError
+        If neither the options nor the run name a folder of recordings.
+    """
+    names = FOLDERS if args.audio_db_dir else (*FOLDERS, *PATTERNS)  # patterns are of one folder
+    known = {} if record is None else {n: v for n, v in record.inputs.items() if n in names}
+    for name, value in known.items():
+        if not vars(args).get(name) and (name != "sample_audio_db_dir" or os.path.isdir(value)):
+            setattr(args, name, value)
+    if not args.audio_db_dir:
+        run = "" if record is None else f"; run {record.run_id} does not name one"
+        raise ConfigurationError(f"--audio_db_dir must name the folder of recordings{run}")
+
+
+def _absolute(path: str | list[str]) -> str | list[str]:
+    return os.path.abspath(path) if isinstance(path, str) else [os.path.abspath(p) for p in path]

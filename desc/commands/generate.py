@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from desc.commands.console import Console
+from desc.commands.folders import inputs_of, recall_inputs
 from desc.commands.options import (
     add_audio_option,
     add_common_options,
@@ -89,7 +90,7 @@ def add_vocoder_option(parser: argparse._ActionsContainer, text: str) -> None:
 
 def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> None:
     main = parser.add_argument_group("input and output")
-    add_audio_option(main, "folder of the recordings to train on")
+    add_audio_option(main, "folder of the recordings to train on", required=False)
     add_pattern_options(main)
     main.add_argument(
         "--preset",
@@ -120,9 +121,6 @@ def _add_training_options(parser: argparse.ArgumentParser, network: Network) -> 
     )
     runs.add_argument(
         "--resume_run_id", metavar="ID", help="resume a stopped run with its own settings"
-    )
-    runs.add_argument(
-        "--load_from_run_id", metavar="ID", help="initialise with the parameters of another run"
     )
     if network.model is not VocoderConfig:
         add_vocoder_option(
@@ -180,8 +178,12 @@ def _train(args: argparse.Namespace, network: Network) -> int:
         return open_recordings(args.audio_db_dir, mel.sample_rate, **patterns)
 
     with Console(args.quiet) as console:
+        from desc.runs import SoundRecord, resolve_record
         from desc.soundgen import jobs
 
+        run_id = args.resume_run_id or training.from_run
+        record = resolve_record(SoundRecord, run_id, run) if run_id else None
+        recall_inputs(args, record)
         try:
             record = getattr(jobs, network.function)(
                 recordings,
@@ -190,8 +192,8 @@ def _train(args: argparse.Namespace, network: Network) -> int:
                 training=training,
                 run=run,
                 resume_run_id=args.resume_run_id,
-                load_from_run_id=args.load_from_run_id,
                 given=given,
+                inputs=inputs_of(args),
                 **settings,
             )
         except TrainingInterruptedError as stopped:

@@ -203,12 +203,15 @@ def add_switch(
 
 
 def add_audio_option(
-    parser: argparse._ActionsContainer, text: str = "folder of recordings"
+    parser: argparse._ActionsContainer,
+    text: str = "folder of recordings",
+    *,
+    required: bool = True,
 ) -> None:
     """Add `--audio_db_dir`, also under its former name."""
     names = "--audio_db_dir", "--audio_dir"
-    text += ", or several"
-    parser.add_argument(*names, required=True, nargs="+", metavar="DIR", help=text)
+    text += ", or several" + ("" if required else " [default: that of the run to continue]")
+    parser.add_argument(*names, required=required, nargs="+", metavar="DIR", help=text)
 
 
 def add_output_option(parser: argparse._ActionsContainer, default: str, text: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from desc.commands.console import Console
-from desc.commands.folders import open_folder
+from desc.commands.folders import inputs_of, open_folder, recall_inputs
 from desc.commands.options import (
     add_audio_option,
     add_corpus_options,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc train`."""
     folders = parser.add_argument_group("recordings")
-    add_audio_option(folders, "folder of training recordings")
+    add_audio_option(folders, "folder of training recordings", required=False)
     folders.add_argument(
         "--validation_db_dir",
         metavar="DIR",
@@ -73,11 +74,13 @@ def run(args: argparse.Namespace) -> int:
     with Console(args.quiet) as console:
         store = DescriptorStore(args.cache_dir)
         record = None
-        if args.resume_run_id is not None:
+        if (run_id := args.resume_run_id or training.from_run) is not None:
             from desc.runs import resolve_run
 
-            downloads = store.cache_dir / "runs"
-            record = resolve_run(args.resume_run_id, run_config, downloads)
+            record = resolve_run(run_id, run_config, store.cache_dir / "runs")
+        recall_inputs(args, record)
+        if args.resume_run_id is None and record is not None:
+            training = replace(training, from_run=_place(record))
         corpus = _open_corpus(args, descriptors, record, store)
         validation = _open_other(args.validation_db_dir, corpus, store, args)
         sounds = _open_other(args.sample_audio_db_dir, corpus, store, args)
@@ -90,9 +93,10 @@ def run(args: argparse.Namespace) -> int:
                 model=model,
                 training=training,
                 run=run_config,
-                resume_run_id=None if record is None else _place(record),
+                resume_run_id=_place(record) if args.resume_run_id and record else None,
                 given=[*given_options(ModelConfig, args), *given_options(TrainConfig, args)],
                 render_sample=None if sounds is None else _sampler(sounds, store, training.seed),
+                inputs=inputs_of(args),
             )
         except TrainingInterruptedError as stopped:
             console.run(stopped.run_id, is_stopped=True)
@@ -102,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _place(record: RunRecord) -> str:
-    """Return the path of the run to resume."""
+    """Return the path of the run to continue."""
     return str(record.checkpoint_file or record.folder)
 
 
@@ -112,7 +116,7 @@ def _open_corpus(
     record: RunRecord | None,
     store: DescriptorStore,
 ) -> Corpus:
-    """Open the training recordings, with the settings of the run if one is resumed."""
+    """Open the training recordings, with the settings of the run that is continued."""
     from desc.corpus import with_variants
     from desc.descriptors.extraction import variant_of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class Sources:
         if event.root not in roots:
             raise DescError(f"the folder of root={event.root!r} is unknown; give it")
         path = Path(roots[event.root], event.source)
-        if not path.is_file():
+        if not os.path.isfile(path):  # also where no file can have that name
             raise DescError(f"there is no file {path}; if it was moved, give its new folder")
         digest = self._store.digest(path)
         reader = self._open((event.root, event.source), path, digest, pieces)

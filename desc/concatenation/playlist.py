@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desc.configuration import RenderConfig, check, check_integer, check_number, from_dict, to_dict
+from desc.configuration import RenderConfig, check, check_integer, check_number, to_dict
 from desc.dataframes import dataframe
 from desc.errors import ConfigurationError
 from desc.files import read_json, write_text
@@ -108,6 +108,7 @@ class PlaylistEvent:
         )
 
 
+EVENT_KEYS = tuple(field.name for field in fields(PlaylistEvent))
 FORMAT, VERSION = "desc playlist", 1
 
 
@@ -313,8 +314,14 @@ def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:
     if values.get("onset_sample") is None:
         hashable = isinstance(layer, int)  # anything else is refused below, by name
         values = {**values, "onset_sample": ends.get(layer, 0) if hashable else 0}
+    unknown = ", ".join(sorted(values.keys() - EVENT_KEYS))
+    known = ", ".join(EVENT_KEYS)
+    _check_event(index, not unknown, f"an event has no setting {unknown}; it has {known}")
+    arguments: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
     try:
-        event = from_dict(PlaylistEvent, values)
+        event = PlaylistEvent(**arguments)
     except ConfigurationError as error:
         raise ConfigurationError(f"event {index}: {error}") from error
     ends[event.layer] = event.end_sample

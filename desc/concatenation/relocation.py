@@ -57,12 +57,12 @@ def relocated(
     wanted = {
         file: digest
         for file, digest in files.items()
-        if not (paths[file].is_file() and store.digest(paths[file]) == digest)
+        if not (os.path.isfile(paths[file]) and store.digest(paths[file]) == digest)
     }
     folder = os.path.abspath(folder)
     found = _search(set(wanted.values()), {paths[file].name for file in wanted}, folder, store)
     places = {file: found[digest] for file, digest in wanted.items() if digest in found}
-    gone = [f for f in wanted if f not in places and not paths[f].is_file()]
+    gone = [f for f in wanted if f not in places and not os.path.isfile(paths[f])]
     if gone:
         raise DescError(
             f"{folder}: contains no copy of {len(gone)} of {len(wanted)} moved files; the first: "

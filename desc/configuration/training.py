@@ -162,6 +162,12 @@ class TrainConfig(HardwareConfig):
         unit="0 to 1",
     )
     seed: int = option(0, "random seed")
+    from_run: str | None = option(
+        None,
+        "start a new run from the best weights of another one, with its model settings and "
+        "descriptors, on the same or other recordings",
+        kind=str,
+    )
     notes: str = option("", "free text kept with the run")
 
     def __post_init__(self) -> None:

@@ -77,7 +77,7 @@ class Corpus:
         CorpusError
             If nothing is left.
         """
-        kept = tuple(s for s in self.sequences if self.path(s.source).is_file())
+        kept = tuple(s for s in self.sequences if os.path.isfile(self.path(s.source)))
         if not kept:
             raise CorpusError(f"{self.root}: none of the recordings exists")
         return replace(self, sequences=kept)

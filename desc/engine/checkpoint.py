@@ -83,7 +83,8 @@ def save_checkpoint(
     if state is not None:
         content[STATE_KEY] = {"format_version": FORMAT_VERSION} | state
     with replacing(path) as temporary:
-        torch.save(content, temporary)
+        with temporary.open("wb") as stream:  # torch would write the temporary name into the file
+            torch.save(content, stream)
         if state is not None and path.is_file():
             os.replace(path, path.with_name(Path(PREVIOUS).name))
 

@@ -17,11 +17,16 @@ R = TypeVar("R", bound=Record)
 NAMED = 5  # recordings named in an error
 
 HARDWARE = {"accelerator", "devices", "num_nodes", "strategy"}
-PER_CALL = HARDWARE | {"max_time_s", "notes", "sample_every_epochs"}
-"""Settings that a resumed run may change."""
+PER_CALL = HARDWARE | {"notes", "sample_every_epochs"}
+"""Settings that a resumed run may change; `max_time_s` is always that of the call."""
 
 
-def resumed_settings(given: T, stored: T, names: Collection[str] | None = None) -> T:
+def resumed_settings(
+    given: T,
+    stored: T,
+    names: Collection[str] | None = None,
+    rule: str = "a resumed run keeps its settings",
+) -> T:
     """Return the stored settings of a run, updated with the ones that may change.
 
     Parameters
@@ -30,27 +35,28 @@ def resumed_settings(given: T, stored: T, names: Collection[str] | None = None) 
         The settings of this call, and those of the run.
     names : collection of str, optional
         Names of the given settings; by default those that differ from their defaults.
+    rule : str
+        The rule that the error states.
 
     Raises
     ------
     ConfigurationError
-        If a given setting cannot change in a resumed run.
+        If a given setting differs and may not change.
     """
     conflicts: list[str] = []
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(stored):  # type: ignore[arg-type]
         value, own = getattr(given, field.name), getattr(stored, field.name)
         is_given = value != field.default if names is None else field.name in names
-        if value == own or not is_given:
-            continue
-        if field.name in PER_CALL:
+        if field.name == "max_time_s" or (is_given and field.name in PER_CALL):
             changes[field.name] = value
+        elif value == own or not is_given:
+            continue
         else:
             conflicts.append(f"{field.name}={value!r} (the run has {own!r})")
     if conflicts:
         raise ConfigurationError(
-            f"a resumed run keeps its settings: {', '.join(conflicts)}; omit these options, or "
-            "train a new run"
+            f"{rule}: {', '.join(conflicts)}; omit these options, or train a new run"
         )
     return replace(stored, **changes)  # type: ignore[type-var]
 

@@ -50,8 +50,8 @@ def checkpoint_payload(
 
 def save_model(model: DescriptorModel, path: str | Path) -> None:
     """Write a checkpoint that `load_model` reads, complete or not at all."""
-    with replacing(path) as temporary:
-        torch.save({KEY: checkpoint_payload(model)}, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        torch.save({KEY: checkpoint_payload(model)}, stream)
 
 
 def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> DescriptorModel:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from desc.configuration import RunConfig
 from desc.errors import RunNotFoundError, StorageError, TrackingError
+from desc.files import temporary_beside
 from desc.runs.credentials import offline_reason
 from desc.runs.lock import LOCK_FILE, lock_run
 from desc.runs.metrics_file import MetricsFile
@@ -213,8 +214,11 @@ def _resumed_folder(record: Record, run: RunConfig) -> Path:
     folder = root / record.project / record.run_id
     if folder.exists():
         raise StorageError(f"{record.folder}: already copied to {folder}; resume it by its id")
+    copy = temporary_beside(folder)  # a copy that is cut off must not look like a run
     try:
-        shutil.copytree(record.folder, folder, ignore=shutil.ignore_patterns(LOCK_FILE))
+        shutil.copytree(record.folder, copy, ignore=shutil.ignore_patterns(LOCK_FILE))
+        copy.rename(folder)
     except OSError as error:
+        shutil.rmtree(copy, ignore_errors=True)
         raise StorageError(f"{record.folder}: cannot be copied to {folder}: {error}") from error
     return folder

@@ -105,6 +105,8 @@ class Record:
         running, finished, stopped (by a limit or the user) or failed; see also `state`.
     checkpoint_file : Path, optional
         The checkpoint to use, if the run was named by a checkpoint.
+    inputs : dict
+        Options that name the recordings, as `audio_db_dir`, so that a resumed run needs none.
     """
 
     kind: ClassVar[str] = ""
@@ -124,6 +126,7 @@ class Record:
     project: str = "descriptor_model"
     entity: str | None = None
     checkpoint_file: Path | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice("status", self.status, STATUSES)
@@ -173,6 +176,7 @@ class Record:
         """Write `run.json` into the run's folder."""
         content = {"format": FORMAT, "version": VERSION, "kind": self.kind}
         content |= {name: getattr(self, name) for name in _PLAIN} | self.configs
+        content["inputs"] = self.inputs
         content["metrics"] = {
             name: float(value) if math.isfinite(value) else None
             for name, value in self.metrics.items()
@@ -213,7 +217,11 @@ class Record:
                 texts = all(isinstance(value, str) for value in plain[name].values())
                 check(texts, name, plain[name], "contain texts only")
             return known[kind](
-                folder=folder, metrics=metrics, **plain, **known[kind].read_configs(content)
+                folder=folder,
+                metrics=metrics,
+                **plain,
+                inputs=dict(content.get("inputs", {})),
+                **known[kind].read_configs(content),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -85,7 +85,7 @@ def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
         Its `experiment_dir` and `project` name the folder of the runs.
     """
     records: list[Record] = []
-    for path in (Path(run.experiment_dir) / run.project).glob(f"*/{RUN_FILE}"):
+    for path in (Path(run.experiment_dir) / run.project).glob(f"[!.]*/{RUN_FILE}"):
         try:
             records.append(Record.load(path.parent))
         except CheckpointError as error:

@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 
 from desc.configuration import RunConfig
 from desc.errors import TrackingError
-from desc.files import write_json
+from desc.files import temporary_beside, write_json
 from desc.runs.credentials import offline_reason
 from desc.runs.metrics_file import read_metrics
 from desc.runs.record import (
@@ -320,23 +320,24 @@ def fetch_run(
         If the server does not respond in time, has no such run, has it without this program's
         files, or a file arrives damaged.
     """
+    folder = temporary_beside(download_dir / run_id)
+    request = {"entity": entity, "project": project, "run_id": run_id}
     try:
         download_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=download_dir, prefix=f".{run_id}.") as temporary:
-            folder = Path(temporary) / run_id
-            request = {"entity": entity, "project": project, "run_id": run_id}
-            with Worker(
-                timeout_s, task="read", folder=str(folder), wanted=DOWNLOADED, **request
-            ) as worker:
-                found = worker.wait(START_LIMIT_S)
-                _receive(worker, folder, found["files"])
-            target = download_dir / found["entity"] / project / run_id
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():  # damaged, or it would not have been asked for
-                shutil.rmtree(target)
-            folder.rename(target)
+        with Worker(
+            timeout_s, task="read", folder=str(folder), wanted=DOWNLOADED, **request
+        ) as worker:
+            found = worker.wait(START_LIMIT_S)
+            _receive(worker, folder, found["files"])
+        target = download_dir / found["entity"] / project / run_id
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # damaged, or it would not have been asked for
+            shutil.rmtree(target)
+        folder.rename(target)
     except OSError as error:
         raise TrackingError(f"{download_dir} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return target
 
 

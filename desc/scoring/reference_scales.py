@@ -71,9 +71,11 @@ class ReferenceScales:
         n = len(statistics.standardizer.config.static_columns)
         shapes = {"window_mean": (3 * n,), "window_spread": (3 * n,), "var_covariance": (n, n)}
         shapes |= {"var_coefficients": (len(arrays["var_coefficients"]), n, n)}
+        shapes |= {"var_low": (n,), "var_high": (n,)}
         for name, shape in shapes.items():
-            if arrays[name].shape != shape or arrays[name].dtype != np.float64:
-                raise ValueError(f"{name}: {arrays[name].dtype} {arrays[name].shape}, not {shape}")
+            found = arrays[name]
+            if found.shape != shape or found.dtype != np.float64 or not np.isfinite(found).all():
+                raise ValueError(f"{name} must be {shape} finite numbers of type float64")
         var = {
             name.removeprefix(VAR_PREFIX): array
             for name, array in arrays.items()

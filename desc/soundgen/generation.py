@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from desc.audio import AudioWriter, probe, read, write_scaled
+from desc.audio import AudioWriter, probe, read, read_mono_blocks, write_scaled
 from desc.configuration import RunConfig
 from desc.errors import AudioError, ConfigurationError, OutputError
 from desc.files import write_text
@@ -32,6 +32,7 @@ COLUMNS = (
 )  # fmt: skip
 EARLIER_COLUMNS = {"unagan_run_id": "generator_run_id"}
 EXTRA_FRAMES = 10  # generated after the end and cut off: networks click where a spectrogram ends
+FULL_SCALE = 0.9999  # of the peak of a file that was attenuated, in any sample format
 FADE_S = 0.005  # at both ends of a file
 MANIFEST_INTERVAL = 50  # files between two writes of the manifest
 
@@ -131,9 +132,9 @@ def generate(
 ) -> Generated:
     """Write `num_samples` files for each pair of generator and vocoder.
 
-    Existing files are kept, so an interrupted call can be repeated. The same settings give the same
-    bytes. A file that would exceed full scale is attenuated (two-pass peak normalisation); the
-    manifest has its gain.
+    Existing files are kept, so an interrupted call can be repeated; rows that the manifest lacks
+    are added. The same settings give the same bytes. A file that would exceed full scale is
+    attenuated (two-pass peak normalisation); the manifest has its gain.
 
     Parameters
     ----------
@@ -167,8 +168,10 @@ def generate(
             rate = job.generator.mel.sample_rate
             n_samples = round(config.duration_s * rate)
             path = folder / job.name
+            gain_db = None
             if _exists(path, n_samples, overwrite):
-                gain_db = manifest.gain_db(job.name)
+                gain_db = manifest.gain_db(job.name) or _gain_db(path)
+            if gain_db is not None:
                 kept.append(job.name)
             else:
                 blocks = (piece.numpy() for piece in render(job, n_samples))
@@ -250,6 +253,16 @@ def _exists(path: Path, n_samples: int, overwrite: bool) -> bool:
     raise OutputError(f"{path}: {what}; choose another --output_dir, or give --overwrite")
 
 
+def _gain_db(path: Path) -> str | None:
+    """Return the gain of a file that lacks its row of the manifest; None if it was attenuated.
+
+    Such a file is made again: its peak is full scale, whatever the gain was.
+    """
+    rate = probe(path).sample_rate
+    peak = max(float(np.abs(block).max()) for block in read_mono_blocks(path, rate))
+    return "0.0" if peak < FULL_SCALE else None
+
+
 def _merge(
     folder: Path, names: list[str], config: GenerateConfig, seed: int, manifest: _Manifest
 ) -> list[str]:
@@ -277,6 +290,29 @@ def _merge(
     return written
 
 
+def read_manifest(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a `manifest.csv`: the known columns, empty where they are missing.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read or is no manifest.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = [
+                {EARLIER_COLUMNS.get(name, name): value or "" for name, value in row.items()}
+                for row in csv.DictReader(stream)
+            ]
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
+        raise OutputError(f"{path}: damaged; remove it to begin a new one: {error}") from error
+    if any("file" not in row for row in rows):
+        raise OutputError(f"{path}: has no column file, so it is no manifest; remove it")
+    return [{name: row.get(name, "") for name in COLUMNS} for row in rows]
+
+
 class _Manifest:
     """`manifest.csv`: one row per file; rows of earlier calls are kept."""
 
@@ -284,16 +320,15 @@ class _Manifest:
         self.path = path
         self._rows: dict[str, dict[str, object]] = {}
         if path.is_file():
-            with path.open(encoding="utf-8", newline="") as stream:
-                for row in csv.DictReader(stream):
-                    self.add(**{EARLIER_COLUMNS.get(k, k): v for k, v in row.items()})
+            for row in read_manifest(path):
+                self.add(**row)
 
     def add(self, **row: object) -> None:
         self._rows[str(row["file"])] = row
 
     def gain_db(self, name: str) -> object:
-        """Return the recorded gain of a file; empty if unknown."""
-        return self._rows.get(name, {}).get("gain_db", "")
+        """Return the recorded gain of a file, or None."""
+        return self._rows.get(name, {}).get("gain_db")
 
     def save(self) -> None:
         if not self._rows:

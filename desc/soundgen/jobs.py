@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -55,7 +56,7 @@ def train_vocoder(
     mel, model, training, run
         Settings; for a resumed run, given settings must equal its own.
     **options
-        `resume_run_id`, `load_from_run_id`, `given` and `on_validation` of `train_sound`.
+        `resume_run_id`, `given`, `on_validation` and `inputs` of `train_sound`.
 
     Returns
     -------
@@ -127,14 +128,15 @@ def train_sound(
     run: RunConfig,
     *,
     resume_run_id: str | None = None,
-    load_from_run_id: str | None = None,
     given: Collection[str] | None = None,
     on_validation: OnValidation | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> SoundRecord:
     """Train a network of sound generation: a new run, or one that is resumed.
 
     A stopped run is resumed by its id: on the CPU its result equals that of an uninterrupted
-    run, byte for byte.
+    run, byte for byte. With `from_run` of the training settings, a new run starts with the
+    generator of another one, and has its mel front end and network.
 
     Parameters
     ----------
@@ -148,12 +150,12 @@ def train_sound(
     run : RunConfig
     resume_run_id : str, optional
         The run to resume.
-    load_from_run_id : str, optional
-        A run whose generator a new run starts with.
     given : collection of str, optional
         Names of the given settings; by default those that differ from their defaults.
     on_validation : callable, optional
         Called as on_validation(generator, step) after each validation.
+    inputs : mapping, optional
+        Options that name the recordings, kept in the run's record.
 
     Raises
     ------
@@ -167,36 +169,43 @@ def train_sound(
     TrainingInterruptedError
         After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """
-    if resume_run_id is not None and load_from_run_id is not None:
-        raise ConfigurationError("give resume_run_id or load_from_run_id, not both")
     former = start = None
+    mel, model, training = settings
     if resume_run_id is not None:
         former = resolve_record(SoundRecord, resume_run_id, run)
-        settings = _resumed(former, name, settings, given)
+        mel, model = _architecture(former, name, settings, given)
+        stored = from_dict(type(training), former.train_config)
+        training = resumed_settings(training, stored, given)
         if former.status == "finished":
             logger.info("run %s is complete; nothing is left to do", former.run_id)
             return former
-    if load_from_run_id is not None:
-        source = resolve_record(SoundRecord, load_from_run_id, run)
-        start = SoundCheckpoint.load(source.checkpoint()), source.run_id
-    recordings = open_recordings(settings[0])
-    make = partial(make_task, *settings, recordings)
-    train = partial(_train, run=run, former=former, start=start, on_validation=on_validation)
-    return launch(settings[2], train, make, recordings)
-
-
-def _resumed(
-    former: SoundRecord, name: str, settings: Settings, given: Collection[str] | None
-) -> Settings:
-    """Return the settings of a run that is resumed."""
-    if former.generator != name and (given is None or "vocoder" in given):
-        raise ConfigurationError(f"run {former.run_id} trains {former.generator}, not {name}")
-    stored = (former.mel_config, former.model_config, former.train_config)
-    mel, model, training = (
-        resumed_settings(ours, from_dict(type(ours), theirs), given)
-        for ours, theirs in zip(settings, stored, strict=True)
+        former = replace(former, train_config=to_dict(training))
+    elif training.from_run is not None:
+        parent = resolve_record(SoundRecord, training.from_run, run)
+        mel, model = _architecture(parent, name, settings, given)
+        training = replace(training, from_run=parent.run_id)
+        start = SoundCheckpoint.load(parent.checkpoint()), parent.run_id
+    recordings = open_recordings(mel)
+    make = partial(make_task, mel, model, training, recordings)
+    train = partial(
+        _train, run=run, former=former, start=start, on_validation=on_validation, inputs=inputs
     )
-    return mel, model, training
+    return launch(training, train, make, recordings)
+
+
+def _architecture(
+    record: SoundRecord, name: str, settings: Settings, given: Collection[str] | None
+) -> tuple[MelConfig, Any]:
+    """Return mel front end and network of a run; given settings must agree."""
+    run_id = record.run_id
+    if record.generator != name and (given is None or "vocoder" in given):
+        raise ConfigurationError(f"run {run_id} trains {record.generator}, not {name}")
+    mel, model, _ = settings
+    rule = f"the network is that of run {run_id}"
+    return (
+        resumed_settings(mel, from_dict(MelConfig, record.mel_config), given, rule),
+        resumed_settings(model, from_dict(type(model), record.model_config), given, rule),
+    )
 
 
 def _train(
@@ -208,6 +217,7 @@ def _train(
     former: SoundRecord | None,
     start: tuple[SoundCheckpoint, str] | None,
     on_validation: OnValidation | None,
+    inputs: Mapping[str, Any] | None,
 ) -> SoundRecord:
     """Train, in each process."""
     began = stopping.now()
@@ -219,7 +229,10 @@ def _train(
     if former is not None:
         check_same_files(former.run_id, "training", recordings.files, former.training_files)
     if fabric.is_global_zero:
-        log, record = resumed_log(former, run) if former else _new_log(task, recordings, run)
+        if former is not None:
+            log, record = resumed_log(former, run)
+        else:
+            log, record = _new_log(task, recordings, run, dict(inputs or {}))
     record = fabric.broadcast(record)
     assert record is not None
     n = len(recordings.sources)
@@ -239,7 +252,7 @@ def _train(
 
 
 def _new_log(
-    task: SoundTask, recordings: SoundRecordings, run: RunConfig
+    task: SoundTask, recordings: SoundRecordings, run: RunConfig, inputs: dict[str, Any]
 ) -> tuple[RunLog, SoundRecord]:
     log = RunLog.new(run)
     record = SoundRecord(
@@ -252,5 +265,6 @@ def _new_log(
         training_files=recordings.files,
         project=run.project,
         entity=run.entity,
+        inputs=inputs,
     )
     return log, log.begin(record)

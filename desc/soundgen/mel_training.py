@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from desc.soundgen.settings import MelTraining
 from desc.soundgen.task import SoundTask
 from desc.soundgen.vocoder import Vocoder
 
+logger = logging.getLogger(__name__)
 VALIDATION_SEED = 123
 CALIBRATION_CROPS = 64
 SHOWN_S = 5.0
@@ -49,6 +51,9 @@ class MelTask(SoundTask):
         """Return training and validation spectrograms, standardised."""
         front_end = MelFrontEnd(self.mel)
         parts = recordings.split(self.training.validation_share)
+        if max(map(len, parts[1])) < self.training.seq_frames * self.mel.hop_length:
+            logger.info("the held-out parts are shorter than a crop: validating on training crops")
+            parts = recordings.split(0.0)
         learned, held_out = ([front_end.of_recording(s) for s in part] for part in parts)
         frames = np.concatenate(learned, 1)
         self.mean_frame = frames.mean(1, dtype=np.float64).astype(np.float32)[:, None]
@@ -117,9 +122,10 @@ class MelTask(SoundTask):
         parts = torch.split(self.real, size)
         fake = torch.cat([self.generate(len(p), p.shape[-1], random) for p in parts]).numpy()
         real = self.real.numpy()
+        of_real = diversity(real) if len(real) > 1 else 0.0
         return {
             "val_loss": frechet_distance(frames_of(fake), frames_of(real)),
-            "val_diversity": diversity(fake) / max(diversity(real), 1e-9) if len(real) > 1 else 0.0,
+            "val_diversity": diversity(fake) / of_real if of_real > 0 else 0.0,
         }
 
     @torch.no_grad()

@@ -140,7 +140,7 @@ class FlowConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_components", "width", "num_layers", "flow_steps"):
-            check_integer(name, getattr(self, name), 1)
+            check_integer(name, getattr(self, name), 1, 8192)
         check_number("flow_steps", self.flow_steps, 1, 1000)
 
 
@@ -187,6 +187,12 @@ class SoundTraining(HardwareConfig):
         unit="0 to 1",
     )
     seed: int = option(0, "random seed")
+    from_run: str | None = option(
+        None,
+        "start a new run from the best weights of another one",
+        kind=str,
+        aliases=("load_from_run_id",),
+    )
     notes: str = option("", "free text kept with the run")
 
     def __post_init__(self) -> None:

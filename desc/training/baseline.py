@@ -18,6 +18,7 @@ from desc.scoring.reference_scales import VAR_PREFIX
 from desc.training.data import comparable_frames, standardised
 
 Array = npt.NDArray[np.float64]
+SIMILAR = 0.1  # difference of Fréchet distances, of the baseline's, that means little
 
 
 def fit_baseline(
@@ -85,28 +86,22 @@ def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
     return np.concatenate(kept if any(map(len, kept)) else every)
 
 
-def verdict(loss: float, baseline: float, head: str) -> str:
-    """Return a one-line comparison of a model with the linear baseline.
+def verdict(model: float, linear: float, real: float) -> str:
+    """Return a one-line comparison of a model with the linear baseline, by realism.
+
+    The linear baseline (VAR) replays the innovations of the context, which few models beat.
 
     Parameters
     ----------
-    loss, baseline : float
-        Mean scores of the same frames of the validation recordings, one frame ahead; `baseline`
-        is NaN where there is none.
-    head : str
-        Determines the unit.
+    model, linear, real : float
+        Fréchet distances of continuations of the same validation excerpts, and of real music.
     """
-    if math.isnan(baseline):
-        return (
-            "the validation recordings are too short or too static to compare the model with the "
-            "linear baseline (VAR)"
-        )
-    unit = "half squared error" if head == DETERMINISTIC else "nats"
-    figures = f"{loss:.2f} against {baseline:.2f} {unit} per frame (lower is better)"
-    ours, theirs = round(loss, 2), round(baseline, 2)
-    how = "better than" if ours < theirs else "worse than" if ours > theirs else "only as well as"
-    advice = "" if ours < theirs else "; more recordings or a longer training may help"
+    how = "about as close as"
+    if abs(model - linear) > SIMILAR * linear:
+        how = "closer than" if model < linear else "further away than"
+    advice = "" if model < linear else "; more recordings or a longer training may help"
     return (
-        f"one frame ahead, the model predicts the validation recordings {how} the linear baseline "
-        f"(VAR): {figures}{advice}"
+        f"realism: the continuations are {how} those of the linear baseline (VAR, replay) to real "
+        f"music: val_fd {model:.1f} against {linear:.1f}, real music {real:.1f} (lower is "
+        f"better){advice}"
     )

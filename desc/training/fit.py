@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.corpus import Corpus
+from desc.engine.checkpoint import LAST
 from desc.engine.fabric import launch
 from desc.engine.loop import OnValidation
 from desc.engine.resuming import resumed_settings
@@ -32,12 +34,14 @@ def train(
     given: Collection[str] | None = None,
     render_sample: SampleRenderer | None = None,
     on_validation: OnValidation | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> RunRecord:
     """Train a model on recordings, and keep it as a run.
 
     A stopped run is resumed by its id: on the CPU its result equals, byte for byte, that of a run
-    that was not stopped. It keeps its own settings; `max_time_s` counts per call. On the CPU torch
-    uses one thread.
+    that was not stopped. It keeps its own settings; `max_time_s` counts per call. With
+    `training.from_run` a new run starts from the weights of another, finished or not, with its
+    model settings and descriptors. On the CPU torch uses one thread.
 
     Parameters
     ----------
@@ -59,6 +63,8 @@ def train(
     on_validation : callable, optional
         Called as on_validation(model, step) after each validation at the end of an epoch. Random
         numbers it draws do not change the training.
+    inputs : mapping, optional
+        Options that name the recordings, kept in the run's record.
 
     Returns
     -------
@@ -78,8 +84,8 @@ def train(
     TrainingInterruptedError
         After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """
-    recordings = Recordings(corpus, validation, render_sample)
-    former = None
+    recordings = Recordings(corpus, validation, render_sample, dict(inputs or {}))
+    former = parent = None
     if resume_run_id is not None:
         former = resolve_run(resume_run_id, run)
         if not (former.folder / RUN_FILE).is_file():
@@ -90,10 +96,19 @@ def train(
         model = resumed_settings(model, former.model_config, given)
         if former.status == "finished":
             reason = former.schedule.get("ended", former.status)
-            logger.info("run %s is complete (%s); nothing is left to do", former.run_id, reason)
+            logger.info(
+                "run %s is complete (%s); nothing is left to do. --from_run %s trains it further, "
+                "as a new run",
+                *(former.run_id, reason, former.run_id),
+            )
             return former
         former = replace(former, train_config=training)
-    elif unused := unused_options(model, given):
+    if training.from_run is not None and (former is None or not (former.folder / LAST).is_file()):
+        parent = resolve_run(training.from_run, run)
+        rule = f"a run that starts from run {parent.run_id} has its model settings"
+        model = resumed_settings(model, parent.model_config, given, rule)
+        training = replace(training, from_run=parent.run_id)
+    elif former is None and (unused := unused_options(model, given)):
         logger.info("%s does not use %s", model.selected_model, ", ".join(unused))
     settings = (model, training, run)
-    return launch(training, run_training, recordings, settings, former, on_validation)
+    return launch(training, run_training, recordings, settings, (former, parent), on_validation)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,11 +22,13 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.engine import stopping
 from desc.engine.fabric import Fabric
 from desc.engine.loop import Engine, OnValidation
+from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import check_same_files, resumed_log
 from desc.engine.stopping import StopCondition, duration
 from desc.errors import ConfigurationError, CorpusError
 from desc.models import create_model
 from desc.models.base import DescriptorModel
+from desc.models.checkpoint import load_model
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import fit_statistics
 from desc.runs import RunLog, RunRecord
@@ -35,8 +36,15 @@ from desc.scoring.reference_scales import ReferenceScales
 from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
-from desc.training.plan import Interlude, Schedule, measure_speed, plan_schedule
-from desc.training.recordings import Split, sample_context, split_recordings
+from desc.training.plan import (
+    REALISM_SHARE,
+    Interlude,
+    Schedule,
+    measure_speed,
+    plan_schedule,
+    realism_interval,
+)
+from desc.training.recordings import Split, n_complete, sample_context, split_recordings
 from desc.training.task import DescriptorTask, SampleRenderer
 from desc.training.validation_metrics import Realism
 
@@ -44,43 +52,53 @@ logger = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]
 
 LEAST_EPOCHS = 10  # even for large corpora
-REALISM, SAMPLE = "realism", "sample"
+FEW_SHARE = 0.2  # of a model's usual number of steps; a run with fewer is warned of
 
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """Training recordings, validation recordings if given, and the renderer of audio samples."""
+    """Training and validation recordings, renderer of audio samples, and options that name them."""
 
     corpus: Corpus
-    validation: Corpus | None = None
-    render_sample: SampleRenderer | None = None
+    validation: Corpus | None
+    render_sample: SampleRenderer | None
+    inputs: dict[str, Any]
 
 
 def run_training(
     recordings: Recordings,
     settings: tuple[ModelConfig, TrainConfig, RunConfig],
-    former: RunRecord | None,
+    runs: tuple[RunRecord | None, RunRecord | None],
     on_validation: OnValidation | None,
     fabric: Fabric,
 ) -> RunRecord:
-    """Train a new run, or resume a former one, whose settings these are; return its record.
+    """Train a new run, or resume one; return its record.
+
+    Parameters
+    ----------
+    recordings : Recordings
+    settings : tuple
+        Model, training and run; those of a run that is resumed.
+    runs : tuple of RunRecord or None
+        The run to resume, and the run whose network a new one starts with.
+    on_validation : callable, optional
+    fabric : Fabric
 
     Raises
     ------
     ConfigurationError
-        If settings contradict each other, or the former run had other recordings or descriptors.
+        If settings contradict each other, or a run had other recordings or descriptors.
     CorpusError
         If too few frames are left to learn from.
     CheckpointError
         If the last checkpoint is damaged or of another version of this program.
     """
     model, training, run = settings
-    split = split_recordings(
-        recordings.corpus, recordings.validation, training.validation_share, training.seed
-    )
-    if former is not None:
-        check_recordings(former, recordings.corpus.config, split)
-    network = _new_network(model, split, training.seed)
+    former, parent = runs
+    split = _split(recordings, training, former or parent)
+    check_recordings(recordings.corpus.config, split, former, parent)
+    check_window(model, split)
+    network = _network(model, split, training, former, parent)
     data = TrainingData(
         split.learned,
         split.validation,
@@ -98,8 +116,13 @@ def run_training(
     began = stopping.now()
     parts = _parts(split, network, arrays, training, recordings.render_sample)
     task = DescriptorTask(network, data, training, fabric=fabric, **parts)
-    schedule = _schedule(task, began) if former is None else Schedule.from_dict(former.schedule)
-    schedule = fabric.broadcast(schedule)
+    if former is None:
+        schedule, every_epochs = fabric.broadcast(_plan(task, began))
+        training = task.config = replace(training, realism_every_epochs=every_epochs)
+        task.realism = task.realism if every_epochs else None
+        metrics |= _reference_figures(task.realism)
+    else:
+        schedule = Schedule.from_dict(former.schedule)
     task.learning_rate = schedule.rates
     log, record = None, former
     if fabric.is_global_zero and former is not None:
@@ -118,48 +141,96 @@ def run_training(
             schedule=schedule.to_dict(),
             project=run.project,
             entity=run.entity,
+            inputs=recordings.inputs,
         )
         record.save_arrays(arrays)  # before the record: a run that is listed is complete
         record = log.begin(record)
     record = fabric.broadcast(record)
     assert record is not None
     if former is None:
-        logger.info(plan_message(record, data, schedule))
-        if task.realism is not None:
-            logger.info(realism_message(task.realism, schedule.realism_s))
+        _log_plan(record, task, schedule)
     limit_s = training.max_time_s
     stop = StopCondition(None if limit_s is None else began + limit_s, schedule.realism_s)
     projects = former is not None
     return Engine(task, record, log, stop, on_validation=on_validation, projects=projects).run()
 
 
-def check_recordings(former: RunRecord, config: DescriptorConfig, split: Split) -> None:
-    """Refuse to resume a run with other recordings or descriptors.
+def _split(recordings: Recordings, training: TrainConfig, earlier: RunRecord | None) -> Split:
+    """Return the split; recordings that the run to start from has learned are held out last."""
+    known: tuple[Collection[str], Collection[str]] = ((), ())
+    if training.from_run is not None and earlier is not None:
+        known = earlier.training_files, earlier.validation_files
+    share, seed = training.validation_share, training.seed
+    split = split_recordings(recordings.corpus, recordings.validation, share, seed, known)
+    heard = [s.source for s in split.validation if s.digest in known[0]]
+    if heard and earlier is not None and recordings.validation is not None:
+        logger.warning(
+            "run %s has learned %d of the validation recordings, so validation is too optimistic",
+            *(earlier.run_id, len(heard)),
+        )
+    return split
+
+
+def _network(
+    model: ModelConfig,
+    split: Split,
+    training: TrainConfig,
+    former: RunRecord | None,
+    parent: RunRecord | None,
+) -> DescriptorModel:
+    """Return the model to train: an untrained one, or that of another run, with its statistics."""
+    if training.from_run is None:
+        statistics = fit_statistics(split.learned)
+        torch.manual_seed(training.seed)  # of the initial parameters
+        return create_model(model, statistics.standardizer.config, statistics)
+    if parent is not None:
+        return load_model(parent.checkpoint())
+    assert former is not None
+    return load_model(former.checkpoint("last"))
+
+
+def check_window(model: ModelConfig, split: Split) -> None:
+    """Refuse a window that is longer than all recordings; a default one is padded.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the window and the longest recording.
+    """
+    longest = max(split.training, key=n_complete)
+    n_frames = n_complete(longest)
+    if model.window_size > max(n_frames, ModelConfig.window_size):
+        raise ConfigurationError(
+            f"window_size={model.window_size} frames must not exceed the longest training "
+            f"recording, {longest.source}, which has {n_frames} complete frames"
+        )
+
+
+def check_recordings(
+    config: DescriptorConfig, split: Split, former: RunRecord | None, parent: RunRecord | None
+) -> None:
+    """Refuse to resume a run with other recordings, or to start from one of other descriptors.
 
     Raises
     ------
     ConfigurationError
         If descriptors or recordings differ; the message says which.
     """
+    if (earlier := former or parent) is None:
+        return
     pairs = {
-        f.name: (getattr(config, f.name), getattr(former.descriptor_config, f.name))
+        f.name: (getattr(config, f.name), getattr(earlier.descriptor_config, f.name))
         for f in fields(config)
     }
     differing = [f"{name}={a!r} (the run has {b!r})" for name, (a, b) in pairs.items() if a != b]
     if differing:
         raise ConfigurationError(
-            f"run {former.run_id} was started with other descriptors: {', '.join(differing)}"
+            f"run {earlier.run_id} was started with other descriptors: {', '.join(differing)}"
         )
-    training, validation = split.files
-    check_same_files(former.run_id, "training", training, former.training_files)
-    check_same_files(former.run_id, "validation", validation, former.validation_files)
-
-
-def _new_network(model: ModelConfig, split: Split, seed: int) -> DescriptorModel:
-    """Return the untrained model; its parameters are a function of the seed."""
-    statistics = fit_statistics(split.learned)
-    torch.manual_seed(seed)
-    return create_model(model, statistics.standardizer.config, statistics)
+    if former is not None:
+        training, validation = split.files
+        check_same_files(former.run_id, "training", training, former.training_files)
+        check_same_files(former.run_id, "validation", validation, former.validation_files)
 
 
 def _with_epochs(
@@ -194,12 +265,11 @@ def _realism(
     split: Split, network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
 ) -> Realism | None:
     """Return the realism measurement; None if it is disabled or impossible."""
-    every_epochs = training.realism_every_epochs
-    if every_epochs == 0:
+    if training.realism_every_epochs == 0:
         return None
     scales = ReferenceScales.from_arrays(arrays, network.statistics)
     try:
-        return Realism.of(split.validation, scales, training.seed, every_epochs)
+        return Realism.of(split.validation, scales, training.seed)
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
@@ -207,32 +277,71 @@ def _realism(
         return None
 
 
-def _schedule(task: DescriptorTask, began: float) -> Schedule:
-    """Measure the training speed and plan the length of the run."""
-    training = task.config
-    actions: dict[str, Callable[[DescriptorModel], object]] = {}
-    every = {REALISM: 0, SAMPLE: training.sample_every_epochs}
-    if task.realism is not None:
-        every[REALISM] = task.realism.every_epochs
-        actions[REALISM] = task.realism.measure
-    if task.samples is not None:
-        actions[SAMPLE] = partial(_try_out, *task.samples)
-    speed, taken = measure_speed(task, training.max_time_s, actions)
-    interludes = tuple(Interlude(every[name], seconds) for name, seconds in taken.items())
-    spent_s = stopping.now() - began
-    schedule = plan_schedule(
-        task.data.steps_per_epoch(training.known_epochs),
-        training.learning_rate,
-        training.save_interval,
-        replace(speed, interludes=interludes),
-        None if training.max_time_s is None else training.max_time_s - spent_s,
-    )
-    return replace(schedule, realism_s=taken.get(REALISM, 0.0))
+def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, int]:
+    """Measure the training speed; plan the length of the run and the interval of realism."""
+    training, limit_s = task.config, task.config.max_time_s
+    speed = measure_speed(task, limit_s)
+    interludes, realism_s = [], 0.0
+    with preserved_randomness():
+        task.model.eval()
+        if task.realism is not None:
+            realism_s = task.realism.duration_s(task.model)
+        if task.samples is not None:
+            started = stopping.now()
+            _try_out(*task.samples, task.model)
+            seconds = stopping.now() - started
+            interludes.append(Interlude(training.sample_every_epochs, seconds))
+        task.model.train()
+    left_s = None if limit_s is None else limit_s - (stopping.now() - began)
+    steps = task.data.steps_per_epoch(training.known_epochs)
+
+    def planned() -> Schedule:
+        timed = replace(speed, interludes=tuple(interludes))
+        rate, interval = training.learning_rate, training.save_interval
+        return plan_schedule(steps, rate, interval, timed, left_s)
+
+    every_epochs, measured = training.realism_every_epochs, task.realism is not None
+    if measured and limit_s is not None and training.monitor == "val_loss":
+        epochs = task.data.epoch(planned().total_steps)
+        every_epochs = realism_interval(every_epochs, epochs, realism_s, limit_s)
+        if not every_epochs:
+            measured = False
+            logger.info(
+                "realism is not measured: a measurement takes %s, more than %.0f %% of the time "
+                "limit",
+                *(duration(realism_s), 100 * REALISM_SHARE),
+            )
+    if measured:
+        interludes.append(Interlude(every_epochs, realism_s))
+    schedule = planned()
+    return replace(schedule, realism_s=realism_s if measured else 0.0), every_epochs
+
+
+def _reference_figures(realism: Realism | None) -> dict[str, float]:
+    """Return the Fréchet distances of the linear baseline and of real music, for the verdict."""
+    if realism is None:
+        return {}
+    return {"var_fd": realism.linear()["val_fd"], "real_fd": realism.floor()["val_fd"]}
 
 
 def _try_out(render: SampleRenderer, context: DescriptorSequence, model: DescriptorModel) -> None:
     with TemporaryDirectory() as folder:
         render(model, context, Path(folder) / "sample.wav")
+
+
+def _log_plan(record: RunRecord, task: DescriptorTask, schedule: Schedule) -> None:
+    """Log the plan of a new run, and a warning if it has few steps."""
+    name, usual = record.model_config.selected_model, task.model.STEPS
+    logger.info(plan_message(record, task.data, schedule))
+    if task.realism is not None:
+        logger.info(realism_message(task.realism, record, task.data, schedule))
+    if schedule.total_steps < FEW_SHARE * usual and record.train_config.from_run is None:
+        steps = schedule.total_steps
+        logger.warning(
+            "%d training step%s: too few to learn much; %s usually takes %d. Give it a longer "
+            "max_time_s or more epochs",
+            *(steps, "s" * (steps != 1), name, usual),
+        )
 
 
 def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> str:
@@ -252,10 +361,17 @@ def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> s
     )
 
 
-def realism_message(realism: Realism, seconds: float) -> str:
-    """Return a line on the realism measurement: interval, duration and reference value."""
-    n, real = len(realism.scorer.excerpts), realism.floor()["val_fd"]
+def realism_message(
+    realism: Realism, record: RunRecord, data: TrainingData, schedule: Schedule
+) -> str:
+    """Return a line on the realism measurement: when, how long, and reference values."""
+    every, n = record.train_config.realism_every_epochs, len(realism.scorer.excerpts)
+    when = "at the end"
+    if every < data.epoch(schedule.total_steps):
+        when = "every epoch" if every == 1 else f"every {every} epochs and at the end"
     return (
-        f"realism: every {realism.every_epochs} epochs the model continues {n} validation "
-        f"excerpts ({seconds:.1f} s each time); real music has a val_fd of {real:.1f}"
+        f"realism: {when} the model continues {n} validation excerpt{'s' * (n != 1)} (about "
+        f"{schedule.realism_s:.1f} s each time); val_fd of real music is "
+        f"{record.metrics['real_fd']:.1f}, of the linear baseline (VAR, replay) "
+        f"{record.metrics['var_fd']:.1f}"
     )

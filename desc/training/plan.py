@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
@@ -15,12 +15,12 @@ from desc.engine.fabric import reduced
 from desc.engine.optimization import LearningRate
 from desc.engine.randomness import preserved_randomness
 from desc.errors import CheckpointError
-from desc.models.base import DescriptorModel
 from desc.training.task import DescriptorTask, is_due
 
 WARMUP_SHARE = 0.05  # of the run's steps
 WARMUP_STEPS = 200  # at the most: AdamW's averages have settled by then
 LAST_SHARE = 0.01  # of the highest learning rate, at the last step
+REALISM_SHARE = 0.05  # of max_time_s that measurements of realism may take
 TIME_SHARE = 0.92  # of max_time_s that a run is planned for: machines get slower when busy or hot
 UNTIMED_STEPS = 2  # first steps of a trial, which are not counted
 TRIAL_STEPS, TRIAL_S = 12, 1.0  # after which a speed that is only shown is known well enough
@@ -41,7 +41,7 @@ class Schedule:
     step_s : float
         Seconds per step, with a share of everything between steps.
     realism_s : float
-        Seconds per measurement of realism; 0 if it is not measured.
+        Estimated seconds per measurement of realism; 0 if it is not measured.
     """
 
     total_steps: int
@@ -161,11 +161,30 @@ def _most_within(seconds: float, most: int, duration_s: Callable[[int], float]) 
     return low
 
 
-def measure_speed(
-    task: DescriptorTask,
-    max_time_s: float | None,
-    interludes: Mapping[str, Callable[[DescriptorModel], object]],
-) -> tuple[Speed, dict[str, float]]:
+def realism_interval(every_epochs: int, epochs: int, realism_s: float, max_time_s: float) -> int:
+    """Return the interval between measurements of realism that keeps to `REALISM_SHARE`.
+
+    Parameters
+    ----------
+    every_epochs : int
+        The interval that was asked for, at least 1.
+    epochs : int
+        Epochs that fit into the time without measurements.
+    realism_s : float
+        Seconds of a measurement.
+    max_time_s : float
+        Time limit of the run.
+
+    Returns
+    -------
+    int
+        Epochs, at least `every_epochs`; 0 if not even one measurement fits.
+    """
+    most = int(REALISM_SHARE * max_time_s / max(realism_s, 1e-9))
+    return max(every_epochs, epochs // most + 1) if most else 0
+
+
+def measure_speed(task: DescriptorTask, max_time_s: float | None) -> Speed:
     """Train for a few steps to measure the speed, then restore the initial state.
 
     Parameters
@@ -173,14 +192,6 @@ def measure_speed(
     task : DescriptorTask
     max_time_s : float, optional
         The run's time limit; with a limit, the measurement takes longer.
-    interludes : mapping of str to callable
-        Periodic work by name, called with the model.
-
-    Returns
-    -------
-    speed : Speed
-    interlude_s : dict of str to float
-        Seconds of each kind of work.
     """
     most, limit_s = TRIAL_STEPS, TRIAL_S
     if max_time_s is not None:
@@ -203,14 +214,8 @@ def measure_speed(
         began = stopping.now()
         task.validation_loss(some)
         validation_s = (stopping.now() - began) * len(task.data.validation) / len(some)
-        interlude_s = {}
-        for name, interlude in interludes.items():
-            began = stopping.now()
-            interlude(task.model.eval())
-            interlude_s[name] = stopping.now() - began
-        task.model.train()
     task.load_state_dict(before)
-    return Speed(step_s, validation_s), interlude_s
+    return Speed(step_s, validation_s)
 
 
 def wait_for(device: torch.device) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,6 +57,7 @@ def split_recordings(
     validation: Corpus | None,
     share: float,
     seed: int,
+    known: tuple[Collection[str], Collection[str]] = ((), ()),
 ) -> Split:
     """Split recordings by file; a single file is split by time.
 
@@ -70,6 +71,9 @@ def split_recordings(
         Share of the files to hold out, or of the frames of a single file, 0 to 1.
     seed : int
         Determines which files are held out.
+    known : tuple of collections of str
+        Digests of the training and validation recordings of the run to start from: its validation
+        recordings are held out first, its training recordings last.
 
     Files with fewer than 9 complete frames, duplicates, and training files that are also
     validation files are left out and logged.
@@ -90,7 +94,7 @@ def split_recordings(
     if validation is None and len(sequences) == 1:
         return _with_variants(_by_time(sequences[0], share), corpus)
     if validation is None:
-        return _with_variants(_by_file(sequences, share, seed), corpus)
+        return _with_variants(_by_file(sequences, share, seed, known), corpus)
     held_out = usable(validation)
     digests = {s.digest for s in held_out}
     kept = tuple(s for s in sequences if s.digest not in digests)
@@ -153,14 +157,21 @@ def n_complete(sequence: DescriptorSequence) -> int:
     return len(range(*sequence.complete.indices(len(sequence))))
 
 
-def _by_file(sequences: tuple[DescriptorSequence, ...], share: float, seed: int) -> Split:
+def _by_file(
+    sequences: tuple[DescriptorSequence, ...],
+    share: float,
+    seed: int,
+    known: tuple[Collection[str], Collection[str]],
+) -> Split:
     """Hold out `share` of the files, at least one and not all.
 
     Files are ranked by a hash of seed and content, so adding a file moves few of the others.
     """
 
-    def rank(sequence: DescriptorSequence) -> str:
-        return hashlib.blake2b(f"{seed} {sequence.digest}".encode()).hexdigest()
+    def rank(sequence: DescriptorSequence) -> tuple[bool, bool, str]:
+        learned, held_out = (sequence.digest in side for side in known)
+        text = f"{seed} {sequence.digest}"
+        return not held_out, learned, hashlib.blake2b(text.encode()).hexdigest()
 
     n = min(max(1, round(share * len(sequences))), len(sequences) - 1)
     chosen = {s.digest for s in sorted(sequences, key=rank)[:n]}

@@ -132,7 +132,8 @@ class DescriptorTask(Task):
     def validate(self, step: int, *, last: bool) -> dict[str, float]:
         """Return `val_loss`, and the realism metrics when due."""
         values = {"val_loss": self.validation_loss(self.data.validation)}
-        if self.realism is not None and (last or self._is_due(step, self.realism.every_epochs)):
+        every_epochs = self.config.realism_every_epochs
+        if self.realism is not None and (last or self._is_due(step, every_epochs)):
             began = stopping.now()
             self.model.eval()
             values |= self.realism.measure(self.model)
@@ -191,10 +192,9 @@ class DescriptorTask(Task):
         return metrics
 
     def verdict(self, metrics: Mapping[str, float]) -> str | None:
-        """Compare the model with the linear baseline."""
-        if "val_loss" not in metrics:
-            return None
-        return verdict(metrics["val_loss"], metrics["var_loss"], self.model.model_config.head)
+        """Compare the realism of the model with that of the linear baseline, if it was measured."""
+        names = ("val_fd", "var_fd", "real_fd")
+        return verdict(*(metrics[n] for n in names)) if metrics.keys() >= set(names) else None
 
 
 def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:

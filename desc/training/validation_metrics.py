@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from desc.configuration import Sampling
 from desc.descriptors.sequence import DescriptorSequence
+from desc.engine import stopping
 from desc.errors import CorpusError
 from desc.models.base import CONTEXT_FRAMES, DescriptorModel
 from desc.models.statistics import silent_frames
@@ -21,6 +22,7 @@ from desc.training.recordings import n_complete
 
 # Few and short, so that measuring takes about as long as a few dozen steps.
 EXCERPTS, SAMPLES, STEPS = 12, 4, 256
+TIMED_STEPS = 8, 24  # of the short continuations that are timed
 LEAST_STEPS = 64  # a window of 43, and then some
 METRICS = (
     "fd", "acf", "modspec_db", "crps_43", "track_distance", "tail_std", "diff_ratio", "spread",
@@ -39,13 +41,10 @@ class Realism:
     scorer : Scorer
     seed : int
         Seed of the draws.
-    every_epochs : int
-        Interval between measurements, in epochs.
     """
 
     scorer: Scorer
     seed: int
-    every_epochs: int
 
     @classmethod
     def of(
@@ -53,7 +52,6 @@ class Realism:
         validation: Sequence[DescriptorSequence],
         scales: ReferenceScales,
         seed: int,
-        every_epochs: int,
     ) -> Realism:
         """Choose about a dozen excerpts, evenly from up to a dozen recordings.
 
@@ -82,7 +80,7 @@ class Realism:
         sounding = np.array([not silent_frames(x, scales.config).any() for x in excerpts.targets])
         if sounding.any():
             excerpts = excerpts.chosen(sounding)
-        return cls(Scorer(excerpts, scales), seed, every_epochs)
+        return cls(Scorer(excerpts, scales), seed)
 
     def measure(self, model: DescriptorModel) -> dict[str, float]:
         """Return `val_fd` and the other metrics under their names in a run's record.
@@ -97,8 +95,30 @@ class Realism:
         figures = self.scorer.score_quickly(Continuations("model", "run", draws))
         return {f"val_{name}": figures[name] for name in METRICS}
 
+    def duration_s(self, model: DescriptorModel) -> float:
+        """Estimate the seconds of a measurement from those of two short ones."""
+        excerpts, seconds = self.scorer.excerpts, []
+        for steps in TIMED_STEPS:
+            short = replace(excerpts, protocol=replace(excerpts.protocol, steps=steps))
+            began = stopping.now()
+            continue_excerpts(model, short, Sampling(seed=self.seed), n_draws=SAMPLES)
+            seconds.append(stopping.now() - began)
+        step_s = (seconds[1] - seconds[0]) / (TIMED_STEPS[1] - TIMED_STEPS[0])
+        return seconds[1] + max(0.0, step_s) * (excerpts.protocol.steps - TIMED_STEPS[1])
+
     def floor(self) -> dict[str, float]:
         """Return the metrics of the real music before each excerpt; NaN for forecast metrics."""
         real = Continuations(REAL, "reference", self.scorer.excerpts.preceding[None], "none")
         figures = self.scorer.score_quickly(real)
+        return {f"val_{name}": figures[name] for name in METRICS}
+
+    def linear(self) -> dict[str, float]:
+        """Return the metrics of the linear baseline (VAR) with replayed innovations."""
+        excerpts, var = self.scorer.excerpts, self.scorer.scales.var
+        rng, steps = np.random.default_rng(self.seed), excerpts.protocol.steps
+        draws = [
+            [var.continuation(context, steps, rng) for context in excerpts.contexts]
+            for _ in range(SAMPLES)
+        ]
+        figures = self.scorer.score_quickly(Continuations("VAR", "baseline", np.array(draws)))
         return {f"val_{name}": figures[name] for name in METRICS}

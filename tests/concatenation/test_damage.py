@@ -8,6 +8,7 @@ import re
 import shutil
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,8 @@ from desc import audio
 from desc.commands.main import main
 from desc.concatenation import Playlist, PlaylistEvent, render, render_to_file
 from desc.configuration import RenderConfig
-from desc.errors import AudioError, ConfigurationError
-from desc.playlist_formats import export_playlist
+from desc.errors import AudioError, ConfigurationError, DescError
+from desc.playlist_formats import FORMATS, export_playlist
 from desc.storage import DescriptorStore
 from tests.fuzzing import fuzz
 
@@ -35,6 +36,27 @@ EVENTS = (
 def test_a_fuzzed_playlist_ends_in_an_error_that_names_it(tmp_path: Path) -> None:
     Playlist(EVENTS, 44100, {"corpus": "/audio"}).save(tmp_path / "fuzzed.json")
     fuzz(tmp_path / "fuzzed.json", Playlist.load, 300)
+
+
+def test_a_fuzzed_playlist_is_rendered_and_exported_or_refused(
+    tmp_path: Path, make_wav: MakeWav
+) -> None:
+    for name, n_channels in (("a.wav", 1), ("b/ü.flac", 2)):
+        make_wav(name, np.full((n_channels, 9000), 0.25))
+    events = tuple(replace(event, digest="") for event in EVENTS)
+    path, store = tmp_path / "fuzzed.json", DescriptorStore(tmp_path / "cache")
+    Playlist(events, 44100, {"corpus": str(tmp_path)}).save(path)
+
+    def use(damaged: Path) -> None:
+        playlist = Playlist.load(damaged)
+        for format in FORMATS:
+            with suppress(DescError):  # names event and source, not the playlist
+                export_playlist(playlist, tmp_path / "exported", format, store=store)
+        if playlist.n_samples < 1_000_000:
+            with suppress(DescError):
+                render(playlist, store=store)
+
+    fuzz(path, use, 60)
 
 
 @pytest.fixture
@@ -106,7 +128,7 @@ def test_free_space_is_compared_before_writing(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**7))
     store = DescriptorStore(tmp_path / "cache")
     long = replace(playlist, events=(replace(playlist.events[0], n_samples=2 * 10**7),))
-    with pytest.raises(AudioError, match=r"x\.wav: needs 0\.14 GB, and 0\.01 GB are free in"):
+    with pytest.raises(AudioError, match=r"out: the sound needs 140\.0 MB, and 10\.0 MB are free"):
         render_to_file(long, tmp_path / "out" / "x.wav", store=store)
     assert not (tmp_path / "out").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import desc.runs.log
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError, RunNotFoundError, StorageError
 from desc.runs import (
     RunLog,
     RunRecord,
     SoundRecord,
+    list_runs,
     read_metrics,
     resolve_record,
     resolve_run,
@@ -68,6 +71,40 @@ def test_a_run_from_elsewhere_is_copied_here_and_resumed(
     with pytest.raises(StorageError, match=r"already copied to .*1t212ycn; resume it by its id"):
         RunLog.resume(away, run_config, step=5)
     assert len(read_metrics(log.folder / "metrics.csv")) == 3
+
+
+def test_a_copy_that_was_cut_off_is_no_run(
+    run_config: RunConfig, make_record: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    away = make_record(tmp_path / "cache" / "1t212ycn")
+    away.save()
+    project = tmp_path / "experiments" / "descriptor_model"
+    left = project / ".elsewhere-1-12345678-0.partial"
+    shutil.copytree(away.folder, left)
+    assert list_runs(run_config) == []
+    with RunLog.resume(away, run_config, step=0) as log:
+        assert RunRecord.load(log.folder) == replace(away, folder=log.folder)
+    assert [record.run_id for record in list_runs(run_config)] == ["1t212ycn"]
+
+
+def test_the_record_is_there_before_the_server_is_asked(
+    run_config: RunConfig,
+    make_record: Callable[..., RunRecord],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+
+    def killed(record: RunRecord, *_: object, **__: object) -> None:
+        found.append(RunRecord.load(record.folder))
+        raise KeyboardInterrupt
+
+    found: list[RunRecord] = []
+    monkeypatch.setattr(desc.runs.log, "WandbRun", killed)
+    with RunLog.new(run_config) as log, pytest.raises(KeyboardInterrupt):
+        log.begin(make_record(log.folder))
+    assert (found[0].status, found[0].offline) == ("running", True)
+    assert RunRecord.load(log.folder).state == "killed"
 
 
 def test_two_processes_do_not_make_one_run(run_config: RunConfig, write_run: WriteRun) -> None:

@@ -48,3 +48,9 @@ def test_a_run_without_statistics_is_refused(small_run: SmallRun, tmp_path: Path
     record.save_arrays({"window_mean": np.zeros(3)})
     with pytest.raises(CheckpointError, match="train the model again"):
         ReferenceScales.from_run(record, statistics)
+    arrays = small_run.record.load_arrays()
+    for name, array in arrays.items():
+        for wrong in (array[..., :1], array.astype(complex), array * np.nan, np.float64(1)):
+            record.save_arrays(arrays | {name: wrong})
+            with pytest.raises(CheckpointError, match=r"statistics\.npz .*train the model again"):
+                ReferenceScales.from_run(record, statistics)

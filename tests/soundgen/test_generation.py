@@ -15,10 +15,11 @@ import torch
 from desc.configuration import RunConfig
 from desc.errors import CheckpointError, ConfigurationError, OutputError
 from desc.soundgen import generation, mel_generator
-from desc.soundgen.generation import generate
+from desc.soundgen.generation import generate, read_manifest
 from desc.soundgen.mel_generator import MelGenerator
 from desc.soundgen.settings import GenerateConfig
 from desc.soundgen.vocoder import Vocoder
+from tests.fuzzing import fuzz
 from tests.soundgen.conftest import RATE
 
 Trained = tuple[RunConfig, str, str]
@@ -74,6 +75,21 @@ def test_what_would_be_clipped_is_turned_down_as_a_whole(
     again = generate([changed], [vocoder], tmp_path / "loud", SHORT)
     assert again.kept == written
     assert rows(tmp_path / "loud") == loud
+
+
+def test_a_manifest_is_made_again_from_the_files(
+    pair: tuple[MelGenerator, Vocoder], tmp_path: Path
+) -> None:
+    generator, vocoder = pair
+    one = replace(SHORT, num_samples=1)
+    for name, factor, remade in (("quiet", 0.01, 0), ("loud", 100, 1)):
+        changed, folder = replace(generator, gain=generator.gain / factor), tmp_path / name
+        generate([changed], [vocoder], folder, one)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        (folder / "manifest.csv").unlink()
+        # The gain of a file at full scale is known only by making it again.
+        assert len(generate([changed], [vocoder], folder, one).written) == remade
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
@@ -243,3 +259,14 @@ def test_a_manifest_of_before_is_continued(
     manifest.write_bytes(current.replace(b"generator_run_id", b"unagan_run_id"))
     assert generate([generator], [vocoder], tmp_path, one).kept == (name,)
     assert manifest.read_bytes() == current
+
+
+def test_a_fuzzed_manifest_ends_in_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_text(
+        "file,generator_run_id,vocoder_run_id,vocoder,seed,duration_s\n"
+        "a.wav,1t212ycn,3o3frwll,melgan,2,1.5\nb.wav,1t212ycn,,griffin_lim,3,1.5\n"
+    )
+    assert read_manifest(path)[0]["vocoder"] == "melgan"
+    assert read_manifest(path)[1]["channels"] == ""
+    fuzz(path, read_manifest, 200)

@@ -161,14 +161,13 @@ def test_without_a_frame_to_compare_there_is_no_figure(make_sequence: MakeSequen
     assert np.isnan(figures["var_nll"])
 
 
-def test_the_verdict_is_honest() -> None:
-    assert "better than the linear baseline (VAR): -0.42 against 2.07 nats" in verdict(
-        -0.42, 2.07, "mixture"
-    )
-    assert "worse than" in verdict(2.1, 2.07, "mixture")
-    assert "only as well as" in verdict(2.071, 2.069, "mixture")
-    assert "half squared error" in verdict(0.1, 0.2, "mse")
-    assert "too short" in verdict(0.1, float("nan"), "mixture")
+def test_the_verdict_compares_realism_with_a_peer_that_is_hard_to_beat() -> None:
+    said = verdict(8.0, 12.0, 5.0)
+    assert "closer than those of the linear baseline (VAR, replay)" in said
+    assert "val_fd 8.0 against 12.0, real music 5.0" in said
+    assert "further away than" in verdict(14.0, 12.0, 5.0)
+    assert "about as close as" in verdict(11.5, 12.0, 5.0)
+    assert "longer training" in verdict(12.5, 12.0, 5.0)
 
 
 def test_corpora_of_short_files_only(make_corpus: Callable[..., Corpus]) -> None:

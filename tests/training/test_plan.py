@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from desc.errors import CheckpointError
-from desc.training.plan import TIME_SHARE, Interlude, Schedule, Speed, plan_schedule
+from desc.training.plan import (
+    TIME_SHARE,
+    Interlude,
+    Schedule,
+    Speed,
+    plan_schedule,
+    realism_interval,
+)
 from desc.training.task import is_due
 
 
@@ -56,3 +63,12 @@ def test_the_rate_warms_up_for_a_twentieth_of_a_short_run() -> None:
     assert Schedule(100_000, 0.01).rates.warmup_steps == 200
     assert Schedule(1, 0.01).rates.at(0) == 0.01
     assert Schedule(100, 1e-3, 0.5).rates.at(30) == Schedule(100, 1e-3, 0.1).rates.at(30)
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "expected"), [(60, 0), (399, 0), (401, 101), (1000, 51), (40_000, 10)]
+)
+def test_realism_takes_a_twentieth_of_the_time_at_most(limit_s: float, expected: int) -> None:
+    assert realism_interval(10, 100, 20.0, limit_s) == expected
+    if expected:  # measurements before the end, and the one at the end
+        assert (sum(e % expected < 1 for e in range(1, 100)) + 1) * 20 <= 0.05 * limit_s
