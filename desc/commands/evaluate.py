@@ -81,9 +81,11 @@ def run(args: argparse.Namespace) -> int:
         recordings = open_folder(args.audio_db_dir, *given)
         training = sounds = None
         if args.training_db_dir is not None:
-            training = open_folder(args.training_db_dir, *given, filtered=False)
+            training = open_folder(args.training_db_dir, *given, filtered=False, besides=recordings)
         if args.sample_audio_db_dir is not None:
-            folder = open_folder(args.sample_audio_db_dir, *given, filtered=False)
+            folder = open_folder(
+                args.sample_audio_db_dir, *given, filtered=False, besides=recordings
+            )
             sounds = DescriptorDatabase.from_corpus(folder.with_sound(), store)
         result = evaluate(
             records,

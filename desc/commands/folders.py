@@ -33,6 +33,7 @@ def open_folder(
     *,
     filtered: bool = True,
     name_skipped: bool = True,
+    besides: Corpus | None = None,
     adopt_hop: bool = False,
 ) -> Corpus:
     """Open a folder of recordings, and log the skipped files.
@@ -53,6 +54,8 @@ def open_folder(
         Take the hop length from descriptor JSON where it differs from the configuration's.
     name_skipped : bool
         Whether to log the skipped files.
+    besides : Corpus, optional
+        A folder opened before; the files that it skipped are not logged again.
     """
     from desc.corpus import open_corpus
     from desc.corpus.ending import clock
@@ -72,12 +75,14 @@ def open_folder(
         f"{names}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "
         f"{corpus.n_extracted} extracted now"
     )
-    if corpus.skipped and name_skipped:
-        logger.info(f"{names}: {len(corpus.skipped)} skipped:")
-        for skipped in corpus.skipped[:SHOWN]:
-            logger.info(f"  {skipped.source}: {skipped.reason}")
-        if len(corpus.skipped) > SHOWN:
-            logger.info(f"  … and {len(corpus.skipped) - SHOWN} more")
+    named = {besides.path(file.source) for file in besides.skipped} if besides else set()
+    skipped = [file for file in corpus.skipped if corpus.path(file.source) not in named]
+    if skipped and name_skipped:
+        logger.info(f"{names}: {len(skipped)} skipped:")
+        for file in skipped[:SHOWN]:
+            logger.info(f"  {file.source}: {file.reason}")
+        if len(skipped) > SHOWN:
+            logger.info(f"  … and {len(skipped) - SHOWN} more")
     return corpus
 
 

@@ -99,8 +99,14 @@ def run(args: argparse.Namespace) -> int:
         record = resolve_run(args.run_id, run_config, downloads)
         predictor = Predictor.from_run(record, accelerator=args.accelerator)
         config = predictor.config
-        recordings = open_folder(args.prediction_db_dir, config, store, args, filtered=False)
-        corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()
+        settings = config, store, args
+        recordings = open_folder(
+            args.prediction_db_dir,
+            *settings,
+            filtered=False,
+            name_skipped=False,  # they are failures, named in the end
+        )
+        corpus = open_folder(args.audio_db_dir, *settings, besides=recordings).with_sound()
         corpus = with_variants(corpus, args.speeds, store, jobs=args.jobs)
         matcher = Matcher(
             DescriptorDatabase.from_corpus(corpus, store),

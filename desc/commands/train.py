@@ -139,7 +139,7 @@ def _open_other(
     """Open another folder with the settings of the corpus; None without a folder."""
     if path is None:
         return None
-    return open_folder(path, corpus.config, store, args, filtered=False)
+    return open_folder(path, corpus.config, store, args, filtered=False, besides=corpus)
 
 
 def _sampler(sounds: Corpus, store: DescriptorStore, seed: int) -> SampleRenderer:

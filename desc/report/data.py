@@ -142,9 +142,42 @@ class ReportData:
             about = json.loads(arrays.pop("about").tobytes())
             if (about["format"], about["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"version={about['version']} of {about['format']}")
-            return cls(about=about, recording=arrays.pop("recording").tobytes(), **arrays)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            data = cls(about=about, recording=arrays.pop("recording").tobytes(), **arrays)
+            data._check()
+            return data
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise OutputError(f"{path}: not a report's data: {error}") from error
+
+    def _check(self) -> None:
+        """Raise an error if the arrays do not fit each other or hold what is no number."""
+        about, n, d, t = self.about, len(self.points), self.points.shape[1], len(self.played)
+        f = len(about["columns"])
+        shapes = {
+            "points": (n, d),
+            "point_file": (n,),
+            "point_sample": (n,),
+            "played": (t, d),
+            "predicted": (t, d),
+            "matched": (t, f),
+            "context": (len(self.context), f),
+            "scale": (f,),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if (
+                array.shape != shape
+                or array.dtype.kind not in "fiu"
+                or not np.isfinite(array).all()
+            ):
+                raise ValueError(f"{name} must be finite numbers of shape {shape}")
+        known = (self.point_file >= 0) & (self.point_file < len(about["files"]))
+        numbers = [about[name] for name in ("nearest_distance", "random_distance", "n_rows")]
+        numbers.append(about.get("recording_s", 0.0))
+        texts = (*about["columns"], *about["files"], about["recording_path"])
+        if not (n and t and f and d and known.all() and (self.scale > 0).all()):
+            raise ValueError("empty, or an unknown file")
+        if not all(isinstance(x, str) for x in texts) or not all(0 <= x < 1e15 for x in numbers):
+            raise ValueError("names must be texts, and distances numbers of at least 0")
 
 
 def _end_of(path: Path, prediction: Prediction) -> bytes:

@@ -94,7 +94,7 @@ def draw_mels(mels: Mapping[str, npt.NDArray[np.float32]], path: Path) -> dict[s
     with figure(path, len(mels), 1, (8, 2.5 * len(mels))) as axes:
         for ax, (name, mel) in zip(axes[:, 0], mels.items(), strict=True):
             ax.imshow(mel, origin="lower", aspect="auto", vmin=lowest, vmax=highest)
-            ax.set(title=name, ylabel="mel band")
+            ax.set(title=literal(name), ylabel="mel band")
         axes[-1, 0].set_xlabel("frame")
     return {"mel spectrograms": path}
 

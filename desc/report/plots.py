@@ -87,7 +87,7 @@ def _continuations(view: RunView, path: Path) -> None:
                     ax.plot(after, drawn[:, c], color=PREDICTED, lw=0.7, alpha=0.6)
                 ax.plot(before, example.before[:, c], color=RECORDED, lw=1)
                 ax.plot(after, example.real[:, c], color=RECORDED, lw=1)
-                ax.set_ylabel(config.static_names[c])
+                ax.set_ylabel(literal(config.static_names[c]))
             part = "training" if example.is_training else "validation"
             axes[0, j].set_title(f"{literal(example.source)} ({part} set)", fontsize="medium")
             axes[-1, j].set_xlabel("time (s)")
@@ -143,7 +143,7 @@ def _descriptors(view: ResultView, path: Path) -> None:
             ax.plot(before, view.data.context[:, c], color=RECORDED, lw=1, label="recording")
             ax.plot(after, view.data.matched[:, c], color=MATCHED, lw=1, label="matched")
             ax.plot(after, view.predicted[:, c], color=PREDICTED, lw=1, label="predicted")
-            ax.set_ylabel(name)
+            ax.set_ylabel(literal(name))
         axes[0, 0].legend(fontsize="x-small", ncols=3)
         axes[-1, 0].set_xlabel("time from the start of the continuation (s)")
 

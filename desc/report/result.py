@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from desc import outputs
 from desc.audio import AudioReader, decode, playable, resample
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.playlist import RECORDING
-from desc.configuration import check_choice
-from desc.errors import ConfigurationError, OutputError
+from desc.configuration import check_choice, check_integer
+from desc.errors import AudioError, ConfigurationError, OutputError
+from desc.files import read_json
 from desc.report.data import BEFORE_S, ReportData
 from desc.report.projection import NeighbourMap, Plane
 
@@ -24,6 +26,13 @@ Array = npt.NDArray[np.float32]
 
 MAPS: dict[str, type[Plane] | type[NeighbourMap]] = {"pca": Plane, "umap": NeighbourMap}
 MAX_S = 60.0
+FIGURES = (
+    *("n_frames", "mean_match_distance", "mean_unit_frames", "n_units", "corpus_coverage"),
+    *("distinct_rows", "files_used"),
+)
+"""Figures of every result, of this version and earlier ones."""
+LARGEST = 1e30
+"""Larger numbers in a result are damage."""
 FADE_S = 0.005  # at the boundary between the recording's end and the continuation
 
 
@@ -116,25 +125,30 @@ class ResultView:
         check_choice("map", map_kind, tuple(MAPS))
         folder = Path(folder)
         data = ReportData.load(folder / outputs.REPORT_DATA)
-        prediction = _read(folder / outputs.PREDICTION)
-        matches = _read(folder / outputs.MATCHES)
-        playlist = _playlist(folder / outputs.PLAYLIST)
-        plane = MAPS[map_kind].fit(data.points)
-        try:
+        prediction = read_json(folder / outputs.PREDICTION, OutputError)
+        matches = read_json(folder / outputs.MATCHES, OutputError)
+        with _fitting(folder, outputs.PREDICTION, outputs.REPORT_DATA):
             columns = [prediction[name] for name in data.about["columns"]]
-            return cls(
-                folder=folder,
-                meta=prediction["_meta"],
-                corpus=matches["_meta"]["corpus"],
-                predicted=np.array(columns, np.float32).T,
-                distances=np.array(matches["_distance"], np.float64),
-                playlist=playlist,
-                data=data,
-                clip=cut_clip(folder / outputs.WAV, playlist, data.recording),
-                plane=plane,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutputError(f"{folder}: not a complete result: {error!r}") from error
+            predicted = _numbers(columns, (len(columns), len(data.played))).T.astype(np.float32)
+            meta = prediction["_meta"]
+            _check_meta(meta)
+        with _fitting(folder, outputs.MATCHES, outputs.REPORT_DATA):
+            distances = _numbers(matches["_distance"], (len(data.played),))
+            corpus = _text(matches["_meta"]["corpus"])
+        with _fitting(folder, outputs.PLAYLIST, outputs.WAV, outputs.REPORT_DATA):
+            playlist = Playlist.load(folder / outputs.PLAYLIST)
+            clip = cut_clip(folder / outputs.WAV, playlist, data.recording)
+        return cls(
+            folder=folder,
+            meta=meta,
+            corpus=corpus,
+            predicted=predicted,
+            distances=distances,
+            playlist=playlist,
+            data=data,
+            clip=clip,
+            plane=MAPS[map_kind].fit(data.points),
+        )
 
     def __repr__(self) -> str:
         return (
@@ -186,23 +200,45 @@ class ResultView:
         return float(own.mean()) if len(own) else 0.0
 
 
-def _playlist(path: Path) -> Playlist:
+@contextmanager
+def _fitting(folder: Path, *names: str) -> Iterator[None]:
+    """Turn errors of values into one that names the files that must fit each other."""
     try:
-        return Playlist.load(path)
+        yield
     except ConfigurationError as error:
         raise OutputError(str(error)) from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise OutputError(f"{folder}: {' and '.join(names)} are damaged: {error!r}") from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OutputError(f"{path}: no complete result here: {error.strerror or error}") from error
-    except ValueError as error:
-        raise OutputError(f"{path}: damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise OutputError(f"{path}: must be an object")
-    return content
+def _numbers(values: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    array = np.array(values, np.float64)
+    if array.shape != shape or not (np.abs(array) < LARGEST).all():
+        raise ValueError(f"must be {' × '.join(map(str, shape))} numbers")
+    return array
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} must be a text")
+    return value
+
+
+def _check_meta(meta: dict[str, Any]) -> None:
+    """Raise an error if `_meta` lacks a value that the page shows."""
+    request, descriptors, results = meta["request"], meta["request"]["descriptors"], meta["results"]
+    for key in ("run_id", "recording"):
+        _text(request[key])
+    for name in ("hop_length", "sample_rate"):
+        check_integer(name, descriptors[name], 1)
+    check_integer("layers", request.get("layers", 1), 1)
+    if request.get("from_s", "end") != "end":
+        _numbers(request["from_s"], ())
+    _numbers(list(results.values()), (len(results),))
+    missing = set(FIGURES) - results.keys()
+    if missing:
+        raise ValueError(f"results lack {', '.join(sorted(missing))}")
+    meta["versions"].items()
 
 
 def cut_clip(wav: Path, playlist: Playlist, recording: bytes) -> Clip:
@@ -247,7 +283,10 @@ def cut_clip(wav: Path, playlist: Playlist, recording: bytes) -> Clip:
 def _recording_end(recording: bytes, rate: int) -> Array | None:
     if not recording:
         return None
-    audio, own_rate = decode(recording)
+    try:
+        audio, own_rate = decode(recording)
+    except AudioError as error:
+        raise ValueError(str(error)) from error
     return resample(audio, own_rate, rate)
 
 

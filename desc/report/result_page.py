@@ -299,7 +299,7 @@ def _command(view: ResultView) -> str:
     about, request = view.data.about, view.request
     words = ["desc", "predict", "--run_id", request["run_id"]]
     words += ["--prediction_db_dir", about["recording_path"], "--audio_db_dir", view.corpus]
-    if "speeds" in request:
+    if isinstance(request.get("speeds"), list):
         words += ["--speeds", *map(str, request["speeds"])]
     for config in (PredictConfig, QueryConfig, SelectionConfig, RenderConfig):
         for field in fields(config):

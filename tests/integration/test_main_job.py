@@ -310,7 +310,7 @@ def test_recordings_that_cannot_be_continued_do_not_stop_the_others(
     folder = tmp_path / "recordings"
     folder.mkdir()
     shutil.copy(workplace.recordings / "a.wav", folder / "good.wav")
-    soundfile.write(folder / "short.wav", np.zeros(5000), 44100)
+    soundfile.write(folder / "short.wav", np.sin(np.arange(5000) / 9), 44100)
     (folder / "broken.wav").write_bytes(b"RIFF but no more")
     output_dir = tmp_path / "out"
     status = workplace.predict(
@@ -319,10 +319,15 @@ def test_recordings_that_cannot_be_continued_do_not_stop_the_others(
     message = capsys.readouterr().err
     assert status == 1
     assert "short.wav: not continued" in message
-    assert "broken.wav" in message
+    assert message.count("broken.wav") == 1, "as a failure, and not as a skipped file"
     assert "2 of 3 recordings could not be continued" in message
     assert (output_dir / "good.wav" / "prediction.wav").exists()
     assert sorted(p.name for p in output_dir.iterdir()) == ["good.wav"]
+    both = ["--prediction_db_dir", str(folder), "--audio_db_dir", str(folder)]
+    assert workplace.predict(run_ids["LSTM"], tmp_path / "own", *both) == 1
+    message = capsys.readouterr().err
+    assert message.count("broken.wav") == 1, "named once, though both folders hold it"
+    assert message.count("short.wav") == 1
 
 
 def test_the_recording_can_go_before(

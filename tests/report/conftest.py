@@ -22,7 +22,7 @@ from desc.report import ReportData
 from desc.storage import DescriptorStore
 from tests.browser import VARIABLE, Browser, find_chromium
 
-HOSTILE = '<script>alert(1)</script>&".wav'  # a file in a folder whose name ends in <
+HOSTILE = '<script>alert(1)</script>&"$x^{$_.wav'  # a file in a folder whose name ends in <
 N_FRAMES = 60
 
 

@@ -50,5 +50,5 @@ def test_names_are_not_read_as_mathematics() -> None:
     from matplotlib.mathtext import MathTextParser
 
     name = literal(f"$x^2$ {HOSTILE} $")
-    assert name.replace(r"\$", "") == f"x^2 {HOSTILE} "
+    assert name.replace(r"\$", "") == f"x^2 {HOSTILE} ".replace("$", "")
     MathTextParser("path").parse(name)  # an unpaired $ would raise
