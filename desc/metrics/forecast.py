@@ -14,8 +14,8 @@ def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike)
     """Return 1 - MSE / MSE(persistence) of one-step predictions.
 
     Reference: 0 for persistence, about .17 for any model of music so far, 1 is perfect. Failure
-    modes: inputs that hold the future (centred deltas give 1.000); and a model of high skill may
-    still go flat, because the best point forecast does not move.
+    modes: inputs that contain the future (centred deltas give 1.000); continuations that go flat,
+    because the best point forecast hardly moves.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def skill(prediction: npt.ArrayLike, target: npt.ArrayLike, last: npt.ArrayLike)
 def mean_nll(scores: npt.ArrayLike, counted: npt.ArrayLike | None = None) -> float:
     """Return the mean negative log-density per frame, in nats.
 
-    Reference: the entropy rate of the music, unknown; a linear model has about 2. Failure modes:
-    frames of digital silence have unbounded density, so leave them out; the best densities may
-    give the worst continuations.
+    Reference: the entropy rate of the music, which is unknown; a linear model has about 2. Frames
+    of digital silence have unbounded density, so leave them out. Failure mode: a model with the
+    best density may have the worst continuations.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 
     The second mean is over pairs of different samples, which makes the estimate fair: its
     expectation does not depend on their number (Ferro 2014). With one sample it is the mean
-    absolute error, right for a point forecast only. Reference: that of the true distribution,
-    unknown; compare with the baselines. Failure mode: at long horizons, frames drawn at random
-    from the context score well; read it with `diff_ratio` and the Fréchet distance.
+    absolute error, right for a point forecast only. Reference: the score of the true distribution,
+    which is unknown; compare with the baselines. Failure mode: at long horizons, frames drawn at
+    random from the context; read it with `diff_ratio` and the Fréchet distance.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def crps(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the energy score: `crps` with the euclidean distance of whole frames.
 
-    Sees dependence between columns, which `crps` does not (Gneiting & Raftery 2007). Reference
-    and failure mode as there.
+    Unlike `crps` it measures the dependence between columns (Gneiting & Raftery 2007). Reference
+    and failure mode are those of `crps`.
 
     Parameters
     ----------
@@ -112,9 +112,8 @@ def energy_score(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
 def spread(samples: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the mean distance between samples over their distance from the real frames.
 
-    Reference: 1 where samples are exchangeable with reality, 0 for a point forecast; above 1 the
-    samples differ too much. Failure mode: any forecast of the right width has 1, also one that
-    ignores the context.
+    Reference: 1; a point forecast has 0, and above 1 the samples differ too much. Failure mode: a
+    forecast of the right width that ignores the context.
 
     Parameters
     ----------

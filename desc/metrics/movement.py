@@ -13,18 +13,18 @@ Array = npt.NDArray[np.float64]
 
 TAIL_FRAMES = 256  # at the end of a continuation: 6 s, where a model that fades has faded
 ACF_LAGS = 128  # frames, 3 s
-LOWEST_RATIO = 1e-3  # so that one constant excerpt does not make a geometric mean 0
+LOWEST_RATIO = 1e-3  # or one constant excerpt would make the geometric mean 0
 MODULATION_HZ = (0.15, 21.5)
 N_BANDS = 8
-LARGEST_DB = 80.0  # of a constant, which would be infinite otherwise
+LARGEST_DB = 80.0  # the difference of a constant, which would be infinite
 
 
 def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_FRAMES) -> float:
     """Return the geometric mean of std(last frames generated) / std(last frames real).
 
-    Over excerpts and columns; those whose real standard deviation is below 0.02 (silence) are left
-    out, and a ratio counts as at least .001. Reference: 1; a flat line .001. Failure modes: white
-    noise of the right variance, and a loop.
+    The mean is over excerpts and columns. Those with a real standard deviation below .02 (silence)
+    are left out; ratios below .001 count as .001. Reference: 1; a flat line has .001. Failure
+    modes: white noise of the right variance, and a loop.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def tail_std(generated: npt.ArrayLike, real: npt.ArrayLike, frames: int = TAIL_F
 def diff_ratio(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return the geometric mean of the ratio of root mean square first differences.
 
-    Over excerpts and columns as in `tail_std`. Reference: 1; shuffled frames 3, a slow drift less
-    than 1. Failure mode: a loop.
+    The mean is over excerpts and columns, as in `tail_std`. Reference: 1; shuffled frames have 3,
+    a slow drift less than 1. Failure mode: a loop.
 
     Parameters
     ----------
@@ -95,8 +95,9 @@ def autocorrelation(x: npt.ArrayLike, lags: int = ACF_LAGS) -> Array:
 def acf_distance(generated: npt.ArrayLike, real: npt.ArrayLike, lags: int = ACF_LAGS) -> float:
     """Return the mean absolute difference of autocorrelations at lags 1, 2, 4 … `lags`.
 
-    Octaves of lags, so that fast movement counts as much as slow. Reference: about .03 with 30 to
-    42 excerpts of 512 frames, less with more; a flat line .4 to .5. Failure mode: a loop.
+    The lags are an octave apart, so that fast and slow movement count equally. Reference: about
+    .03 with 30 to 42 excerpts of 512 frames, less with more; a flat line has .4 to .5. Failure
+    mode: a loop.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Arr
     centres : ndarray, (n,)
         Geometric centres of the bands in Hz; bands without a bin of the spectrum are left out.
     power : ndarray, (n, F)
-        Mean over excerpts, Hann window, each excerpt around its mean.
+        Mean over excerpts, each centred on its mean and weighted by a Hann window.
     """
     excerpts = _excerpts(x)
     n = excerpts.shape[1]
@@ -146,8 +147,8 @@ def modulation_spectrum(x: npt.ArrayLike, frame_rate: float) -> tuple[Array, Arr
 def modspec_db(generated: npt.ArrayLike, real: npt.ArrayLike, frame_rate: float) -> float:
     """Return the mean absolute difference of modulation spectra in dB.
 
-    8 logarithmic bands from .15 to 21.5 Hz. Reference: .63 dB with 42 excerpts; a flat line 80.
-    Failure modes: a loop, and noise of the right colour.
+    The bands are those of `modulation_spectrum`. Reference: .63 dB with 42 excerpts; a flat line
+    has 80. Failure modes: a loop, and noise of the right colour.
 
     Parameters
     ----------

@@ -16,10 +16,10 @@ FOLDS = 5  # of the classifier's cross-validation, where there are as many track
 def frechet_distance(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     """Return |m - m'|² + tr(C + C' - 2 (C C')^½) of Gaussians fitted to both sets.
 
-    (Dowson & Landau 1982; Heusel et al. 2017.) Of `window_features`, scaled by their spread on
-    training music. Reference: 1.7 for the same tracks with 42 excerpts, 7 for other music, more
-    with fewer windows, so compare at equal counts. Failure modes: a loop, or a copy of anything
-    real; read it with `novelty`.
+    The Fréchet distance (Dowson & Landau 1982; Heusel et al. 2017) of `window_features`, scaled by
+    their spread on training music. Reference: 1.7 with 42 excerpts; other music has 7. It rises
+    with fewer windows, so compare equal counts. Failure modes: a loop, and a copy of any real
+    music; read it with `novelty`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def track_distance(
 ) -> float:
     """Return the distance between the mean features of each track and of its continuations.
 
-    Reference: .22 for the same tracks, .57 for other music. Failure mode: repeating the context.
+    Reference: .22; other music has .57. Failure mode: a repetition of the context.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def c2st(
     """Return the separability of generated and real windows: a classifier two-sample test.
 
     Area under the ROC curve of gradient-boosted trees (scikit-learn) on recordings they were not
-    fitted on, averaged over folds (Lopez-Paz & Oquab 2017). Reference: .5, chance; 1 where one
-    feature separates them. Failure mode: a loop. With few excerpts chance alone reaches .5 ± .1.
+    fitted on, averaged over folds (Lopez-Paz & Oquab 2017). Reference: .5, that is chance, or .5 ±
+    .1 with few excerpts; 1 where one feature separates the sets. Failure mode: a loop.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ Array = npt.NDArray[np.float64]
 WINDOW_LENGTH = 43  # frames, 1 s at the default frame rate
 BLOCK = 1024  # windows described at once, which bounds the memory
 SEARCH_BLOCK = 2048  # reference windows compared at once: 4.6 MB of 43 × 13 float32 numbers
-MOST_WINDOWS = 256  # of all excerpts, searched for: enough for a median
-FLOOR = 0.02  # standard deviations: below, movement is as good as none
+MOST_WINDOWS = 256  # windows compared, of all excerpts: enough for a median
+FLOOR = 0.02  # in standard deviations; less movement counts as none
 
 
 def window_features(
@@ -116,9 +116,9 @@ def novelty(
 ) -> float:
     """Return the median distance of windows to the nearest window known to the model.
 
-    Known are the training recordings and the excerpt's own context. Reference: .57 for the real
-    continuation; a copy or a loop 0. Failure mode: noise, which is new; read it with the Fréchet
-    distance.
+    The known windows are those of the training recordings and of the excerpt's own context.
+    Reference: .57; a copy or a loop has 0. Failure mode: noise, which is new; read it with the
+    Fréchet distance.
 
     Parameters
     ----------

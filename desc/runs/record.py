@@ -46,7 +46,7 @@ _PLAIN: dict[str, type | UnionType] = {
     **{"entity": str | None, "offline": bool},
     **dict.fromkeys(("schedule", "training_files", "validation_files", "versions"), dict),
 }  # fields that `run.json` holds as they are, and their types
-_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # of a file or folder
+_NAME = re.compile(r"(?!\.\.?$)[^/\\\x00-\x1f]+")  # of a file or folder
 
 
 def versions() -> dict[str, str]:
@@ -209,8 +209,9 @@ class Record:
                 for name, value in content["metrics"].items()
             }
             plain = {name: content[name] for name in _PLAIN}
-            for name, value in plain.items():
-                check(isinstance(value, _PLAIN[name]), name, value, f"be of type {_PLAIN[name]}")
+            for name, kind_of in _PLAIN.items():
+                rule = f"be of type {getattr(kind_of, '__name__', kind_of)}"
+                check(isinstance(plain[name], kind_of), name, plain[name], rule)
             for name in ("run_id", "project"):
                 check(bool(_NAME.fullmatch(plain[name])), name, plain[name], "be a folder's name")
             for name in ("training_files", "validation_files", "versions"):

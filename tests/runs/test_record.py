@@ -26,7 +26,9 @@ MakeRecord = Callable[..., RunRecord]
 def test_a_record_is_read_back_from_where_it_was_moved(
     make_record: MakeRecord, tmp_path: Path
 ) -> None:
-    record = make_record(metrics={"val_nll": 12.5, "var_nll": math.nan}, entity="somebody")
+    record = make_record(
+        metrics={"val_nll": 12.5, "var_nll": math.nan}, entity="somebody", project=".étude 1"
+    )
     record.save()
     moved = shutil.move(record.folder, tmp_path / "elsewhere")
     read = RunRecord.load(Path(moved))
@@ -149,6 +151,8 @@ def test_any_damage_to_a_record_is_an_error_that_names_it(
         ("run_id", "../../elsewhere"),
         ("project", ".."),
         ("run_id", "C:\\x"),
+        ("run_id", "."),
+        ("run_id", ""),
         ("training_files", {"00": 5}),
         ("versions", []),
         ("offline", "no"),
