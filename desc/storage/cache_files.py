@@ -40,7 +40,8 @@ class CacheFile(NamedTuple):
     @property
     def is_in_use(self) -> bool:
         """Whether it is the temporary file of a writer at work."""
-        return self.path.name.startswith(".") and self.age_s <= IDLE_S
+        name = self.path.name
+        return name.startswith(".") and self.age_s <= IDLE_S and not is_abandoned(name)
 
 
 @dataclass(frozen=True)
