@@ -129,7 +129,7 @@ def read_json(path: str | Path, error: type[DescError] = StorageError) -> Any:
     except OSError as problem:
         raise error(f"{path}: {problem.strerror or problem}") from problem
     except (ValueError, RecursionError) as problem:
-        raise error(f"{path}: damaged, no valid JSON: {problem}") from problem
+        raise error(f"{path}: no valid JSON, perhaps damaged: {problem}") from problem
     return content
 
 

@@ -108,6 +108,9 @@ def first_piece(path: str | Path) -> Piece | None:
         note = "its header gives no length (did the recorder crash?)"
         if head[:4] in (b"RIFF", b"RF64"):
             patches = _wave_sizes(file, head, size)
+            end = 0 if patches else _end_before_another(file)
+            if end:
+                return Piece(0, end, note="another WAV follows in the same file, and is not read")
         elif head[:4] == b".snd":
             patches = {8: _UNKNOWN} if head[8:12] == bytes(4) else {}
         elif head[:4] == b"caff":
@@ -164,20 +167,31 @@ def samples_offset(file: BinaryIO) -> int | None:
 def follows_wave(path: str | Path) -> str:
     """Return a note if a WAV holds sound behind the end that its header names, else nothing."""
     with open(path, "rb") as file:
-        offset = samples_offset(file)
-        if offset is None:
-            return ""
-        file.seek(offset - 4)
-        end = offset + int.from_bytes(file.read(4), "little")
-        file.seek(end + end % 2)
-        chunk = file.read(8)
+        end = _wave_end(file)
+        file.seek(end)
+        chunk = file.read(4)
         n_more = os.fstat(file.fileno()).st_size - end
-    if chunk[:4] == b"RIFF":
-        return f"another WAV follows in the same file, {n_more} bytes, and is not read"
-    is_chunk = re.fullmatch(rb"[\x20-\x7e\0]{4}", chunk[:4])
-    if n_more > 1 << 16 and not is_chunk:
+    if n_more > 1 << 16 and not re.fullmatch(rb"[\x20-\x7e\0]{4}", chunk):
         return f"{n_more} bytes follow the end that its header names, and are not read"
     return ""
+
+
+def _wave_end(file: BinaryIO) -> int:
+    """Return the position behind the samples of a WAV as its header names it, 0 without samples."""
+    offset = samples_offset(file)
+    if offset is None:
+        return 0
+    file.seek(offset - 4)
+    size = int.from_bytes(file.read(4), "little")
+    return offset + size + size % 2
+
+
+def _end_before_another(file: BinaryIO) -> int:
+    """Return the end of a WAV behind which another one begins, else 0."""
+    end = _wave_end(file)
+    file.seek(end)
+    head = file.read(12)
+    return end if end and head[:4] == b"RIFF" and head[8:] == b"WAVE" else 0
 
 
 def _wave_sizes(file: BinaryIO, head: bytes, size: int) -> dict[int, bytes]:

@@ -116,6 +116,8 @@ def errors_named(path: str | Path, action: str = "read") -> Iterator[None]:
         raise AudioError(f"{path}: {error.strerror or error}") from error
     except soundfile.SoundFileError as error:
         text = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
+        if text.startswith("File does not exist"):  # libmpg123 found no frame in it
+            text = "no sound found"
         reason = _reason(Path(path)) if action == "read" else ""
         raise AudioError(f"{path}: {reason or f'libsndfile cannot {action} it: {text}'}") from error
 
@@ -135,9 +137,9 @@ def check_readable(path: str | Path) -> None:
 
 def _reason(path: Path) -> str:
     """Return the cause of a failure that libsndfile does not report, or an empty text."""
-    if kind := no_audio(path):
+    if (kind := no_audio(path)) or path.suffix.lower() not in FFMPEG_EXTENSIONS:
         return kind
-    return f"sound of another kind: {NEEDS_FFMPEG}" if path.suffix in FFMPEG_EXTENSIONS else ""
+    return "neither libsndfile nor ffmpeg can read it" if has_ffmpeg() else NEEDS_FFMPEG
 
 
 def has_ffmpeg() -> bool:

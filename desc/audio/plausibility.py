@@ -67,7 +67,7 @@ class Plausibility:
         return notes
 
 
-SILENT = f"silent: its level is below {SILENT_DB:.0f} dB re full scale"
+SILENT = f"silent (below {SILENT_DB:.0f} dB re full scale)"
 
 
 def _decibels(power: float) -> float:

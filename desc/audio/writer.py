@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -65,7 +66,7 @@ class AudioWriter:
         self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> AudioWriter:
-        with errors_named(self.path, "write"):
+        with self._errors_named():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = soundfile.SoundFile(
                 str(self._partial),
@@ -88,10 +89,23 @@ class AudioWriter:
             )
         check_samples(samples, self.path, self.n_samples)
         self._check_size(len(samples))
-        with errors_named(self.path, "write"):
+        with self._errors_named():
             for start in range(0, len(samples), _WRITE_CHUNK):
                 self._file.write(_rounded(samples[start : start + _WRITE_CHUNK], self.subtype))
         self.n_samples += len(samples)
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        """Turn errors into an `AudioError`; a disk that is full is named as such."""
+        with errors_named(self.path, "write"):
+            try:
+                yield
+            except (soundfile.SoundFileError, AssertionError):  # of samples, of their number
+                # libsndfile says "System error"; the system tells more at the next write.
+                with self._partial.open("ab", buffering=0) as file:
+                    for _ in range(2):  # the first one may be partial
+                        file.write(bytes(1 << 16))
+                raise
 
     def _check_size(self, n_more: int) -> None:
         n_values = (self.n_samples + n_more) * self.n_channels
@@ -106,7 +120,7 @@ class AudioWriter:
         if self._file is None:
             return
         try:
-            with errors_named(self.path, "write"):
+            with self._errors_named():
                 self._file.close()
                 if kind is None:
                     os.replace(self._partial, self.path)

@@ -6,7 +6,7 @@ import logging
 import sys
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from desc.devices import is_first_process
 from desc.progress import reporting
@@ -26,6 +26,17 @@ STAGES = {  # name of a stage in progress reports: label and unit
     "rendering": ("rendering", "samples"),
     "export": ("exporting", "files"),
 }
+
+
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+_ESCAPED |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+"""Characters that command a terminal or change the direction of writing, but for tab and newline;
+names of files may hold them."""
+
+
+def show(text: str, stream: TextIO | None = None) -> None:
+    """Print a text, with control characters shown as escapes; everything is printed by this."""
+    print(text.translate(_ESCAPED), file=stream, flush=True)
 
 
 class Console:
@@ -56,7 +67,7 @@ class Console:
         if self._silent:
             return
         self._close()
-        print(line, flush=True)
+        show(line)
 
     def run(self, run_id: str, *, is_stopped: bool) -> None:
         """Print the id of a run in the last line, and how to resume it if it was stopped."""
@@ -69,12 +80,12 @@ class Console:
         if self.quiet:
             return
         self._close()
-        print(line, file=sys.stderr, flush=True)
+        show(line, sys.stderr)
 
     def error(self, line: str) -> None:
         """Print an error, even when quiet."""
         self._close()
-        print(line, file=sys.stderr, flush=True)
+        show(line, sys.stderr)
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of a stage are done."""
@@ -99,7 +110,7 @@ class Console:
             self._announced.add((stage, total))
             label, unit = STAGES.get(stage, (stage, "steps"))
             counted = unit.removesuffix("s") if total == 1 else unit
-            print(f"{label}: {total} {counted}", file=sys.stderr, flush=True)
+            show(f"{label}: {total} {counted}", sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -134,7 +145,13 @@ class _Notes(logging.Handler):
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
         self._console = console
+        self._warned: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the message alone."""
-        self._console.note(record.getMessage())
+        """Print the message alone; a warning once."""
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            if message in self._warned:
+                return
+            self._warned.add(message)
+        self._console.note(message)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desc.descriptors.config import DescriptorConfig
@@ -58,6 +57,7 @@ def open_folder(
         A folder opened before; the files that it skipped are not logged again.
     """
     from desc.corpus import open_corpus
+    from desc.corpus.discovery import label
     from desc.corpus.ending import clock
 
     corpus = open_corpus(
@@ -69,7 +69,7 @@ def open_folder(
         jobs=args.jobs,
         adopt_hop=adopt_hop,
     )
-    names = str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
+    names = label(path)
     n_files = len(corpus.sequences)
     logger.info(
         f"{names}: {n_files} file{'s' * (n_files != 1)}, {clock(corpus.duration_s)}, "

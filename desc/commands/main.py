@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import desc
+from desc.commands.console import show
 from desc.commands.options import Parser, UsageError, add_common_options
 from desc.devices import is_first_process
 from desc.errors import DescError
@@ -96,7 +97,7 @@ def _status(argv: Sequence[str] | None) -> int:
         if debug:
             _log_to_file()
         if getattr(args, "former", ()) and not args.quiet and is_first_process():
-            print(f"ignored, without effect: {', '.join(args.former)}", file=sys.stderr)
+            show(f"ignored, without effect: {', '.join(args.former)}", sys.stderr)
         status: int = importlib.import_module(_module(args.command)).run(args)
         sys.stdout.flush()
         return status
@@ -122,10 +123,10 @@ def _status(argv: Sequence[str] | None) -> int:
 def _complain(message: str, debug: bool) -> None:
     """Print an error; of several processes of a training only the first prints."""
     if debug:
-        traceback.print_exc()
+        show(traceback.format_exc(), sys.stderr)
         logging.getLogger("desc").error(message, exc_info=True)
     if debug or is_first_process():
-        print(message, file=sys.stderr, flush=True)
+        show(message, sys.stderr)
 
 
 def _print_anything() -> None:

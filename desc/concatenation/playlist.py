@@ -314,9 +314,9 @@ def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:
     if values.get("onset_sample") is None:
         hashable = isinstance(layer, int)  # anything else is refused below, by name
         values = {**values, "onset_sample": ends.get(layer, 0) if hashable else 0}
-    unknown = ", ".join(sorted(values.keys() - EVENT_KEYS))
-    known = ", ".join(EVENT_KEYS)
-    _check_event(index, not unknown, f"an event has no setting {unknown}; it has {known}")
+    unknown, known = sorted(values.keys() - EVENT_KEYS), ", ".join(EVENT_KEYS)
+    message = f"an event has no setting {', '.join(unknown)}; it has {known}"
+    _check_event(index, not unknown, message)
     arguments: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
     }

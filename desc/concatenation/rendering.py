@@ -177,14 +177,16 @@ def aligned(
     rendering: RenderConfig = RenderConfig(),
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
-) -> list[Span]:
-    """Return the events as `render` plays them, with their shifts and adapted fades.
+) -> tuple[list[Span], float]:
+    """Return the events as `render` plays them, and the gain that keeps them below full scale.
 
-    The parameters and errors are those of `render`.
+    Events have their shifts and adapted fades. The gain, min(1, 1 / peak), is that of a file in an
+    integer format. The parameters and errors are those of `render`.
     """
     _check_length(playlist, allow_long=False)
     with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
-        return list(mixer.spans)
+        peak = max(float(np.abs(block).max(initial=0)) for block in mixer.blocks())
+        return list(mixer.spans), 1 / max(peak, 1.0)
 
 
 @contextmanager

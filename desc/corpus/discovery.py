@@ -119,6 +119,11 @@ def common_root(path: Paths) -> Path:
         raise CorpusError(f"{', '.join(map(str, folders))}: must lie on one drive") from error
 
 
+def label(path: Paths) -> str:
+    """Return one or several paths as text."""
+    return str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
+
+
 def absolute_paths(path: Paths) -> list[Path]:
     """Return one or several paths as a list of absolute ones."""
     paths = [path] if isinstance(path, str | Path) else path

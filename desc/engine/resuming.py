@@ -1,4 +1,4 @@
-"""Checks of a resumed run: its settings, its recordings and its last checkpoint."""
+"""Start of a run: its record and log, and the checks of a resumed one."""
 
 from __future__ import annotations
 
@@ -83,6 +83,13 @@ def _listed(what: str, sources: list[str]) -> str:
         return ""
     more = f" and {len(sources) - NAMED} more" if len(sources) > NAMED else ""
     return f"{what}: {', '.join(sources[:NAMED])}{more}"
+
+
+def new_log(kind: type[R], run: RunConfig, **fields: Any) -> tuple[RunLog, R]:
+    """Make the folder and the record of a new run; the record is saved by `RunLog.begin`."""
+    log = RunLog.new(run)
+    own: dict[str, Any] = {"run_id": log.run_id, "folder": log.folder}
+    return log, kind(**own, project=run.project, entity=run.entity, **fields)
 
 
 def resumed_log(record: R, run: RunConfig) -> tuple[RunLog, R]:

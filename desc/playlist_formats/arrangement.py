@@ -24,12 +24,15 @@ class Arrangement:
         Folders that the sources are relative to.
     title : str
         Name of the whole.
+    gain : float
+        Gain of the whole, at most 1, as of a rendered file.
     """
 
     playlist: Playlist
     spans: tuple[Span, ...]
     roots: Mapping[str, str | Path]
     title: str
+    gain: float
 
     def path(self, event: PlaylistEvent) -> str:
         """Return the path of an event's file, as far as its folder is known."""

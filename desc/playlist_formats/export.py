@@ -66,7 +66,7 @@ def export_playlist(
     check_choice("format", format, tuple(FORMATS))
     roots = playlist.resolved_roots(source_root, recording_root)
     if format in AS_PLAYED:
-        found = aligned(
+        found, gain = aligned(
             playlist,
             store=store,
             rendering=rendering,
@@ -74,7 +74,7 @@ def export_playlist(
             recording_root=recording_root,
         )
     else:
-        found = spans(playlist)
-    arrangement = Arrangement(playlist, tuple(found), roots, Path(path).stem)
+        found, gain = spans(playlist), 1.0
+    arrangement = Arrangement(playlist, tuple(found), roots, Path(path).stem, gain)
     write_bytes(path, FORMATS[format](arrangement))
     return len(edited(arrangement) if format == "edl" else playlist.events)

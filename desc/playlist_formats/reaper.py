@@ -33,6 +33,7 @@ def project(arrangement: Arrangement) -> bytes:
     """
     rate = arrangement.playlist.sample_rate
     lines = ['<REAPER_PROJECT 0.1 "6.0" 0', "  AUTOXFADE 0", f"  SAMPLERATE {rate} 0 0"]
+    lines.append(f"  MASTER_VOLUME {arrangement.gain:.9f} 0 -1 -1 1")
     for layer in arrangement.playlist.layers():
         number = layer[0][1].layer
         lines += ["  <TRACK", f"    NAME {_quoted(f'layer {number}')}"]

@@ -15,7 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from desc.audio import AudioWriter, probe, read, read_mono_blocks, write_scaled
+from desc.audio import (
+    AudioWriter,
+    check_space,
+    probe,
+    read,
+    read_mono_blocks,
+    write_scaled,
+)
 from desc.configuration import RunConfig
 from desc.errors import AudioError, ConfigurationError, OutputError
 from desc.files import write_text
@@ -174,6 +181,7 @@ def generate(
             if gain_db is not None:
                 kept.append(job.name)
             else:
+                check_space(path, n_samples, 1, config.subtype)
                 blocks = (piece.numpy() for piece in render(job, n_samples))
                 _, gain = write_scaled(blocks, path, rate, 1, config.subtype)
                 gain_db = round(20 * math.log10(gain), 2)

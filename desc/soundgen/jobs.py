@@ -12,10 +12,10 @@ from desc.configuration import RunConfig, from_dict, to_dict
 from desc.engine import stopping
 from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
-from desc.engine.resuming import check_same_files, resumed_log, resumed_settings
+from desc.engine.resuming import check_same_files, new_log, resumed_log, resumed_settings
 from desc.engine.stopping import StopCondition
 from desc.errors import ConfigurationError
-from desc.runs import RunLog, SoundRecord, resolve_record
+from desc.runs import SoundRecord, resolve_record
 from desc.soundgen.checkpoint import SoundCheckpoint
 from desc.soundgen.mel import check_same_mel
 from desc.soundgen.recordings import SoundRecordings
@@ -232,7 +232,17 @@ def _train(
         if former is not None:
             log, record = resumed_log(former, run)
         else:
-            log, record = _new_log(task, recordings, run, dict(inputs or {}))
+            log, record = new_log(
+                SoundRecord,
+                run,
+                generator=task.generator_name,
+                mel_config=to_dict(task.mel),
+                model_config=to_dict(task.model),
+                train_config=to_dict(training),
+                training_files=recordings.files,
+                inputs=dict(inputs or {}),
+            )
+            record = log.begin(record)
     record = fabric.broadcast(record)
     assert record is not None
     n = len(recordings.sources)
@@ -249,22 +259,3 @@ def _train(
     limit_s = training.max_time_s
     stop = StopCondition(None if limit_s is None else began + limit_s)
     return Engine(task, record, log, stop, on_validation=on_validation).run()
-
-
-def _new_log(
-    task: SoundTask, recordings: SoundRecordings, run: RunConfig, inputs: dict[str, Any]
-) -> tuple[RunLog, SoundRecord]:
-    log = RunLog.new(run)
-    record = SoundRecord(
-        run_id=log.run_id,
-        folder=log.folder,
-        generator=task.generator_name,
-        mel_config=to_dict(task.mel),
-        model_config=to_dict(task.model),
-        train_config=to_dict(task.training),
-        training_files=recordings.files,
-        project=run.project,
-        entity=run.entity,
-        inputs=inputs,
-    )
-    return log, log.begin(record)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from desc.audio import Audio, content_digest, read_mono_blocks
-from desc.corpus.discovery import Paths, find_files
+from desc.corpus.discovery import Paths, find_files, label
 from desc.corpus.patterns import Patterns
 from desc.errors import AudioError, CorpusError
 from desc.progress import report
@@ -104,7 +104,7 @@ def open_recordings(
         report("read", index + 1, len(files))
     if not found:
         listed = "; ".join(reasons[:3]) or "it contains no audio files"
-        raise CorpusError(f"{path}: no usable recording: {listed}")
+        raise CorpusError(f"{label(path)}: no usable recording: {listed}")
     for reason in reasons:
         logger.warning("skipped: %s", reason)
     gain = PEAK / max(float(np.abs(sound).max()) for sound, _, _ in found)

@@ -30,7 +30,7 @@ HEADER = re.compile(
 HEADER_BYTES = 256  # more than a header of two dimensions has
 END = b"desc-end"
 LENGTH_BYTES = 8
-MAPPED_BYTES = 1 << 20
+MAPPED_BYTES = 1 << 18
 """Arrays from this size on are memory-mapped. A map holds a file handle for as long as it lives,
 of which a process has about a thousand, and a small array is read faster than mapped."""
 

@@ -8,6 +8,7 @@ needs. This needs no table of uses and no lock between processes.
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import time
 from collections.abc import Iterable
@@ -17,9 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from desc.errors import ConfigurationError
 from desc.files import is_abandoned, temporary_beside
 
 DESCRIPTORS, AUDIO, PACKED, RUNNING = "descriptors", "audio", "packed", "running"
+LIMIT_GB = 10.0
+"""Default size of the cache in GiB; `$DESC_CACHE_LIMIT_GB` sets another one."""
 IDLE_S = 600.0  # a writer at work changes its file every few seconds
 FORGOTTEN_S = 30 * 86400.0
 """After so long, a process of another machine is dead, and a packed view is of a folder as it once
@@ -36,7 +40,8 @@ class CacheFile(NamedTuple):
     @property
     def is_in_use(self) -> bool:
         """Whether it is the temporary file of a writer at work."""
-        return self.path.name.startswith(".") and self.age_s <= IDLE_S
+        name = self.path.name
+        return name.startswith(".") and self.age_s <= IDLE_S and not is_abandoned(name)
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,53 @@ def remove(files: Iterable[CacheFile]) -> FileCount:
             file.path.unlink()
             removed.append(file.n_bytes)
     return FileCount(len(removed), sum(removed))
+
+
+def list_cache(cache_dir: Path) -> list[CacheFile]:
+    """Return the files of every part, those of other format versions and leftovers included."""
+    return list_files(*(cache_dir / part for part in (DESCRIPTORS, AUDIO, PACKED)))
+
+
+def limit(cache_dir: Path, max_bytes: float) -> FileCount:
+    """Remove the least recently used files beyond a size, but none that another process uses."""
+    files = list_cache(cache_dir)
+    excess = sum(file.n_bytes for file in files) - max_bytes
+    in_use_s = longest_use_s(cache_dir) if excess > 0 else 0.0
+    chosen = []
+    for file in sorted(files, key=lambda file: -file.age_s):
+        if excess > 0 and not file.is_in_use and file.age_s > in_use_s:
+            chosen.append(file)
+            excess -= file.n_bytes
+    return remove(chosen)
+
+
+@cache
+def limit_at_exit(cache_dir: Path, max_bytes: float) -> None:
+    """Limit the cache when this process ends."""
+
+    def limit_quietly() -> None:
+        with suppress(OSError):
+            limit(cache_dir, max_bytes)
+
+    atexit.register(limit_quietly)
+
+
+def default_limit() -> float:
+    """Return the size of the cache in bytes that no command leaves exceeded.
+
+    Raises
+    ------
+    ConfigurationError
+        If `$DESC_CACHE_LIMIT_GB` is no number of at least 0; `inf` is no limit.
+    """
+    text = os.environ.get("DESC_CACHE_LIMIT_GB", "") or LIMIT_GB
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not limit >= 0:
+        raise ConfigurationError(f"DESC_CACHE_LIMIT_GB={text!r} must be a number of at least 0")
+    return limit * 2**30
 
 
 def _mebibytes(n_bytes: int) -> str:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import hashlib
 import importlib.metadata
-import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,35 +17,35 @@ from desc.audio import AudioReader
 from desc.configuration import check_number, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import AudioError, ConfigurationError, StorageError
+from desc.errors import AudioError, StorageError
 from desc.files import read_json, write_json
 from desc.progress import reporting
 from desc.storage.arrays import StoredArray, read_array, write_array
 from desc.storage.cache_files import (
     AUDIO,
     DESCRIPTORS,
-    FORGOTTEN_S,
     IDLE_S,
     PACKED,
-    CacheFile,
     CacheSummary,
     FileCount,
     announce,
+    default_limit,
+    limit,
+    limit_at_exit,
+    list_cache,
     list_files,
-    longest_use_s,
     remove,
     touch,
 )
 from desc.storage.decoded import DecodedAudio, Piece
 from desc.storage.folder import ArrayFolder
 from desc.storage.manifest import Manifest, identify
+from desc.storage.packed import PackedViews, about_config
 
 Values = npt.NDArray[np.float32]
 
 FORMAT_VERSIONS = {DESCRIPTORS: 2, AUDIO: 2, PACKED: 2}
 """Raised whenever the files change, or extraction gives other numbers for the same settings."""
-LIMIT_GB = 10.0
-"""Default size of the cache in GiB; `$DESC_CACHE_LIMIT_GB` sets another one."""
 MAX_OPEN = 64
 """Sequences opened from a file each; more of them are views of one packed file. A memory map
 holds a file handle for as long as it lives, of which a process has about a thousand."""
@@ -64,24 +59,6 @@ def default_cache_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("descriptor-transformer", appauthor=False))
-
-
-def default_limit() -> float:
-    """Return the size of the cache in bytes that no command leaves exceeded.
-
-    Raises
-    ------
-    ConfigurationError
-        If `$DESC_CACHE_LIMIT_GB` is no number of at least 0; `inf` is no limit.
-    """
-    text = os.environ.get("DESC_CACHE_LIMIT_GB", "") or LIMIT_GB
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = math.nan
-    if not limit >= 0:
-        raise ConfigurationError(f"DESC_CACHE_LIMIT_GB={text!r} must be a number of at least 0")
-    return limit * 2**30
 
 
 class DescriptorStore:
@@ -107,10 +84,8 @@ class DescriptorStore:
         self.cache_dir = Path(os.path.abspath(folder))
         self.manifest = Manifest(self.cache_dir / "manifest.sqlite")
         self._failures_path = self.cache_dir / "failures.json"
-        self._packed, self._audio = (
-            ArrayFolder(self.cache_dir, f"{part}/v{FORMAT_VERSIONS[part]}")
-            for part in (PACKED, AUDIO)
-        )
+        self._packed = PackedViews(self.cache_dir, _part(PACKED))
+        self._audio = ArrayFolder(self.cache_dir, _part(AUDIO))
         self._limit = default_limit()
 
     def __repr__(self) -> str:
@@ -207,11 +182,11 @@ class DescriptorStore:
         config, values = sequence.config, sequence.values
         about = {"digest": sequence.digest, "n_samples": sequence.n_samples}
         path = self.shard_path(sequence.digest, config)
-        write_array(path, [values], (len(values), config.n_columns), about | _about(config))
+        write_array(path, [values], (len(values), config.n_columns), about | about_config(config))
 
     def missing(self, digests: Sequence[str], config: DescriptorConfig) -> list[str]:
         """Return those contents whose descriptors are missing or damaged, each once."""
-        if len(digests) > MAX_OPEN and self._open_packed(digests, config) is not None:
+        if len(digests) > MAX_OPEN and self._packed.open(digests, config) is not None:
             return []
         missing = [d for d in dict.fromkeys(digests) if self.load(d, config, d) is None]
         if missing:
@@ -231,7 +206,7 @@ class DescriptorStore:
         if len(digests) <= MAX_OPEN:
             pairs = zip(digests, sources, strict=True)
             return [self._load_present(digest, config, source) for digest, source in pairs]
-        packed = self._open_packed(digests, config) or self._pack_stored(digests, config)
+        packed = self._packed.open(digests, config) or self._pack_stored(digests, config)
         for digest in set(digests):  # used as well: the packed view is gone when the folder changes
             touch(self.shard_path(digest, config))
         sequences, start = [], 0
@@ -262,10 +237,11 @@ class DescriptorStore:
             If the cache cannot be written.
         """
         digests, config = [s.digest for s in sequences], sequences[0].config
-        stored = self._open_packed(digests, config)
+        stored = self._packed.open(digests, config)
         if stored is None:
             files = [(s.digest, len(s), s.n_samples) for s in sequences]
-            stored = self._pack(files, (s.values for s in sequences), config)
+            self._will_write()
+            stored = self._packed.pack(files, (s.values for s in sequences), config)
         return stored.values
 
     def open_audio(
@@ -319,15 +295,7 @@ class DescriptorStore:
         What another running process has used stays.
         """
         check_number("max_bytes", max_bytes, 0.0)
-        files = self._all_files()
-        excess = sum(file.n_bytes for file in files) - max_bytes
-        in_use_s = longest_use_s(self.cache_dir) if excess > 0 else 0.0
-        chosen = []
-        for file in sorted(files, key=lambda file: -file.age_s):
-            if excess > 0 and not file.is_in_use and file.age_s > in_use_s:
-                chosen.append(file)
-                excess -= file.n_bytes
-        return remove(chosen)
+        return limit(self.cache_dir, max_bytes)
 
     def prune(self) -> FileCount:
         """Remove the files of missing or changed recordings, of killed writers and old formats.
@@ -341,7 +309,7 @@ class DescriptorStore:
         packed, *current = map(self._folder, (PACKED, DESCRIPTORS, AUDIO))
         chosen = [
             file
-            for file in self._all_files()
+            for file in list_cache(self.cache_dir)
             if not file.is_in_use
             and (
                 file.path.name.startswith(".")
@@ -359,17 +327,12 @@ class DescriptorStore:
         return self._folder(DESCRIPTORS) / config.fingerprint / f"{digest}.npy"
 
     def _folder(self, part: str) -> Path:
-        return self.cache_dir / part / f"v{FORMAT_VERSIONS[part]}"
-
-    def _all_files(self) -> list[CacheFile]:
-        """Return the files of every part, those of other format versions and leftovers included."""
-        return list_files(*(self.cache_dir / part for part in (DESCRIPTORS, AUDIO, PACKED)))
+        return self.cache_dir / _part(part)
 
     def _will_write(self) -> None:
         """Note that this process writes to the cache, and limit it when the process ends."""
         announce(self.cache_dir)
-        if self._limit < math.inf:
-            _limit_at_exit(self.cache_dir, self._limit)
+        limit_at_exit(self.cache_dir, self._limit)
 
     def _load_present(
         self, digest: str, config: DescriptorConfig, source: str
@@ -382,12 +345,6 @@ class DescriptorStore:
             )
         return sequence
 
-    def _open_packed(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray | None:
-        stored = self._packed.read(_packed_name(digests, config))
-        if stored is None or [file[0] for file in stored.about["files"]] != list(digests):
-            return None
-        return stored
-
     def _pack_stored(self, digests: Sequence[str], config: DescriptorConfig) -> StoredArray:
         """Pack contents that are stored, opening one at a time."""
         sizes = {}
@@ -395,40 +352,8 @@ class DescriptorStore:
             sequence = self._load_present(digest, config, digest)
             sizes[digest] = (digest, len(sequence), sequence.n_samples)
         blocks = (self._load_present(digest, config, digest).values for digest in digests)
-        return self._pack([sizes[digest] for digest in digests], blocks, config)
-
-    def _pack(
-        self,
-        files: list[tuple[str, int, int]],
-        blocks: Iterable[Values],
-        config: DescriptorConfig,
-    ) -> StoredArray:
-        digests = [digest for digest, _, _ in files]
-        shape = (sum(n_frames for _, n_frames, _ in files), config.n_columns)
         self._will_write()
-        about = {"files": files} | _about(config)
-        self._packed.write(_packed_name(digests, config), blocks, shape, about)
-        views = list_files(self._folder(PACKED))
-        remove(view for view in views if view.age_s > FORGOTTEN_S)
-        stored = self._open_packed(digests, config)
-        if stored is None:
-            path = self._packed.path(_packed_name(digests, config))
-            raise StorageError(f"{path}: cannot be read back; is the disk full or damaged?")
-        return stored
-
-
-@cache
-def _limit_at_exit(cache_dir: Path, max_bytes: float) -> None:
-    def limit() -> None:
-        with suppress(OSError):
-            DescriptorStore(cache_dir).limit(max_bytes)
-
-    atexit.register(limit)
-
-
-def _packed_name(digests: Sequence[str], config: DescriptorConfig) -> str:
-    key = hashlib.blake2b("\n".join((config.fingerprint, *digests)).encode(), digest_size=16)
-    return f"{key.hexdigest()}.npy"
+        return self._packed.pack([sizes[digest] for digest in digests], blocks, config)
 
 
 def _is_shard(stored: StoredArray, digest: str, config: DescriptorConfig) -> bool:
@@ -441,12 +366,8 @@ def _is_shard(stored: StoredArray, digest: str, config: DescriptorConfig) -> boo
     )
 
 
-def _about(config: DescriptorConfig) -> dict[str, Any]:
-    return {
-        "format": FORMAT_VERSIONS[DESCRIPTORS],
-        "config": to_dict(config),
-        "names": list(config.names),
-    }
+def _part(part: str) -> str:
+    return f"{part}/v{FORMAT_VERSIONS[part]}"
 
 
 def _decoder_version() -> str:

@@ -23,7 +23,7 @@ from desc.engine import stopping
 from desc.engine.fabric import Fabric
 from desc.engine.loop import Engine, OnValidation
 from desc.engine.randomness import preserved_randomness
-from desc.engine.resuming import check_same_files, resumed_log
+from desc.engine.resuming import check_same_files, new_log, resumed_log
 from desc.engine.stopping import StopCondition, duration
 from desc.errors import ConfigurationError, CorpusError
 from desc.models import create_model
@@ -31,7 +31,7 @@ from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import fit_statistics
-from desc.runs import RunLog, RunRecord
+from desc.runs import RunRecord
 from desc.scoring.reference_scales import ReferenceScales
 from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData
@@ -99,14 +99,7 @@ def run_training(
     check_recordings(recordings.corpus.config, split, former, parent)
     check_window(model, split)
     network = _network(model, split, training, former, parent)
-    data = TrainingData(
-        split.learned,
-        split.validation,
-        network,
-        batch_size=training.batch_size,
-        seed=training.seed,
-        remove_outliers=training.remove_outliers,
-    )
+    data = _data(split, network, training)
     if former is None:
         training = _with_epochs(training, network, data)
         arrays, metrics = fit_baseline(split.learned, split.validation, network)
@@ -128,10 +121,9 @@ def run_training(
     if fabric.is_global_zero and former is not None:
         log, record = resumed_log(former, run)
     elif fabric.is_global_zero:
-        log = RunLog.new(run)
-        record = RunRecord(
-            run_id=log.run_id,
-            folder=log.folder,
+        log, record = new_log(
+            RunRecord,
+            run,
             descriptor_config=recordings.corpus.config,
             model_config=model,
             train_config=training,
@@ -139,8 +131,6 @@ def run_training(
             training_files=split.files[0],
             validation_files=split.files[1],
             schedule=schedule.to_dict(),
-            project=run.project,
-            entity=run.entity,
             inputs=recordings.inputs,
         )
         record.save_arrays(arrays)  # before the record: a run that is listed is complete
@@ -231,6 +221,17 @@ def check_recordings(
         training, validation = split.files
         check_same_files(former.run_id, "training", training, former.training_files)
         check_same_files(former.run_id, "validation", validation, former.validation_files)
+
+
+def _data(split: Split, network: DescriptorModel, training: TrainConfig) -> TrainingData:
+    return TrainingData(
+        split.learned,
+        split.validation,
+        network,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        remove_outliers=training.remove_outliers,
+    )
 
 
 def _with_epochs(

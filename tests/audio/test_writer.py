@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from desc.audio import write_scaled, writer
+from desc.audio import write, write_scaled, writer
 from desc.errors import AudioError
 
 
@@ -56,3 +57,20 @@ def test_an_error_leaves_nothing(
     with pytest.raises(AudioError, match="finite"):
         write_scaled(bad, tmp_path / "a.wav", 8000, 2)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit of the file size")
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_the_reason_of_a_failed_write_is_the_systems(tmp_path: Path, name: str) -> None:
+    """libsndfile calls a full disk "System error"; here a limit stands for it."""
+    import resource  # noqa: TID251
+
+    noise = np.random.default_rng(0).uniform(-1, 1, (2, 300_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(AudioError, match=f"{name}: File too large"):
+            write(tmp_path / name, noise, 44100, "PCM_16")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

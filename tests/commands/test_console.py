@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from desc.commands.console import Console
+from desc.commands.main import main
 from desc.progress import report
 
 
@@ -41,3 +42,27 @@ def test_one_of_a_thing_is_singular(capsys: pytest.CaptureFixture[str]) -> None:
         report("extract", 0, 2)
     printed = capsys.readouterr().err
     assert printed == "extracting descriptors: 1 file\nextracting descriptors: 2 files\n"
+
+
+def test_control_characters_never_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x07\x1b[31m\x9b2Jb\u202egpj.wav"
+    shown = "a\\x07\\x1b[31m\\x9b2Jb\\u202egpj.wav"
+    with Console() as console:
+        console.result(name)
+        console.error(name)
+        logging.getLogger("desc.corpus").warning("%s: é\tü", name)
+    captured = capsys.readouterr()
+    assert captured.out == f"{shown}\n"
+    assert captured.err == f"{shown}\n{shown}: é\tü\n"
+    assert main(["extract", "--audio_db_dir", f"/nowhere/{name}"]) == 1
+    assert shown in capsys.readouterr().err
+    assert main(["extract", "--audio_db_dir", "x", f"--{name}"]) == 2
+    assert shown in capsys.readouterr().err
+
+
+def test_a_warning_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console():
+        for _ in range(2):
+            logging.getLogger("desc.corpus").warning("a.wav: silent")
+            logging.getLogger("desc.corpus").info("1 file")
+    assert capsys.readouterr().err == "a.wav: silent\n1 file\n1 file\n"

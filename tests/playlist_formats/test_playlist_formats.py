@@ -192,12 +192,27 @@ def test_project_sounds_as_rendered(
     np.testing.assert_allclose(audio.read(tmp_path / "r.wav"), mix, atol=2e-6)
 
 
+def test_the_master_volume_is_the_gain_of_the_wav(
+    export: Callable[..., tuple[bytes, list[str]]],
+    playlist: Playlist,
+    store: DescriptorStore,
+    tmp_path: Path,
+) -> None:
+    for gain_db in (0.0, 30.0):
+        events = tuple(replace(event, gain_db=gain_db) for event in playlist.events)
+        louder = replace(playlist, events=events)
+        rendered = render_to_file(louder, tmp_path / f"{gain_db}.wav", store=store)
+        master = values(rpp.loads(export("reaper", louder)[0].decode()), "MASTER_VOLUME")
+        assert 20 * np.log10(float(master[0])) == pytest.approx(rendered.gain_db, abs=1e-5)
+    assert rendered.gain_db < -6
+
+
 def test_items_overlap_by_their_fades_where_rendering_puts_them(
     export: Callable[..., tuple[bytes, list[str]]], playlist: Playlist, store: DescriptorStore
 ) -> None:
     tracks = items(export("reaper")[0])
     assert [len(track) for track in tracks] == [3, 2]
-    exact = {span.index: span for span in aligned(playlist, store=store)}
+    exact = {span.index: span for span in aligned(playlist, store=store)[0]}
     assert any(span.shift for span in exact.values())
     for index, item in enumerate(tracks[0]):
         span = exact[index]

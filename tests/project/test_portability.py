@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from desc.audio import content_digest
-from desc.corpus import discovery, find_files, parallel
+from desc.corpus import find_files, patterns, parallel
 from desc.corpus.parallel import Outcome, Task, extract_into
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.families import FAMILIES
@@ -46,7 +46,7 @@ def test_patterns_may_be_typed_with_the_systems_separator(
     folder = make_wav("sounds/strings/a.wav").parents[1]
     make_wav("sounds/bells/b.wav")
     windows = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"sep": "\\"})
-    monkeypatch.setattr(discovery, "os", windows)
+    monkeypatch.setattr(patterns, "os", windows)
     files, _ = find_files(folder, include="strings\\*.wav")
     assert [source for _, source in files] == ["strings/a.wav"]
 
