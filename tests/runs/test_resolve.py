@@ -104,7 +104,7 @@ def test_the_error_names_every_place(
     lines = str(error.value).splitlines()
     assert lines[0] == "run 1t212ycn was not found:"
     assert lines[1] == "  path 1t212ycn: no such run folder or .ckpt file"
-    assert "run.json: damaged" in lines[2]
+    assert "run.json: no valid JSON, perhaps damaged" in lines[2]
     assert "not in any other project" in lines[3]
     assert str(tmp_path / "downloads") in lines[4]
     assert lines[5].startswith("  W&B descriptor_model/1t212ycn: not contacted (no W&B API key")

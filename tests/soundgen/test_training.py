@@ -135,7 +135,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     with after_step(4, lambda: now.__setitem__(0, 100.0)):
         stopped = train(max_time_s=7.0)
     assert (stopped.status, stopped.metrics["steps"]) == ("stopped", 4)
-    assert f"--resume_run_id {stopped.run_id}" in caplog.text
+    assert f"run {stopped.run_id} can be resumed" in caplog.text
     resumed = train(resume_run_id=stopped.run_id, given=[])
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
     for name in ("last", "best"):
