@@ -33,7 +33,7 @@ slow:  ## trainings, notebooks, examples, the site
 	pytest -m slow
 
 fuzz:  ## damaged files for each reader, SECONDS (default 60) each
-	DESC_FUZZ_S=$(or $(SECONDS),60) pytest -k fuzz
+	DESC_FUZZ_S=$(or $(SECONDS),60) pytest -k 'fuzz or damage'
 
 docs:  ## the site, into site/
 	mkdocs build --strict

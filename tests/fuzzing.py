@@ -17,7 +17,8 @@ from typing import Any
 from desc.errors import DescError
 
 SECONDS = float(os.environ.get("DESC_FUZZ_S", "0"))
-"""How long each reader is fuzzed, if that is longer than its `rounds` take (`make fuzz`)."""
+"""How long each reader is fuzzed, if its `rounds` take less (`make fuzz` selects tests by `fuzz`
+and `damage` in their names)."""
 DEEP = 5000
 TOKENS = [
     *(b"0", b"-1", b"1e999", b"NaN", b"null", b"true", b'""', b'"\\ud800"', b"{}", b"[]", b"1.5"),

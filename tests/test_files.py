@@ -89,7 +89,7 @@ def test_json(tmp_path: Path, content: str, reason: str) -> None:
         read_json(path, ConfigurationError)
 
 
-def test_npz(tmp_path: Path) -> None:
+def test_npz_whole_and_fuzzed(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     arrays = {"a": np.arange(5), "b": np.ones((2, 3), np.float32), "names": np.array(["x", "yy"])}
     np.savez_compressed(path, **arrays)

@@ -54,7 +54,7 @@ class DescriptorConfig:
         check_integer("n_mels", self.n_mels, 1, 512)
         check_integer("n_mfcc", self.n_mfcc, 1)
         check(self.n_fft % 2 == 0, "n_fft", self.n_fft, "be even")
-        check(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, f"be at most {self.n_mels=}")
+        check(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, f"be at most n_mels={self.n_mels}")
         if self.top_db is not None:
             check_number("top_db", self.top_db, above=0.0)
         check(bool(self.descriptors), "descriptors", self.descriptors, "name a family")

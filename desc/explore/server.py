@@ -97,8 +97,10 @@ class ExploreServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Log a connection that failed in one line."""
-        logger.debug("a connection ended: %r", sys.exc_info()[1])
+        """Log a request that failed in one line; a connection that breaks off is no failure."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            logger.warning("a request failed: %r", error)
 
     def answer(self, name: str, query: dict[str, str]) -> tuple[bytes, str] | None:
         """Return body and media type of a path after the token, None if there is no such path.

@@ -100,7 +100,11 @@ def _at_path(record_type: type[R], path: Path, tried: list[str]) -> R | None:
     if path.is_file() and path.suffix == ".ckpt":
         for folder in (path.parent.parent, path.parent):
             if (folder / RUN_FILE).is_file():
-                return replace(record_type.load(folder), checkpoint_file=path)
+                try:
+                    return replace(record_type.load(folder), checkpoint_file=path)
+                except CheckpointError as error:
+                    logger.warning("%s; the settings in %s are used", error, path.name)
+                    break
         if issubclass(RunRecord, record_type):
             return _record_of(path)  # type: ignore[return-value]
         raise CheckpointError(f"{path}: no {RUN_FILE} beside this checkpoint")

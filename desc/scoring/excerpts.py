@@ -96,11 +96,6 @@ class Excerpts:
         }
         return replace(self, **arrays)
 
-    def seed_key(self, excerpt: int, draw: int) -> str:
-        """Return a text that identifies a draw for an excerpt by the recording's content."""
-        digest = self.digests[self.tracks[excerpt]]
-        return f"{digest}:{self.positions[excerpt]}:{draw}"
-
 
 @dataclass(frozen=True, eq=False)
 class Continuations:
@@ -223,7 +218,10 @@ def continue_excerpts(
     for first in range(0, len(rows), MAX_BATCH):
         batch = rows[first : first + MAX_BATCH]
         context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in batch]])
-        keys = [excerpts.seed_key(e, m) for m, e in batch]
+        digests = [excerpts.digests[excerpts.tracks[e]] for _, e in batch]
+        keys = [
+            f"{d}:{excerpts.positions[e]}:{m}" for d, (m, e) in zip(digests, batch, strict=True)
+        ]
         with one_thread(), progress.reporting(None):
             values = continuation(
                 model,

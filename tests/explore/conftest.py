@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +22,16 @@ __all__ = ["browser"]
 NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
 
 
-def serve(atlas: Atlas) -> Iterator[ExploreServer]:
+def serve(atlas: Atlas) -> Generator[ExploreServer, None, None]:
     """Yield a running server of the atlas."""
     with ExploreServer(atlas) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="session")

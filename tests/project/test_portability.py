@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from desc.audio import content_digest
-from desc.corpus import find_files, patterns, parallel
+from desc.corpus import find_files, parallel, patterns
 from desc.corpus.parallel import Outcome, Task, extract_into
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.families import FAMILIES

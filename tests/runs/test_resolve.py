@@ -49,7 +49,9 @@ def test_a_checkpoint_names_its_run(make_record: MakeRecord, run_config: RunConf
     assert resolve_run(last, run_config).run_id == "1t212ycn"
 
 
-def test_a_checkpoint_alone_is_enough(tmp_path: Path, run_config: RunConfig) -> None:
+def test_a_checkpoint_alone_is_enough(
+    tmp_path: Path, run_config: RunConfig, messages: Callable[[], list[str]]
+) -> None:
     from desc.models import create_model
     from desc.models.checkpoint import load_model, save_model
     from desc.models.statistics import fit_statistics
@@ -63,6 +65,10 @@ def test_a_checkpoint_alone_is_enough(tmp_path: Path, run_config: RunConfig) -> 
     assert record.descriptor_config == config
     assert record.model_config.hidden_size == 8
     assert load_model(record.checkpoint()).descriptor_config == config
+    (tmp_path / "run.json").write_text("{")
+    again = resolve_run("sent by a friend.ckpt", run_config)
+    assert (again.model_config, again.checkpoint()) == (record.model_config, record.checkpoint())
+    assert "run.json: damaged" in messages()[-1]
     (tmp_path / "other.ckpt").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"other\.ckpt"):
         resolve_run("other.ckpt", run_config)
