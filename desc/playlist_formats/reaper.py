@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from pathlib import PurePath
+from functools import lru_cache
 
+from desc.audio import probe
 from desc.concatenation.joins import Fade, Span
 from desc.playlist_formats.arrangement import Arrangement, one_line
 
@@ -12,13 +13,8 @@ logger = logging.getLogger(__name__)
 
 LINEAR, EQUAL_POWER = 0, 1
 """Numbers of Reaper's fade shapes."""
-SOURCE_TYPES = {
-    ".flac": "FLAC",
-    ".mp3": "MP3",
-    ".oga": "VORBIS",
-    ".ogg": "VORBIS",
-    ".opus": "OPUS",
-}
+SOURCE_TYPES = {"FFMPEG": "VIDEO", "FLAC": "FLAC", "MP3": "MP3", "OPUS": "OPUS", "VORBIS": "VORBIS"}
+"""Reaper's decoders by libsndfile's names of container and sample format; all others are WAVE."""
 FIRST_CHANNEL = 3
 """Channel mode of an item that plays the first channel alone; the next ones follow."""
 SWAPPED = 1
@@ -60,7 +56,6 @@ def _item(span: Span, arrangement: Arrangement) -> list[str]:
     position, length = span.first + before, span.stop - span.first - before
     fade_in = max(span.fade_in.n_samples - before, 0)
     path = arrangement.path(event)
-    kind = SOURCE_TYPES.get(PurePath(path).suffix.lower(), "WAVE")
     return [
         "    <ITEM",
         f"      POSITION {seconds(position):.9f}",
@@ -73,11 +68,18 @@ def _item(span: Span, arrangement: Arrangement) -> list[str]:
         f"      SOFFS {seconds(offset + before * ratio):.9f}",
         f"      PLAYRATE {ratio:.9f} 0 0 -1 0 0.0025",
         f"      CHANMODE {_channel_mode(event.channels) or 0}",
-        f"      <SOURCE {kind}",
+        f"      <SOURCE {_source_type(path)}",
         f"        FILE {_quoted(path)}",
         "      >",
         "    >",
     ]
+
+
+@lru_cache(maxsize=1024)
+def _source_type(path: str) -> str:
+    """Return the decoder of a file, by its content: Reaper does not look for itself."""
+    info = probe(path)
+    return SOURCE_TYPES.get(info.format) or SOURCE_TYPES.get(info.subtype, "WAVE")
 
 
 def _shape(fade: Fade) -> int:

@@ -192,6 +192,23 @@ def test_project_sounds_as_rendered(
     np.testing.assert_allclose(audio.read(tmp_path / "r.wav"), mix, atol=2e-6)
 
 
+def test_the_decoder_of_a_source_is_that_of_its_content(
+    tmp_path: Path, store: DescriptorStore, export: Callable[..., tuple[bytes, list[str]]]
+) -> None:
+    """Whatever the name says; Reaper plays silence with another decoder."""
+    kinds = {"WAV": "PCM_16", "FLAC": "PCM_16", "MP3": "MPEG_LAYER_III", "AIFF": "PCM_16"}
+    sounds = [*kinds.items(), ("OGG", "VORBIS"), ("OGG", "OPUS")]
+    noise = 0.1 * np.random.default_rng(0).standard_normal(48000)
+    events = []
+    for number, (container, subtype) in enumerate(sounds):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, noise, 48000, subtype, format=container)
+        events.append(PlaylistEvent(path.name, 1000, 2000, 2000 * number, store.digest(path)))
+    data, _ = export("reaper", Playlist(tuple(events), 48000, {"corpus": str(tmp_path)}))
+    found = [item.find("SOURCE").attrib[0] for item in items(data)[0]]
+    assert found == ["WAVE", "FLAC", "MP3", "WAVE", "VORBIS", "OPUS"]
+
+
 def test_the_master_volume_is_the_gain_of_the_wav(
     export: Callable[..., tuple[bytes, list[str]]],
     playlist: Playlist,
