@@ -63,6 +63,7 @@ _PUBLIC = {
     "evaluate": "evaluation.evaluate",
     "export_playlist": "playlist_formats",
     "extract": "descriptors.extraction",
+    "find_music_end": "corpus.ending",
     "generate_from_runs": "soundgen.generation",
     "list_runs": "runs",
     "open_corpus": "corpus",

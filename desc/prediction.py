@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from desc.configuration import RunConfig, Sampling, check_integer
+from desc.configuration import RunConfig, Sampling, check_integer, check_type
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorFrames, DescriptorSequence
@@ -204,6 +204,7 @@ class Predictor:
             As `check` does, before anything is predicted.
         """
         check_integer("frames", frames, 1)
+        check_type("sampling", sampling, Sampling, "e.g. Sampling(temperature=0.8, seed=1)")
         for sequence in sequences:
             self.check(sequence)
         predictions = []

@@ -13,7 +13,7 @@ from desc.progress import reporting
 
 STAGES = {  # name of a stage in progress reports: label and unit
     "compose": ("making the demo corpus", "files"),
-    "identify": ("looking for known recordings", "files"),
+    "identify": ("checking the cache", "files"),
     "extract": ("extracting descriptors", "files"),
     "read": ("reading recordings", "files"),
     "train": ("training", "steps"),
@@ -37,6 +37,11 @@ names of files may hold them."""
 def show(text: str, stream: TextIO | None = None) -> None:
     """Print a text, with control characters shown as escapes; everything is printed by this."""
     print(text.translate(_ESCAPED), file=stream, flush=True)
+
+
+def counted(n: float, noun: str) -> str:
+    """Return a number and a noun, as `1 file` or `2 files`."""
+    return f"{n:.0f} {noun}" if n == 1 else f"{n:.0f} {noun}s"
 
 
 class Console:
@@ -109,8 +114,7 @@ class Console:
         if (stage, total) not in self._announced:
             self._announced.add((stage, total))
             label, unit = STAGES.get(stage, (stage, "steps"))
-            counted = unit.removesuffix("s") if total == 1 else unit
-            show(f"{label}: {total} {counted}", sys.stderr)
+            show(f"{label}: {counted(total, unit.removesuffix('s'))}", sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from desc.commands.console import Console
+from desc.commands.console import Console, counted
 from desc.commands.folders import open_folder
 from desc.commands.options import (
     add_audio_option,
@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
             adopt_hop="hop_length" not in args,
         )
         written = export_corpus(corpus, args.format, args.output_dir)
-        console.result(f"{len(written)} files written to {args.output_dir}")
+        console.result(f"{counted(len(written), 'file')} written to {args.output_dir}")
     return 0 if len(written) == len(corpus.sequences) else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from desc.commands.console import Console
+from desc.commands.console import Console, counted
 from desc.commands.folders import open_folder
 from desc.commands.options import (
     add_audio_option,
@@ -38,10 +38,9 @@ def run(args: argparse.Namespace) -> int:
         )
         for skipped in corpus.skipped:
             console.result(f"skipped {skipped.source}: {skipped.reason}")
-        n_files = len(corpus.sequences)
         console.result(
-            f"{n_files} {'file' if n_files == 1 else 'files'}, {corpus.n_frames} frames of "
-            f"{config.n_columns} descriptors; {corpus.n_extracted} files extracted, "
+            f"{counted(len(corpus.sequences), 'file')}, {counted(corpus.n_frames, 'frame')} of "
+            f"{config.n_columns} descriptors; {corpus.n_extracted} extracted now, "
             f"{len(corpus.skipped)} skipped"
         )
     return 0

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from desc.commands.console import Console
+from desc.commands.console import Console, counted
 from desc.commands.folders import inputs_of, recall_inputs
 from desc.commands.options import (
     add_audio_option,
@@ -246,7 +246,8 @@ def _audio(args: argparse.Namespace) -> int:
 
 
 def _summary(result: Generated) -> str:
-    return f"{result.folder}: {len(result.written)} files written, {len(result.kept)} kept"
+    written = counted(len(result.written), "file")
+    return f"{result.folder}: {written} written, {len(result.kept)} kept"
 
 
 def _add_demo_options(parser: argparse.ArgumentParser) -> None:

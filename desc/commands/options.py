@@ -262,7 +262,7 @@ def add_pattern_options(parser: argparse._ActionsContainer) -> None:
             action="extend",
             default=[],
             metavar="PATTERN",
-            help=f"{verb} files whose path in audio_db_dir matches, as 'strings/*.wav'",
+            help=f"{verb} files whose path in audio_db_dir matches, such as 'strings/*.wav'",
         )
     parser.add_argument(
         "--include_from",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from desc.commands.console import Console
+from desc.commands.console import Console, counted
 from desc.commands.options import (
     add_cache_option,
     add_options,
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             n_units = export_playlist(
                 playlist, args.output_path, args.format, store=store, rendering=rendering, **folders
             )
-            console.result(f"{args.output_path} ({n_units} units)")
+            console.result(f"{args.output_path} ({counted(n_units, 'unit')})")
             return 0
         if "crossfade_ms" in given_options(RenderConfig, args):
             playlist = playlist.with_crossfade(rendering.crossfade_ms)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from desc.commands.console import Console
+from desc.commands.console import Console, counted
 from desc.commands.folders import open_folder
 from desc.commands.options import (
     add_accelerator_option,
@@ -145,11 +145,13 @@ def _figures(outcome: Outcome) -> str:
     figures = outcome.figures
     gain_db = figures["gain_db"]
     turned = f", turned down by {-gain_db:.1f} dB" if gain_db else ""
+    units = counted(figures["n_units"], "unit")
+    rows = counted(figures["distinct_rows"], "distinct row")
     return (
-        f" ({figures['duration_s']:.1f} s, {figures['n_units']:.0f} units from "
-        f"{figures['files_used']:.0f} files, mean unit {figures['mean_unit_frames']:.1f} frames, "
+        f" ({figures['duration_s']:.1f} s, {units} from {counted(figures['files_used'], 'file')}, "
+        f"mean unit {figures['mean_unit_frames']:.1f} frames, "
         f"mean distance {figures['mean_match_distance']:.2f}, "
-        f"{figures['distinct_rows']:.0f} distinct rows = {percent(figures['corpus_coverage'])} "
+        f"{rows} = {percent(figures['corpus_coverage'])} "
         f"of the corpus, repeats {percent(figures['repeated_share'])}, "
         f"peak {figures['peak']:.2f}{turned})"
     )

@@ -123,7 +123,10 @@ class Sources:
             raise DescError(f"the folder of root={event.root!r} is unknown; give it")
         path = Path(roots[event.root], event.source)
         if not os.path.isfile(path):  # also where no file can have that name
-            raise DescError(f"there is no file {path}; if it was moved, give its new folder")
+            raise DescError(
+                f"there is no file {path}; if it was moved, give its new folder (--relocate FOLDER "
+                "finds it by content)"
+            )
         digest = self._store.digest(path)
         reader = self._open((event.root, event.source), path, digest, pieces)
         return SourceFile(path, digest, pieces, reader.n_channels, reader.n_samples)

@@ -22,7 +22,7 @@ from desc.audio import (
 from desc.concatenation.joins import Span
 from desc.concatenation.mixing import Mixer, Sources
 from desc.concatenation.playlist import Playlist
-from desc.configuration import RenderConfig
+from desc.configuration import RenderConfig, check_type
 from desc.errors import ConfigurationError
 from desc.progress import report
 from desc.storage import DescriptorStore
@@ -151,6 +151,8 @@ def render_to_file(
 
 def _check_length(playlist: Playlist, allow_long: bool) -> None:
     """Refuse a playlist or an event whose length would fill the memory or the disk."""
+    remedy = "match.playlist is one, Playlist.load(path) reads one"
+    check_type("playlist", playlist, Playlist, remedy)
     rate, events = playlist.sample_rate, playlist.events
     hours = playlist.n_samples / rate / 3600
     if hours > LONGEST_H and not allow_long:

@@ -52,6 +52,14 @@ def check(condition: bool, name: str, value: object, rule: str) -> None:
         raise ConfigurationError(f"{name}={value!r} must {rule}")
 
 
+def check_type(name: str, value: object, kind: type, remedy: str) -> None:
+    """Raise `ConfigurationError` unless the value is of a class; the remedy says how to get one."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(
+            f"{name} must be a {kind.__name__}, not a {type(value).__name__}; {remedy}"
+        )
+
+
 def check_integer(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
     """Raise `ConfigurationError` unless the value is an integer in [minimum, maximum]."""
     rule = f"be an integer of at least {minimum}"

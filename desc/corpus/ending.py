@@ -6,7 +6,7 @@ before, so a fade-out ends it where it is about 3 dB down. What follows is left 
 
 - the last quarter of a second is at least 20 dB below the music,
 - at least half a second follows, and half as much again as the longest pause of the 30 s before,
-- at least 5 s of the recording remain.
+- at least 3 s of the recording remain.
 
 A recording that stops in full sound, has a quiet ending or long pauses is therefore used whole.
 """
@@ -29,8 +29,8 @@ LAST_S = 120.0
 """Length of the end of a recording in which the music's end is looked for, seconds."""
 SILENCE_DB = -120.0
 """Level of digital silence, dB relative to full scale."""
-MEAN, BACK, LAST, SHORTEST, PAUSES, REMAINING = 20, 160, 5, 10, 600, 100
-"""Lengths of the rule in hops: 1 s, 8 s, .25 s, .5 s, 30 s and 5 s."""
+MEAN, BACK, LAST, SHORTEST, PAUSES, REMAINING = 20, 160, 5, 10, 600, 60
+"""Lengths of the rule in hops: 1 s, 8 s, .25 s, .5 s, 30 s and 3 s."""
 STEADY_DB, PRESENT_DB, QUIET_DB, GONE_DB, AUDIBLE_DB = 3.0, 10.0, 20.0, 30.0, 40.0
 """Below the music's level: at the end of the music; still present; quiet; faded out. Below the
 loudest second: no music."""

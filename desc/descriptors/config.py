@@ -57,6 +57,8 @@ class DescriptorConfig:
         check(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, f"be at most n_mels={self.n_mels}")
         if self.top_db is not None:
             check_number("top_db", self.top_db, above=0.0)
+        is_text = isinstance(self.descriptors, str)
+        check(not is_text, "descriptors", self.descriptors, "be a tuple of names")
         check(bool(self.descriptors), "descriptors", self.descriptors, "name a family")
         for name in self.descriptors:
             check(name in FAMILIES, "descriptors", name, "be one of " + ", ".join(FAMILIES))

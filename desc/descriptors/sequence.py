@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from desc.configuration import check_number
 from desc.dataframes import dataframe
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
@@ -148,7 +149,13 @@ class DescriptorSequence(DescriptorFrames):
         """Return the frames whose whole analysis window lies before a time of the recording.
 
         A model continues them as if the recording ended there.
+
+        Raises
+        ------
+        ConfigurationError
+            If the time is not above 0.
         """
+        check_number("seconds", seconds, above=0.0)
         n_samples = max(0, min(round(seconds * self.config.sample_rate), self.n_samples))
         return self[: max(0, self.config.complete_frames(n_samples).stop - self.first_frame)]
 

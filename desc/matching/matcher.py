@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desc.concatenation import Playlist
-from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
+from desc.configuration import (
+    QueryConfig,
+    RenderConfig,
+    SelectionConfig,
+    check_integer,
+    check_type,
+)
 from desc.database import DescriptorDatabase
 from desc.dataframes import dataframe
 from desc.descriptors.sequence import DescriptorSequence
@@ -159,6 +165,8 @@ class Matcher:
     _of_models: dict[bytes, Matcher] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        remedy = "DescriptorDatabase.from_corpus(open_corpus(folder, config)) makes one"
+        check_type("database", self.database, DescriptorDatabase, remedy)
         config = self.database.config
         check_selection(self.selection, config)
         if not len(self.database):
@@ -301,6 +309,7 @@ class Matcher:
         points = matcher.space.project(self.moved(target))
         usable = self._usable_rows(target, exclude_digest)
         count = self.query.neighbours if k is None else k
+        check_integer("k", count, 1)
         return search(points, matcher.coordinates, usable, count, self.query)
 
     def moved(self, target: Target) -> Float32:

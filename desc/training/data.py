@@ -164,7 +164,7 @@ def with_some_items(grid: TrainingGrid) -> TrainingGrid:
     possible = possible_starts(grid)
     left_out = 1 - float(grid.good[possible].mean())
     if left_out == 1:
-        logger.info("every window contains silence or outliers, so none is left out of training")
+        logger.warning("every window contains silence or outliers, so all are kept")
         every = np.ones_like(grid.good)
         return TrainingGrid(grid.begins, grid.lengths, grid.prediction_length, every, grid.seed)
     if left_out > 0:

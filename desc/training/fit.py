@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from desc.configuration import ModelConfig, RunConfig, TrainConfig
+from desc.configuration import ModelConfig, RunConfig, TrainConfig, check_type
 from desc.corpus import Corpus
 from desc.engine.checkpoint import LAST
 from desc.engine.fabric import launch
@@ -84,6 +84,9 @@ def train(
     TrainingInterruptedError
         After Ctrl-C, once the run is saved; it is a KeyboardInterrupt.
     """
+    check_type("corpus", corpus, Corpus, "open_corpus(folder) makes one")
+    check_type("model", model, ModelConfig, "e.g. ModelConfig(selected_model='LSTM')")
+    check_type("training", training, TrainConfig, "e.g. TrainConfig(epochs=20)")
     recordings = Recordings(corpus, validation, render_sample, dict(inputs or {}))
     former = parent = None
     if resume_run_id is not None:

@@ -371,7 +371,7 @@ def test_extract_export_and_cache(
     folder = ["--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
     assert main(["extract", *folder, *cache]) == 0
     assert "3 files," in (text := capsys.readouterr().out)
-    assert "0 files extracted" in text
+    assert "0 extracted now" in text
     words = ["export", *folder, *cache, "--output_dir", str(tmp_path), "--format", "npz"]
     assert main(words) == 0
     with np.load(tmp_path / "more" / "a.wav.npz") as exported:
