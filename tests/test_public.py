@@ -22,6 +22,20 @@ def test_every_public_name_is_documented(name: str) -> None:
         assert value
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: desc.train("recordings/"), "corpus must be a Corpus, not a str"),  # type: ignore[arg-type]
+        (lambda: desc.Matcher("sounds/"), "database must be a DescriptorDatabase, not a str"),  # type: ignore[arg-type]
+        (lambda: desc.render("playlist.json"), "playlist must be a Playlist, not a str"),  # type: ignore[arg-type]
+        (lambda: desc.DescriptorConfig(descriptors="rms"), "'rms' must be a tuple of names"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_argument_of_another_class_is_named(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(desc.DescError, match=message):
+        call()
+
+
 def test_the_public_names_are_listed_in_order() -> None:
     assert desc.__all__ == sorted(desc.__all__)
     assert set(dir(desc)) == {"__version__", *desc.__all__}

@@ -351,9 +351,11 @@ def plan_message(record: RunRecord, data: TrainingData, schedule: Schedule) -> s
     played = [variant_of(digest) for digest in record.training_files]
     n, speeds = (len({each[i] for each in played}) for i in (0, 1))
     learned = f"{n} recording{'s' * (n != 1)}" + f" at {speeds} speeds" * (speeds > 1)
-    steps = f"{schedule.total_steps} steps"
-    if schedule.total_steps == sum(data.steps_per_epoch(training.known_epochs)):
-        steps = f"{training.epochs} epochs, {steps}"
+    total, epochs = sum(data.steps_per_epoch(training.known_epochs)), training.epochs
+    if schedule.total_steps < total:
+        steps = f"{schedule.total_steps} of {total} steps, as many as fit into the time limit"
+    else:
+        steps = f"{epochs} epoch{'s' * (epochs != 1)}, {total} step{'s' * (total != 1)}"
     early = ", or less if it stops early" if training.early_stopping else ""
     return (
         f"training {record.model_config.selected_model} on {learned} "

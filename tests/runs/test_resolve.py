@@ -68,7 +68,7 @@ def test_a_checkpoint_alone_is_enough(
     (tmp_path / "run.json").write_text("{")
     again = resolve_run("sent by a friend.ckpt", run_config)
     assert (again.model_config, again.checkpoint()) == (record.model_config, record.checkpoint())
-    assert "run.json: damaged" in messages()[-1]
+    assert "run.json: no valid JSON" in messages()[-1]
     (tmp_path / "other.ckpt").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"other\.ckpt"):
         resolve_run("other.ckpt", run_config)
