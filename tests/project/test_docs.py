@@ -52,6 +52,17 @@ def run_code(page: str, name: str) -> dict[str, object]:
     return defined
 
 
+def test_the_tests_of_reliability_exist() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|benchmarks)/[^`]*)`", text)
+    assert len(named) > 30
+    for place in named:
+        file, *names = place.split("::")
+        content = (ROOT / file).read_text(encoding="utf-8")
+        for name in names:
+            assert re.search(rf"^\s*(class|def) {name}\b", content, flags=re.M), place
+
+
 @pytest.mark.parametrize(("page", "words"), CALLS, ids=[f"{p}-{w[0]}" for p, w in CALLS])
 def test_every_command_of_the_documents_parses(page: str, words: list[str]) -> None:
     assert build_parser(words[0]).parse_args(words).command == words[0]
