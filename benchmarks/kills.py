@@ -157,8 +157,10 @@ def report(name: str, job: Job, base: Path, kills: int, rng: random.Random) -> N
     for _ in range(kills):
         folder = base / "killed"
         shutil.copytree(base / "start", folder)
-        early += not killed(job, folder, length_s * rng.uniform(0.3, 1.0))
-        finish(again(job, folder), folder)
+        if killed(job, folder, length_s * rng.uniform(0.3, 1.0)):
+            finish(again(job, folder), folder)
+        else:
+            early += 1
         found = job.digests(folder / job.made)
         changed = sorted(name for name in expected if found.get(name) != expected[name])
         extra = sorted(found.keys() - expected.keys())
