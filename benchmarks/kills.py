@@ -218,7 +218,15 @@ def prepare(folder: Path) -> dict[str, Job]:
         "train": Job((*train, *cache), "runs/descriptor_model", parameters_of, resumes=True),
         "predict": Job((*predict, "--output_dir", "out", *kept, *cache), "out", result_of),
         "render": Job(
-            ("render", playlist, "--output_path", "new/new.wav", "--quiet", *cache[:2]),
+            (
+                "render",
+                playlist,
+                "--output_path",
+                "new/new.wav",
+                "--overwrite",
+                "--quiet",
+                *cache[:2],
+            ),
             "new",
             result_of,
         ),
