@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desc.concatenation import Playlist
-from desc.configuration import (
-    QueryConfig,
-    RenderConfig,
-    SelectionConfig,
-    check_integer,
-    check_type,
-)
+from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
+from desc.configuration.fields import check_integer, check_type
 from desc.database import DescriptorDatabase
 from desc.dataframes import dataframe
 from desc.descriptors.sequence import DescriptorSequence
