@@ -48,6 +48,7 @@ def use(name: str, path: Path) -> None:
         MelGenerator.from_checkpoint(path, name).generate(32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_absurd_values_are_refused_by_name(name: str, tmp_path: Path) -> None:
     original, path = content(name), tmp_path / "a.ckpt"

@@ -93,6 +93,7 @@ def test_a_run_holds_all_that_generation_needs(train: Train, recordings: SoundRe
     assert list((record.folder / "samples").glob("step-6*.wav"))
 
 
+@pytest.mark.slow
 def test_the_projected_time_is_told_after_five_seconds(
     train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

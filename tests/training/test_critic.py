@@ -85,6 +85,7 @@ def test_a_critic_learns_and_stays_of_bounded_slope(model: DescriptorModel) -> N
             assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2) < 1.1
 
 
+@pytest.mark.slow
 def test_what_learns_with_a_critic_comes_to_what_is_real(model: DescriptorModel) -> None:
     critic, context_stats = critic_of(model), stats_of(model, 16)
     shift = torch.nn.Parameter(torch.full((model.n_features,), 1.5))

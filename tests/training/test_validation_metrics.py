@@ -74,6 +74,7 @@ def validations(record: RunRecord) -> list[dict[str, float]]:
     return [row for row in read_metrics(record.folder / "metrics.csv") if "val_loss" in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_measuring_changes_no_weight(model: str, fit: Callable[..., RunRecord]) -> None:
     measured, plain = fit("a", model), fit("b", model, realism_every_epochs=0)
