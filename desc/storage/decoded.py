@@ -36,14 +36,8 @@ class DecodedAudio:
 
     Parameters
     ----------
-    path : Path
-        The recording.
-    digest : str
-        Of its content.
-    sample_rate : int
-        Rate of the samples in Hz.
-    pieces : iterable of (int, int)
-        Start and length of the pieces that will be read, at `sample_rate`.
+    path, digest, sample_rate, pieces
+        As for `DescriptorStore.open_audio`.
     folder : ArrayFolder
         Keeps the blocks.
 
