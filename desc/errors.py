@@ -50,12 +50,14 @@ class TrainingInterruptedError(KeyboardInterrupt):
     Attributes
     ----------
     run_id : str
-        The run that can be used and resumed.
+        The run that can be used.
+    status : str
+        `stopped`, or `finished` if it was complete.
     """
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, status: str = "stopped") -> None:
         super().__init__(run_id)
-        self.run_id = run_id
+        self.run_id, self.status = run_id, status
 
 
 class TrackingError(DescError):

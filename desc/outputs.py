@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from desc.audio import content_digest
 from desc.concatenation import Playlist, RenderResult
 from desc.database import DescriptorDatabase
-from desc.errors import OutputError, StorageError
+from desc.errors import AudioError, OutputError, StorageError
 from desc.exchange import write_descriptor_json
 from desc.files import read_json, write_json, write_text
 from desc.matching import Match, Neighbours, played_rows, repeat_share, sounding
@@ -82,7 +83,7 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
                 folder,
                 ", ".join(damaged),
             )
-            _set_aside(folder / WAV, damaged)
+            _set_aside(folder / WAV, [WAV] if unreadable else damaged)
         return not damaged
     if overwrite or (stored is None and _unfinished_request(folder) == wanted):
         return False
@@ -124,11 +125,13 @@ def _damaged(folder: Path, content: dict[str, Any]) -> list[str]:
             if name == PREDICTION and digest is not None:
                 whole = digest == _frames_digest(content["_id"], content["_sample"], columns)
             elif digest is not None:
-                whole = digest == _digest(path)
+                whole = digest == content_digest(path)
             else:
                 whole = path.stat().st_size > _least_bytes(name, meta)
                 whole = whole and (name != PLAYLIST or _content(path) is not None)
-        except (OSError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        except (AudioError, OSError):  # missing
+            whole = False
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             whole = False
         if not whole:
             found.append(name)
@@ -145,15 +148,11 @@ def _least_bytes(name: str, meta: dict[str, Any]) -> int:
 def _set_aside(wav: Path, damaged: list[str]) -> None:
     """Rename a WAV that is not the one written, as somebody may have edited it."""
     if WAV in damaged and wav.is_file() and wav.stat().st_size:
-        aside = wav.with_stem(f"{wav.stem}.changed")
+        names = (f"{wav.stem}.changed{n}" for n in ("", *range(2, 1000)))
+        aside = next(path for path in map(wav.with_stem, names) if not path.exists())
         with _named(wav.parent):
             os.replace(wav, aside)
         logger.warning("%s: the file that was there is now %s", wav, aside.name)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _frames_digest(ids: Any, samples: Any, columns: dict[str, Any]) -> str:
@@ -199,7 +198,7 @@ def write_prediction(folder: Path, prediction: Prediction, meta: dict[str, Any])
     samples = [(first + i) * config.hop_length for i in range(len(values))]
     ids = [prediction.source] * len(samples)
     columns = dict(zip(config.names, values.T, strict=True))
-    digests = {name: _digest(folder / name) for name in (MATCHES, CREDITS, WAV, REPORT_DATA)}
+    digests = {name: content_digest(folder / name) for name in (MATCHES, CREDITS, WAV, REPORT_DATA)}
     meta = {**meta, "digests": {**digests, PREDICTION: _frames_digest(ids, samples, columns)}}
     write_descriptor_json(folder / PREDICTION, ids, samples, values, config.names, meta)
     with _named(folder):

@@ -362,8 +362,8 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (rb"TTA1", "True Audio"),
     (rb"DSD ", "DSD"),
     (rb"\x0b\x77", "AC-3"),
-    (rb"OggS.{22}.*?\x7fFLAC", "FLAC in Ogg"),
-    (rb"OggS.{22}.*?Speex", "Speex"),
+    (rb"OggS.{22}\x01.\x7fFLAC", "FLAC in Ogg"),
+    (rb"OggS.{22}\x01.Speex", "Speex"),
     (rb"\xff[\xf0\xf1\xf8\xf9]", "AAC"),
     (rb"RIFF....AVI ", "AVI"),
 )

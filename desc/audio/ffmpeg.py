@@ -95,8 +95,9 @@ class FfmpegSource:
         while data := self._stream.read(_CHUNK * width):
             samples = np.frombuffer(data[: len(data) // width * width], ">f4")
             yield samples.astype(np.float32).reshape(-1, self.info.n_channels)
-        if self._process.wait() < 0:
-            raise AudioError(f"{self.info.path}: ffmpeg was stopped (out of memory?)")
+        if (status := self._process.wait()) < 0:
+            problem = ChildProcessError(f"ended by signal {-status}")
+            raise AudioError(f"{self.info.path}: ffmpeg was stopped (out of memory?)") from problem
         self.problem = self._reported()
 
     def _reported(self) -> str:

@@ -33,7 +33,9 @@ class Plausibility:
         self._n += len(mix)
         flat = mix.ravel()
         self._mixed_power += float(flat @ flat)
-        self._sum += float(flat @ _ONES[: len(flat)])  # a fifth of the time of flat.sum()
+        for start in range(0, len(flat), len(_ONES)):  # in a fifth of the time of flat.sum()
+            part = flat[start : start + len(_ONES)]
+            self._sum += float(part @ _ONES[: len(part)])
         if self._n_channels > 1:
             samples = block.ravel()
             self._power += float(samples @ samples)

@@ -35,7 +35,7 @@ names of files may hold them."""
 
 
 def show(text: str, stream: TextIO | None = None) -> None:
-    """Print a text, with control characters shown as escapes; everything is printed by this."""
+    """Print a text, with control characters shown as escapes; commands print by this."""
     print(text.translate(_ESCAPED), file=stream, flush=True)
 
 

@@ -101,7 +101,9 @@ def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
     ConfigurationError
         If neither the options nor the run name a folder of recordings.
     """
-    names = FOLDERS if args.audio_db_dir else (*FOLDERS, *PATTERNS)  # patterns are of one folder
+    names: tuple[str, ...] = (*FOLDERS, *PATTERNS)
+    if args.audio_db_dir:  # patterns are of one folder; a new run has its own recordings
+        names = FOLDERS if args.resume_run_id else ()
     known = {} if record is None else {n: v for n, v in record.inputs.items() if n in names}
     for name, value in known.items():
         if not vars(args).get(name) and (name != "sample_audio_db_dir" or os.path.isdir(value)):

@@ -197,7 +197,7 @@ def _train(args: argparse.Namespace, network: Network) -> int:
                 **settings,
             )
         except TrainingInterruptedError as stopped:
-            console.run(stopped.run_id, is_stopped=True)
+            console.run(stopped.run_id, is_stopped=stopped.status == "stopped")
             raise
         console.run(record.run_id, is_stopped=record.status == "stopped")
     return 0

@@ -46,13 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(*names, metavar=metavar, required=required, help=text)
     add_switch(parser, "--overwrite", "replace an existing file")
     add_cache_option(parser)
+    add_switch(parser, "--allow_long", "accept playlists of more than 6 hours")
     if not exports:
-        parser.add_argument(
-            "--allow_long",
-            action=argparse.BooleanOptionalAction,
-            default=False,
-            help="render also more than 6 hours [default off]",
-        )
         group = parser.add_argument_group("rendering")
         add_options(group, RenderConfig, exclude=["with_recording_s"])
         return
@@ -89,7 +84,13 @@ def run(args: argparse.Namespace) -> int:
             playlist = relocated(playlist, args.relocate, store=store, roots=roots)
         if args.command == EXPORT:
             n_units = export_playlist(
-                playlist, args.output_path, args.format, store=store, rendering=rendering, **folders
+                playlist,
+                args.output_path,
+                args.format,
+                store=store,
+                rendering=rendering,
+                allow_long=args.allow_long,
+                **folders,
             )
             console.result(f"{args.output_path} ({counted(n_units, 'unit')})")
             return 0

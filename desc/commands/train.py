@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
                 inputs=inputs_of(args),
             )
         except TrainingInterruptedError as stopped:
-            console.run(stopped.run_id, is_stopped=True)
+            console.run(stopped.run_id, is_stopped=stopped.status == "stopped")
             raise
         console.run(record.run_id, is_stopped=record.status == "stopped")
     return 0

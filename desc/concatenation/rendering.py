@@ -179,13 +179,14 @@ def aligned(
     rendering: RenderConfig = RenderConfig(),
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
+    allow_long: bool = False,
 ) -> tuple[list[Span], float]:
     """Return the events as `render` plays them, and the gain that keeps them below full scale.
 
     Events have their shifts and adapted fades. The gain, min(1, 1 / peak), is that of a file in an
     integer format. The parameters and errors are those of `render`.
     """
-    _check_length(playlist, allow_long=False)
+    _check_length(playlist, allow_long)
     with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
         peak = max(float(np.abs(block).max(initial=0)) for block in mixer.blocks())
         return list(mixer.spans), 1 / max(peak, 1.0)

@@ -113,7 +113,7 @@ class PredictConfig(SamplingConfig):
         check_integer("prediction_length", self.prediction_length, 1)
         check_integer("n_draws", self.n_draws, 1)
         if self.from_s is not None and self.from_s != "end":
-            check_number("from_s", self.from_s, 0.0)
+            check_number("from_s", self.from_s, above=0.0)
         if self.duration_s is not None:
             check_number("duration_s", self.duration_s, above=0.0)
 

@@ -146,7 +146,8 @@ def extract_into(
         raise
     except AudioError as error:
         reason = str(error).removeprefix(f"{task.path}: ")
-        return Outcome(task, reason, is_lasting=_has_content(task))
+        is_systems = isinstance(error.__cause__, OSError)  # the next time it may succeed
+        return Outcome(task, reason, is_lasting=_has_content(task) and not is_systems)
     except DescError as error:
         return Outcome(task, str(error).removeprefix(f"{task.path}: "))
     except Exception as error:  # reported; the other files are extracted
@@ -163,11 +164,14 @@ def _kept_notes() -> Iterator[list[str]]:
     handler.emit = lambda record: notes.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("desc.audio")
     logger.addHandler(handler)
-    logger.propagate, before = False, logger.propagate
+    before = logger.propagate, logger.level
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)  # the notes are kept, whatever a program logs
     try:
         yield notes
     finally:
-        logger.propagate = before
+        logger.propagate = before[0]
+        logger.setLevel(before[1])
         logger.removeHandler(handler)
 
 

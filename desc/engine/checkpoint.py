@@ -89,6 +89,11 @@ def save_checkpoint(
             os.replace(path, path.with_name(Path(PREVIOUS).name))
 
 
+def checkpoints_of(folder: Path) -> list[Path]:
+    """Return the checkpoints in a run's folder from which it can be resumed, the last one first."""
+    return [folder / name for name in (LAST, PREVIOUS) if (folder / name).is_file()]
+
+
 def read_state(folder: Path, run_id: str) -> dict[str, Any] | None:
     """Return the state of the training in a run's folder; None before the first checkpoint.
 
@@ -99,7 +104,7 @@ def read_state(folder: Path, run_id: str) -> dict[str, Any] | None:
     CheckpointError
         If both are damaged, or of an earlier version of this program.
     """
-    paths = [folder / name for name in (LAST, PREVIOUS) if (folder / name).is_file()]
+    paths = checkpoints_of(folder)
     if not paths:
         return None
     path = paths[0]

@@ -143,7 +143,7 @@ class Engine(Generic[R]):
         if self.stop.reason == INTERRUPTED or self.stop.signal is not None:
             if self.log is not None and not stopping.is_interrupt(self.stop.signal):
                 signal.raise_signal(self.stop.signal or signal.SIGINT)
-            raise TrainingInterruptedError(record.run_id)
+            raise TrainingInterruptedError(record.run_id, record.status)
         return record
 
     @property

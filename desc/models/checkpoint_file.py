@@ -88,10 +88,7 @@ class _Inspector(pickle._Unpickler):  # noqa: SLF001 (C's unpickler reserves any
 
 
 def damage(path: Path) -> str | None:
-    """Return what is wrong with the bytes of a checkpoint; None if they are as written.
-
-    Only archives have checksums; of other files nothing is known.
-    """
+    """Return what is wrong with the bytes of a checkpoint; None for an intact archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(entry.file_size for entry in archive.infolist())

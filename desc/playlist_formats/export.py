@@ -36,6 +36,7 @@ def export_playlist(
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
     rendering: RenderConfig = RenderConfig(),
+    allow_long: bool = False,
 ) -> int:
     """Write a playlist in the format of another program; return the number of units written.
 
@@ -55,6 +56,8 @@ def export_playlist(
         Folders of the sources; by default the playlist's own.
     rendering : RenderConfig
         `reaper` shifts units by up to its `align_ms`, as rendering does.
+    allow_long : bool
+        As for `render`.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def export_playlist(
             rendering=rendering,
             source_root=source_root,
             recording_root=recording_root,
+            allow_long=allow_long,
         )
     else:
         found, gain = spans(playlist), 1.0

@@ -10,6 +10,7 @@ from typing import Any
 
 from desc.configuration import RunConfig, from_dict, to_dict
 from desc.engine import stopping
+from desc.engine.checkpoint import checkpoints_of
 from desc.engine.fabric import Fabric, launch
 from desc.engine.loop import Engine, OnValidation
 from desc.engine.resuming import check_same_files, new_log, resumed_log, resumed_settings
@@ -180,7 +181,7 @@ def train_sound(
             logger.info("run %s is complete; nothing is left to do", former.run_id)
             return former
         former = replace(former, train_config=to_dict(training))
-    elif training.from_run is not None:
+    if training.from_run is not None and (former is None or not checkpoints_of(former.folder)):
         parent = resolve_record(SoundRecord, training.from_run, run)
         mel, model = _architecture(parent, name, settings, given)
         training = replace(training, from_run=parent.run_id)

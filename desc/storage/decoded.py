@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
 from desc import audio
+from desc.audio import AudioInfo
 from desc.errors import StorageError
 from desc.storage.arrays import StoredArray
 from desc.storage.folder import ArrayFolder
@@ -36,7 +36,9 @@ class DecodedAudio:
 
     Parameters
     ----------
-    path, digest, sample_rate, pieces
+    info : AudioInfo
+        Header of the recording.
+    digest, sample_rate, pieces
         As for `DescriptorStore.open_audio`.
     folder : ArrayFolder
         Keeps the blocks.
@@ -56,13 +58,13 @@ class DecodedAudio:
 
     def __init__(
         self,
-        path: Path,
+        info: AudioInfo,
         digest: str,
         sample_rate: int,
         pieces: Iterable[Piece],
         folder: ArrayFolder,
     ) -> None:
-        info = audio.probe(path)
+        path = info.path
         n_samples = audio.resampled_length(info.n_samples, info.sample_rate, sample_rate)
         n_bytes = 4 * n_samples * info.n_channels or COMPRESSION * path.stat().st_size
         self.n_channels = info.n_channels

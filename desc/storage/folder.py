@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,11 +62,19 @@ class ArrayFolder:
             If the disk is full.
         """
         if self.cache_dir not in _unwritable:
+            begun = False
+
+            def taken() -> Iterator[Values]:
+                nonlocal begun
+                for block in blocks:
+                    begun = True
+                    yield block
+
             try:
-                write_array(self.path(name), blocks, shape, about)
+                write_array(self.path(name), taken(), shape, about)
                 return
-            except StorageError as error:  # before the first block was taken
-                if getattr(error.__cause__, "errno", errno.ENOSPC) in DISK_FULL:
+            except StorageError as error:
+                if begun or getattr(error.__cause__, "errno", errno.ENOSPC) in DISK_FULL:
                     raise
                 logger.warning("%s; this process keeps such files in a temporary folder", error)
                 _unwritable.add(self.cache_dir)

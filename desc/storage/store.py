@@ -20,7 +20,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, StorageError
 from desc.files import read_json, write_json
 from desc.progress import reporting
-from desc.storage.arrays import StoredArray, read_array, write_array
+from desc.storage.arrays import StoredArray, write_array
 from desc.storage.cache_files import (
     AUDIO,
     DESCRIPTORS,
@@ -34,6 +34,7 @@ from desc.storage.cache_files import (
     limit_at_exit,
     list_cache,
     list_files,
+    longest_use_s,
     remove,
     touch,
 )
@@ -84,6 +85,7 @@ class DescriptorStore:
         self.cache_dir = Path(os.path.abspath(folder))
         self.manifest = Manifest(self.cache_dir / "manifest.sqlite")
         self._failures_path = self.cache_dir / "failures.json"
+        self._shards = ArrayFolder(self.cache_dir, _part(DESCRIPTORS))
         self._packed = PackedViews(self.cache_dir, _part(PACKED))
         self._audio = ArrayFolder(self.cache_dir, _part(AUDIO))
         self._limit = default_limit()
@@ -162,12 +164,9 @@ class DescriptorStore:
         source : str
             Name of the recording in the sequence.
         """
-        path = self.shard_path(digest, config)
-        stored = read_array(path, verify=True)
+        stored = self._shards.read(_shard_name(digest, config))
         if stored is None or not _is_shard(stored, digest, config):
             return None
-        announce(self.cache_dir)
-        touch(path)
         n_samples = stored.about["n_samples"]
         return DescriptorSequence(stored.values, config, source, digest, n_samples)
 
@@ -275,7 +274,7 @@ class DescriptorStore:
         if info.sample_rate == sample_rate and audio.is_seekable_pcm(info):
             return AudioReader(path)
         self._will_write()
-        return DecodedAudio(path, digest, sample_rate, pieces, self._audio)
+        return DecodedAudio(info, digest, sample_rate, pieces, self._audio)
 
     def summary(self) -> CacheSummary:
         """Return the number and size of the files in the cache."""
@@ -307,13 +306,14 @@ class DescriptorStore:
         gone = [state for state in files if not state.is_current]
         dead = {files[s] for s in gone} - {files[s] for s in files.keys() - set(gone)}
         packed, *current = map(self._folder, (PACKED, DESCRIPTORS, AUDIO))
+        in_use_s = max(IDLE_S, longest_use_s(self.cache_dir))
         chosen = [
             file
             for file in list_cache(self.cache_dir)
             if not file.is_in_use
             and (
                 file.path.name.startswith(".")
-                or (packed in file.path.parents and file.age_s > IDLE_S)
+                or (packed in file.path.parents and file.age_s > in_use_s)
                 or (file.path.stem.partition("-")[0] in dead)
                 or not any(folder in file.path.parents for folder in (packed, *current))
             )
@@ -324,7 +324,7 @@ class DescriptorStore:
 
     def shard_path(self, digest: str, config: DescriptorConfig) -> Path:
         """Return the file of a content's descriptors."""
-        return self._folder(DESCRIPTORS) / config.fingerprint / f"{digest}.npy"
+        return self._shards.path(_shard_name(digest, config))
 
     def _folder(self, part: str) -> Path:
         return self.cache_dir / _part(part)
@@ -375,3 +375,7 @@ def _decoder_version() -> str:
     soundfile = importlib.metadata.version("soundfile")
     ffmpeg = "with" if audio.has_ffmpeg() else "without"
     return f"desc {desc.__version__}, soundfile {soundfile}, {ffmpeg} ffmpeg"
+
+
+def _shard_name(digest: str, config: DescriptorConfig) -> str:
+    return f"{config.fingerprint}/{digest}.npy"

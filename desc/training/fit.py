@@ -9,7 +9,7 @@ from typing import Any
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig, check_type
 from desc.corpus import Corpus
-from desc.engine.checkpoint import LAST
+from desc.engine.checkpoint import checkpoints_of
 from desc.engine.fabric import launch
 from desc.engine.loop import OnValidation
 from desc.engine.resuming import resumed_settings
@@ -106,7 +106,7 @@ def train(
             )
             return former
         former = replace(former, train_config=training)
-    if training.from_run is not None and (former is None or not (former.folder / LAST).is_file()):
+    if training.from_run is not None and (former is None or not checkpoints_of(former.folder)):
         parent = resolve_run(training.from_run, run)
         rule = f"a run that starts from run {parent.run_id} has its model settings"
         model = resumed_settings(model, parent.model_config, given, rule)

@@ -20,7 +20,7 @@ from desc.errors import AudioError, CorpusError
 from desc.storage import DescriptorStore
 
 STAND_IN = """#!{python}
-import array, math, struct, sys
+import array, math, os, struct, sys
 path = sys.argv[sys.argv.index("-i") + 1].removeprefix("file:")
 kind = open(path, "rb").read()[12:].decode()
 open({log!r}, "a").write(" ".join(sys.argv[1:]) + chr(10))
@@ -30,6 +30,10 @@ sys.stdout.buffer.write(b".snd" + struct.pack(">5I", 32, 0xFFFFFFFF, 6, 44100, 2
 samples = array.array("f", (math.sin(i) / 2 for i in range(2 * 50000)))
 samples.byteswap()
 sys.stdout.buffer.write(samples.tobytes())
+if kind == "killed once" and not os.path.exists({log!r} + ".killed"):
+    open({log!r} + ".killed", "w").close()
+    sys.stdout.flush()
+    os.kill(os.getpid(), 9)
 if kind == "damaged":
     print("[aac @ 0x55d0] Error decoding a frame", file=sys.stderr)
 """
@@ -118,6 +122,16 @@ def test_a_failure_without_ffmpeg_is_not_remembered_with_it(
         with pytest.raises(CorpusError, match=r"MP4 .* install ffmpeg"):
             open_corpus(path, store=store, jobs=1)
         assert len(store.failures()) == 1
+    assert len(open_corpus(path, store=store, jobs=1).sequences) == 1
+
+
+@pytest.mark.usefixtures("calls")
+def test_a_failure_of_the_machine_is_not_remembered(tmp_path: Path) -> None:
+    path = memo(tmp_path / "c", "killed once")
+    store = DescriptorStore(tmp_path / "cache")
+    with pytest.raises(CorpusError, match="ffmpeg was stopped"):
+        open_corpus(path, store=store, jobs=1)
+    assert store.failures() == {}
     assert len(open_corpus(path, store=store, jobs=1).sequences) == 1
 
 

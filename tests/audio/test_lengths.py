@@ -132,9 +132,17 @@ def test_joined_recordings_are_read_whole(
 def test_a_later_part_is_resampled_to_the_first(
     make_wav: Callable[..., Path], decoded: Notes
 ) -> None:
-    first, second = make_wav("a.ogg", sample_rate=48000), make_wav("b.ogg", sample_rate=24000)
+    first = make_wav("a.ogg", sample_rate=48000)
+    second = make_wav("b.ogg", sample_rate=24000, duration_s=3.0)
     first.write_bytes(first.read_bytes() + second.read_bytes())
-    assert decoded(first)[0] == 96000
+    assert decoded(first)[0] == 192000
+
+
+def test_a_title_is_no_format(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "a.ogg", "w", RATE, 1) as file:
+        file.title = "Speex of the sea, \x7fFLAC"
+        file.write(np.zeros(RATE))
+    assert audio.probe(tmp_path / "a.ogg").subtype == "VORBIS"
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (36, 0), (0xFFFFFFFF, 0xFFFFFFFF)])
@@ -265,7 +273,7 @@ def test_rates_outside_the_range_are_refused(make_wav: Callable[..., Path], rate
         ("a.raw", bytes(range(200)), r"without a header \(\.raw\)"),
         ("a.mp3", b"\0\0\0\x20ftypM4A " + bytes(100), r"MP4 .* install ffmpeg"),
         ("a.mp3", b"\xff\xf1\x50\x80" + bytes(range(100)), "AAC.* install ffmpeg"),
-        ("a.oga", b"OggS\0\2" + bytes(21) + b"\x33\x7fFLAC\1", "FLAC in Ogg.* install ffmpeg"),
+        ("a.oga", b"OggS\0\2" + bytes(20) + b"\1\x33\x7fFLAC\1", "FLAC in Ogg.* install ffmpeg"),
         ("a.ape", bytes(range(100)), "install ffmpeg"),
     ],
 )

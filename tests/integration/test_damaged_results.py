@@ -78,9 +78,23 @@ def test_a_damaged_result_is_made_again(
     assert "kept" not in captured.out
     assert contents(folder) == contents(original / "a.wav")
     aside = folder / "prediction.changed.wav"
-    assert (aside.read_bytes() if aside.exists() else b"") == (damaged if name == WAV else b"")
+    kept = damaged if name == WAV else b""
+    if name == PREDICTION and damaged and damaged[-1:] != b"\n":  # whose WAV it is, nobody knows
+        kept = (original / "a.wav" / WAV).read_bytes()
+    assert (aside.read_bytes() if aside.exists() else b"") == kept
     assert again()[0] == 0
     assert "kept: same request" in capsys.readouterr().out
+
+
+def test_no_file_that_was_set_aside_is_replaced(
+    again: Callable[[], tuple[int, Path]], tmp_path: Path
+) -> None:
+    wav = tmp_path / "out" / "a.wav" / WAV
+    for edit in (b"first", b"second"):
+        wav.write_bytes(edit)
+        assert again()[0] == 0
+    assert (wav.with_name("prediction.changed.wav")).read_bytes() == b"first"
+    assert (wav.with_name("prediction.changed2.wav")).read_bytes() == b"second"
 
 
 def test_an_edited_playlist_and_a_result_from_before_are_kept(

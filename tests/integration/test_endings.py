@@ -65,6 +65,8 @@ def test_the_very_end_and_any_time_may_be_chosen(
     status, _ = predict("--from_s", "11", name="late")
     assert status == 1
     assert "from_s=11.0 must be at most 10.00" in capsys.readouterr().err
+    assert predict("--from_s", "0", name="late")[0] == 2
+    assert "from_s=0.0 must be a number above 0" in capsys.readouterr().err
     assert predict("--from_s", "soon", name="late")[0] == 2
     assert "from_s='soon' must be seconds or end" in capsys.readouterr().err
 
