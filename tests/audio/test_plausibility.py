@@ -76,6 +76,21 @@ def test_a_corpus_tells_each_time_it_is_opened(
     assert told(include="fine.wav") == []
 
 
+def test_what_is_told_does_not_depend_on_what_a_program_logs(
+    make_wav: MakeWav, tmp_path: Path
+) -> None:
+    make_wav("c/silent.wav", 0 * TONE)
+    logger = logging.getLogger("desc")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        store = DescriptorStore(tmp_path / "cache")
+        open_corpus(tmp_path / "c", store=store, jobs=1)
+    finally:
+        logger.setLevel(level)
+    assert list(store.notes().values()) == [SILENT]
+
+
 def test_generation_tells_too(
     make_wav: MakeWav, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -181,6 +182,14 @@ def test_a_new_run_may_begin_with_the_parameters_of_another(train: Train) -> Non
         on_validation=keep,
     )  # fmt: skip
     assert second.run_id != first.run_id
+    for name, value in stored.state.items():
+        torch.testing.assert_close(seen[name], value, atol=1e-6, rtol=1e-5)
+    # As if it had been killed before its first checkpoint.
+    shutil.rmtree(second.folder / "checkpoints")
+    text = (second.folder / "run.json").read_text()
+    (second.folder / "run.json").write_text(text.replace('"finished"', '"stopped"'))
+    seen.clear()
+    train(resume_run_id=second.run_id, given=[], on_validation=keep)
     for name, value in stored.state.items():
         torch.testing.assert_close(seen[name], value, atol=1e-6, rtol=1e-5)
 
