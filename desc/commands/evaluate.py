@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also render a continuation of each excerpt with the sounds of this folder, and "
         "evaluate the result",
     )
+    main.add_argument(
+        "--judge",
+        metavar="WHEEL",
+        help="with --sample_audio_db_dir: the file musicnn-0.1.0-py3-none-any.whl (pip download "
+        "--no-deps musicnn==0.1.0), whose pretrained music tagger also judges the sound",
+    )
     main.add_argument("--rendered", action="store_true", help=argparse.SUPPRESS)
     add_output_option(main, "evaluation", f"folder for {RESULT} and the plots")
     add_accelerator_option(main)
@@ -62,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
         return evaluate_generated.run(args)
     settings = from_options(EvaluateConfig, args)
     run_config = from_options(RunConfig, args)
-    if args.rendered and args.sample_audio_db_dir is None:
-        raise ConfigurationError("--rendered needs --sample_audio_db_dir")
+    for name in ("rendered", "judge"):
+        if getattr(args, name) and args.sample_audio_db_dir is None:
+            raise ConfigurationError(f"--{name} needs --sample_audio_db_dir")
     with Console(args.quiet) as console:
         from desc.database import DescriptorDatabase
         from desc.evaluation.candidates import check_comparable
@@ -93,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
             settings,
             training=training,
             sounds=sounds,
+            judge=args.judge,
             store=store,
             accelerator=args.accelerator,
         )
