@@ -20,7 +20,7 @@ from desc.configuration import RunConfig
 from desc.errors import ConfigurationError
 from desc.evaluation.settings import EvaluateConfig
 
-RESULT = "evaluation.json"
+RESULT, PAGE = "evaluation.json", "evaluation.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-deps musicnn==0.1.0), whose pretrained music tagger also judges the sound",
     )
     main.add_argument("--rendered", action="store_true", help=argparse.SUPPRESS)
-    add_output_option(main, "evaluation", f"folder for {RESULT} and the plots")
+    add_output_option(main, "evaluation", f"folder for {RESULT}, {PAGE} and the plots")
     add_accelerator_option(main)
     add_corpus_options(main)
     evaluate_generated.add_arguments(parser.add_argument_group("generated sound"))
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         from desc.database import DescriptorDatabase
         from desc.evaluation.candidates import check_comparable
         from desc.evaluation.evaluate import evaluate
+        from desc.evaluation.page import write_page
         from desc.evaluation.plots import plot_evaluation
         from desc.files import write_json
         from desc.report.drawing import can_draw
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         output_dir = Path(args.output_dir)
         write_json(output_dir / RESULT, result.to_dict(), indent=1)
         console.result(str(result))
-        paths = [output_dir / RESULT]
+        paths = [output_dir / RESULT, write_page(result, output_dir / PAGE)]
         if can_draw():
             paths += plot_evaluation(result, output_dir)
         else:

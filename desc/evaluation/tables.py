@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +30,7 @@ Array = npt.NDArray[np.float64]
 FORMAT, VERSION = "desc-evaluation", 2
 MEAN = "mean"
 
-NAME_WIDTH = 40
+NAME_WIDTH, LINE_WIDTH = 40, 100
 BEST = "*"
 LOW, HIGH, AS_REAL = "low", "high", "real"
 
@@ -251,8 +252,13 @@ class Evaluation:
             blocks += [_text(title, columns, table.rows) for title, columns in BLOCKS]
         if self.rendered:
             blocks += [_text(title, c, self.rendered) for title, c in RENDERED_BLOCKS]
-        blocks.append("\n".join([*self.verdicts, *(f"note: {note}" for note in self.notes)]))
+        remarks = [*self.verdicts, *(f"note: {note}" for note in self.notes)]
+        blocks.append("\n".join(_filled(line) for line in remarks))
         return "\n\n".join(filter(None, blocks))
+
+
+def _filled(line: str) -> str:
+    return textwrap.fill(line, LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def laid_out(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Column], list[Cells]]:
@@ -281,11 +287,11 @@ class Cells(NamedTuple):
 
 
 def _best(column: Column, contenders: Sequence[Row], real: float) -> list[Row]:
-    """Return the row with the best figure, or those with equal ones; none without rivals."""
+    """Return the row with the best figure, or those with equal ones; none if all are equal."""
     known = [row for row in contenders if math.isfinite(_figure(row, column))]
-    if not column.better or len(known) < 2:
+    distances = [column.distance(_figure(row, column), real) for row in known if column.better]
+    if len(set(distances)) < 2:
         return []
-    distances = [column.distance(_figure(row, column), real) for row in known]
     return [row for row, d in zip(known, distances, strict=True) if d == min(distances)]
 
 
@@ -322,7 +328,8 @@ def _cell(row: Row, column: Column) -> str:
     value = _figure(row, column)
     if not math.isfinite(value):
         return "–"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{column.decimals}f}"
+    decimals = 0 if abs(value) >= 1000 else column.decimals
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # no minus before zero
 
 
 def _finite(figures: Figures) -> dict[str, float | None]:

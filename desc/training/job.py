@@ -323,8 +323,8 @@ def _reference_figures(realism: Realism | None) -> dict[str, float]:
     if realism is None:
         return {}
     linear, real = realism.linear(), realism.floor()
-    figures = {f"var_{name}": linear[f"val_{name}"] for name in ("fd", "beats_kept")}
-    return {"real_fd": real["val_fd"]} | figures
+    names = [name for name in ("fd", "beats_kept") if f"val_{name}" in linear]
+    return {"real_fd": real["val_fd"]} | {f"var_{name}": linear[f"val_{name}"] for name in names}
 
 
 def _try_out(render: SampleRenderer, context: DescriptorSequence, model: DescriptorModel) -> None:

@@ -31,6 +31,7 @@ from desc.training.windows import Batch, ValidationBatches
 logger = logging.getLogger(__name__)
 SampleRenderer = Callable[[DescriptorModel, DescriptorSequence, Path], None]
 """Called as render(model, recording, path): continues the recording and writes it as a WAV."""
+MORE = "; more recordings or a longer training may help"
 LOG_EVERY = 10  # steps between two rows of metrics.csv
 CRITIC_BETAS = (0.5, 0.9)  # it follows a moving target
 
@@ -201,7 +202,8 @@ class DescriptorTask(Task):
         )
         if math.isnan(model["fd"] + peer["fd"] + real["fd"]):
             return None
-        return verdict("realism: the model", model, peer, real)
+        advice = "" if model["fd"] < peer["fd"] else MORE
+        return verdict("realism: the model", model, peer, real) + advice
 
 
 def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:

@@ -27,8 +27,8 @@ TIMED_STEPS = 8, 24  # of the short continuations that are timed
 LEAST_STEPS = 64  # a window of 43, and then some
 METRICS = (
     "fd", "acf", "modspec_db", "crps_43", "track_distance", "tail_std", "diff_ratio", "spread",
-    "rhythm", "beat", "beats", "beats_kept",
 )  # fmt: skip
+BEAT_METRICS = ("rhythm", "beat", "beats", "beats_kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,10 @@ class Realism:
 
 
 def _named(figures: Figures) -> dict[str, float]:
-    return {f"val_{name}": figures.get(name, math.nan) for name in METRICS}
+    """Return metrics under their names in a record; those of beats where there is one."""
+    beat = {f"val_{name}": figures.get(name, math.nan) for name in BEAT_METRICS}
+    known = {name: value for name, value in beat.items() if math.isfinite(value)}
+    return {f"val_{name}": figures[name] for name in METRICS} | known
 
 
 def _lengths(recordings: Sequence[DescriptorSequence]) -> tuple[int, int]:
