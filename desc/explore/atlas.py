@@ -56,21 +56,21 @@ class Atlas:
         Raises
         ------
         DescError
-            If a point is not finite, naming its file.
+            If a row is not finite, naming its file.
         """
         check_integer("max_points", max_points, 1)
         n = len(database)
         blocks = (database.values[i : i + BLOCK_ROWS] for i in range(0, n, BLOCK_ROWS))
         standardizer = Standardizer.fit(blocks, database.config)
-        space = matching_space(database.config, standardizer, QueryConfig())
-        rows = np.linspace(0, n - 1, min(n, max_points)).astype(np.int64)
-        points = space.project(database.values if len(rows) == n else database.values[rows])
-        if not np.isfinite(points).all():
-            broken = database.reference(int(rows[np.argmin(np.isfinite(points).all(1))]))
+        if not np.isfinite(standardizer.mean).all():
+            broken = database.reference(int(np.argmin(np.isfinite(database.values).all(1))))
             raise DescError(
                 f"{broken.source}: the descriptors at sample {broken.start_sample} are not finite; "
                 "leave the file out or extract it again"
             )
+        space = matching_space(database.config, standardizer, QueryConfig())
+        rows = np.linspace(0, n - 1, min(n, max_points)).astype(np.int64)
+        points = space.project(database.values if len(rows) == n else database.values[rows])
         plane = Plane.fit(points)
         flat = plane.project(points)
         low, high = flat.min(0), flat.max(0)

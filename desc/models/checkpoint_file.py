@@ -158,7 +158,7 @@ def _digest(content: Any) -> str:
         if isinstance(value, torch.Tensor):
             plain = value.detach().cpu().contiguous()
             digest.update(f"{name} {plain.dtype} {list(plain.shape)}\n".encode())
-            digest.update(plain.reshape(-1).view(torch.uint8).numpy())
+            digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
         elif isinstance(value, Mapping):
             for key, part in value.items():
                 add(part, f"{name}/{key}")

@@ -167,7 +167,7 @@ class ReportData:
             if (
                 array.shape != shape
                 or array.dtype.kind not in "fiu"
-                or not (np.abs(array) < 1e15).all()
+                or not (np.abs(array, dtype=np.float64) < 1e15).all()
             ):
                 raise ValueError(f"{name} must be numbers below 1e15 of shape {shape}")
         known = (self.point_file >= 0) & (self.point_file < len(about["files"]))
