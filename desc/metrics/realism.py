@@ -10,6 +10,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 N_TREES = 100
+LEAST_TRACKS = 3  # recordings for an estimate of the error
 FOLDS = 5  # of the classifier's cross-validation, where there are as many tracks
 
 
@@ -40,6 +41,38 @@ def frechet_distance(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cy @ root), 0)).sum()
     return max(0.0, float(mean + np.trace(cx) + np.trace(cy) - 2 * cross))
+
+
+def frechet_error(
+    generated: npt.ArrayLike,
+    real: npt.ArrayLike,
+    generated_tracks: npt.ArrayLike,
+    real_tracks: npt.ArrayLike,
+) -> float:
+    """Return the standard error of a Fréchet distance due to the choice of recordings.
+
+    A jackknife (Tukey 1958): the standard deviation of the distances without one of the N
+    recordings each, times √(N − 1).
+
+    Parameters
+    ----------
+    generated, real : array_like, (n, K) and (m, K)
+        Scaled window features.
+    generated_tracks, real_tracks : array_like of int, (n,) and (m,)
+        The recording of each row; for generated rows, the continued recording.
+
+    Returns
+    -------
+    float
+        NaN with fewer than three recordings, which tell nothing about others.
+    """
+    x, y = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)
+    of_x, of_y = np.asarray(generated_tracks), np.asarray(real_tracks)
+    shared = np.intersect1d(of_x, of_y)
+    if len(shared) < LEAST_TRACKS:
+        return math.nan
+    without = [frechet_distance(x[of_x != track], y[of_y != track]) for track in shared]
+    return float(np.std(without) * math.sqrt(len(shared) - 1))
 
 
 def track_distance(

@@ -108,7 +108,7 @@ def run_training(
         ReferenceScales.from_run(former, network.statistics)  # refuses arrays that do not fit
         arrays, metrics = former.load_arrays(), former.metrics
     began = stopping.now()
-    parts = _parts(split, network, arrays, training, recordings.render_sample)
+    parts = _parts(split, network, arrays, training, recordings)
     task = DescriptorTask(network, data, training, fabric=fabric, **parts)
     if former is None:
         schedule, training = fabric.broadcast(_plan(task, began))
@@ -250,28 +250,28 @@ def _parts(
     network: DescriptorModel,
     arrays: Mapping[str, Array],
     training: TrainConfig,
-    render_sample: SampleRenderer | None,
+    recordings: Recordings,
 ) -> dict[str, Any]:
     """Return the optional parts of the task; a point forecast has no continuations to compare."""
     free_running = samples = None
     if training.rollout_every and network.model_config.head != DETERMINISTIC:
         spread = arrays["window_spread"]
         free_running = FreeRunningLoss(network, spread, training.adversarial_weight)
-    if render_sample is not None:
-        samples = render_sample, sample_context(split.validation)
-    realism = _realism(split, network, arrays, training)
+    if recordings.render_sample is not None:
+        samples = recordings.render_sample, sample_context(split.validation)
+    scales = ReferenceScales.from_arrays(arrays, network.statistics)
+    realism = _realism(split, recordings.validation or recordings.corpus, scales, training)
     return {"free_running": free_running, "realism": realism, "samples": samples}
 
 
 def _realism(
-    split: Split, network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
+    split: Split, held_out: Corpus, scales: ReferenceScales, training: TrainConfig
 ) -> Realism | None:
     """Return the realism measurement; None if it is disabled or impossible."""
     if training.realism_every_epochs == 0:
         return None
-    scales = ReferenceScales.from_arrays(arrays, network.statistics)
     try:
-        return Realism.of(split.validation, scales, training.seed)
+        return Realism.of(split.validation, scales, training.seed, held_out)
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
