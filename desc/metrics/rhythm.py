@@ -125,7 +125,8 @@ def find_pulse(curve: npt.ArrayLike, frame_rate: float) -> Pulse:
     smooth /= 1 - np.arange(len(x)) / len(x)  # or the shorter of two equal peaks would be higher
     lags = np.arange(first, last)
     heights = smooth[lags]
-    peaks = lags[(heights >= smooth[lags - 1]) & (heights > smooth[lags + 1])]
+    is_peak = (heights >= smooth[lags - 1]) & (heights > smooth[lags + 1]) & (heights > 0)
+    peaks = lags[is_peak]
     if not len(peaks) or strength <= 0:
         return Pulse(math.nan, max(strength, 0.0))
     period = float(peaks[smooth[peaks] >= NEAR * smooth[peaks].max()][0])
