@@ -22,7 +22,7 @@ class QueryConfig:
     minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
     neighbours: int = option(1, "number of nearest rows per frame listed in matches.json")
     descriptor_weights: str = option(
-        "", "factors on the default weights of columns or groups, as mfcc0=2,delta=.5"
+        "", "factors on the default weights of columns or groups, such as mfcc0=2,delta=.5"
     )
     match_space: float = option(
         0.0,
@@ -98,7 +98,7 @@ class SelectionConfig:
     silence_gate_db: float | None = option(
         None,
         "mute frames predicted below this level, relative to the loudest frame of "
-        "the corpus, as -60 (default: mute none)",
+        "the corpus, such as -60 (default: mute none)",
         unit="dB",
         kind=float,
     )
