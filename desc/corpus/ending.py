@@ -107,13 +107,6 @@ def level_before_db(path: str | Path, end_s: float, length_s: float) -> float:
     return float(10 * np.log10(np.mean(10 ** (levels_db / 10)))) if len(levels_db) else SILENCE_DB
 
 
-def clock(seconds: float) -> str:
-    """Return a time or a length as `5:21` or `1:05:21`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def find_music_end(path: str | Path, duration_s: float) -> tuple[float, str]:
     """Return the time at which the music of a file ends, and what follows (see `MusicEnd`).
 

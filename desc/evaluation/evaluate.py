@@ -241,7 +241,9 @@ def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
 
 def _notes(records: Sequence[RunRecord], training_known: bool) -> list[str]:
     """Return remarks on the runs and the baselines."""
-    notes = [f"VAR, replay: innovations in blocks of {INNOVATION_BLOCK} frames"]
+    notes = [
+        f"VAR, replay: innovations in blocks of {INNOVATION_BLOCK} frames, in phase with the pulse"
+    ]
     if not training_known:
         notes.append(
             "novelty, other music and nearest neighbours are left out: the training recordings "

@@ -123,7 +123,10 @@ class Realism:
         excerpts, var = self.scorer.excerpts, self.scorer.scales.var
         rng, steps = np.random.default_rng(self.seed), excerpts.protocol.steps
         draws = [
-            [var.continuation(context, steps, rng) for context in excerpts.contexts]
+            [
+                var.continuation(context, steps, rng, period=period)
+                for context, period in zip(excerpts.contexts, excerpts.periods, strict=True)
+            ]
             for _ in range(SAMPLES)
         ]
         figures = self.scorer.score_quickly(Continuations("VAR", "baseline", np.array(draws)))

@@ -68,6 +68,13 @@ def test_a_constant_or_short_curve_has_no_period(curve: Array) -> None:
     assert math.isnan(strength_at(curve, found.period))
 
 
+def test_any_short_curve_has_an_answer(rng: np.random.Generator) -> None:
+    for n in range(1, 80):
+        found = find_pulse(rng.random(n).cumsum(), RATE)
+        assert 0 <= found.strength <= 1
+        assert math.isnan(found.period) or found.strength > 0
+
+
 def test_strength_at_a_period_of_other_music() -> None:
     beat = find_pulse(clicks(22), RATE)
     assert strength_at(clicks(22)[7:], beat.period) == pytest.approx(beat.strength, abs=0.05)
