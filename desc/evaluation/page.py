@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from desc.corpus.ending import clock
 from desc.evaluation.originals import BEFORE_S, Example
 from desc.evaluation.tables import (
     BEST,
@@ -19,6 +18,7 @@ from desc.evaluation.tables import (
     laid_out,
 )
 from desc.files import write_text
+from desc.progress import clock
 from desc.report.page import fill, template
 
 SCRIPTS = ("common.js", "player.js")
