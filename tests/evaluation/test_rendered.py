@@ -68,7 +68,7 @@ def test_the_sound_and_its_pieces_are_measured(rows: dict[str, dict[str, float]]
     assert real["flux_ratio"] is None, "it has no joins"
     for jumping in (linear, model):
         assert 0 < jumping["median_unit_ms"] <= jumping["longest_unit_ms"] < 1000 * copied_s
-        assert jumping["longest_unit_ms"] <= 1000 * jumping["longest_copy_s"]
+        assert jumping["longest_unit_ms"] < 1000 * jumping["longest_copy_s"] + 1e-6
         assert jumping["flux_ratio"] > 0
         assert 0 <= jumping["dips"] <= 1
     assert all(figures["kad"] is None for figures in (real, model)), "without a judge"
