@@ -18,6 +18,8 @@ Array = npt.NDArray[np.float64]
 LAGS_S = (0.25, 4.0)  # from a beat of 240 per minute to a long bar
 NEAR = 0.8  # of the highest peak: from here on, the shortest lag is the period
 SMOOTHING = (0.25, 0.5, 0.25)  # so that onsets half a frame apart still coincide
+BEAT_S, TIGHTNESS, BELL = 0.5, 100.0, 32  # as in librosa
+PULSE = 0.2  # least strength of a pulse whose beats are worth tracking
 WIDTH = 1  # frames around a period in which a peak is looked for
 
 
@@ -160,6 +162,56 @@ def strength_at(curve: npt.ArrayLike, period: float) -> float:
         return math.nan
     lags = np.arange(math.ceil(period - WIDTH), math.floor(period + WIDTH) + 1)
     return float(autocorrelation[lags].max())
+
+
+def track_beats(curve: npt.ArrayLike, frame_rate: float) -> npt.NDArray[np.int64]:
+    """Return the frames (n,) of the beats of an onset curve; none where it has no pulse.
+
+    The beat tracker of Ellis (2007), as in librosa: the period is the highest autocorrelation,
+    weighted towards 120 beats per minute; beats have high onsets at distances near the period.
+    librosa's own first compiles itself, for as long as a minute.
+
+    Parameters
+    ----------
+    curve : array_like, (T,)
+        As `onset_curve` returns it.
+    frame_rate : float
+        In Hz.
+    """
+    x = np.asarray(curve, dtype=np.float64)
+    pulse = find_pulse(x, frame_rate)
+    if math.isnan(pulse.period) or pulse.strength < PULSE:
+        return np.zeros(0, np.int64)
+    heights = curve_autocorrelation(np.convolve(x, SMOOTHING, mode="same"))
+    lags = np.arange(math.floor(LAGS_S[0] * frame_rate), len(x) // 2)
+    weights = np.exp(-0.5 * np.log2(lags / (BEAT_S * frame_rate)) ** 2)
+    period = _summit(heights, int(lags[(heights[lags] * weights).argmax()]))
+    reach = math.ceil(4 * period / BELL)
+    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) * BELL / period) ** 2)
+    onsets = np.convolve(x / x.std(), bell, mode="same")
+    back = np.arange(round(period / 2), round(2 * period) + 1)
+    costs = TIGHTNESS * np.log(back / period) ** 2
+    pad = int(back[-1])
+    totals, before = np.zeros(pad + len(x)), np.zeros(len(x), np.int64)
+    for t, onset in enumerate(onsets):
+        scores = totals[pad + t - back] - costs
+        best = int(scores.argmax())
+        totals[pad + t] = onset + scores[best]
+        before[t] = t - back[best]
+    last = min(round(period), len(x))
+    beats = [len(x) - last + int(totals[-last:].argmax())]
+    while before[beats[-1]] >= 0:
+        beats.append(int(before[beats[-1]]))
+    return np.array(beats[::-1], np.int64)
+
+
+def beat_period(curve: npt.ArrayLike, frame_rate: float) -> float:
+    """Return the mean distance between the beats of an onset curve in frames; NaN without a pulse.
+
+    The parameters are those of `track_beats`.
+    """
+    beats = track_beats(curve, frame_rate)
+    return float(beats[-1] - beats[0]) / (len(beats) - 1) if len(beats) > 1 else math.nan
 
 
 def _summit(heights: Array, lag: int) -> float:
