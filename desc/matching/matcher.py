@@ -17,7 +17,7 @@ from desc.dataframes import dataframe
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
-from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
+from desc.matching.arrays import Bools, Float32, Float64, Positions, Rows, Values
 from desc.matching.boundaries import UnitBoundaries
 from desc.matching.frame_search import search_frames
 from desc.matching.knn import Neighbours, paired, search
@@ -32,6 +32,7 @@ from desc.matching.levels import (
     with_transposition,
 )
 from desc.matching.repetition import Limits, feasible_limits
+from desc.matching.slow_scale import SLOW_S, with_slow_scale
 from desc.matching.space import (
     BLOCK_ROWS,
     MatchSpace,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FIRST = np.zeros(1, np.intp)
 FAR = 2.0
 """A target counts as far from the corpus above this many times the corpus's own distance."""
 
@@ -211,9 +213,11 @@ class Matcher:
 
     @cached_property
     def transitions(self) -> Transitions:
-        """Transition costs between the rows."""
+        """Transition costs between the rows, in the match space with the slow scale."""
         positions = SourcePositions.of(self.database)
-        return Transitions.of(self.coordinates, positions, self.database, self.query)
+        firsts = np.flatnonzero(np.diff(positions.chain, prepend=-2) > 1)
+        points = self._with_slow_scale(self.coordinates, self.database.values, firsts)
+        return Transitions.of(points, positions, self.database, self.query)
 
     @cached_property
     def boundaries(self) -> UnitBoundaries:
@@ -269,11 +273,14 @@ class Matcher:
         if not len(values):
             raise ConfigurationError("a target must have at least one frame")
         points, usable = self.space.project(values), self._usable_rows(target, exclude_digest)
-        selection, n_listed = self.selection, self.query.neighbours
-        by_frame = selection.units == "frame" and selection.selection != "nearest"
-        count = max(n_listed, selection.candidates) if by_frame else n_listed
-        near = search(points, self.coordinates, usable, count, self.query)
-        units = self._units(values, points, usable, near, seed)
+        heard, n_listed = self._with_slow_scale(points, values), self.query.neighbours
+        found = self._candidates(heard, usable, n_listed)
+        near = (
+            found
+            if heard is points
+            else search(points, self.coordinates, usable, n_listed, self.query)
+        )
+        units = self._units(values, heard, usable, found, seed)
         rows = rows_of_units(units)
         if not isinstance(target, np.ndarray):
             self._warn_if_far(target.source, near)
@@ -343,6 +350,19 @@ class Matcher:
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
 
+    def _with_slow_scale(
+        self, points: Float32, values: Values, firsts: Positions = FIRST
+    ) -> Float32:
+        """Return points with the columns of the slow scale, if the selection uses it."""
+        return with_slow_scale(points, values, firsts, self.database.config, self.selection)
+
+    def _candidates(self, points: Float32, usable: Bools, at_least: int = 1) -> Neighbours:
+        """Return the nearest rows of each frame, as many as the search of the settings takes."""
+        selection = self.selection
+        by_frame = selection.units == "frame" and selection.selection != "nearest"
+        count = max(at_least, selection.candidates) if by_frame else at_least
+        return search(points, self.transitions.points, usable, count, self.query)
+
     def _units(
         self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
     ) -> Units:
@@ -361,8 +381,9 @@ class Matcher:
         units = muted(units, silent)
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
-            rest = self.space.project(residual_target(target, played, database))
-            near = search(rest, self.coordinates, usable, self.selection.candidates, self.query)
+            residual = residual_target(target, played, database)
+            rest = self._with_slow_scale(self.space.project(residual), residual)
+            near = self._candidates(rest, usable)
             further = with_fitted_gains(
                 chosen(rest, near), target, played, database, limit_db=limit_db
             )
@@ -376,13 +397,13 @@ class Matcher:
         selection = self.selection
         if selection.selection == "nearest" and selection.units == "frame":
             return near.rows[:, 0], near.distances[:, 0]
-        limits = Limits(0, None)
+        limits, rate = Limits(0, None), self.database.config.frame_rate
         if selection.selection != "nearest":
             n_positions = len(np.unique(self.transitions.positions.of_row[usable]))
-            rate = self.database.config.frame_rate
             limits = feasible_limits(selection, n_positions, len(points), rate)
         typical = float(np.median(near.distances[:, 0]))
-        problem = Problem(points, usable, typical, limits, selection, self.transitions, seed)
+        local = round(SLOW_S * rate / 2) if selection.slow_weight else 0
+        problem = Problem(points, usable, typical, limits, selection, self.transitions, local, seed)
         if selection.units == "frame":
             return search_frames(problem, near.first(selection.candidates))
         return search_units(problem, self.boundaries)

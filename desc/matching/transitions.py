@@ -13,6 +13,7 @@ from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Rows
 from desc.matching.knn import Neighbours, paired, pairwise, search
 from desc.matching.repetition import Limits
+from desc.matching.slow_scale import moving_mean
 from desc.matching.units import SourcePositions
 
 STEP_ROWS = 20000
@@ -71,7 +72,7 @@ class Transitions:
         """Return the cost of playing rows (m,) where others (n,) would have come next, (n, m).
 
         It is the squared distance of the two, scaled to equal the distance at 1.5 times the step,
-        or at 1.5 times the target's own change, whichever is larger. A change no larger than the
+        or at 1.5 times the target's change, whichever is larger. A change no larger than the
         music's own is nearly free, a larger one is expensive, and an attack in the target costs
         nothing extra. If both rows are voiced, their interval is added, up to an octave.
 
@@ -80,7 +81,7 @@ class Transitions:
         ahead, rows : ndarray of int
             Rows of the corpus.
         change : float
-            Distance between the target's frame and the one before.
+            Change of the target that excuses a jump, see `Problem.changes`.
         octave_cost : float
             Cost of an interval of an octave.
         """
@@ -110,6 +111,8 @@ class Problem:
         Costs and widths of the search.
     transitions : Transitions
         The rows and the costs between them.
+    local : int
+        Frames on either side over which the target's usual change is measured; 0: none.
     seed : int
         Seed of the random part of the costs.
     """
@@ -120,6 +123,7 @@ class Problem:
     limits: Limits
     selection: SelectionConfig
     transitions: Transitions
+    local: int = 0
     seed: int = 0
 
     @property
@@ -135,9 +139,14 @@ class Problem:
 
     @cached_property
     def changes(self) -> Float64:
-        """Distance of each frame (T,) of the target to the one before; 0 for the first."""
+        """Change of the target at each frame (T,) that excuses a jump; 0 for the first.
+
+        It is the distance to the frame before, or, with a slow scale, what that is above its mean
+        over the frames around: in music that changes all the time, only an attack excuses a jump.
+        """
         apart = paired(self.points[1:], self.points[:-1], self.transitions.query)
-        return np.concatenate([[0.0], apart])
+        changes = np.concatenate([[0.0], apart])
+        return np.maximum(changes - moving_mean(changes, self.local), 0) if self.local else changes
 
     def transition_costs(self, ahead: Rows, rows: Rows, frame: int) -> Float64:
         """Return `Transitions.costs` at a frame of the target, (n, m)."""
