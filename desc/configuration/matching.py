@@ -9,7 +9,7 @@ from desc.configuration.fields import check_choice, check_integer, check_number,
 
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SELECTIONS = ("beam", "sample", "nearest")
-UNITS = ("frame", "onset", "grain")
+UNITS = ("frame", "onset", "beat", "grain")
 MAX_HOLD_S = 60.0
 MIN_UNIT_S = 0.1
 MAX_ALIGN_MS = 100.0
@@ -64,8 +64,9 @@ class SelectionConfig:
     units: str = option(
         "frame",
         "size of a unit. frame: single frames, joined if they are consecutive in "
-        "a file; onset: from one onset of the corpus to the next; grain: grains "
-        "of length grain_ms",
+        "a file; onset: from one onset of the corpus to the next; beat: from beat "
+        "to beat, or onset where there is none, one or more; grain: grains of "
+        "length grain_ms",
         choices=UNITS,
     )
     grain_ms: float = option(250.0, "length of a grain, rounded to whole frames", unit="ms")

@@ -17,7 +17,8 @@ from desc.dataframes import dataframe
 from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
-from desc.matching.arrays import Bools, Float32, Float64, Positions, Rows, Values
+from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
+from desc.matching.attacks import with_attacks
 from desc.matching.boundaries import UnitBoundaries
 from desc.matching.frame_search import search_frames
 from desc.matching.knn import Neighbours, paired, search
@@ -41,7 +42,7 @@ from desc.matching.space import (
     moment_matched,
     target_values,
 )
-from desc.matching.transitions import Problem, Transitions, distance_between_recordings
+from desc.matching.transitions import Problem, Transitions, distance_between_recordings, warn_if_far
 from desc.matching.unit_search import search_units
 from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
 
@@ -53,10 +54,6 @@ if TYPE_CHECKING:
     Target = Prediction | DescriptorSequence | Values
 
 logger = logging.getLogger(__name__)
-
-FIRST = np.zeros(1, np.intp)
-FAR = 2.0
-"""A target counts as far from the corpus above this many times the corpus's own distance."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -214,14 +211,15 @@ class Matcher:
     @cached_property
     def transitions(self) -> Transitions:
         """Transition costs between the rows, in the match space with the slow scale."""
-        positions = SourcePositions.of(self.database)
+        database, positions = self.database, SourcePositions.of(self.database)
         firsts = np.flatnonzero(np.diff(positions.chain, prepend=-2) > 1)
-        points = self._with_slow_scale(self.coordinates, self.database.values, firsts)
-        return Transitions.of(points, positions, self.database, self.query)
+        settings = self.selection, database.config, firsts
+        points = with_slow_scale(self.coordinates, database.values, *settings)
+        return Transitions.of(points, positions, database, self.query)
 
     @cached_property
     def boundaries(self) -> UnitBoundaries:
-        """Units longer than a frame: onsets or grains, as `selection.units` says."""
+        """Units longer than a frame: onsets, beats or grains, as `selection.units` says."""
         return UnitBoundaries.of(self.database, self.transitions.positions, self.selection)
 
     @cached_property
@@ -273,23 +271,20 @@ class Matcher:
         if not len(values):
             raise ConfigurationError("a target must have at least one frame")
         points, usable = self.space.project(values), self._usable_rows(target, exclude_digest)
-        heard, n_listed = self._with_slow_scale(points, values), self.query.neighbours
-        found = self._candidates(heard, usable, n_listed)
-        near = (
-            found
-            if heard is points
-            else search(points, self.coordinates, usable, n_listed, self.query)
-        )
+        heard = with_slow_scale(points, values, self.selection, self.database.config)
+        near = found = self._candidates(heard, usable, self.query.neighbours)
+        if heard is not points:
+            near = search(points, self.coordinates, usable, self.query.neighbours, self.query)
         units = self._units(values, heard, usable, found, seed)
         rows = rows_of_units(units)
-        if not isinstance(target, np.ndarray):
-            self._warn_if_far(target.source, near)
+        if not isinstance(target, np.ndarray) and not self.query.match_space:
+            warn_if_far(target.source, near, self.own_distance)
         return Match(
             target=values,
             points=points,
             rows=rows,
             distances=paired(points, self.coordinates[rows], self.query),
-            neighbours=near.first(n_listed),
+            neighbours=near.first(self.query.neighbours),
             units=units,
             playlist=to_playlist(units, self.database, self.rendering),
             matcher=self,
@@ -350,17 +345,10 @@ class Matcher:
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
 
-    def _with_slow_scale(
-        self, points: Float32, values: Values, firsts: Positions = FIRST
-    ) -> Float32:
-        """Return points with the columns of the slow scale, if the selection uses it."""
-        return with_slow_scale(points, values, firsts, self.database.config, self.selection)
-
     def _candidates(self, points: Float32, usable: Bools, at_least: int = 1) -> Neighbours:
         """Return the nearest rows of each frame, as many as the search of the settings takes."""
-        selection = self.selection
-        by_frame = selection.units == "frame" and selection.selection != "nearest"
-        count = max(at_least, selection.candidates) if by_frame else at_least
+        by_frame = self.selection.units == "frame" and self.selection.selection != "nearest"
+        count = max(at_least, self.selection.candidates) if by_frame else at_least
         return search(points, self.transitions.points, usable, count, self.query)
 
     def _units(
@@ -374,7 +362,7 @@ class Matcher:
             silent = levels_db(target, database.config) < self.loudest_db + gate_db
 
         def chosen(points: Float32, near: Neighbours) -> Units:
-            rows, costs = self._rows(points, usable, near, seed)
+            rows, costs = self._rows(target, points, usable, near, seed)
             return split_at(units_of_rows(rows, costs, database), silent)
 
         units = with_gains(chosen(points, near), target, database, limit_db=limit_db)
@@ -382,16 +370,18 @@ class Matcher:
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
             residual = residual_target(target, played, database)
-            rest = self._with_slow_scale(self.space.project(residual), residual)
+            points = self.space.project(residual)
+            rest = with_slow_scale(points, residual, self.selection, database.config)
             near = self._candidates(rest, usable)
             further = with_fitted_gains(
                 chosen(rest, near), target, played, database, limit_db=limit_db
             )
             units += tuple(replace(unit, layer=layer) for unit in muted(further, silent))
+        units = with_attacks(units, target, database, self.transitions.positions)
         return with_transposition(units, target, database, self.selection.transpose_semitones)
 
     def _rows(
-        self, points: Float32, usable: Bools, near: Neighbours, seed: int
+        self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
     ) -> tuple[Rows, Float64]:
         """Return the row of each frame (T,) and its cost, by the search of the settings."""
         selection = self.selection
@@ -406,14 +396,5 @@ class Matcher:
         problem = Problem(points, usable, typical, limits, selection, self.transitions, local, seed)
         if selection.units == "frame":
             return search_frames(problem, near.first(selection.candidates))
-        return search_units(problem, self.boundaries)
-
-    def _warn_if_far(self, source: str, near: Neighbours) -> None:
-        """Log a warning if a target is out of the corpus's distribution."""
-        distance, own = float(np.median(near.distances[:, 0])), self.own_distance
-        if not self.query.match_space and own is not None and distance > FAR * own:
-            logger.warning(
-                f"{source}: the target is far from the corpus: its median distance to the nearest "
-                f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
-                "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
-            )
+        starts = self.boundaries.target_starts(target, self.database.config)
+        return search_units(problem, self.boundaries, starts)

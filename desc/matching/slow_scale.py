@@ -24,6 +24,8 @@ PULSE_S = 6.0
 """Length of the window in which the pulse is looked for, seconds."""
 PULSES_HZ = np.geomspace(1.0, 3.9, 24)
 """Rates compared: 60 to 234 beats per minute."""
+ONE = np.zeros(1, np.intp)
+"""First frames of one recording."""
 PHASE_WEIGHT = 0.7
 """Weight of the phase of the pulse; that of the onset strength is 1."""
 
@@ -31,9 +33,9 @@ PHASE_WEIGHT = 0.7
 def with_slow_scale(
     points: Float32,
     values: Values,
-    firsts: Positions,
-    config: DescriptorConfig,
     selection: SelectionConfig,
+    config: DescriptorConfig,
+    firsts: Positions = ONE,
 ) -> Float32:
     """Return points of the match space with the columns of the slow scale, (n, d + e).
 
@@ -45,12 +47,12 @@ def with_slow_scale(
         Consecutive frames of one or more recordings.
     values : ndarray, (n, D)
         Their descriptors.
-    firsts : ndarray of int, (m,)
-        First frame of each recording, ascending from 0. No window crosses them.
-    config : DescriptorConfig
-        The columns of the descriptors. Without mfcc there are no columns of the beat.
     selection : SelectionConfig
         `slow_weight` multiplies `slow_columns`, `beat_weight` multiplies `beat_columns`.
+    config : DescriptorConfig
+        The columns of the descriptors. Without mfcc there are no columns of the beat.
+    firsts : ndarray of int, (m,)
+        First frame of each recording, ascending from 0. No window crosses them.
     """
     if selection.selection == "nearest":
         return points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,10 @@ from desc.matching.repetition import Limits
 from desc.matching.slow_scale import moving_mean
 from desc.matching.units import SourcePositions
 
+logger = logging.getLogger(__name__)
+
+FAR = 2.0
+"""A target counts as far from the corpus above this many times the corpus's own distance."""
 STEP_ROWS = 20000
 """Rows by which the median step is measured."""
 FREE_STEPS = 1.5
@@ -187,6 +192,27 @@ def distance_between_recordings(
             some = rows[np.linspace(0, len(rows) - 1, N_ROWS).round().astype(int)]
             found.append(search(points[some], points, other, 1, query).distances[:, 0])
     return float(np.median(np.concatenate(found)))
+
+
+def warn_if_far(source: str, near: Neighbours, own: float | None) -> None:
+    """Log a warning if a target is far from the corpus.
+
+    Parameters
+    ----------
+    source : str
+        Name of the target.
+    near : Neighbours
+        Nearest rows of its frames.
+    own : float or None
+        See `distance_between_recordings`.
+    """
+    distance = float(np.median(near.distances[:, 0]))
+    if own is not None and distance > FAR * own:
+        logger.warning(
+            f"{source}: the target is far from the corpus: its median distance to the nearest "
+            f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
+            "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
+        )
 
 
 def _semitones(database: DescriptorDatabase) -> Float32 | None:
