@@ -230,10 +230,10 @@ def test_sample_follows_its_seed(rng: np.random.Generator) -> None:
     database = make_database(make_values(rng, 500))
     queries = make_values(rng, 80)
     beam = choose(queries, database)
-    config = SelectionConfig("sample")
+    config = replace(GRANULAR, selection="sample")
     drawn = choose(queries, database, config, seed=1)
     assert drawn.units == choose(queries, database, config, seed=1).units
     assert drawn.units != choose(queries, database, config, seed=2).units
     assert drawn.rows.tolist() != beam.rows.tolist()
-    cold = SelectionConfig("sample", unit_temperature=0.0)
+    cold = replace(config, unit_temperature=0.0)
     assert choose(queries, database, cold).units == beam.units
