@@ -67,8 +67,7 @@ from desc.metrics.realism import frechet_distance
 from desc.metrics.sound import dips, flux_at
 from desc.metrics.windows import window_features
 
-FIXED_FRAMES = 11
-"""255 ms at 1,024 samples of 44.1 kHz."""
+FIXED_FRAMES = 11  # 255 ms at 1,024 samples of 44.1 kHz
 CANDIDATES = SelectionConfig().candidates
 COLUMNS = (
     ("run", "7.1f"), ("nrep", "7.3f"), ("again", "7.3f"), ("jump", "6.2f"), ("leap", "6.2f"),
@@ -219,8 +218,7 @@ class Judge:
         asked = np.stack([self.z(target.values) for target in targets])
         figures = self._of_sound(signals, joins, asked)
         n_frames = sum(len(target.values) for target in targets)
-        lengths = [unit.n_frames for s in selections for unit in s]
-        figures["run"] = float(np.mean(lengths))
+        figures["run"] = np.mean([unit.n_frames for s in selections for unit in s])
         if self.listener:
             figures["copy"] = max(self._longest_copy(s) for s in selections)
         figures["nrep"] = np.mean([repeat_share(s, self.database, 0.5) for s in selections])
