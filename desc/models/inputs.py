@@ -21,6 +21,7 @@ PRIOR_FRAMES = 8.0  # average training frames added to a context for its embeddi
 PRIOR_SCALE_FRAMES = 32.0  # the same for its local scale
 LARGEST_STEP = 50.0  # bound of a squared difference in the local scale, against clicks
 LOCAL_SCALE = (0.1, 10.0)  # bounds of the local scale, against held tones and noise
+LEAST_CHROMA = 0.5  # of the strongest pitch class of a sound
 LEVELS = ("mfcc0", "rms")  # columns that a gain shifts
 LARGEST_LEVEL = 1.5  # largest mean level of a context, in standard deviations; 96 % are within
 
@@ -66,6 +67,7 @@ class FrameSpace(nn.Module):
         self.log_columns = [i for i, (space, _) in enumerate(spaces) if space == "log"]
         self.logit_columns = [i for i, (space, _) in enumerate(spaces) if space == "logit"]
         names = standardizer.config.static_names
+        self.chroma_columns = [i for i, name in enumerate(names) if name.startswith("chroma")]
         self.level_columns = [i for i, name in enumerate(names) if name in LEVELS]
         arrays = {
             "mean": standardizer.mean[columns],
@@ -103,6 +105,10 @@ class FrameSpace(nn.Module):
             raw[..., self.log_columns] = raw[..., self.log_columns].exp()
         if self.logit_columns:
             raw[..., self.logit_columns] = raw[..., self.logit_columns].sigmoid()
+        if chroma := self.chroma_columns:
+            # The strongest pitch class has 1, but in silence none has.
+            largest = raw[..., chroma].amax(-1, keepdim=True)
+            raw[..., chroma] /= torch.where(largest > LEAST_CHROMA, largest, 1.0)
         return raw
 
     def gain(self, frames: Tensor, valid: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ LOWEST_SCALE = 1e-3  # of a difference, in standard deviations: still columns st
 TAIL = 0.0005  # share of the frames beyond either bound
 MAX_QUANTILE_FRAMES = 2_000_000  # beyond, quantiles are taken from evenly spaced frames
 MOST_KEPT = 0.999  # of a correlation, so that columns that copy each other can be whitened
+LEAP = 4.0  # third quartiles of a column's steps; 4.6 standard deviations if they are Gaussian
+LEAPING = 2.0  # ratio of standard deviations with and without leaps
 BOUND_MARGIN = 1e-3  # added to the bounds, so that a column that never moves has room
 LARGEST = 1e9  # number, and condition, in the statistics of any sound; larger ones are damage
 SMALLEST = {"scale": 1e-9, "difference_scale": 1e-6}  # of what others are divided by
@@ -174,27 +176,46 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     unbounded = np.full(size, np.inf)
     var = VectorAutoregression.fit(statics, -unbounded, unbounded, order=1)
     mean_reversion = var.coefficients[0] - np.eye(size)
-    differences, innovations = np.zeros((size, size)), np.zeros((size, size))
-    n_differences = 0
+    steps, errors = [], []
     for x, is_sounding in zip(statics, sounding, strict=True):
         both = is_sounding[1:] & is_sounding[:-1]
         d = np.diff(x, axis=0)
-        e = (d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both]
-        d = d[both]
-        differences += d.T @ d
-        innovations += e.T @ e
-        n_differences += len(d)
+        errors.append((d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both])
+        steps.append(d[both])
+    differences, innovations = (without_leaps(np.concatenate(e)) for e in (steps, errors))
     stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
     return TrainingStatistics(
         standardizer=standardizer,
         mean_reversion=mean_reversion,
-        whitening=np.linalg.inv(np.linalg.cholesky(shrunk_covariance(innovations, n_differences))),
-        difference_scale=np.sqrt(np.diag(shrunk_covariance(differences, n_differences))),
+        whitening=np.linalg.inv(
+            np.linalg.cholesky(shrunk_covariance(innovations.T @ innovations, len(innovations)))
+        ),
+        difference_scale=np.sqrt(
+            np.diag(shrunk_covariance(differences.T @ differences, len(differences)))
+        ),
         low=low - BOUND_MARGIN,
         high=high + BOUND_MARGIN,
     )
+
+
+def without_leaps(steps: Array) -> Array:
+    """Limit the columns of steps (n, F) whose spread is that of rare leaps, not of usual steps.
+
+    A pitch leaps by octaves where its estimate errs, and steps by hundredths of semitones: its
+    standard deviation is no scale of what it does. Where it exceeds that of the steps below
+    `LEAP`, in units of their third quartile, by a factor of `LEAPING`, longer steps count as so
+    long. MFCC have no such columns.
+    """
+    limited = steps.copy()
+    for column in limited.T if len(limited) else ():
+        size = np.abs(column)
+        limit = LEAP * np.quantile(size[size > LOWEST_SCALE**2], 0.75) if size.any() else 0.0
+        shortened = np.clip(column, -limit, limit)
+        if column.std() > LEAPING * shortened.std() > 0:
+            column[:] = shortened
+    return limited
 
 
 def shrunk_covariance(moments: Array, n: int) -> Array:
