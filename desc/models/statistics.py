@@ -209,11 +209,11 @@ def without_leaps(steps: Array) -> Array:
     long. MFCC have no such columns.
     """
     limited = steps.copy()
-    for column in limited.T if len(limited) else ():
-        size = np.abs(column)
-        limit = LEAP * np.quantile(size[size > LOWEST_SCALE**2], 0.75) if size.any() else 0.0
+    for column in limited.T:
+        moving = np.abs(column[np.abs(column) > LOWEST_SCALE**2])
+        limit = LEAP * np.quantile(moving, 0.75) if len(moving) else 0.0
         shortened = np.clip(column, -limit, limit)
-        if column.std() > LEAPING * shortened.std() > 0:
+        if len(moving) and column.std() > LEAPING * shortened.std():
             column[:] = shortened
     return limited
 

@@ -10,7 +10,12 @@ import pytest
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.models.statistics import TrainingStatistics, fit_statistics, silent_frames
+from desc.models.statistics import (
+    TrainingStatistics,
+    fit_statistics,
+    silent_frames,
+    without_leaps,
+)
 
 MakeSequence = Callable[..., DescriptorSequence]
 
@@ -140,3 +145,20 @@ def test_nothing_to_learn_from_is_refused(make_sequence: MakeSequence) -> None:
     other = make_sequence(50, config=DescriptorConfig(hop_length=512))
     with pytest.raises(ConfigurationError, match="other settings"):
         fit_statistics([make_sequence(50), other])
+
+
+def test_leaps_of_a_pitch_do_not_widen_its_scale(rng: np.random.Generator) -> None:
+    """One frame in ten leaps by octaves, as an estimate of pitch does where it errs."""
+    usual = 0.01 * rng.standard_normal((5000, 2))
+    leaping = usual.copy()
+    leaping[::10, 0] += rng.choice([-1.0, 1.0], 500)
+    limited = without_leaps(leaping)
+    assert limited[:, 0].std() < 2 * usual[:, 0].std() < leaping[:, 0].std() / 10
+    np.testing.assert_array_equal(limited[:, 1], usual[:, 1])
+    np.testing.assert_array_equal(np.sign(limited[::10, 0]), np.sign(leaping[::10, 0]))
+
+
+def test_steps_of_any_kind_stay_finite() -> None:
+    for steps in (np.zeros((0, 2)), np.zeros((9, 2)), np.eye(9)[:, :2]):
+        assert without_leaps(steps).shape == steps.shape
+        assert np.isfinite(without_leaps(steps)).all()
