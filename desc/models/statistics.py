@@ -176,46 +176,50 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     unbounded = np.full(size, np.inf)
     var = VectorAutoregression.fit(statics, -unbounded, unbounded, order=1)
     mean_reversion = var.coefficients[0] - np.eye(size)
-    steps, errors = [], []
-    for x, is_sounding in zip(statics, sounding, strict=True):
-        both = is_sounding[1:] & is_sounding[:-1]
+    kept = [sounds[1:] & sounds[:-1] for sounds in sounding]
+    limits = leap_limits([np.diff(x, axis=0)[k] for x, k in zip(statics, kept, strict=True)])
+    mean_reversion[np.isfinite(limits)] = 0.0  # leaps that leap back are no reversion
+    differences, innovations = np.zeros((size, size)), np.zeros((size, size))
+    for x, both in zip(statics, kept, strict=True):
         d = np.diff(x, axis=0)
-        errors.append((d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both])
-        steps.append(d[both])
-    differences, innovations = (without_leaps(np.concatenate(e)) for e in (steps, errors))
+        e = (d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both].clip(-limits, limits)
+        d = d[both].clip(-limits, limits)
+        differences += d.T @ d
+        innovations += e.T @ e
+    n_differences = sum(int(both.sum()) for both in kept)
     stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
     return TrainingStatistics(
         standardizer=standardizer,
         mean_reversion=mean_reversion,
-        whitening=np.linalg.inv(
-            np.linalg.cholesky(shrunk_covariance(innovations.T @ innovations, len(innovations)))
-        ),
-        difference_scale=np.sqrt(
-            np.diag(shrunk_covariance(differences.T @ differences, len(differences)))
-        ),
+        whitening=np.linalg.inv(np.linalg.cholesky(shrunk_covariance(innovations, n_differences))),
+        difference_scale=np.sqrt(np.diag(shrunk_covariance(differences, n_differences))),
         low=low - BOUND_MARGIN,
         high=high + BOUND_MARGIN,
     )
 
 
-def without_leaps(steps: Array) -> Array:
-    """Limit the columns of steps (n, F) whose spread is that of rare leaps, not of usual steps.
+def leap_limits(steps: Sequence[Array]) -> Array:
+    """Return the size (F,) up to which a column's steps count; infinite unless it leaps.
 
     A pitch leaps by octaves where its estimate errs, and steps by hundredths of semitones: its
-    standard deviation is no scale of what it does. Where it exceeds that of the steps below
-    `LEAP`, in units of their third quartile, by a factor of `LEAPING`, longer steps count as so
-    long. MFCC have no such columns.
+    standard deviation is no scale of what it does. A column leaps if limiting its steps to `LEAP`
+    times their third quartile divides their standard deviation by at least `LEAPING`. MFCC do not.
+
+    Parameters
+    ----------
+    steps : sequence of ndarray, (n, F)
+        Standardised differences, one array per recording.
     """
-    limited = steps.copy()
-    for column in limited.T:
+    limits = np.full(steps[0].shape[1], np.inf)
+    for k in range(len(limits)):
+        column = np.concatenate([d[:, k] for d in steps])
         moving = np.abs(column[np.abs(column) > LOWEST_SCALE**2])
-        limit = LEAP * np.quantile(moving, 0.75) if len(moving) else 0.0
-        shortened = np.clip(column, -limit, limit)
-        if len(moving) and column.std() > LEAPING * shortened.std():
-            column[:] = shortened
-    return limited
+        limit = LEAP * float(np.quantile(moving, 0.75)) if len(moving) else np.inf
+        if len(moving) and column.std() > LEAPING * column.clip(-limit, limit).std():
+            limits[k] = limit
+    return limits
 
 
 def shrunk_covariance(moments: Array, n: int) -> Array:

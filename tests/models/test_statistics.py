@@ -13,8 +13,8 @@ from desc.errors import ConfigurationError
 from desc.models.statistics import (
     TrainingStatistics,
     fit_statistics,
+    leap_limits,
     silent_frames,
-    without_leaps,
 )
 
 MakeSequence = Callable[..., DescriptorSequence]
@@ -147,18 +147,27 @@ def test_nothing_to_learn_from_is_refused(make_sequence: MakeSequence) -> None:
         fit_statistics([make_sequence(50), other])
 
 
-def test_leaps_of_a_pitch_do_not_widen_its_scale(rng: np.random.Generator) -> None:
+def test_leaps_of_a_pitch_are_limited(rng: np.random.Generator) -> None:
     """One frame in ten leaps by octaves, as an estimate of pitch does where it errs."""
-    usual = 0.01 * rng.standard_normal((5000, 2))
-    leaping = usual.copy()
-    leaping[::10, 0] += rng.choice([-1.0, 1.0], 500)
-    limited = without_leaps(leaping)
-    assert limited[:, 0].std() < 2 * usual[:, 0].std() < leaping[:, 0].std() / 10
-    np.testing.assert_array_equal(limited[:, 1], usual[:, 1])
-    np.testing.assert_array_equal(np.sign(limited[::10, 0]), np.sign(leaping[::10, 0]))
+    steps = 0.01 * rng.standard_normal((5000, 2))
+    steps[::10, 0] += rng.choice([-1.0, 1.0], 500)
+    limits = leap_limits([steps[:2000], steps[2000:]])
+    assert 0.02 < limits[0] < 0.1
+    assert limits[1] == np.inf
 
 
-def test_steps_of_any_kind_stay_finite() -> None:
+def test_a_leaping_column_has_the_scale_of_its_usual_steps(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(1000)
+    pitch = np.cumsum(0.01 * np.random.default_rng(0).standard_normal(len(sequence.values)))
+    pitch[::10] += 12.0  # and back
+    statistics = fit_statistics([changed(sequence, c3=pitch)])
+    scale = statistics.standardizer.scale[3]
+    assert statistics.difference_scale[3] * scale < 0.1
+    assert not statistics.mean_reversion[3].any()
+    other = fit_statistics([sequence])
+    np.testing.assert_array_equal(statistics.difference_scale[:3], other.difference_scale[:3])
+
+
+def test_steps_of_any_kind_have_limits() -> None:
     for steps in (np.zeros((0, 2)), np.zeros((9, 2)), np.eye(9)[:, :2]):
-        assert without_leaps(steps).shape == steps.shape
-        assert np.isfinite(without_leaps(steps)).all()
+        assert np.isinf(leap_limits([steps])).all()
