@@ -28,7 +28,7 @@ def chroma(sound: Audio, sample_rate: int) -> Array:
     Parameters
     ----------
     sound : ndarray of float32, (S,)
-        At least 4,096 samples, else there is no frame; 16 kHz give frames of 256 ms.
+        At least 4,096 samples, else there is no frame. At 16 kHz, a frame is 256 ms, every 128.
     sample_rate : int
         In Hz.
 
