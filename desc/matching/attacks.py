@@ -23,6 +23,8 @@ EARLIEST, LATEST, STEPS = -0.5, 1.5, 32
 """Places that are tried, in hops from the frame's centre, and their number per hop."""
 EXPONENT = 0.35
 """Exponent of the power that is compared, so that frames that hold little of it count as well."""
+BLOCK_FRAMES = 1 << 13
+"""Frames that are measured at once."""
 POINTS = 256
 """Points by which a window is summed."""
 DECAYS = (1e-12, 0.01, 0.1, 0.4, 1.0)
@@ -42,6 +44,11 @@ def attack_places(values: Values, frames: Rows, config: DescriptorConfig) -> Flo
     near to the first or the last one. The place is that of the decaying sound whose course, in the
     windows of the frames around, is most like that of the bands that rise.
     """
+    blocks = range(0, max(len(frames), 1), BLOCK_FRAMES)
+    return np.concatenate([_places(values, frames[i : i + BLOCK_FRAMES], config) for i in blocks])
+
+
+def _places(values: Values, frames: Rows, config: DescriptorConfig) -> Float64:
     places = np.full(len(frames), np.nan)
     whole = np.flatnonzero((frames + OFFSETS[0] >= 0) & (frames + OFFSETS[-1] < len(values)))
     around = frames[whole, None] + OFFSETS
