@@ -16,7 +16,7 @@ from desc import outputs
 from desc.audio import AudioReader, decode, playable, resample
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.playlist import RECORDING
-from desc.configuration import check_choice, check_integer
+from desc.configuration import STYLES, check_choice, check_integer
 from desc.errors import AudioError, ConfigurationError, OutputError
 from desc.files import read_json
 from desc.report.data import BEFORE_S, ReportData
@@ -163,9 +163,8 @@ class ResultView:
 
     @property
     def request(self) -> dict[str, Any]:
-        """All settings that determine the result."""
-        request: dict[str, Any] = self.meta["request"]
-        return request
+        """All settings that determine the result; those of before the styles are granular."""
+        return STYLES["granular"] | self.meta["request"]
 
     @property
     def step_s(self) -> float:

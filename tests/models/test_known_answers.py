@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import ModelConfig
+from desc.configuration import ModelConfig, Sampling
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import MODELS, create_model
@@ -79,7 +79,8 @@ def continued(model: DescriptorModel, process: np.ndarray, n: int, steps: int) -
     context = torch.tensor(process[: n * 100].reshape(n, 100, 2), dtype=torch.float32)
     generators = [torch.Generator().manual_seed(row) for row in range(n)]
     valid = torch.ones(n, 100, dtype=torch.bool)
-    return continuation(model, context, valid, steps, generators=generators).numpy()
+    plain = Sampling(sampling="plain")
+    return continuation(model, context, valid, steps, plain, generators=generators).numpy()
 
 
 @pytest.mark.parametrize("name", list(MODELS))
