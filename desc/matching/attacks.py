@@ -33,7 +33,7 @@ RISE_DB = 6.0
 """Least rise of an attack, in the mean of the bands."""
 FIT = 0.95
 """Least cosine between the course of the frames and that of a decaying sound."""
-FARTHEST = 0.5
+FARTHEST = 0.75
 """Largest shift, in hops."""
 
 
@@ -88,7 +88,7 @@ def _decaying(n_fft: int, hop_length: int) -> tuple[Float64, Float64]:
 def with_attacks(
     units: Units, target: Values, database: DescriptorDatabase, positions: SourcePositions
 ) -> Units:
-    """Return units shifted, by up to half a hop, so that their attacks meet the target's.
+    """Return units shifted, by up to .75 hops, so that their attacks meet the target's.
 
     The shift is the mean over the attacks that a unit and its part of the target have in common. A
     unit that continues the one before keeps that one's shift. Without mfcc among the descriptors
