@@ -138,7 +138,8 @@ class ResultView:
         with _fitting(folder, outputs.MATCHES, outputs.REPORT_DATA):
             distances = _numbers(matches["_distance"], (len(data.played),))
             corpus = _text(matches["_meta"]["corpus"])
-            inputs = _inputs(matches["_meta"].get("inputs") or {"audio_db_dir": [corpus]})
+        with _fitting(folder, outputs.PREDICTION, outputs.MATCHES):
+            inputs = _inputs(meta.get("inputs") or {"audio_db_dir": [corpus]})
         with _fitting(folder, outputs.PLAYLIST, outputs.WAV, outputs.REPORT_DATA):
             playlist = Playlist.load(folder / outputs.PLAYLIST)
             clip = cut_clip(folder / outputs.WAV, playlist, data.recording)
