@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from PIL import Image
 
 from desc import audio
 from desc.demo.corpus import write_corpus
@@ -36,6 +37,8 @@ PIECES = {
     "clockwork": "04 clockwork.wav",
 }
 KINDS = ("recording", "granular", "phrases")
+DRAWN = ("procession", "clockwork")
+COLOURS = 48
 RATE, HEARD_S = 44100, 14  # four seconds of the recording, ten of its continuation
 Sound = npt.NDArray[np.float32]
 
@@ -63,8 +66,11 @@ def draw(sounds: dict[str, Sound], path: Path) -> None:
         axis.imshow(level, origin="lower", aspect="auto", extent=extent, vmin=-50, vmax=25)
         axis.set_ylabel(f"{kind}\nmel band")
     axes[-1].set_xlabel("s")
-    figure.savefig(path, dpi=80, pil_kwargs={"optimize": True})
+    figure.savefig(path, dpi=80)
     plt.close(figure)
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(COLOURS)
+    small.save(path, optimize=True)
 
 
 def main(folder: Path) -> None:
@@ -82,7 +88,8 @@ def main(folder: Path) -> None:
         for kind, sound in sounds.items():
             path = STATIC / "sound" / f"{name}_{kind}.mp3"
             soundfile.write(path, sound, RATE, bitrate_mode="VARIABLE", compression_level=0.8)
-        draw(sounds, STATIC / "img" / f"listen_{name}.png")
+        if name in DRAWN:
+            draw(sounds, STATIC / "img" / f"listen_{name}.png")
 
 
 if __name__ == "__main__":
