@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from desc.configuration.fields import check, check_choice, check_integer, check_number, option
 
@@ -21,6 +21,7 @@ class ModelConfig:
     """
 
     FORMER: ClassVar[tuple[str, ...]] = ("add_positional_embedding", "dim_pos_encoding")
+    EARLIER: ClassVar[dict[str, Any]] = {"plan_size": 0}
 
     selected_model: str = option(
         "LSTM",
@@ -28,7 +29,12 @@ class ModelConfig:
     )
     window_size: int = option(48, "length of the input sequence", unit="frames")
     forecast_size: int = option(
-        32, "number of frames that the encoder-decoder models predict at once", unit="frames"
+        43, "length of the blocks that the encoder-decoder models plan and predict", unit="frames"
+    )
+    plan_size: int = option(
+        8,
+        "numbers that describe a block of forecast_size frames; the encoder-decoder models draw "
+        "them before its first frame; 0: no plans",
     )
     hidden_size: int | None = option(
         None, "width of the network (default: depends on the model)", kind=int
@@ -67,6 +73,7 @@ class ModelConfig:
                 check_integer(name, getattr(self, name), 1, largest)
         check_integer("n_components", self.n_components, 1, 256)
         check_integer("context_size", self.context_size, 0, 65536)
+        check_integer("plan_size", self.plan_size, 0, 256)
         check_number("dropout", self.dropout, 0.0, 0.9)
         check_number("style_noise", self.style_noise, 0.0)
         check_choice("head", self.head, HEADS)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from desc.configuration import Sampling, check, check_integer
 from desc.models.base import DescriptorModel
+from desc.models.heads import Head
 from desc.progress import report
 
 BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
@@ -103,6 +104,11 @@ def continuation(
     temperature = 0.0 if sampling.is_mean else sampling.temperature
     replay = sampling.sampling == "replay" and not sampling.is_mean
     draw = model.head.replay if replay else model.head.draw
+
+    def draw_plan(head: Head, parameters: Tensor) -> Tensor:
+        noise = torch.cat([head.noise(generator, 1) for generator in generators])
+        return head.draw(parameters, noise.to(device), temperature)
+
     model.eval()
     try:
         if replay:
@@ -110,7 +116,7 @@ def continuation(
             blocks = replayed_blocks(z, known, sampling.replay_block, generators)
         else:
             blocks = noise_blocks(model, generators)
-        state = model.start(context, valid)
+        state = model.start(context, valid, draw=draw_plan)
         for t in range(frames):
             if t % BLOCK == 0:
                 block = next(blocks)
@@ -150,7 +156,11 @@ def free_run(
     n_rows = len(context)
     noise = model.head.noise(torch.default_generator, steps * n_rows)
     noise = noise.reshape(steps, n_rows, -1).to(context.device)
-    state = model.start(context, valid, length)
+
+    def draw_plan(head: Head, parameters: Tensor) -> Tensor:
+        return head.sample(parameters, head.noise(torch.default_generator, n_rows).to(noise.device))
+
+    state = model.start(context, valid, length, draw_plan)
     frames = []
     for t in range(steps):
         u = model.head.sample(model.head(state.h), noise[t])

@@ -86,18 +86,18 @@ class FreeRunningLoss(nn.Module):
 
         The last frames of each item are replaced by two continuations, drawn without dropout.
         """
-        rows = torch.nonzero(batch.valid.all(1))[:ROWS, 0]
+        window = model.model_config.window_size
+        needed = model.context_size + window + model.prediction_length
+        rows = torch.nonzero(batch.valid[:, -needed:].all(1))[:ROWS, 0]
         if not len(rows):
             return batch.frames.new_zeros(())
         frames = batch.frames[rows]
         steps = min(STEPS, frames.shape[1] // 2)
         context = frames[:, :-steps].repeat(2, 1, 1)
-        present = torch.ones(context.shape[:2], dtype=torch.bool, device=context.device)
+        present = batch.valid[rows, :-steps].repeat(2, 1)
         training = model.training
         model.eval()
-        drawn = free_run(
-            model, context, present, steps, length=max(READ, model.model_config.window_size)
-        )
+        drawn = free_run(model, context, present, steps, length=max(READ, window))
         model.train(training)
         every = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
         x = model.space.standardise(frames, every)
