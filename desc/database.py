@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,8 @@ class DescriptorDatabase:
         The folder that sources are relative to.
     digest : str
         32 hex digits, those of the corpus it was made from.
+    inputs : dict of str to list of str
+        Options that name the recordings, see `Corpus`; empty if they are unknown.
     """
 
     values: Values
@@ -98,6 +100,7 @@ class DescriptorDatabase:
     config: DescriptorConfig
     root: Path
     digest: str
+    inputs: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def from_corpus(
@@ -120,7 +123,8 @@ class DescriptorDatabase:
             If the cache cannot be written.
         """
         sequences = (*corpus.sequences, *corpus.variants)
-        return cls._of((store or DescriptorStore()).packed(sequences), sequences, corpus.root)
+        values = (store or DescriptorStore()).packed(sequences)
+        return replace(cls._of(values, sequences, corpus.root), inputs=corpus.inputs)
 
     @classmethod
     def from_sequences(

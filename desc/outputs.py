@@ -220,6 +220,7 @@ def write_matches(folder: Path, match: Match) -> None:
         value["_candidates"] = _places(match.neighbours, database)
     value["_meta"] = {
         "corpus": database.root.as_posix(),
+        "inputs": database.inputs,
         "corpus_digest": database.digest,
         "sample_rate": database.config.sample_rate,
         "hop_length": database.config.hop_length,

@@ -13,7 +13,7 @@ from desc import outputs
 from desc.concatenation import RenderResult, render_to_file
 from desc.configuration import PredictConfig, Sampling, check, to_dict
 from desc.corpus import Corpus
-from desc.corpus.ending import clock, find_music_end, level_before_db
+from desc.corpus.ending import find_music_end, level_before_db
 from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, ConfigurationError, DescError
@@ -21,7 +21,7 @@ from desc.files import replacing
 from desc.matching import Matcher
 from desc.models.base import DescriptorModel
 from desc.prediction import Predictor
-from desc.progress import part
+from desc.progress import clock, part
 from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore

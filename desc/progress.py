@@ -1,4 +1,4 @@
-"""Progress of long stages, sent to one reporter.
+"""Progress of long stages, sent to one reporter; times as texts.
 
 Stages call `report`. Callers that show progress wrap the stage in `reporting`; otherwise nothing is
 shown.
@@ -52,3 +52,20 @@ def part(index: int, count: int) -> Iterator[None]:
 
     with reporting(scaled):
         yield
+
+
+def clock(seconds: float) -> str:
+    """Return a time or a length as `5:21` or `1:05:21`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration as `40 s`, `12 min`, `3.5 h` or `4 days`."""
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

@@ -1,8 +1,8 @@
-"""Progress reaches the reporter of the block it is reported in."""
+"""Progress reaches the reporter of the block it is reported in; times are short texts."""
 
 from __future__ import annotations
 
-from desc.progress import part, report, reporting
+from desc.progress import clock, duration, part, report, reporting
 
 
 def test_progress_reaches_the_innermost_reporter_and_nobody_outside() -> None:
@@ -40,3 +40,9 @@ def test_a_reporter_is_restored_after_an_error() -> None:
         except ValueError:
             report("train", 1, 1)
     assert calls == [("train", 1, 1)]
+
+
+def test_times_as_texts() -> None:
+    lengths = [duration(s) for s in (0.2, 40, 720, 12600, 4 * 86400)]
+    assert lengths == ["1 s", "40 s", "12 min", "3.5 h", "4 days"]
+    assert [clock(s) for s in (0, 5.4, 321, 3921)] == ["0:00", "0:05", "5:21", "1:05:21"]

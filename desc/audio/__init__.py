@@ -12,7 +12,7 @@ of reading:
   inexact (measured: off by half of full scale in a Vorbis file), and python-soundfile seeks after
   every read of a seekable file. Without seeks, reading in blocks equals decoding in one go, bit for
   bit, also for truncated and headerless MP3 files.
-* `AudioReader` reads at random places of files that can be sought exactly: PCM and FLAC.
+* `AudioReader` reads at random places of uncompressed files.
 * Plain PCM in WAV files is converted by numpy, faster than by libsndfile and to the same bits.
 """
 

@@ -176,6 +176,13 @@ def follows_wave(path: str | Path) -> str:
     return ""
 
 
+def nist_samples(path: str | Path) -> int:
+    """Return the number of samples per channel that the header of a NIST file names, else 0."""
+    with open(path, "rb") as file:
+        found = re.search(rb"\nsample_count -i (\d{1,15})\s", file.read(1024))
+    return int(found[1]) if found else 0
+
+
 def _wave_end(file: BinaryIO) -> int:
     """Return the position behind the samples of a WAV as its header names it, 0 without samples."""
     offset = samples_offset(file)

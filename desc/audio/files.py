@@ -82,8 +82,7 @@ def is_seekable_pcm(info: AudioInfo) -> bool:
 
     That is uncompressed audio: WAV, RF64, W64, AIFF, AU, CAF … with PCM, float or A/µ-law samples
     (WAV PCM 16/24/32 bit and float: about 10 µs per 2,000 stereo samples, other containers 36).
-    FLAC can be read at any place too, but takes 230 µs and more; MP3, Vorbis, Opus and ADPCM files
-    are decoded first.
+    FLAC (230 µs and more), MP3, Vorbis, Opus and ADPCM files are decoded first.
     """
     return info.format in _SEEKABLE_FORMATS and info.subtype in _SEEKABLE_SUBTYPES
 

@@ -19,7 +19,7 @@ class AudioReader:
     Parameters
     ----------
     path : path
-        Uncompressed audio (see `is_seekable_pcm`), or a FLAC file.
+        Uncompressed audio, see `is_seekable_pcm`.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class AudioReader:
         self.path = Path(path)
         sound = Sound(path)
         info = sound.info
-        if not is_seekable_pcm(info) and (info.format != "FLAC" or not info.n_samples):
+        if not is_seekable_pcm(info):
             sound.close()
             raise AudioError(
                 f"{path}: {info.format} {info.subtype} does not support exact random access"

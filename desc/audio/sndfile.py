@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from desc.audio.containers import Piece, View
+from desc.audio.containers import Piece, View, nist_samples
 from desc.audio.files import Audio, AudioInfo
 from desc.audio.wave_pcm import WavePcm
 from desc.errors import AudioError
@@ -98,12 +98,18 @@ class SndfileSource:
     def promised_share(self) -> float:
         """Length that the header of uncompressed sound promises, in units of the true one.
 
-        libsndfile's log names both where they differ; otherwise the result is 0.
+        libsndfile's log names both where they differ, but for NIST; otherwise the result is 0.
         """
         log = self.file.extra_info
         pairs = re.findall(r": (\d+) \(should be (\d+)\)", log)
         pairs += [(n, self.file.frames) for n in re.findall(r"Frames +: (\d+)", log)]  # AVR, MPC2K
         pairs += [(b, a) for a, b in re.findall(r"truncated. (\d+) <--> (\d+)", log)]  # MAT4
+        pairs += [(n, self.file.frames) for n in re.findall(r"Cols +: (\d+)\n +Type", log)]  # MAT5
+        if self.info.format == "VOC" and "truncated file" in log:
+            sizes = dict(re.findall(r"(Length|Extended II) : (\d+)", log))
+            pairs.append((sizes.get("Extended II", 0), sizes["Length"]))
+        if self.info.format == "NIST":
+            pairs.append((nist_samples(self.info.path), self.file.frames))
         promised = [int(a) / int(b) for a, b in pairs if 0 < int(b) < int(a) < 0xFFFFFF00]
         return max(promised, default=0.0)
 

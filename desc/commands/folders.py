@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
+from desc.progress import clock
 
 if TYPE_CHECKING:
     from desc.corpus import Corpus
@@ -58,7 +59,6 @@ def open_folder(
     """
     from desc.corpus import open_corpus
     from desc.corpus.discovery import label
-    from desc.corpus.ending import clock
 
     corpus = open_corpus(
         path,

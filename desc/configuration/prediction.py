@@ -29,7 +29,11 @@ class SamplingConfig:
         "mean, without randomness",
         choices=SAMPLINGS,
     )
-    replay_block: int = option(20, "mean length of a block of replayed innovations", unit="frames")
+    replay_block: int = option(
+        60,
+        "mean length of a block of replayed innovations; whole beats where the music has a pulse",
+        unit="frames",
+    )
     seed: int = option(0, "random seed")
 
     def __post_init__(self) -> None:
@@ -60,7 +64,8 @@ class Sampling(SamplingConfig):
         `plain` samples from the model, `replay` reuses the innovations of the context in blocks,
         `mean` takes the mean.
     replay_block : int
-        Mean length of a block of replayed innovations, in frames.
+        Mean length of a block of replayed innovations, in frames. Where the context has a pulse,
+        blocks last whole beats and keep in phase with it.
     seed : int
         Random seed, at least 0. It is combined with the content of the recording.
     draw : int

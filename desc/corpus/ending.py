@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.audio import read_excerpt
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import AudioError
 
 Levels = npt.NDArray[np.float64]
 
@@ -105,13 +107,6 @@ def level_before_db(path: str | Path, end_s: float, length_s: float) -> float:
     return float(10 * np.log10(np.mean(10 ** (levels_db / 10)))) if len(levels_db) else SILENCE_DB
 
 
-def clock(seconds: float) -> str:
-    """Return a time or a length as `5:21` or `1:05:21`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def find_music_end(path: str | Path, duration_s: float) -> tuple[float, str]:
     """Return the time at which the music of a file ends, and what follows (see `MusicEnd`).
 
@@ -130,3 +125,16 @@ def find_music_end(path: str | Path, duration_s: float) -> tuple[float, str]:
     start_s = max(0.0, duration_s - LAST_S)
     end = music_end(sound_levels(*read_excerpt(path, start_s, LAST_S)))
     return (start_s + end.n_hops * HOP_S if end.reason else duration_s), end.reason
+
+
+def until_music_end(sequence: DescriptorSequence, path: Path) -> DescriptorSequence:
+    """Return a recording's frames before a fade-out or silence at its end (see `find_music_end`).
+
+    All frames, if its file is missing or cannot be read.
+    """
+    duration_s = sequence.n_samples / sequence.config.sample_rate
+    try:
+        end_s, reason = find_music_end(path, duration_s)
+    except AudioError:
+        return sequence
+    return sequence.until(end_s) if reason else sequence

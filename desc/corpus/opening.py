@@ -7,7 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -49,6 +49,8 @@ class Corpus:
         Files skipped by design: not audio, hidden, or excluded by patterns.
     variants : tuple of DescriptorSequence
         The recordings played at other speeds (speed perturbation), see `with_variants`.
+    inputs : dict of str to list of str
+        Options that name the recordings: `audio_db_dir`, and the patterns if there are any.
     """
 
     root: Path
@@ -58,6 +60,7 @@ class Corpus:
     n_extracted: int
     ignored: tuple[SkippedFile, ...] = ()
     variants: tuple[DescriptorSequence, ...] = ()
+    inputs: dict[str, list[str]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (
@@ -164,7 +167,13 @@ def open_corpus(
     sequences, failed, n_extracted = _open_audio(files, config, store or DescriptorStore(), jobs)
     skipped = sorted([*(s for s in passed if not s.ignored), *failed], key=lambda s: s.source)
     ignored = tuple(s for s in passed if s.ignored)
-    corpus = Corpus(root, config, tuple(sequences), tuple(skipped), n_extracted, ignored)
+    inputs = {"audio_db_dir": [str(one) for one in paths]}
+    for name, patterns in (("include", include), ("exclude", exclude)):
+        if patterns:
+            inputs[name] = [patterns] if isinstance(patterns, str) else list(patterns)
+    corpus = Corpus(
+        root, config, tuple(sequences), tuple(skipped), n_extracted, ignored, inputs=inputs
+    )
     return _usable(corpus, only or root)
 
 

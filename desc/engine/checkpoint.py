@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from desc.errors import CheckpointError
 from desc.files import replacing
-from desc.models.checkpoint_file import damage, read_checkpoint
+from desc.models.checkpoint_file import damage, read_checkpoint, write_checkpoint
 
 logger = logging.getLogger(__name__)
 FOLDER = "checkpoints"
@@ -84,7 +82,7 @@ def save_checkpoint(
         content[STATE_KEY] = {"format_version": FORMAT_VERSION} | state
     with replacing(path) as temporary:
         with temporary.open("wb") as stream:  # torch would write the temporary name into the file
-            torch.save(content, stream)
+            write_checkpoint(stream, content)
         if state is not None and path.is_file():
             os.replace(path, path.with_name(Path(PREVIOUS).name))
 

@@ -37,12 +37,11 @@ from desc.engine.stopping import (
     FINISHED,
     INTERRUPTED,
     StopCondition,
-    duration,
     stop_message,
 )
 from desc.engine.task import Task
 from desc.errors import CheckpointError, DescError, TrainingInterruptedError
-from desc.progress import report
+from desc.progress import duration, report
 from desc.runs import SAMPLES, Record, RunLog
 
 logger = logging.getLogger(__name__)

@@ -91,16 +91,6 @@ def is_interrupt(number: int | None) -> bool:
     return signal.getsignal(number) is signal.default_int_handler
 
 
-def duration(seconds: float) -> str:
-    """Format a duration as `40 s`, `12 min`, `3.5 h` or `4 days`."""
-    if seconds < 99.5:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
-
-
 def stop_message(run_id: str, reason: str, step: int, total_steps: int) -> str | None:
     """Return a line on why a run stopped; None if it finished."""
     if reason not in (TIME, INTERRUPTED):

@@ -58,7 +58,10 @@ def baselines(
         yield Continuations("nearest neighbours", "baseline", found)
     for name, sampling in ((VAR_NOISE, "gaussian"), (VAR_REPLAY, "replay")):
         drawn = [
-            [scales.var.continuation(c, steps, rng, sampling=sampling) for c in contexts]
+            [
+                scales.var.continuation(context, steps, rng, sampling=sampling, period=period)
+                for context, period in zip(contexts, excerpts.periods, strict=True)
+            ]
             for _ in range(n_draws)
         ]
         yield Continuations(name, "baseline", np.array(drawn))

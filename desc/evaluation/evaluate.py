@@ -9,6 +9,7 @@ from pathlib import Path
 from desc import progress
 from desc.configuration import RunConfig
 from desc.corpus import Corpus, open_corpus
+from desc.corpus.ending import until_music_end
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
@@ -19,6 +20,7 @@ from desc.evaluation.leakage import check_leakage, find_training_recordings
 from desc.evaluation.rendered import rendered_rows
 from desc.evaluation.settings import EvaluateConfig
 from desc.evaluation.tables import MEAN, Evaluation, Row, Table
+from desc.metrics.realism import LEAST_TRACKS
 from desc.models.var import INNOVATION_BLOCK
 from desc.runs import RunRecord, resolve_run
 from desc.scoring.excerpts import (
@@ -112,10 +114,11 @@ def evaluate(
     candidates = [Candidate.load(record, accelerator) for record in records]
     scales = ReferenceScales.from_run(records[0], candidates[0].model.statistics)
     learned = None if known is None else [scales.standardise(s.complete_static) for s in known]
-    excerpts, notes = _excerpts(corpus.sequences, settings, scales)
+    music = [until_music_end(s, corpus.path(s.source)) for s in corpus.sequences]
+    excerpts, notes = _excerpts(music, settings, scales)
     notes += _notes(records, learned is not None)
     scorers = [Scorer(each, scales, learned) for each in excerpts]
-    tables = _tables(candidates, scorers, corpus.sequences, settings)
+    tables = _tables(candidates, scorers, music, settings)
     rendered: tuple[Row, ...] = ()
     if sounds is not None:
         rendered = rendered_rows(
@@ -141,6 +144,8 @@ def _excerpts(
     if excerpts[0].left_out:
         listed = "; ".join(f"{source}: {why}" for source, why in excerpts[0].left_out.items())
         notes.append(f"left out: {listed}")
+    if len(excerpts[0].sources) < LEAST_TRACKS:
+        notes.append(f"FD has no standard error with fewer than {LEAST_TRACKS} recordings")
     if settings.long:
         # Half as many places, so that longer continuations do not take four times as long.
         fewer = Protocol("long", frames, LONG_FACTOR * frames, max(1, settings.excerpts // 2))
@@ -220,7 +225,9 @@ def mean_rows(runs: Sequence[Candidate], rows: Sequence[Row]) -> list[Row]:
 
 def _notes(records: Sequence[RunRecord], training_known: bool) -> list[str]:
     """Return remarks on the runs and the baselines."""
-    notes = [f"VAR, replay: innovations in blocks of {INNOVATION_BLOCK} frames"]
+    notes = [
+        f"VAR, replay: innovations in blocks of {INNOVATION_BLOCK} frames, in phase with the pulse"
+    ]
     if not training_known:
         notes.append(
             "novelty, other music and nearest neighbours are left out: the training recordings "

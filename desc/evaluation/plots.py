@@ -13,7 +13,11 @@ from desc.report.drawing import check_drawing, figure, literal
 
 N_COLUMNS = 4  # descriptors shown
 N_EXCERPTS = 3
-BARS = [(heading, metric) for heading, metric, _ in REALISM if metric != "fd_late"]
+BARS = [
+    (heading, metric)
+    for heading, metric, _ in REALISM
+    if metric not in ("fd_late", "fd_se", "fd_late_se")
+]
 
 
 def plot_evaluation(evaluation: Evaluation, output_dir: Path) -> list[Path]:

@@ -44,13 +44,15 @@ REALISM: tuple[Column, ...] = (
     ("acf", "acf", 3),
     ("mod dB", "modspec_db", 2),
     ("FD", "fd", 2),
+    ("±", "fd_se", 2),
     ("FD late", "fd_late", 2),
+    ("±", "fd_late_se", 2),
     ("track", "track_distance", 3),
     ("C2ST", "c2st", 2),
     ("novelty", "novelty", 3),
 )
 RENDERED: tuple[Column, ...] = (
-    *(column for column in REALISM if column[1] != "fd_late"),
+    *(column for column in REALISM if not column[1].startswith("fd_late")),
     ("e_t", "error", 3),
     ("match", "mean_match_distance", 2),
     ("unit", "mean_unit_frames", 1),

@@ -12,7 +12,7 @@ from desc.audio import encode_wav, read_excerpt
 from desc.configuration import QueryConfig, check, check_integer
 from desc.database import DescriptorDatabase
 from desc.descriptors.standardizer import Standardizer
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, DescError
 from desc.matching import matching_space
 from desc.report.projection import Plane
 
@@ -52,11 +52,22 @@ class Atlas:
         database : DescriptorDatabase
         max_points : int
             Largest number of points; larger databases are thinned out evenly.
+
+        Raises
+        ------
+        DescError
+            If a row is not finite, naming its file.
         """
         check_integer("max_points", max_points, 1)
         n = len(database)
         blocks = (database.values[i : i + BLOCK_ROWS] for i in range(0, n, BLOCK_ROWS))
         standardizer = Standardizer.fit(blocks, database.config)
+        if not np.isfinite(standardizer.mean).all():
+            broken = database.reference(int(np.argmin(np.isfinite(database.values).all(1))))
+            raise DescError(
+                f"{broken.source}: the descriptors at sample {broken.start_sample} are not finite; "
+                "leave the file out or extract it again"
+            )
         space = matching_space(database.config, standardizer, QueryConfig())
         rows = np.linspace(0, n - 1, min(n, max_points)).astype(np.int64)
         points = space.project(database.values if len(rows) == n else database.values[rows])

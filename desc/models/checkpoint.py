@@ -18,7 +18,13 @@ from desc.errors import CheckpointError
 from desc.files import replacing
 from desc.models import create_model
 from desc.models.base import DescriptorModel
-from desc.models.checkpoint_file import FOREIGN, read_checkpoint, reading
+from desc.models.checkpoint_file import (
+    FOREIGN,
+    check_finite,
+    read_checkpoint,
+    reading,
+    write_checkpoint,
+)
 from desc.models.statistics import TrainingStatistics
 
 FORMAT_VERSION = 3  # 2: decoders began with the forecast; 1: frames were seen as such
@@ -51,7 +57,7 @@ def checkpoint_payload(
 def save_model(model: DescriptorModel, path: str | Path) -> None:
     """Write a checkpoint that `load_model` reads, complete or not at all."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        torch.save({KEY: checkpoint_payload(model)}, stream)
+        write_checkpoint(stream, {KEY: checkpoint_payload(model)})
 
 
 def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> DescriptorModel:
@@ -92,4 +98,5 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
             state = {k.removeprefix(prefix): x for k, x in items if k.startswith(prefix)}
         model = create_model(model_config, config, statistics)
         model.load_state_dict(state)
+        check_finite(state)
     return model.to(map_location).eval()

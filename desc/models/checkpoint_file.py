@@ -2,17 +2,20 @@
 
 A file is read in two passes. The first checks the archive's CRCs and unpickles the structure with
 stand-ins for tensors, so that no code runs and a tensor costs no memory, however large the file
-says it is. Only a file that passes is loaded by torch.
+says it is. Only a file that passes is loaded by torch. Its tensors are then compared with the
+digests that the file holds; files of other programs and of earlier versions have none. A file that
+has passed is not checked again by the same process, unless it changes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import pickle
+import time
 import zipfile
-import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,6 +26,10 @@ from torch.overrides import TorchFunctionMode
 from desc.errors import CheckpointError
 
 FOREIGN = "not a checkpoint of this program"
+DIGESTS = "desc.digests"
+"""Key of the digests in a file: one for each other key."""
+SETTLED_S = 2.0
+"""Age of a file from which its time of change tells it from a later version."""
 SPARE = 10_000  # parameters that a network may have beyond the bytes of its file
 LEGACY_PICKLES = 5  # of torch's file format before 1.6
 ITEM_BYTES = {
@@ -87,18 +94,22 @@ class _Inspector(pickle._Unpickler):  # noqa: SLF001 (C's unpickler reserves any
         return _Storage(n_items)
 
 
+_verified: set[tuple[int, ...]] = set()
+"""Identity, size and times of the files that have passed."""
+
+
+def write_checkpoint(stream: BinaryIO, content: Mapping[str, Any]) -> None:
+    """Write plain values and tensors that `read_checkpoint` reads, with digests of the tensors."""
+    torch.save({**content, DIGESTS: {key: _digest(part) for key, part in content.items()}}, stream)
+
+
 def damage(path: Path) -> str | None:
-    """Return what is wrong with the bytes of a checkpoint; None for an intact archive."""
+    """Return what is wrong with a checkpoint; None for an intact one."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            total = sum(entry.file_size for entry in archive.infolist())
-            if total > path.stat().st_size:
-                return f"its entries claim {total} bytes, more than the file has"
-            bad = archive.testzip()
-            return None if bad is None else "damaged: its checksum is wrong"
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError,
-            NotImplementedError) as error:  # fmt: skip
-        return f"not a checkpoint, or damaged: {error}"
+        read_checkpoint(path)
+    except CheckpointError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -112,11 +123,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
     try:
-        content = _inspect(path)
-        if not isinstance(content, dict):
-            raise CheckpointError(f"{path}: {FOREIGN}")
-        _check_cycles(content, set(), set())
+        version = _version(path)
+        is_new = version not in _verified
+        if is_new:
+            _check_structure(path)
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        digests = loaded.pop(DIGESTS, {})
+        for key, digest in digests.items() if is_new else ():
+            if key in loaded and _digest(loaded[key]) != digest:
+                raise CheckpointError(f"{path}: damaged: the digest of {key!r} is wrong")
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
@@ -124,20 +139,61 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # bytes that are no checkpoint make unpicklers fail in any way
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: not a checkpoint, or damaged: {reason}") from error
+    if time.time_ns() - max(version[-2:]) > SETTLED_S * 1e9:
+        _verified.add(version)
     return loaded
 
 
-def _inspect(path: Path) -> Any:
-    """Return the structure of a checkpoint, with None instead of tensors."""
+def _version(path: Path) -> tuple[int, ...]:
+    """Return what tells a file from another one, and from its own later versions."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _digest(content: Any) -> str:
+    """Return the digest (BLAKE2b) of all tensors: their names, types, shapes and bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(value: Any, name: str) -> None:
+        if isinstance(value, torch.Tensor):
+            plain = value.detach().cpu().contiguous()
+            digest.update(f"{name} {plain.dtype} {list(plain.shape)}\n".encode())
+            digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+        elif isinstance(value, Mapping):
+            for key, part in value.items():
+                add(part, f"{name}/{key}")
+        elif isinstance(value, list | tuple):
+            for index, part in enumerate(value):
+                add(part, f"{name}/{index}")
+
+    add(content, "")
+    return digest.hexdigest()
+
+
+def _check_structure(path: Path) -> None:
+    """Refuse a file with wrong checksums, absurd sizes, code, or content that holds itself."""
     n_bytes = path.stat().st_size
     if not zipfile.is_zipfile(path):  # published before torch 1.6
         with path.open("rb") as stream:
             pickles = [_Inspector(stream, None, n_bytes).load() for _ in range(LEGACY_PICKLES)]
-        return pickles[3]
-    if (reason := damage(path)) is not None:
-        raise CheckpointError(f"{path}: {reason}")
+        content = pickles[3]
+    else:
+        content = _inspected_archive(path, n_bytes)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: {FOREIGN}")
+    _check_cycles(content, set(), set())
+
+
+def _inspected_archive(path: Path, n_bytes: int) -> Any:
+    """Return the structure of an archive, with None instead of tensors."""
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry.file_size for entry in archive.infolist()}
+        if (total := sum(entry.file_size for entry in archive.infolist())) > n_bytes:
+            raise CheckpointError(
+                f"{path}: its entries claim {total} bytes, more than the file has"
+            )
+        if archive.testzip() is not None:
+            raise CheckpointError(f"{path}: damaged: its checksum is wrong")
         (name,) = [name for name in entries if name.endswith("/data.pkl")]
         root = name.removesuffix("data.pkl") + "data/"
         sizes = {n.removeprefix(root): size for n, size in entries.items() if n.startswith(root)}
@@ -156,6 +212,13 @@ def _check_cycles(value: Any, path: set[int], done: set[int]) -> None:
         _check_cycles(part, path, done)
     path.discard(id(value))
     done.add(id(value))
+
+
+def check_finite(state: Mapping[str, torch.Tensor]) -> None:
+    """Raise a `ValueError` that names the first parameter with a value that is no finite number."""
+    for name, parameter in state.items():
+        if not torch.isfinite(parameter).all():
+            raise ValueError(f"{name} must hold finite numbers")
 
 
 @contextmanager

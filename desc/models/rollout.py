@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch import Tensor
 from desc.configuration import Sampling, check, check_integer
 from desc.models.base import DescriptorModel
 from desc.models.heads import Head
+from desc.models.replay import context_period, replayed_positions
 from desc.progress import report
 
 BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
@@ -23,40 +26,35 @@ def noise_blocks(model: DescriptorModel, generators: list[torch.Generator]) -> I
 
 
 def replayed_blocks(
-    z: Tensor, known: Tensor, mean_length: float, generators: list[torch.Generator]
+    model: DescriptorModel,
+    context: Tensor,
+    valid: Tensor,
+    mean_length: float,
+    generators: list[torch.Generator],
 ) -> Iterator[Tensor]:
     """Yield the context's innovations for `BLOCK` frames (BLOCK, B, F), in replayed stretches.
 
-    A stretch starts anywhere in the context and ends with probability 1/`mean_length` at each
-    frame, or with the context.
-
-    Parameters
-    ----------
-    z : Tensor (B, N, F)
-        Innovations of the context; see `DescriptorModel.innovations`.
-    known : Tensor of bool (B, N)
-    mean_length : float
-        In frames.
-    generators : list of torch.Generator
-        One per row.
+    See `desc.models.replay`; parameters as in `continuation`.
     """
-    n = z.shape[1]
+    z, known = model.innovations(context, valid)
     # Contexts are padded on the left: the known innovations are a row's last ones.
     counts = known.sum(1).clamp(min=1).tolist()
-    following = [-1] * len(generators)
-    rows = torch.arange(len(generators), device=z.device)[:, None]
+    rows = []
+    for frames, present, count, generator in zip(context, valid, counts, generators, strict=True):
+        static = frames[present][-model.replay_frames :].cpu().numpy()
+        period = context_period(static, model.statistics.standardizer)
+        rows.append(replayed_positions(count, mean_length, period, partial(uniform, generator)))
+    first = z.shape[1] - torch.tensor(counts, device=z.device)[:, None]
+    row = torch.arange(len(z), device=z.device)[:, None]
     while True:
-        index = []
-        for row, (generator, count) in enumerate(zip(generators, counts, strict=True)):
-            jumps = (torch.rand(BLOCK, generator=generator) * mean_length < 1).tolist()
-            starts = (torch.rand(BLOCK, generator=generator) * count).long().tolist()
-            for jump, start in zip(jumps, starts, strict=True):
-                if jump or not 0 <= following[row] < count:
-                    following[row] = min(start, count - 1)
-                index.append(n - count + following[row])
-                following[row] += 1
-        chosen = torch.tensor(index, device=z.device).reshape(-1, BLOCK)  # (B, BLOCK)
-        yield z[rows, chosen].transpose(0, 1)
+        index = torch.tensor([list(islice(positions, BLOCK)) for positions in rows])
+        yield z[row, first + index.to(z.device)].transpose(0, 1)
+
+
+def uniform(generator: torch.Generator, n: int) -> list[float]:
+    """Draw n uniform random numbers from 0 to 1."""
+    numbers: list[float] = torch.rand(n, generator=generator).tolist()
+    return numbers
 
 
 @torch.inference_mode()
@@ -112,8 +110,7 @@ def continuation(
     model.eval()
     try:
         if replay:
-            z, known = model.innovations(context, valid)
-            blocks = replayed_blocks(z, known, sampling.replay_block, generators)
+            blocks = replayed_blocks(model, context, valid, sampling.replay_block, generators)
         else:
             blocks = noise_blocks(model, generators)
         state = model.start(context, valid, draw=draw_plan)

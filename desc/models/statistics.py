@@ -27,6 +27,8 @@ TAIL = 0.0005  # share of the frames beyond either bound
 MAX_QUANTILE_FRAMES = 2_000_000  # beyond, quantiles are taken from evenly spaced frames
 MOST_KEPT = 0.999  # of a correlation, so that columns that copy each other can be whitened
 BOUND_MARGIN = 1e-3  # added to the bounds, so that a column that never moves has room
+LARGEST = 1e9  # number, and condition, in the statistics of any sound; larger ones are damage
+SMALLEST = {"scale": 1e-9, "difference_scale": 1e-6}  # of what others are divided by
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +77,24 @@ class TrainingStatistics:
     def from_tensors(
         cls, tensors: dict[str, torch.Tensor], config: DescriptorConfig
     ) -> TrainingStatistics:
-        """Undo `to_tensors`."""
+        """Undo `to_tensors`.
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape, or numbers that no sound gives.
+        """
         arrays = {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
+        n = len(config.static_columns)
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("mean", "scale"), (config.n_columns,))
+        shapes |= dict.fromkeys(("pull", "whitening"), (n, n))
+        shapes |= dict.fromkeys(("difference_scale", "low", "high"), (n,))
+        for name, shape in shapes.items():
+            least, array = SMALLEST.get(name, -LARGEST), arrays[name]
+            if array.shape != shape or not ((least <= array) & (array <= LARGEST)).all():
+                raise ValueError(f"{name} must be {shape} numbers from {least:g} to {LARGEST:g}")
+        if not np.linalg.cond(arrays["whitening"]) <= LARGEST:
+            raise ValueError("whitening must be invertible")
         standardizer = Standardizer(arrays.pop("mean"), arrays.pop("scale"), config)
         return cls(standardizer, mean_reversion=arrays.pop("pull"), **arrays)
 

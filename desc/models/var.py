@@ -1,8 +1,8 @@
 """`VectorAutoregression`: the linear baseline of every learned model.
 
 x[t] - m = Σ A[k] (x[t-k] - m) + e[t] on standardised statics, m the mean of the frames before,
-centred on the mean of its context, with the innovations of the context replayed in blocks
-(Lütkepohl 2005, chapter 2, for the model; Künsch 1989 for blocks).
+centred on the mean of its context, with the innovations of the context replayed (Lütkepohl 2005,
+chapter 2).
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from desc.configuration import check_choice, check_integer
 from desc.errors import ConfigurationError
+from desc.models.replay import replayed_positions
 
 Array = npt.NDArray[np.float64]
 
@@ -24,7 +26,7 @@ RIDGE = 1.0  # squared standard deviations added to the regression's diagonal
 CONTEXT_FRAMES = 512  # of which the mean is taken, 12 s
 STABLE_RADIUS = 0.9995  # largest eigenvalue kept: iterated, the regression must not explode
 BLOCK_ROWS = 1 << 16  # regressed at once: 109 MB of predecessors for 13 columns
-INNOVATION_BLOCK = 20  # mean length of a replayed block, in frames
+INNOVATION_BLOCK = 60  # mean length of a replayed block, in frames
 SAMPLINGS = ("replay", "gaussian", "mean")
 
 
@@ -167,6 +169,7 @@ class VectorAutoregression:
         *,
         sampling: str = "replay",
         block: int = INNOVATION_BLOCK,
+        period: float = math.nan,
     ) -> Array:
         """Continue a context.
 
@@ -177,10 +180,12 @@ class VectorAutoregression:
         steps : int
         generator : numpy.random.Generator
         sampling : str
-            `replay` takes the context's innovations in blocks of geometric length, `gaussian`
-            draws with the residuals' covariance, `mean` adds nothing.
+            `replay` takes the context's innovations in blocks (see `desc.models.replay`),
+            `gaussian` draws with the residuals' covariance, `mean` adds nothing.
         block : int
             Mean length of a block, in frames.
+        period : float
+            Period of the context's pulse, in frames, with which blocks stay in phase; NaN: none.
 
         Returns
         -------
@@ -198,7 +203,10 @@ class VectorAutoregression:
             innovations = x[self.order :] - lagged(x, self.order) @ weights
             # The first are predicted from less than they should be.
             innovations = innovations[min(self.order, len(innovations) // 2) :]
-            noise = innovations[block_indices(len(innovations), steps, block, generator)]
+            places = replayed_positions(
+                len(innovations), block, period, lambda n: generator.random(n).tolist()
+            )
+            noise = innovations[list(islice(places, steps))]
         elif sampling == "gaussian":
             factor = np.linalg.cholesky(self.covariance)
             noise = generator.standard_normal((steps, len(mean))) @ factor.T
@@ -233,18 +241,3 @@ def stabilised(coefficients: Array) -> Array:
         return coefficients
     factors = (STABLE_RADIUS / radius) ** np.arange(1, order + 1)
     return coefficients * factors[:, None, None]
-
-
-def block_indices(
-    n: int, steps: int, block: int, generator: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Return `steps` indices below n: consecutive stretches of geometric length, mean `block`."""
-    jumps = generator.random(steps) * block < 1
-    starts = generator.integers(n, size=steps)
-    indices = np.empty(steps, dtype=np.int64)
-    at = n
-    for t in range(steps):
-        at = int(starts[t]) if jumps[t] or at >= n else at
-        indices[t] = at
-        at += 1
-    return indices

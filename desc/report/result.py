@@ -81,6 +81,8 @@ class ResultView:
         `_meta` of `prediction.json`: request, versions, results.
     corpus : str
         Folder of the sounds.
+    inputs : dict of str to list of str
+        Options that name the sounds: `audio_db_dir`, and the patterns if there are any.
     predicted : ndarray of float32, (T, F)
         Predicted static descriptors.
     distances : ndarray of float64, (T,)
@@ -95,6 +97,7 @@ class ResultView:
     folder: Path
     meta: dict[str, Any]
     corpus: str
+    inputs: dict[str, list[str]]
     predicted: Array
     distances: npt.NDArray[np.float64]
     playlist: Playlist
@@ -135,6 +138,7 @@ class ResultView:
         with _fitting(folder, outputs.MATCHES, outputs.REPORT_DATA):
             distances = _numbers(matches["_distance"], (len(data.played),))
             corpus = _text(matches["_meta"]["corpus"])
+            inputs = _inputs(matches["_meta"].get("inputs") or {"audio_db_dir": [corpus]})
         with _fitting(folder, outputs.PLAYLIST, outputs.WAV, outputs.REPORT_DATA):
             playlist = Playlist.load(folder / outputs.PLAYLIST)
             clip = cut_clip(folder / outputs.WAV, playlist, data.recording)
@@ -142,6 +146,7 @@ class ResultView:
             folder=folder,
             meta=meta,
             corpus=corpus,
+            inputs=inputs,
             predicted=predicted,
             distances=distances,
             playlist=playlist,
@@ -222,6 +227,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} must be a text")
     return value
+
+
+def _inputs(value: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the options that name the sounds; earlier results have the folder only."""
+    names = ("audio_db_dir", "include", "exclude")
+    return {name: [_text(one) for one in value[name]] for name in names if name in value}
 
 
 def _check_meta(meta: dict[str, Any]) -> None:

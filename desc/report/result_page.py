@@ -15,9 +15,9 @@ import numpy.typing as npt
 from desc import outputs
 from desc.audio import encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
-from desc.corpus.ending import clock
 from desc.files import write_text
 from desc.metrics.movement import diff_ratio, tail_std
+from desc.progress import clock
 from desc.report.drawing import envelope, grey_png, row_frequencies, spectrogram
 from desc.report.page import fill, packed, plain, quantised, template
 from desc.report.result import ResultView
@@ -298,7 +298,9 @@ def _command(view: ResultView) -> str:
     """Return the command that reproduces the result."""
     about, request = view.data.about, view.request
     words = ["desc", "predict", "--run_id", request["run_id"]]
-    words += ["--prediction_db_dir", about["recording_path"], "--audio_db_dir", view.corpus]
+    words += ["--prediction_db_dir", about["recording_path"]]
+    for name, values in view.inputs.items():
+        words += [f"--{name}", *values]
     if isinstance(request.get("speeds"), list):
         words += ["--speeds", *map(str, request["speeds"])]
     for config in (PredictConfig, QueryConfig, SelectionConfig, RenderConfig):

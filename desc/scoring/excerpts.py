@@ -16,6 +16,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.devices import one_thread
 from desc.errors import CorpusError
 from desc.models.base import DescriptorModel
+from desc.models.replay import context_period
 from desc.models.rollout import continuation
 from desc.prediction import recording_generator
 from desc.scoring.reference_scales import ReferenceScales
@@ -72,6 +73,8 @@ class Excerpts:
         Contexts, standardised.
     preceding, targets : ndarray, (E, T, F)
         The T frames before the position and the T frames from it on, standardised.
+    periods : ndarray, (E,)
+        Period of each context's pulse in frames, NaN without a pulse.
     """
 
     protocol: Protocol
@@ -85,6 +88,7 @@ class Excerpts:
     contexts: Array
     preceding: Array
     targets: Array
+    periods: Array
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -177,6 +181,9 @@ def cut_excerpts(
         contexts=z[:, before - context : before],
         preceding=z[:, before - steps : before],
         targets=z[:, before:],
+        periods=np.array(
+            [context_period(x[before - context : before], scales.standardizer) for x in spans]
+        ),
     )
 
 

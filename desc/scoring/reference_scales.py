@@ -19,6 +19,8 @@ from desc.runs import RunRecord
 Array = npt.NDArray[np.float64]
 
 VAR_PREFIX = "var_"  # of the regression's arrays in statistics.npz
+LARGEST = 1e12  # standardised number of any recording; larger ones are damage
+STILL = 1e-12  # spread of a window feature that does not vary, but for rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class ReferenceScales:
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{record.folder}: statistics.npz of run {record.run_id} lacks an array that "
-                f"evaluation needs ({error}); train the model again"
+                f"evaluation needs, or is damaged ({error}); train the model again"
             ) from error
 
     @classmethod
@@ -74,8 +76,15 @@ class ReferenceScales:
         shapes |= {"var_low": (n,), "var_high": (n,)}
         for name, shape in shapes.items():
             found = arrays[name]
-            if found.shape != shape or found.dtype != np.float64 or not np.isfinite(found).all():
-                raise ValueError(f"{name} must be {shape} finite numbers of type float64")
+            is_plain = found.dtype == np.float64 and bool((np.abs(found) <= LARGEST).all())
+            if found.shape != shape or not is_plain:
+                raise ValueError(
+                    f"{name} must be {shape} numbers of type float64, at most {LARGEST:g}"
+                )
+        try:
+            np.linalg.cholesky(arrays["var_covariance"])
+        except np.linalg.LinAlgError as error:
+            raise ValueError("var_covariance must be positive definite") from error
         var = {
             name.removeprefix(VAR_PREFIX): array
             for name, array in arrays.items()
@@ -85,7 +94,7 @@ class ReferenceScales:
         return cls(
             standardizer=statistics.standardizer,
             window_mean=arrays["window_mean"],
-            window_spread=np.where(spread > 0, spread, 1.0),
+            window_spread=np.where(spread > STILL, spread, 1.0),
             var=VectorAutoregression(**var),
         )
 

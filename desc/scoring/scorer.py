@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from desc.metrics.forecast import crps, energy_score, spread
 from desc.metrics.movement import acf_distance, diff_ratio, modspec_db, tail_std
-from desc.metrics.realism import c2st, frechet_distance, track_distance
+from desc.metrics.realism import c2st, frechet_distance, frechet_error, track_distance
 from desc.metrics.windows import novelty
 from desc.scoring.excerpts import Continuations, Excerpts
 from desc.scoring.reference_scales import ReferenceScales
@@ -22,7 +22,7 @@ Figures = dict[str, float]
 REAL = "real, same track"  # the reference; its novelty is that of the real continuation
 HORIZONS = (1, 10, 43, 215, 500)  # frames after the context: 23 ms to 12 s
 SPREAD_HORIZON = 43
-MAX_CLASSIFIED = 2  # draws the classifier is trained on, one at a time: each takes seconds
+MAX_CLASSIFIED = 2  # draws used for what takes long: the classifier, the jackknife
 
 
 def mean_figures(each: Sequence[Figures]) -> Figures:
@@ -49,13 +49,13 @@ class Scorer:
     def score(self, continuations: Continuations) -> Figures:
         """Compute all metrics by name; NaN where a metric does not apply."""
         figures = self.score_quickly(continuations)
-        classified = continuations.draws[:MAX_CLASSIFIED]
-        figures["c2st"] = float(np.mean([self._c2st(x) for x in classified]))
+        few = [self._slowly(x) for x in continuations.draws[:MAX_CLASSIFIED]]
+        figures |= mean_figures(few)
         figures["novelty"] = self._novelty(continuations)
         return figures
 
     def score_quickly(self, continuations: Continuations) -> Figures:
-        """Compute the fast metrics, in milliseconds: all but C2ST and novelty.
+        """Compute the fast metrics, in milliseconds: all but C2ST, novelty and errors of FD.
 
         Window and movement metrics are means over draws. Each draw has as many frames as the
         real music, because a Fréchet distance falls with the number of frames.
@@ -98,17 +98,25 @@ class Scorer:
             "fd": frechet_distance(a, b),
             "track_distance": track_distance(a, b, tracks[of_a], tracks[of_b]),
         }
-        context = self.excerpts.protocol.context
-        if x.shape[1] > context:  # the end of a long continuation
-            late, _ = self.scales.features(x[:, -context:])
-            figures["fd_late"] = frechet_distance(late, b)
+        late = self._late(x)
+        if late is not None:
+            figures["fd_late"] = frechet_distance(late[0], b)
         return figures
 
-    def _c2st(self, x: Array) -> float:
+    def _late(self, x: Array) -> tuple[Array, npt.NDArray[np.int64]] | None:
+        """Return the features of the end of long continuations, and each row's excerpt."""
+        context = self.excerpts.protocol.context
+        return self.scales.features(x[:, -context:]) if x.shape[1] > context else None
+
+    def _slowly(self, x: Array) -> Figures:
         a, of_a = self.scales.features(x)
         b, of_b = self.scales.features(self.excerpts.targets)
-        tracks = self.excerpts.tracks
-        return c2st(a, b, tracks[of_a], tracks[of_b])
+        tracks, late = self.excerpts.tracks, self._late(x)
+        given = a, b, tracks[of_a], tracks[of_b]
+        figures = {"c2st": c2st(*given), "fd_se": frechet_error(*given)}
+        if late is not None:
+            figures["fd_late_se"] = frechet_error(late[0], b, tracks[late[1]], tracks[of_b])
+        return figures
 
     def _novelty(self, continuations: Continuations) -> float:
         if self.training is None:

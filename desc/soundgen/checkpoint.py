@@ -11,7 +11,7 @@ from torch import Tensor
 
 from desc.configuration import RunConfig, from_dict, to_dict
 from desc.errors import CheckpointError
-from desc.models.checkpoint_file import read_checkpoint, reading
+from desc.models.checkpoint_file import check_finite, read_checkpoint, reading
 from desc.runs import SoundRecord, resolve_record
 from desc.runs.record import RUN_FILE
 from desc.soundgen.settings import (
@@ -102,6 +102,7 @@ class SoundCheckpoint:
             state, arrays = (dict(payload[name]) for name in ("state_dict", "arrays"))
             if not all(isinstance(x, Tensor) for x in (*state.values(), *arrays.values())):
                 raise TypeError("its parameters and arrays must be tensors")
+            check_finite(state)
             return cls(
                 generator=str(payload["generator"]),
                 mel=from_dict(MelConfig, payload["mel_config"]),

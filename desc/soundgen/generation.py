@@ -266,8 +266,7 @@ def _gain_db(path: Path) -> str | None:
 
     Such a file is made again: its peak is full scale, whatever the gain was.
     """
-    rate = probe(path).sample_rate
-    peak = max(float(np.abs(block).max()) for block in read_mono_blocks(path, rate))
+    peak = max(float(np.abs(block).max()) for block in read_mono_blocks(path))
     return "0.0" if peak < FULL_SCALE else None
 
 

@@ -24,25 +24,26 @@ from desc.engine.fabric import Fabric
 from desc.engine.loop import Engine, OnValidation
 from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import check_same_files, new_log, resumed_log
-from desc.engine.stopping import StopCondition, duration
+from desc.engine.stopping import StopCondition
 from desc.errors import ConfigurationError, CorpusError
 from desc.models import create_model
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.models.heads import DETERMINISTIC
 from desc.models.statistics import fit_statistics
+from desc.progress import duration
 from desc.runs import RunRecord
 from desc.scoring.reference_scales import ReferenceScales
 from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
 from desc.training.plan import (
-    REALISM_SHARE,
+    CHECK_SHARE,
     Interlude,
     Schedule,
+    bounded_interval,
     measure_speed,
     plan_schedule,
-    realism_interval,
 )
 from desc.training.recordings import Split, n_complete, sample_context, split_recordings
 from desc.training.task import DescriptorTask, SampleRenderer
@@ -110,12 +111,12 @@ def run_training(
         ReferenceScales.from_run(former, network.statistics)  # refuses arrays that do not fit
         arrays, metrics = former.load_arrays(), former.metrics
     began = stopping.now()
-    parts = _parts(split, network, arrays, training, recordings.render_sample)
+    parts = _parts(split, network, arrays, training, recordings)
     task = DescriptorTask(network, data, training, fabric=fabric, **parts)
     if former is None:
-        schedule, every_epochs = fabric.broadcast(_plan(task, began))
-        training = task.config = replace(training, realism_every_epochs=every_epochs)
-        task.realism = task.realism if every_epochs else None
+        schedule, training = fabric.broadcast(_plan(task, began))
+        task.config = training
+        task.realism = task.realism if training.realism_every_epochs else None
         metrics |= _reference_figures(task.realism)
     else:
         schedule = Schedule.from_dict(former.schedule)
@@ -252,28 +253,28 @@ def _parts(
     network: DescriptorModel,
     arrays: Mapping[str, Array],
     training: TrainConfig,
-    render_sample: SampleRenderer | None,
+    recordings: Recordings,
 ) -> dict[str, Any]:
     """Return the optional parts of the task; a point forecast has no continuations to compare."""
     free_running = samples = None
     if training.rollout_every and network.model_config.head != DETERMINISTIC:
         spread = arrays["window_spread"]
         free_running = FreeRunningLoss(network, spread, training.adversarial_weight)
-    if render_sample is not None:
-        samples = render_sample, sample_context(split.validation)
-    realism = _realism(split, network, arrays, training)
+    if recordings.render_sample is not None:
+        samples = recordings.render_sample, sample_context(split.validation)
+    scales = ReferenceScales.from_arrays(arrays, network.statistics)
+    realism = _realism(split, recordings.validation or recordings.corpus, scales, training)
     return {"free_running": free_running, "realism": realism, "samples": samples}
 
 
 def _realism(
-    split: Split, network: DescriptorModel, arrays: Mapping[str, Array], training: TrainConfig
+    split: Split, held_out: Corpus, scales: ReferenceScales, training: TrainConfig
 ) -> Realism | None:
     """Return the realism measurement; None if it is disabled or impossible."""
     if training.realism_every_epochs == 0:
         return None
-    scales = ReferenceScales.from_arrays(arrays, network.statistics)
     try:
-        return Realism.of(split.validation, scales, training.seed)
+        return Realism.of(split.validation, scales, training.seed, held_out)
     except CorpusError as error:
         if training.monitor != "val_loss":
             raise CorpusError(f"monitor={training.monitor!r} is not possible: {error}") from error
@@ -281,8 +282,8 @@ def _realism(
         return None
 
 
-def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, int]:
-    """Measure the training speed; plan the length of the run and the interval of realism."""
+def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, TrainConfig]:
+    """Measure the training speed; plan the length of the run and the intervals of its checks."""
     training, limit_s = task.config, task.config.max_time_s
     speed = measure_speed(task, limit_s)
     interludes, realism_s = [], 0.0
@@ -299,26 +300,45 @@ def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, int]:
     left_s = None if limit_s is None else limit_s - (stopping.now() - began)
     steps = task.data.steps_per_epoch(training.known_epochs)
 
-    def planned() -> Schedule:
-        timed = replace(speed, interludes=tuple(interludes))
+    def planned(validation_s: float = speed.validation_s) -> Schedule:
+        timed = replace(speed, validation_s=validation_s, interludes=tuple(interludes))
         rate, interval = training.learning_rate, training.save_interval
         return plan_schedule(steps, rate, interval, timed, left_s)
 
-    every_epochs, measured = training.realism_every_epochs, task.realism is not None
-    if measured and limit_s is not None and training.monitor == "val_loss":
-        epochs = task.data.epoch(planned().total_steps)
-        every_epochs = realism_interval(every_epochs, epochs, realism_s, limit_s)
-        if not every_epochs:
-            measured = False
-            logger.info(
-                "realism is not measured: a measurement takes %s, more than %.0f %% of the time "
-                "limit",
-                *(duration(realism_s), 100 * REALISM_SHARE),
-            )
+    measured = task.realism is not None
+    if limit_s is not None:
+        epochs = task.data.epoch(planned(0.0).total_steps)
+        training = _bounded(training, epochs, speed.validation_s, realism_s, limit_s)
+        measured = measured and training.realism_every_epochs > 0
     if measured:
-        interludes.append(Interlude(every_epochs, realism_s))
-    schedule = planned()
-    return replace(schedule, realism_s=realism_s if measured else 0.0), every_epochs
+        interludes.append(Interlude(training.realism_every_epochs, realism_s))
+    return replace(planned(), realism_s=realism_s if measured else 0.0), training
+
+
+def _bounded(
+    training: TrainConfig, epochs: int, validation_s: float, realism_s: float, limit_s: float
+) -> TrainConfig:
+    """Return the settings with intervals at which checks take `CHECK_SHARE` of the time limit.
+
+    Realism that early stopping or the choice of the best model depend on is measured as told.
+    """
+    allowed_s = CHECK_SHARE * limit_s
+    interval = bounded_interval(training.save_interval, epochs, validation_s, allowed_s / 2)
+    interval = interval or max(epochs, training.save_interval)  # once, at the end
+    if interval > training.save_interval:
+        logger.info("validating every %d epochs, as often as the time limit allows", interval)
+    training = replace(training, save_interval=interval)
+    if not realism_s or training.monitor != "val_loss":
+        return training
+    left_s = allowed_s - epochs // interval * validation_s
+    every = bounded_interval(training.realism_every_epochs, epochs, realism_s, left_s)
+    if not every:
+        logger.info(
+            "realism is not measured: a measurement takes %s, and checks may take %.0f %% of the "
+            "time limit, %s",
+            *(duration(realism_s), 100 * CHECK_SHARE, duration(allowed_s)),
+        )
+    return replace(training, realism_every_epochs=every)
 
 
 def _reference_figures(realism: Realism | None) -> dict[str, float]:

@@ -20,7 +20,7 @@ from desc.training.task import DescriptorTask, is_due
 WARMUP_SHARE = 0.05  # of the run's steps
 WARMUP_STEPS = 200  # at the most: AdamW's averages have settled by then
 LAST_SHARE = 0.01  # of the highest learning rate, at the last step
-REALISM_SHARE = 0.05  # of max_time_s that measurements of realism may take
+CHECK_SHARE = 0.05  # of max_time_s that validations and measurements of realism may take
 TIME_SHARE = 0.92  # of max_time_s that a run is planned for: machines get slower when busy or hot
 UNTIMED_STEPS = 2  # first steps of a trial, which are not counted
 TRIAL_STEPS, TRIAL_S = 12, 1.0  # after which a speed that is only shown is known well enough
@@ -161,26 +161,26 @@ def _most_within(seconds: float, most: int, duration_s: Callable[[int], float]) 
     return low
 
 
-def realism_interval(every_epochs: int, epochs: int, realism_s: float, max_time_s: float) -> int:
-    """Return the interval between measurements of realism that keeps to `REALISM_SHARE`.
+def bounded_interval(every_epochs: int, epochs: int, check_s: float, allowed_s: float) -> int:
+    """Return the shortest interval between checks that together take at most `allowed_s`.
 
     Parameters
     ----------
     every_epochs : int
         The interval that was asked for, at least 1.
     epochs : int
-        Epochs that fit into the time without measurements.
-    realism_s : float
-        Seconds of a measurement.
-    max_time_s : float
-        Time limit of the run.
+        Epochs that fit into the time without checks.
+    check_s : float
+        Seconds of a check.
+    allowed_s : float
+        Seconds of all checks.
 
     Returns
     -------
     int
-        Epochs, at least `every_epochs`; 0 if not even one measurement fits.
+        Epochs, at least `every_epochs`; 0 if not even one check fits.
     """
-    most = int(REALISM_SHARE * max_time_s / max(realism_s, 1e-9))
+    most = int(allowed_s / max(check_s, 1e-9))
     return max(every_epochs, epochs // most + 1) if most else 0
 
 

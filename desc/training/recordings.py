@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.corpus import Corpus
+from desc.corpus.ending import until_music_end
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
@@ -217,6 +218,17 @@ def excerpt(sequence: DescriptorSequence, start: int, stop: int) -> DescriptorSe
     values = sequence.values[start - first : stop]
     n_samples = (len(values) - 1) * config.hop_length + config.n_fft // 2
     return replace(sequence, values=values, n_samples=n_samples, first_frame=0)
+
+
+def without_ending(sequence: DescriptorSequence, corpus: Corpus) -> DescriptorSequence:
+    """Return a recording of a corpus, or the end of one, without a fade-out or silence after it.
+
+    See `find_music_end`.
+    """
+    whole = next(s for s in corpus.sequences if s.source == sequence.source)
+    n_after = n_complete(whole) - n_complete(until_music_end(whole, corpus.path(whole.source)))
+    frames = sequence.complete
+    return excerpt(sequence, frames.start, max(frames.start, frames.stop - n_after))
 
 
 def sample_context(validation: Sequence[DescriptorSequence]) -> DescriptorSequence:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from desc.configuration import Sampling
+from desc.corpus import Corpus
 from desc.descriptors.sequence import DescriptorSequence
 from desc.engine import stopping
 from desc.errors import CorpusError
@@ -18,7 +19,7 @@ from desc.progress import reporting
 from desc.scoring.excerpts import Continuations, Protocol, continue_excerpts, cut_excerpts
 from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import REAL, Scorer
-from desc.training.recordings import n_complete
+from desc.training.recordings import n_complete, without_ending
 
 # Few and short, so that measuring takes about as long as a few dozen steps.
 EXCERPTS, SAMPLES, STEPS = 12, 4, 256
@@ -52,30 +53,34 @@ class Realism:
         validation: Sequence[DescriptorSequence],
         scales: ReferenceScales,
         seed: int,
+        corpus: Corpus,
     ) -> Realism:
         """Choose about a dozen excerpts, evenly from up to a dozen recordings.
 
         Contexts have 512 frames, continuations 256, or fewer if all recordings are too short.
-        Excerpts whose continuation contains silence are left out if others remain, because a few
-        silent windows dominate the Fréchet distance.
+        Recordings end before a fade-out or silence at their end. Excerpts whose continuation
+        contains silence are left out if others remain, because a few silent windows dominate the
+        Fréchet distance.
+
+        Parameters
+        ----------
+        validation : sequence of DescriptorSequence
+        scales : ReferenceScales
+        seed : int
+        corpus : Corpus
+            Contains the validation recordings.
 
         Raises
         ------
         CorpusError
-            If no recording has 192 complete frames.
+            If no recording has 192 complete frames of music.
         """
-        longest = max(n_complete(s) for s in validation)
-        steps = min(STEPS, longest // 3)
-        if steps < LEAST_STEPS:
-            raise CorpusError(
-                f"the longest validation recording has {longest} complete frames; "
-                f"{3 * LEAST_STEPS} are needed for a context and a continuation"
-            )
-        context = min(CONTEXT_FRAMES, longest - steps)
-        usable = [s for s in validation if n_complete(s) >= context + steps]
+        needed = sum(_lengths(validation))
+        usable = [s for s in validation if n_complete(s) >= needed]
         n = min(EXCERPTS, len(usable))
         chosen = [usable[i] for i in np.linspace(0, len(usable) - 1, n).round().astype(int)]
-        protocol = Protocol("validation", context, steps, math.ceil(EXCERPTS / n))
+        chosen = [without_ending(s, corpus) for s in chosen]
+        protocol = Protocol("validation", *_lengths(chosen), math.ceil(EXCERPTS / n))
         excerpts = cut_excerpts(chosen, protocol, scales)
         sounding = np.array([not silent_frames(x, scales.config).any() for x in excerpts.targets])
         if sounding.any():
@@ -117,8 +122,23 @@ class Realism:
         excerpts, var = self.scorer.excerpts, self.scorer.scales.var
         rng, steps = np.random.default_rng(self.seed), excerpts.protocol.steps
         draws = [
-            [var.continuation(context, steps, rng) for context in excerpts.contexts]
+            [
+                var.continuation(context, steps, rng, period=period)
+                for context, period in zip(excerpts.contexts, excerpts.periods, strict=True)
+            ]
             for _ in range(SAMPLES)
         ]
         figures = self.scorer.score_quickly(Continuations("VAR", "baseline", np.array(draws)))
         return {f"val_{name}": figures[name] for name in METRICS}
+
+
+def _lengths(recordings: Sequence[DescriptorSequence]) -> tuple[int, int]:
+    """Return frames of a context and of its continuation that fit the longest recording."""
+    longest = max(map(n_complete, recordings))
+    steps = min(STEPS, longest // 3)
+    if steps < LEAST_STEPS:
+        raise CorpusError(
+            f"the longest validation recording has {longest} complete frames; "
+            f"{3 * LEAST_STEPS} are needed for a context and a continuation"
+        )
+    return min(CONTEXT_FRAMES, longest - steps), steps

@@ -249,7 +249,7 @@ def test_sizes_of_a_stream_are_ignored(make_wav: MakeWav) -> None:
 @pytest.mark.parametrize(
     ("name", "subtype"),
     [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.wav", "FLOAT"), ("a.aiff", "PCM_24"),
-     ("a.flac", "PCM_16"), ("a.w64", "FLOAT"), ("a.wav", "PCM_U8")],
+     ("a.w64", "FLOAT"), ("a.wav", "PCM_U8")],
 )  # fmt: skip
 def test_reader_gives_zeros_outside(
     make_wav: MakeWav, make_signal: Callable[..., np.ndarray], name: str, subtype: str
@@ -266,7 +266,7 @@ def test_reader_gives_zeros_outside(
             np.testing.assert_array_equal(segment, expected[:, start + 5000 : start + 5000 + n])
 
 
-@pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
+@pytest.mark.parametrize("name", ["a.ogg", "a.mp3", "a.flac"])
 def test_reader_refuses_files_it_cannot_seek_in_exactly(make_wav: MakeWav, name: str) -> None:
     path = make_wav(name)
     assert not audio.is_seekable_pcm(audio.probe(path))

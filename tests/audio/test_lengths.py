@@ -191,11 +191,18 @@ def test_other_headers_without_a_length(make_wav: Callable[..., Path], decoded: 
 
 
 @pytest.mark.usefixtures("without_ffmpeg")
-@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.au", "a.w64", "a.rf64", "a.caf", "a.flac"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.wav", "a.aiff", "a.au", "a.w64", "a.rf64", "a.caf", "a.flac"),
+        *("a.nist", "a.voc", "a.mat5", "a.mat4", "a.avr"),
+    ],
+)
 def test_what_is_left_of_a_file_that_was_cut_off(
     make_wav: Callable[..., Path], decoded: Notes, name: str
 ) -> None:
     path = make_wav(name, kind="noise", duration_s=2.0, subtype="PCM_16")
+    assert decoded(path) == (2 * RATE, "")
     whole = audio.read(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     n, note = decoded(path)

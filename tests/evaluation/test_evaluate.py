@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from desc.report import drawing
 from tests.small_run import SmallRun
@@ -44,6 +46,18 @@ def evaluated(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
+def test_excerpts_end_where_the_music_ends(small_run: SmallRun, tmp_path: Path) -> None:
+    audio, rate = soundfile.read(small_run.root / "held_out" / "x.wav")
+    folder = tmp_path / "held_out"
+    folder.mkdir()
+    soundfile.write(folder / "x.wav", np.concatenate([audio, np.zeros(8 * rate)]), rate)
+    assert small_run.evaluate(tmp_path / "out", audio=str(folder)) == 0
+    (table,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["tables"]
+    assert len(table["excerpts"]) == 6
+    ends_s = [(place["frame"] + table["steps"]) * 1024 / rate for place in table["excerpts"]]
+    assert max(ends_s) == pytest.approx(13, abs=0.15)
+
+
 @pytest.fixture
 def rows(evaluated: Path) -> Rows:
     return rows_of(evaluated)
@@ -70,6 +84,7 @@ def test_references_and_baselines_have_known_figures(rows: Rows) -> None:
 
 
 def test_what_means_nothing_is_null(rows: Rows) -> None:
+    assert all(figures["fd_se"] is None for figures in rows.values()), "of two recordings"
     assert rows["real, same track"]["crps_43"] is None
     assert rows["real, same track"]["spread"] is None
 

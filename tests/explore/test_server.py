@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from desc.commands.main import main
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import DescError
 from desc.explore import Atlas, ExploreServer
 from tests.explore.conftest import NAMES, file_of, serve
 from tests.fuzzing import damaged
@@ -44,6 +46,14 @@ def status(server: ExploreServer, path: str, **headers: str) -> int:
     found = connection.getresponse().status
     connection.close()
     return found
+
+
+def test_descriptors_that_are_not_finite_are_named(atlas: Atlas) -> None:
+    values = np.array(atlas.database.values)
+    values[len(values) // 2, 3] = np.nan
+    broken = atlas.database.reference(len(values) // 2).source
+    with pytest.raises(DescError, match=rf"{re.escape(str(broken))}: .*are not finite"):
+        Atlas.of(replace(atlas.database, values=values))
 
 
 def test_only_who_knows_the_token_on_this_machine_gets_anything(server: ExploreServer) -> None:

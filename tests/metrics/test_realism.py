@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from desc.metrics.realism import c2st, frechet_distance, track_distance
+from desc.metrics.realism import c2st, frechet_distance, frechet_error, track_distance
 from desc.metrics.windows import nearest_windows, novelty
 
 
@@ -26,6 +26,20 @@ def test_frechet_distance_sees_correlation(rng: np.random.Generator) -> None:
     y = rng.standard_normal((200000, 2)) @ factor.T
     expected = 4 - 2 * (math.sqrt(1.8) + math.sqrt(0.2))
     assert frechet_distance(x, y) == pytest.approx(expected, rel=0.03)
+
+
+def test_the_error_of_a_frechet_distance_is_that_of_the_recordings(
+    rng: np.random.Generator,
+) -> None:
+    """The distance of sets of equal spread is m², with m of standard deviation .5 / √40."""
+    tracks = np.repeat(np.arange(40), 50)
+    real = rng.standard_normal((2000, 1))
+    offsets = rng.normal(3, 0.5, 40)
+    found = frechet_error(real + offsets[tracks, None], real, tracks, tracks)
+    assert found == pytest.approx(2 * 3 * 0.5 / math.sqrt(40), rel=0.25)
+    assert frechet_error(real, real, tracks, tracks) == pytest.approx(0, abs=1e-9)
+    two = tracks < 2
+    assert math.isnan(frechet_error(real[two], real[two], tracks[two], tracks[two]))
 
 
 def test_track_distance_is_of_means(rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,35 @@ def test_other_format_version(make_model: Make, path: Path) -> None:
 def test_incomplete(make_model: Make, path: Path, damage: dict[str, object]) -> None:
     torch.save({KEY: checkpoint_payload(make_model("LSTM")) | damage}, path)
     with pytest.raises(CheckpointError, match=r"model\.ckpt.*damaged"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, float("nan"), float("inf"), 1e30, 1e-300])
+def test_numbers_that_no_sound_gives(make_model: Make, path: Path, number: float) -> None:
+    """Each array of the statistics is refused, or gives finite frames; none ends in a traceback."""
+    payload, refused = checkpoint_payload(make_model("LSTM")), 0
+    for name, array in payload["statistics"].items():
+        for wrong in (torch.full_like(array, number), array.clone()):
+            wrong.view(-1)[0] = number
+            statistics = payload["statistics"] | {name: wrong}
+            torch.save({KEY: payload | {"statistics": statistics}}, path)
+            try:
+                head = load_model(path).head
+            except CheckpointError as error:
+                message = str(error)
+            else:
+                assert torch.isfinite(head.unwhitening).all()
+                continue
+            assert re.search(rf"model\.ckpt.*damaged: .*{name}", message)
+            refused += 1
+    assert refused >= 5  # the scales, and a whitening that cannot be undone
+
+
+def test_parameters_that_are_not_finite(make_model: Make, path: Path) -> None:
+    payload = checkpoint_payload(make_model("LSTM"))
+    payload["state_dict"]["head.linear.bias"][0] = float("nan")
+    torch.save({KEY: payload}, path)
+    with pytest.raises(CheckpointError, match=r"model\.ckpt.*head\.linear\.bias must hold finite"):
         load_model(path)
 
 

@@ -15,7 +15,13 @@ import pytest
 import torch
 
 from desc.errors import CheckpointError
-from desc.models.checkpoint_file import damage, read_checkpoint, reading
+from desc.models.checkpoint_file import (
+    DIGESTS,
+    damage,
+    read_checkpoint,
+    reading,
+    write_checkpoint,
+)
 
 CONTENT = {
     "desc": {"a": 1, "b": [None, 0.5, "text"], "w": torch.arange(60.0).reshape(3, 20)},
@@ -35,7 +41,8 @@ def same(x: Any, y: Any) -> bool:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return a checkpoint with all that they hold."""
-    torch.save(CONTENT, tmp_path / "a.ckpt")
+    with (tmp_path / "a.ckpt").open("wb") as stream:
+        write_checkpoint(stream, CONTENT)
     return tmp_path / "a.ckpt"
 
 
@@ -66,6 +73,56 @@ def test_a_flipped_bit_never_gives_other_content(path: Path) -> None:
         refused += isinstance(content, str)
         assert isinstance(content, str) or same(content, CONTENT), f"bit {place}"
     assert refused > 100  # a flip in padding or in a date changes nothing
+
+
+def changed(path: Path, **changes: Any) -> None:
+    """Write a checkpoint again, with other content and right checksums, but the old digests."""
+    content = torch.load(path, weights_only=True)
+    torch.save(content | changes, path)
+
+
+def test_other_parameters_than_those_of_the_digest_are_damage(path: Path) -> None:
+    weights = CONTENT["desc"]["w"]
+    others = {
+        "another value": weights + torch.eye(3, 20),
+        "another shape": weights.reshape(4, 15),
+        "another type": weights.int(),
+        "another name": None,
+    }
+    for name, other in others.items():
+        part = {k: v for k, v in CONTENT["desc"].items() if k != "w"}
+        changed(path, desc=part | ({"v": weights} if other is None else {"w": other}))
+        assert damage(path) == "damaged: the digest of 'desc' is wrong", name
+        with pytest.raises(CheckpointError, match=r"a\.ckpt: damaged: the digest"):
+            read_checkpoint(path)
+    changed(path, desc=CONTENT["desc"])
+    assert same(read_checkpoint(path), CONTENT)
+
+
+def test_files_without_digests_or_without_a_part_are_read(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    del content["state"]
+    torch.save(content, path)
+    assert same(read_checkpoint(path), {"desc": CONTENT["desc"]})
+    del content[DIGESTS]
+    torch.save(content, path)
+    assert same(read_checkpoint(path), {"desc": CONTENT["desc"]})
+
+
+def test_a_file_is_verified_once_until_it_changes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[str] = []
+    crc = zipfile.ZipFile.testzip
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", lambda z: (verified.append("crc"), crc(z))[1])
+    monkeypatch.setattr("desc.models.checkpoint_file.SETTLED_S", 0.0)
+    assert damage(path) is None
+    assert same(read_checkpoint(path), CONTENT)
+    assert len(verified) == 1
+    flipped = bytearray(path.read_bytes())
+    flipped[flipped.index(CONTENT["desc"]["w"].numpy().tobytes()) + 20] ^= 1
+    path.write_bytes(flipped)
+    assert damage(path) == "damaged: its checksum is wrong"
 
 
 def test_every_cut_is_noticed(path: Path) -> None:

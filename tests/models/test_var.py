@@ -9,7 +9,7 @@ import pytest
 
 from desc.errors import ConfigurationError
 from desc.metrics.forecast import skill
-from desc.models.var import VectorAutoregression, block_indices, lagged, running_mean
+from desc.models.var import VectorAutoregression, lagged, running_mean
 
 COEFFICIENTS = np.array([[[0.6, 0.1], [-0.1, 0.5]], [[0.2, 0.0], [0.05, 0.25]]])
 NOISE = np.array([[0.5, 0.0], [0.2, 0.4]])
@@ -117,11 +117,6 @@ def test_parts() -> None:
     np.testing.assert_array_equal(lagged(x, 3)[0], [2, 1, 0])
     np.testing.assert_array_equal(running_mean(x, 4)[:, 0], [0, 0, 0.5, 1, 1.5, 2.5, 3.5, 4.5, 5.5,
                                                             6.5])  # fmt: skip
-    indices = block_indices(50, 10_000, 20, np.random.default_rng(0))
-    assert indices.min() >= 0
-    assert indices.max() < 50
-    joins = (np.diff(indices) != 1).mean()
-    assert joins == pytest.approx(1 / 20 + 1 / 50, abs=0.02)
 
 
 def test_nothing_to_fit_is_refused() -> None:

@@ -31,7 +31,7 @@ def write_result(
 ) -> Path:
     """Write the files of a result below `folder`: a recording matched with the sounds of `root`."""
     config, store = DescriptorConfig(), DescriptorStore(root / "cache")
-    sounds = open_corpus(root / "sounds", config, store, jobs=1)
+    sounds = open_corpus(root / "sounds", config, store, jobs=1, exclude=["absent/*", "b c.wav"])
     recordings = open_corpus(root / "recordings", config, store, jobs=1)
     (sequence,) = recordings.sequences
     database = DescriptorDatabase.from_corpus(sounds, store)

@@ -161,6 +161,8 @@ def test_the_data_are_those_of_the_result(page: Path, result: Path) -> None:
     assert sum(data["shares"]) == pytest.approx(1)
     assert "--seed 3" in data["command"]
     assert "--speeds 0.9 1.1" in data["command"]
+    folder = json.loads((result / outputs.MATCHES).read_text())["_meta"]["corpus"]
+    assert f"--audio_db_dir {folder} --exclude 'absent/*' 'b c.wav' --" in data["command"]
     assert ["seed", "3"] in data["settings"]
 
 

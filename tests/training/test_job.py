@@ -15,7 +15,9 @@ from desc.corpus import Corpus
 from desc.errors import ConfigurationError
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord
+from desc.runs.metrics_file import read_metrics
 from desc.training.fit import train
+from desc.training.plan import Speed
 from desc.training.validation_metrics import Realism
 from tests.training.test_resume import assert_same_run
 
@@ -62,12 +64,26 @@ def test_realism_that_takes_too_much_of_the_time_is_not_measured(
     record = train(corpus, training=settings, **given)
     assert record.train_config.realism_every_epochs == 0
     assert "val_fd" not in record.metrics
-    assert "realism is not measured: a measurement takes 20 s, more than 5 %" in caplog.text
+    assert "a measurement takes 20 s, and checks may take 5 % of the time limit, 3 s" in caplog.text
     caplog.clear()
     record = train(corpus, training=replace(settings, max_time_s=500.0), **given)
     assert "realism: at the end the model continues" in caplog.text
     assert {"val_fd", "var_fd", "real_fd"} <= record.metrics.keys()
     assert "those of the linear baseline (VAR, replay)" in caplog.messages[-1]
+
+
+def test_validations_keep_to_their_share_of_the_time(
+    corpus: Corpus, run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second each: two fit into half of 5 % of 100 s, of which the last is at the end."""
+    monkeypatch.setattr("desc.training.job.measure_speed", lambda *_: Speed(0.01, 1.0))
+    settings = replace(TRAINING, epochs=20, max_time_s=100.0)
+    record = train(corpus, model=MODEL, training=settings, run=run_config)
+    rows = read_metrics(record.folder / "metrics.csv")
+    assert record.train_config.save_interval == 11
+    validated = [row for row in rows if "val_loss" in row]
+    assert len(validated) == 2
+    assert validated[-1]["step"] == record.schedule["total_steps"]
 
 
 def test_a_window_longer_than_the_recordings_is_refused(

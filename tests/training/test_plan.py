@@ -10,8 +10,8 @@ from desc.training.plan import (
     Interlude,
     Schedule,
     Speed,
+    bounded_interval,
     plan_schedule,
-    realism_interval,
 )
 from desc.training.task import is_due
 
@@ -68,7 +68,7 @@ def test_the_rate_warms_up_for_a_twentieth_of_a_short_run() -> None:
 @pytest.mark.parametrize(
     ("limit_s", "expected"), [(60, 0), (399, 0), (401, 101), (1000, 51), (40_000, 10)]
 )
-def test_realism_takes_a_twentieth_of_the_time_at_most(limit_s: float, expected: int) -> None:
-    assert realism_interval(10, 100, 20.0, limit_s) == expected
+def test_checks_take_a_share_of_the_time_at_most(limit_s: float, expected: int) -> None:
+    assert bounded_interval(10, 100, 20.0, 0.05 * limit_s) == expected
     if expected:  # measurements before the end, and the one at the end
         assert (sum(e % expected < 1 for e in range(1, 100)) + 1) * 20 <= 0.05 * limit_s

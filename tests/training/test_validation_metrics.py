@@ -8,18 +8,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
-from desc.corpus import Corpus
+from desc.corpus import Corpus, open_corpus
+from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError, CorpusError, DescError
 from desc.models import MODELS
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
 from desc.runs import RunRecord, read_metrics
+from desc.scoring.reference_scales import ReferenceScales
 from desc.training.fit import train
+from desc.training.recordings import split_recordings
+from desc.training.validation_metrics import Realism
+from tests.small_run import SmallRun
 from tests.training.hooks import signal_after
 from tests.training.test_resume import assert_same_run
 
@@ -157,6 +164,25 @@ def test_recordings_too_short_to_be_continued(
     with pytest.raises(CorpusError, match="monitor='val_fd' is not possible"):
         fit("b", validation=short, monitor="val_fd")
     assert not list((tmp_path / "b").rglob("run.json"))
+
+
+def test_silence_after_the_music_is_not_continued(
+    make_wav: Callable[..., Path], tmp_path: Path, small_run: SmallRun
+) -> None:
+    """Neither in recordings held out nor in the end of a single one."""
+    rate = 44100
+    audio = soundfile.read(small_run.root / "held_out" / "x.wav", dtype="float32")[0]
+    make_wav("x.wav", np.concatenate([audio, np.zeros(8 * rate, np.float32)]))
+    corpus = open_corpus(tmp_path, DescriptorConfig(), small_run.store, jobs=1)
+    scales = ReferenceScales.from_run(
+        small_run.record, load_model(small_run.record.checkpoint()).statistics
+    )
+    (whole,) = corpus.sequences
+    for share, first_s in ((1.0, 0), (0.8, 21 - 0.8 * 21)):
+        split = split_recordings(corpus, None, share, 0).validation if share < 1 else (whole,)
+        excerpts = Realism.of(split, scales, 0, corpus).scorer.excerpts
+        ends_s = (excerpts.positions + excerpts.protocol.steps) * 1024 / rate + first_s
+        assert max(ends_s) == pytest.approx(13, abs=0.2)
 
 
 def test_what_is_monitored_must_be_measured() -> None:

@@ -1,0 +1,170 @@
+"""Rhythm: the onsets that descriptors describe, their period, and how regular they are.
+
+The autocorrelation of an onset curve has peaks at the beat, the bar and their multiples (Grosche &
+Müller 2011; Ellis 2007 for tracking by it). For music with a beat the highest is about .7, for
+orchestral music .3, for onsets at random times .1 to .2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+LAGS_S = (0.25, 4.0)  # from a beat of 240 per minute to a long bar
+NEAR = 0.8  # of the highest peak: from here on, the shortest lag is the period
+SMOOTHING = (0.25, 0.5, 0.25)  # so that onsets half a frame apart still coincide
+WIDTH = 1  # frames around a period in which a peak is looked for
+
+
+class Pulse(NamedTuple):
+    """The pulse of an onset curve.
+
+    Attributes
+    ----------
+    period : float
+        In frames, to a fraction of one; NaN where nothing recurs.
+    strength : float
+        Highest autocorrelation at lags of .25 to 4 s, at most 1; 0 where nothing recurs.
+    """
+
+    period: float
+    strength: float
+
+
+def band_levels(mfcc: npt.ArrayLike) -> Array:
+    """Return the smoothed mel spectrum that MFCC describe, in as many bands as coefficients.
+
+    Parameters
+    ----------
+    mfcc : array_like, (T, n_mfcc)
+        In their own units (dB), from coefficient 0 on.
+
+    Returns
+    -------
+    ndarray of float64, (T, n_mfcc)
+        Levels in dB, times the square root of (mel bands / n_mfcc).
+    """
+    coefficients = np.asarray(mfcc, dtype=np.float64)
+    n = coefficients.shape[1]
+    angles = np.pi / n * np.outer(np.arange(n), np.arange(n) + 0.5)
+    basis = math.sqrt(2 / n) * np.cos(angles)
+    basis[0] = math.sqrt(1 / n)
+    return np.asarray(coefficients @ basis, dtype=np.float64)
+
+
+def onset_curve(levels: npt.ArrayLike) -> Array:
+    """Return how much the levels rise in each frame: the mean of their positive differences.
+
+    With `band_levels` of 13 MFCC it correlates with librosa's onset strength by .996 (15 tracks
+    with a beat) and .95 (5 orchestral ones); the rise of mfcc0 alone by .987 and .89.
+
+    Parameters
+    ----------
+    levels : array_like, (T, n)
+
+    Returns
+    -------
+    ndarray of float64, (T,)
+        In the unit of the levels; the first is 0.
+    """
+    x = np.asarray(levels, dtype=np.float64)
+    curve = np.zeros(len(x))
+    curve[1:] = np.maximum(np.diff(x, axis=0), 0.0).mean(1)
+    return curve
+
+
+def curve_autocorrelation(curve: npt.ArrayLike) -> Array:
+    """Return the autocorrelation of a curve (T,) at lags 0 … T - 1; 0 for a constant.
+
+    The curve is centred. Products are not divided by the number of frames that overlap, so that
+    long lags do not win by chance.
+
+    Examples
+    --------
+    >>> curve_autocorrelation([1, 0, 1, 0]).round(2)
+    array([ 1.  , -0.75,  0.5 , -0.25])
+    """
+    x = np.asarray(curve, dtype=np.float64)
+    n = len(x)
+    spectrum = np.fft.rfft(x - x.mean(), 2 * n)
+    products = np.fft.irfft(np.abs(spectrum) ** 2)[:n]
+    still = products[0] <= n * 1e-12 * max(1.0, float(np.abs(x).max()) ** 2)
+    return np.zeros(n) if still else products / products[0]
+
+
+def find_pulse(curve: npt.ArrayLike, frame_rate: float) -> Pulse:
+    """Find the period of an onset curve, and how strongly it recurs.
+
+    Of the peaks of the autocorrelation at lags of .25 to 4 s, the shortest that is nearly the
+    highest counts: otherwise two or three periods would often be taken for one. The period is
+    refined at its multiples, which are as many times as exact.
+
+    Parameters
+    ----------
+    curve : array_like, (T,)
+        As `onset_curve` returns it. Lags up to T/2 are compared.
+    frame_rate : float
+        In Hz.
+
+    Returns
+    -------
+    Pulse
+    """
+    x = np.asarray(curve, dtype=np.float64)
+    first = max(1, math.floor(LAGS_S[0] * frame_rate))
+    last = min(math.ceil(LAGS_S[1] * frame_rate), len(x) // 2)
+    if last <= first:
+        return Pulse(math.nan, 0.0)
+    strength = float(curve_autocorrelation(x)[first:last].max())
+    smooth = curve_autocorrelation(np.convolve(x, SMOOTHING, mode="same"))
+    smooth /= 1 - np.arange(len(x)) / len(x)  # or the shorter of two equal peaks would be higher
+    lags = np.arange(first, last)
+    heights = smooth[lags]
+    is_peak = (heights >= smooth[lags - 1]) & (heights > smooth[lags + 1]) & (heights > 0)
+    peaks = lags[is_peak]
+    if not len(peaks) or strength <= 0:
+        return Pulse(math.nan, max(strength, 0.0))
+    period = float(peaks[smooth[peaks] >= NEAR * smooth[peaks].max()][0])
+    period = _summit(smooth, round(period))
+    multiple = 2
+    while multiple * period < last:
+        lag = _summit(smooth, round(multiple * period))
+        if abs(lag - multiple * period) > WIDTH:
+            break
+        period, multiple = lag / multiple, 2 * multiple
+    return Pulse(period, strength)
+
+
+def strength_at(curve: npt.ArrayLike, period: float) -> float:
+    """Return how strongly a curve recurs at a period, such as that of the music before it.
+
+    Parameters
+    ----------
+    curve : array_like, (T,)
+    period : float
+        In frames.
+
+    Returns
+    -------
+    float
+        The highest autocorrelation within a frame of the period; NaN where the period is NaN or
+        beyond the curve.
+    """
+    autocorrelation = curve_autocorrelation(curve)
+    if math.isnan(period) or not WIDTH < period < len(autocorrelation) - WIDTH:
+        return math.nan
+    lags = np.arange(math.ceil(period - WIDTH), math.floor(period + WIDTH) + 1)
+    return float(autocorrelation[lags].max())
+
+
+def _summit(heights: Array, lag: int) -> float:
+    """Return the lag of the peak next to `lag`, by a parabola through three points."""
+    lag += int(heights[lag - WIDTH : lag + WIDTH + 1].argmax()) - WIDTH
+    before, peak, after = heights[lag - 1 : lag + 2]
+    curvature = before - 2 * peak + after
+    return lag + (0.5 * (before - after) / curvature if curvature < 0 else 0.0)
