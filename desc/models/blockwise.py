@@ -124,11 +124,13 @@ class BlockwiseModel(DescriptorModel):
             plan = inputs.new_zeros(n_rows, self.planner.size)
         return torch.cat([inputs, plan[:, None] * planned[:, None], columns], -1)
 
+    def in_blocks(self, x: Tensor) -> Tensor:
+        """Return frames x (B, M · L, …) as (B, M, L, …)."""
+        return x.reshape(len(x), -1, self.model_config.forecast_size, *x.shape[2:])
+
     def blocks(self, x: Tensor, context_stats: ContextStatistics) -> Block:
         """Return the blocks (B, M, L, F) of standardised frames x (B, M · L, F)."""
-        statics = (x - context_stats.mean[:, None]).unflatten(
-            1, (-1, self.model_config.forecast_size)
-        )
+        statics = self.in_blocks(x - context_stats.mean[:, None])
         unit = self.space.difference_scale * context_stats.local_scale
         return Block(statics, torch.diff(statics, dim=2) / unit[:, None, None])
 
@@ -140,10 +142,19 @@ class BlockwiseModel(DescriptorModel):
         The second value is which are known, (B, M).
         """
         assert self.planner is not None
-        size = self.model_config.forecast_size
-        known = valid[:, -self.history :].unflatten(1, (-1, size)).all(2)
+        known = self.in_blocks(valid[:, -self.history :]).all(2)
         blocks = self.blocks(x[:, -self.history :], context_stats)
         return self.planner.plans(blocks) * known[..., None], known
+
+    def planned(
+        self, x: Tensor, valid: Tensor, context_stats: ContextStatistics
+    ) -> tuple[Tensor, Tensor]:
+        """Return the planner's prediction for the forecast of an item (B, T, F), standardised."""
+        assert self.planner is not None
+        size = self.model_config.forecast_size
+        past = self.past(x[:, :-size], valid[:, :-size], context_stats)
+        prediction: tuple[Tensor, Tensor] = self.planner(*past, x[:, -2 * size : -size])
+        return prediction
 
     def loss(self, frames: Tensor, valid: Tensor) -> Tensor:
         """Return an upper bound of the negative log-likelihood; see the class.
@@ -155,8 +166,7 @@ class BlockwiseModel(DescriptorModel):
             return self.nll(frames, valid)
         x, context_stats, inputs = self.item(frames, valid)
         size, head = self.model_config.forecast_size, self.planner.head
-        past = self.past(x[:, :-size], valid[:, :-size], context_stats)
-        parameters, former = self.planner(*past, x[:, -2 * size : -size])
+        parameters, former = self.planned(x, valid, context_stats)
         plan = self.planner.plans(self.blocks(x[:, -size:], context_stats))[:, 0]
         plan = plan + PLAN_NOISE * self.plan_noise(plan)
         whole = valid[:, -size:].all(1, keepdim=True)
@@ -204,9 +214,7 @@ class BlockwiseModel(DescriptorModel):
         """Yield plans (B, P) of an item's forecast given its history, the same each time."""
         assert self.planner is not None
         head = self.planner.head
-        size = self.model_config.forecast_size
-        past = self.past(x[:, :-size], valid[:, :-size], context_stats)
-        parameters, former = self.planner(*past, x[:, -2 * size : -size])
+        parameters, former = self.planned(x, valid, context_stats)
         for noise in head.noise(torch.Generator().manual_seed(0), DRAWS).to(x.device):
             yield former + head.sample(parameters, noise.expand(len(x), -1))
 
@@ -247,7 +255,11 @@ class BlockwiseModel(DescriptorModel):
     # Continuing ------------------------------------------------------------------------------
 
     def start(
-        self, context: Tensor, valid: Tensor, length: int | None = None, draw: Draw = most_likely
+        self,
+        context: Tensor,
+        valid: Tensor,
+        length: int | None = None,  # noqa: ARG002
+        draw: Draw = most_likely,
     ) -> State:
         """Read the last window of the context, and the plans of its last blocks."""
         w, size = self.model_config.window_size, self.model_config.forecast_size
@@ -259,7 +271,9 @@ class BlockwiseModel(DescriptorModel):
         room = inputs.new_zeros(len(inputs), size, inputs.shape[2])
         cache = {
             "recent": torch.cat([inputs[:, -w:], room], 1),
-            "present": torch.cat([valid[:, -w:], torch.ones_like(room[..., 0], dtype=bool)], 1),
+            "present": torch.cat(
+                [valid[:, -w:], torch.ones_like(room[..., 0], dtype=torch.bool)], 1
+            ),
         }
         if self.planner is not None:
             cache["plans"], cache["known"] = self.past(x, valid, context_stats)

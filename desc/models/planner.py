@@ -1,10 +1,10 @@
 """`Planner`: the plan of a block of frames, and its distribution given the blocks before.
 
-The plan of a block is a summary of its frames: mean, log standard deviation and log movement of each
-static column, projected on the principal components of these over the training recordings. Each
-component has standard deviation 1. A plan is predicted as a change of the plan before it, and from
-differences between plans only: a few dozen recordings have a few dozen timbres, and a network that
-sees the plans themselves learns the recordings.
+The plan of a block is a summary of its frames: mean, log standard deviation and log movement of
+each static column, projected on the principal components of these over the training recordings.
+Each component has standard deviation 1. A plan is predicted as a change of the plan before it, and
+from differences between plans only: a few dozen recordings have a few dozen timbres, and a network
+that sees the plans themselves learns the recordings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMPONENTS = 4  # of the mixture
 LARGEST_PLAN = 6.0  # standard deviations at which plans are clipped
 SIMILAR = 0.25  # mean square of the difference at which a plan counts 1/e as much as an equal one
 PRIOR_STEPS, PRIOR_STEP = 2.0, 0.5  # average changes of plan added to a history, and their square
-LEAST_SPREAD = 1e-3  # of a feature, and least variance of a component of standardised features
+LEAST_SPREAD = 0.05  # of a feature, and least variance of a component of standardised features
 UNLIKE = 1e4  # exponent of a missing plan
 TINY = 1e-6  # keeps gradients of square roots finite at 0
 
@@ -74,7 +74,9 @@ class Planner(nn.Module):
     def fit(self, blocks: Iterable[Block]) -> None:
         """Set the principal components of blocks (N, L, F), all frames of which are known."""
         features = torch.cat([self.features(block) for block in blocks]).double()
-        centre, scale = features.mean(0), features.std(0).clamp(min=LEAST_SPREAD)
+        if not len(features):  # every recording is shorter than a block
+            return
+        centre, scale = features.mean(0), features.std(0, correction=0).clamp(min=LEAST_SPREAD)
         z = (features - centre) / scale
         variances, vectors = torch.linalg.eigh(z.T @ z / len(z))  # ascending
         chosen = slice(-self.size, None)

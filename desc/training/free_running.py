@@ -29,6 +29,11 @@ EVERY = 4  # stride of the compared frames
 TINY = 1e-6  # keeps the gradient of the square root finite at 0
 
 
+def frames_needed(model: DescriptorModel) -> int:
+    """Return how many frames at the end of an item are in use, besides the plans of blocks."""
+    return model.context_size + model.model_config.window_size + model.prediction_length
+
+
 def norm(x: Tensor) -> Tensor:
     """Return the Euclidean norm over the last axis, differentiable at 0."""
     return (x.square().sum(-1) + TINY).sqrt()
@@ -82,22 +87,21 @@ class FreeRunningLoss(nn.Module):
         self.critic = Critic(n, model.n_inputs - 2 * n) if adversarial_weight else None
 
     def forward(self, model: DescriptorModel, batch: Batch) -> Tensor:
-        """Return the loss, 0 if no item lies within its recording.
+        """Return the loss, 0 if no item lies within its recording as far as it is needed.
 
         The last frames of each item are replaced by two continuations, drawn without dropout.
         """
-        window = model.model_config.window_size
-        needed = model.context_size + window + model.prediction_length
-        rows = torch.nonzero(batch.valid[:, -needed:].all(1))[:ROWS, 0]
+        rows = torch.nonzero(batch.valid[:, -frames_needed(model) :].all(1))[:ROWS, 0]
         if not len(rows):
             return batch.frames.new_zeros(())
         frames = batch.frames[rows]
         steps = min(STEPS, frames.shape[1] // 2)
         context = frames[:, :-steps].repeat(2, 1, 1)
         present = batch.valid[rows, :-steps].repeat(2, 1)
+        length = max(READ, model.model_config.window_size)
         training = model.training
         model.eval()
-        drawn = free_run(model, context, present, steps, length=max(READ, window))
+        drawn = free_run(model, context, present, steps, length=length)
         model.train(training)
         every = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
         x = model.space.standardise(frames, every)

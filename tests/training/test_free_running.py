@@ -16,7 +16,12 @@ from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.training.data import TrainingData
-from desc.training.free_running import FreeRunningLoss, energy_score, features
+from desc.training.free_running import (
+    FreeRunningLoss,
+    energy_score,
+    features,
+    frames_needed,
+)
 from desc.training.task import DescriptorTask
 from desc.training.windows import Batch
 
@@ -96,9 +101,10 @@ def test_items_that_reach_beyond_their_recording_are_not_continued(
     model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
     batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(model, np.ones(9), 0.0)
-    whole = torch.nonzero(batch.valid.all(1))[:, 0]
+    needed = slice(-frames_needed(model), None)
+    whole = torch.nonzero(batch.valid[:, needed].all(1))[:, 0]
     some = batch.valid.clone()
-    some[whole[3:], 0] = False
+    some[whole[3:], max(-frames_needed(model), -some.shape[1])] = False
     torch.manual_seed(7)
     of_three = loss(model, batch._replace(valid=some))
     torch.manual_seed(7)
