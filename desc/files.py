@@ -36,7 +36,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, renamed to it on success and removed on failure.
 
     The temporary name keeps the suffix, by which some writers choose the format. The folder is made
-    where it is missing.
+    where it is missing, and removed on failure if it is empty.
 
     Raises
     ------
@@ -45,15 +45,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = temporary_beside(path)
+    made = [folder for folder in path.parents if not os.path.lexists(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
+        made = []
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # its folder may be no folder
             temporary.unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
 
 
 def temporary_beside(path: Path) -> Path:

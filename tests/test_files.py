@@ -30,6 +30,25 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> N
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
+def test_a_failure_leaves_no_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+
+    def interrupt(path: Path, other: str | None = None) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            if other is not None:
+                (path.parent / other).write_text("of somebody else")
+            raise KeyboardInterrupt
+
+    for name in ("old/a.txt", "old/new/a.txt", "new/er/a.txt"):
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(tmp_path / "new" / "a.txt", "b.txt")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["b.txt"]
+
+
 def test_any_name_that_the_system_takes_can_be_written(tmp_path: Path) -> None:
     write_text(tmp_path / f"{'n' * 251}.txt", "long")
     assert len(list(tmp_path.iterdir())) == 1

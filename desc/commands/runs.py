@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 from desc.commands.console import Console
 from desc.commands.options import add_options, from_options
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     with Console(args.quiet) as console:
         if args.upload is not None:
-            record = resolve_record(Record, args.upload, replace(config, offline=True))
+            record = resolve_record(Record, args.upload, config, timeout_s=0)
             console.result(f"uploaded: {upload_run(record, config, args.timeout_s)}")
             return 0
         records = list_runs(config)

@@ -153,6 +153,8 @@ TIE = 1e-5
 """Correlations this near are equal: they are computed in float32."""
 SHORT_SAMPLES = 2048
 """Longest event for which one read is faster than two."""
+ATTACK_SAMPLES, ATTACK = 512, 8.0
+"""A sound has an attack where 12 ms have this many times the energy of the 12 ms before."""
 SILENCE = 1e-9
 """Energy of a window, full scale squared times samples, below which there is nothing to align."""
 
@@ -161,7 +163,8 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
     """Return the events in order of their starts, aligned where they overlap.
 
     At a join with a fade the incoming event is shifted by up to `align_ms`, to where its normalised
-    cross-correlation with the outgoing one is largest. The fade is adapted to that correlation.
+    cross-correlation with the outgoing one is largest. One with an attack in its first 46 ms
+    is not shifted: its time is heard more than its phase. The fade is adapted to the correlation.
     Events that continue each other share their shift. Free ends and hard cuts stay unchanged.
 
     Parameters
@@ -238,8 +241,18 @@ def _by_size(largest: int) -> npt.NDArray[np.intp]:
     return np.argsort(np.abs(np.arange(-largest, largest + 1)), kind="stable")
 
 
+def begins_with_attack(sound: Audio) -> bool:
+    """Return whether the energy of a sound (n, C) rises suddenly, by more than its own waves do."""
+    n = len(sound) // ATTACK_SAMPLES * ATTACK_SAMPLES
+    quarters = np.einsum("nc,nc->n", sound[:n], sound[:n]).reshape(-1, ATTACK_SAMPLES // 4).sum(1)
+    energies = np.convolve(quarters, np.ones(4), mode="valid")
+    return bool((energies[4:] > ATTACK * energies[:-4] + SILENCE).any())
+
+
 def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int, float]:
     half = WINDOW_SAMPLES // 2
+    if begins_with_attack(read(second.event, second.event.start_sample - half, 3 * WINDOW_SAMPLES)):
+        largest = 0
     end = first.event.start_sample + first.event.n_samples + first.shift
     outgoing = read(first.event, end - half, 2 * half)
     begin = second.event.start_sample - half - largest

@@ -80,7 +80,7 @@ class Sources:
                     self._files[key] = self._find(event, roots, pieces[key])
                 self._check(index, event, self._files[key])
             except DescError as error:
-                raise DescError(f"event {index}: source {event.source!r}: {error}") from error
+                raise DescError(f"event {index + 1}: source {event.source!r}: {error}") from error
 
     def reader(self, event: PlaylistEvent) -> AudioReader | DecodedAudio:
         """Return the open file of an event."""

@@ -323,11 +323,11 @@ def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:
     try:
         event = PlaylistEvent(**arguments)
     except ConfigurationError as error:
-        raise ConfigurationError(f"event {index}: {error}") from error
+        raise ConfigurationError(f"event {index + 1}: {error}") from error
     ends[event.layer] = event.end_sample
     return event
 
 
 def _check_event(index: int, condition: bool, message: str) -> None:
     if not condition:
-        raise ConfigurationError(f"event {index}: {message}")
+        raise ConfigurationError(f"event {index + 1}: {message}")

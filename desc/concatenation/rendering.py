@@ -158,7 +158,7 @@ def _check_length(playlist: Playlist, allow_long: bool) -> None:
     if hours > LONGEST_H and not allow_long:
         last = max(range(len(events)), key=lambda index: events[index].end_sample)
         raise ConfigurationError(
-            f"event {last}: onset_sample={events[last].onset_sample} and "
+            f"event {last + 1}: onset_sample={events[last].onset_sample} and "
             f"n_samples={events[last].n_samples} make the playlist {hours:.1f} hours long, which "
             f"must be at most {LONGEST_H:g}; if that is meant, give --allow_long (allow_long=True)"
         )
@@ -166,7 +166,7 @@ def _check_length(playlist: Playlist, allow_long: bool) -> None:
         n_read = event.n_samples * max(1.0, 2 ** (event.transpose_semitones / 12))
         if event.transpose_semitones and n_read / rate / 3600 > LONGEST_TRANSPOSED_H:
             raise ConfigurationError(
-                f"event {index}: n_samples={event.n_samples} at transpose_semitones="
+                f"event {index + 1}: n_samples={event.n_samples} at transpose_semitones="
                 f"{event.transpose_semitones} must play at most {LONGEST_TRANSPOSED_H:g} hour of "
                 "its file"
             )
@@ -209,7 +209,7 @@ def _mixer(
                 "event %d); they are played in their current state",
                 len(sources.changed),
                 path,
-                index,
+                index + 1,
             )
         _note_strange(playlist, sources)
         fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
@@ -223,7 +223,7 @@ def _note_strange(playlist: Playlist, sources: Sources) -> None:
         event = playlist.events[index]
         logger.warning(
             "event %d: start_sample=%d lies beyond the end of %s; the event is silent",
-            index,
+            index + 1,
             event.start_sample,
             event.source,
         )
@@ -239,7 +239,7 @@ def _note_strange(playlist: Playlist, sources: Sources) -> None:
         logger.warning(
             "%d fades are longer than their events (the first: event %d) and are shortened",
             len(cut),
-            cut[0],
+            cut[0] + 1,
         )
     layers = sorted({event.layer for event in playlist.events})
     if layers != list(range(len(layers))):

@@ -8,7 +8,7 @@ from desc.configuration.fields import check_choice, check_integer, check_number,
 
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SELECTIONS = ("beam", "sample", "nearest")
-UNITS = ("frame", "onset", "grain")
+UNITS = ("frame", "onset", "beat", "grain")
 MAX_HOLD_S = 60.0
 MAX_ALIGN_MS = 100.0
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
@@ -22,7 +22,7 @@ class QueryConfig:
     minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
     neighbours: int = option(1, "number of nearest rows per frame listed in matches.json")
     descriptor_weights: str = option(
-        "", "factors on the default weights of columns or groups, as mfcc0=2,delta=.5"
+        "", "factors on the default weights of columns or groups, such as mfcc0=2,delta=.5"
     )
     match_space: float = option(
         0.0,
@@ -54,8 +54,9 @@ class SelectionConfig:
     units: str = option(
         "frame",
         "size of a unit. frame: single frames, joined if they are consecutive in "
-        "a file; onset: from one onset of the corpus to the next; grain: grains "
-        "of length grain_ms",
+        "a file; onset: from one onset of the corpus to the next; beat: from beat "
+        "to beat, or onset where there is none, one or more; grain: grains of "
+        "length grain_ms",
         choices=UNITS,
     )
     grain_ms: float = option(250.0, "length of a grain, rounded to whole frames", unit="ms")
@@ -97,7 +98,7 @@ class SelectionConfig:
     silence_gate_db: float | None = option(
         None,
         "mute frames predicted below this level, relative to the loudest frame of "
-        "the corpus, as -60 (default: mute none)",
+        "the corpus, such as -60 (default: mute none)",
         unit="dB",
         kind=float,
     )

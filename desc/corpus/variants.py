@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from desc.configuration import check, check_number
 from desc.corpus.opening import Corpus
 from desc.corpus.parallel import Task, extract_all
+from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
+from desc.metrics.rhythm import band_levels, beat_period, onset_curve
 from desc.storage import DescriptorStore
 
 SLOWEST, FASTEST = 0.25, 4.0  # two octaves
+SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
+LARGEST_CHANGE = 1.12  # of the speed for a tempo: two semitones
 
 
 def with_variants(
@@ -47,16 +52,64 @@ def with_variants(
         If the cache cannot be written.
     """
     speeds = check_speeds(speeds)
-    gone = [s.source for s in corpus.sequences if not corpus.path(s.source).is_file()]
-    if gone and speeds:
+    return _with(corpus, [(s, v) for s in corpus.sequences for v in speeds], store, jobs)
+
+
+def with_tempo(
+    corpus: Corpus, bpm: float, store: DescriptorStore | None = None, *, jobs: int = -1
+) -> Corpus:
+    """Return a corpus with its recordings also played at the speed that gives them a tempo.
+
+    Twice and half the tempo count as the same. Recordings without a pulse, and those that would
+    have to be played more than 12 % faster or slower, stay as they are.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Its recordings must exist, its descriptors contain mfcc.
+    bpm : float
+        Beats per minute, from 20 to 400.
+    store, jobs
+        See `with_variants`, also for the errors.
+    """
+    check_number("tempo", bpm, SLOWEST_BPM, FASTEST_BPM)
+    fits = [(s, speed_for_tempo(s, bpm)) for s in corpus.sequences]
+    return _with(corpus, [(s, v) for s, v in fits if v != 1], store, jobs)
+
+
+def speed_for_tempo(sequence: DescriptorSequence, bpm: float) -> float:
+    """Return the speed at which a recording has a tempo, or half or twice it; 1 where none fits."""
+    own = tempo_of(sequence)
+    octaves = math.log2(bpm / own) if own else 0.0
+    speed = 2 ** (octaves - round(octaves))
+    return float(f"{speed:g}") if 1 / LARGEST_CHANGE <= speed <= LARGEST_CHANGE else 1.0
+
+
+def tempo_of(sequence: DescriptorSequence) -> float | None:
+    """Return the tempo of a recording in beats per minute; None without a pulse or mfcc."""
+    if "mfcc" not in sequence.config.groups:
+        return None
+    rate = sequence.config.frame_rate
+    period = beat_period(onset_curve(band_levels(sequence["mfcc"])), rate)
+    return None if math.isnan(period) else 60 * rate / period
+
+
+def _with(
+    corpus: Corpus,
+    speeds: Sequence[tuple[DescriptorSequence, float]],
+    store: DescriptorStore | None,
+    jobs: int,
+) -> Corpus:
+    """Return a corpus with more variants: recordings at speeds."""
+    gone = [s.source for s, _ in speeds if not corpus.path(s.source).is_file()]
+    if gone:
         raise CorpusError(
-            f"speeds={speeds} needs the recordings themselves, not only their descriptors: "
+            "other speeds need the recordings themselves, not only their descriptors: "
             f"{corpus.root / gone[0]} does not exist"
         )
     tasks = {
         task.key: task
-        for s in corpus.sequences
-        for task in (Task(corpus.path(s.source), s.source, s.digest, v) for v in speeds)
+        for task in (Task(corpus.path(s.source), s.source, s.digest, v) for s, v in speeds)
     }
     store = store or DescriptorStore()
     missing = [tasks[key] for key in store.missing(list(tasks), corpus.config)]
@@ -64,7 +117,9 @@ def with_variants(
         raise CorpusError(f"{tasks[key].path}: cannot be played at other speeds: {reason}")
     sources = [f"{task.source} at {task.speed:g}" for task in tasks.values()]
     variants = store.load_all(list(tasks), corpus.config, sources) if tasks else []
-    return replace(corpus, variants=tuple(variants))
+    known = {variant.digest for variant in corpus.variants}
+    new = [variant for variant in variants if variant.digest not in known]
+    return replace(corpus, variants=(*corpus.variants, *new))
 
 
 def check_speeds(speeds: Sequence[float]) -> list[float]:

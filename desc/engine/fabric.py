@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from desc.configuration import HardwareConfig
-from desc.devices import choose_device, one_thread
+from desc.devices import choose_device, is_first_process, one_thread
 from desc.engine.randomness import preserved_randomness
 from desc.errors import ConfigurationError, DescError, TrainingInterruptedError
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 __all__ = ["Fabric", "average_gradients", "create_fabric", "launch", "quiet_fabric", "reduced"]
 BACKENDS = ("gloo", "NCCL", "TCPStore")  # named in errors of lost connections
@@ -86,6 +88,11 @@ def launch(hardware: HardwareConfig, function: Callable[..., T], *args: Any) -> 
     from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
     fabric = create_fabric(hardware)
+    n, n_cpus = fabric.world_size, os.cpu_count() or 1
+    if n > 1 and is_first_process():
+        logger.info("training in %d processes, which start in about half a minute", n)
+        if fabric.device.type == "cpu" and n // hardware.num_nodes > n_cpus:
+            logger.warning("devices=%s on %d CPUs: training will be slow", hardware.devices, n_cpus)
     try:
         with quiet_fabric():
             result: _Result = fabric.launch(partial(_call, function, *args))

@@ -1,4 +1,4 @@
-"""Boundaries of units longer than a frame: onsets of the corpus, or grains of one length."""
+"""Boundaries of units longer than a frame: onsets or beats of the corpus, or grains."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 
 from desc.configuration import SelectionConfig
 from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.envelope import envelope_db
-from desc.matching.arrays import Bools, Float32, Float64, Rows
+from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
 from desc.matching.space import BLOCK_ROWS
 from desc.matching.units import SourcePositions
+from desc.metrics.rhythm import onset_curve, track_beats
 
 RISE_DB, RISE_FACTOR = 1.0, 1.5
 """An onset's flux is this much above, and this many times, the mean of the frames around it."""
@@ -31,23 +33,23 @@ class UnitBoundaries:
         Rows at which units begin.
     look : int
         Number of frames at the beginning of a unit that its search uses.
-    step : int
-        Units of a result begin at multiples of this many frames; 1: anywhere.
+    units : str
+        `onset`, `beat` or `grain`.
     """
 
     lengths: Rows
     starts: Rows
     look: int
-    step: int
+    units: str
 
     @classmethod
     def of(
         cls, database: DescriptorDatabase, positions: SourcePositions, selection: SelectionConfig
     ) -> UnitBoundaries:
-        """Return the units of the settings, from onset to onset or grains of one length.
+        """Return the units of the settings: from onset to onset, from beat on, or grains.
 
-        A grain may begin at any row with enough frames of its file after it. A file that is shorter
-        is one grain.
+        A unit that begins at a beat ends with its file at the latest. A grain may begin at any row
+        with enough frames of its file after it. A file that is shorter is one grain.
         """
         chain, rows = positions.chain, np.arange(len(database))
         ends = np.flatnonzero(np.append(np.diff(chain) != 1, True))
@@ -56,12 +58,26 @@ class UnitBoundaries:
             starts = np.flatnonzero(onset_rows(database))
             stops = np.append(starts[1:], len(rows))
             lengths = stops[np.searchsorted(starts, rows, side="right") - 1] - rows
-            return cls(np.minimum(lengths, remaining), starts, APART, 1)
+            return cls(np.minimum(lengths, remaining), starts, APART, "onset")
+        if selection.units == "beat":
+            files = np.split(database.values, np.flatnonzero(np.diff(database.file_index)) + 1)
+            beats = [beat_frames(values, database.config) for values in files]
+            firsts = np.cumsum([0, *map(len, files[:-1])])
+            starts = np.concatenate([n + first for n, first in zip(beats, firsts, strict=True)])
+            apart = np.concatenate([np.diff(frames) for frames in beats])
+            look = round(float(np.median(apart))) if len(apart) else APART
+            return cls(remaining, starts, look, "beat")
         n_frames = selection.grain_frames(database.config.frame_rate)
         first = np.diff(chain, prepend=chain[0] - 2) != 1
         whole = (remaining >= n_frames) | first
         lengths = np.where(whole, np.minimum(remaining, n_frames), 0)
-        return cls(lengths, np.flatnonzero(whole), n_frames, n_frames)
+        return cls(lengths, np.flatnonzero(whole), n_frames, "grain")
+
+    def target_starts(self, target: Values, config: DescriptorConfig) -> Rows:
+        """Return the frames (n,) of a target (T, D) at which units begin: beats, or multiples."""
+        if self.units == "beat":
+            return beat_frames(target, config)
+        return np.arange(0, len(target), self.look if self.units == "grain" else 1)
 
     def sketches(self, points: Float32, starts: Rows, remaining: Rows) -> Float32:
         """Return the means (m, 2·d) of the two halves of the first `look` frames of stretches.
@@ -82,6 +98,18 @@ class UnitBoundaries:
                 total += points[starts + np.minimum(offset, remaining - 1)]
             parts.append(total / np.float32(len(offsets)))
         return np.hstack(parts)
+
+
+def beat_frames(values: Values, config: DescriptorConfig) -> Rows:
+    """Return the beats (n,) of consecutive frames (T, D), at least one; they must have mfcc.
+
+    Where there is no pulse, onsets count, and the first frame where there is no onset either.
+    """
+    curve = onset_curve(envelope_db(values, config))
+    beats = track_beats(curve, config.frame_rate)
+    if not len(beats):
+        beats = np.flatnonzero(_peaks(curve))
+    return beats if len(beats) else np.zeros(1, np.int64)
 
 
 def onset_rows(database: DescriptorDatabase) -> Bools:

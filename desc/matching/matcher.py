@@ -18,6 +18,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
 from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
+from desc.matching.attacks import with_attacks
 from desc.matching.boundaries import UnitBoundaries
 from desc.matching.frame_search import search_frames
 from desc.matching.knn import Neighbours, paired, search
@@ -217,7 +218,7 @@ class Matcher:
 
     @cached_property
     def boundaries(self) -> UnitBoundaries:
-        """Units longer than a frame: onsets or grains, as `selection.units` says."""
+        """Units longer than a frame: onsets, beats or grains, as `selection.units` says."""
         return UnitBoundaries.of(self.database, self.transitions.positions, self.selection)
 
     @cached_property
@@ -354,7 +355,7 @@ class Matcher:
             silent = levels_db(target, database.config) < self.loudest_db + gate_db
 
         def chosen(points: Float32, near: Neighbours) -> Units:
-            rows, costs = self._rows(points, usable, near, seed)
+            rows, costs = self._rows(target, points, usable, near, seed)
             return split_at(units_of_rows(rows, costs, database), silent)
 
         units = with_gains(chosen(points, near), target, database, limit_db=limit_db)
@@ -367,10 +368,11 @@ class Matcher:
                 chosen(rest, near), target, played, database, limit_db=limit_db
             )
             units += tuple(replace(unit, layer=layer) for unit in muted(further, silent))
+        units = with_attacks(units, target, database, self.transitions.positions)
         return with_transposition(units, target, database, self.selection.transpose_semitones)
 
     def _rows(
-        self, points: Float32, usable: Bools, near: Neighbours, seed: int
+        self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
     ) -> tuple[Rows, Float64]:
         """Return the row of each frame (T,) and its cost, by the search of the settings."""
         selection = self.selection
@@ -385,7 +387,8 @@ class Matcher:
         problem = Problem(points, usable, typical, limits, selection, self.transitions, seed)
         if selection.units == "frame":
             return search_frames(problem, near.first(selection.candidates))
-        return search_units(problem, self.boundaries)
+        starts = self.boundaries.target_starts(target, self.database.config)
+        return search_units(problem, self.boundaries, starts)
 
     def _warn_if_far(self, source: str, near: Neighbours) -> None:
         """Log a warning if a target is out of the corpus's distribution."""

@@ -209,7 +209,7 @@ def check_selection(selection: SelectionConfig, config: DescriptorConfig) -> Non
         Naming the setting, the family it needs and the descriptors there are.
     """
     needed = {
-        "units": ("mfcc", selection.units == "onset"),
+        "units": ("mfcc", selection.units in ("onset", "beat")),
         "silence_gate_db": ("mfcc", selection.silence_gate_db is not None),
         "layers": ("mfcc", selection.layers > 1),
         "transpose_semitones": ("f0", selection.transpose_semitones > 0),

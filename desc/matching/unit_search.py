@@ -26,12 +26,15 @@ SINGLE_CANDIDATES = 64
 """Frames tried first where no whole unit is allowed."""
 
 
-def search_units(problem: Problem, boundaries: UnitBoundaries) -> tuple[Rows, Float64]:
+def search_units(
+    problem: Problem, boundaries: UnitBoundaries, starts: Rows
+) -> tuple[Rows, Float64]:
     """Choose whole units; return the row of each frame (T,) and its cost (T,).
 
-    The next unit begins where the last one ends, the final one is cut. With the selection `nearest`
-    each unit is the nearest one, without transition costs. If the limits leave no whole unit,
-    single frames are taken and a line is logged.
+    The next unit begins where the last one ends, the final one is cut. Units on beats are cut at
+    the target's beats, and the first one begins as long before a beat as the target does. With the
+    selection `nearest` each unit is the nearest one, without transition costs. If the limits leave
+    no whole unit, single frames are taken and a line is logged.
 
     Parameters
     ----------
@@ -39,8 +42,10 @@ def search_units(problem: Problem, boundaries: UnitBoundaries) -> tuple[Rows, Fl
         At least one frame.
     boundaries : UnitBoundaries
         The possible units.
+    starts : ndarray of int64, (n,)
+        Frames of the target at which units begin, see `UnitBoundaries.target_starts`.
     """
-    beam = _UnitBeam(problem, boundaries)
+    beam = _UnitBeam(problem, boundaries, starts)
     rows, costs = beam.run()
     if beam.n_widened:
         logger.info(
@@ -120,7 +125,7 @@ class _Nodes:
 class _UnitBeam:
     """Paths followed in parallel from boundary to boundary."""
 
-    def __init__(self, problem: Problem, boundaries: UnitBoundaries) -> None:
+    def __init__(self, problem: Problem, boundaries: UnitBoundaries, starts: Rows) -> None:
         self.n_widened = 0
         self._problem = problem
         self._points, self._rows = problem.points, problem.transitions.points
@@ -133,12 +138,19 @@ class _UnitBeam:
             self._rows, self._starts, boundaries.lengths[self._starts]
         )
         self._n_candidates = min(problem.selection.candidates, len(self._starts))
+        self._anchors = starts
+        n_frames = len(self._points)
+        self._stops = np.full(n_frames, n_frames)
+        if boundaries.units == "beat":
+            later = np.append(starts[1:], n_frames)
+            self._stops = later[(np.searchsorted(starts, np.arange(n_frames), "right") - 1).clip(0)]
 
     def run(self) -> tuple[Rows, Float64]:
         """Return the rows (T,) of the cheapest path, and the cost of each."""
-        n_frames, step = len(self._points), self._boundaries.step
+        n_frames = len(self._points)
         width = 1 if self._greedy else self._problem.selection.beam_width
-        found = self._nearest(np.arange(0, n_frames, step), self._n_candidates)
+        nearest = self._nearest(self._anchors, self._n_candidates)
+        found = dict(zip([0, *self._anchors[1:].tolist()], nearest, strict=True))
         nodes = _Nodes()
         none = np.full(1, -1)
         history = UnitHistory.empty(self._positions, self._problem.limits)
@@ -148,8 +160,7 @@ class _UnitBeam:
             if frame not in waiting:
                 continue
             paths = _Paths.together(waiting.pop(frame), width)
-            near = found[frame // step] if frame % step == 0 else None
-            new = self._extensions(frame, paths, near)
+            new = self._extensions(frame, paths, found.get(frame))
             numbers = nodes.add(paths.nodes[new.parents], new)
             history = paths.history.extended(new.parents, new.rows, new.lengths, frame)
             longer = _Paths(numbers, new.rows + new.lengths - 1, new.costs, history)
@@ -169,15 +180,16 @@ class _UnitBeam:
     def _extensions(self, frame: int, paths: _Paths, near: Rows | None) -> _Extensions:
         """Return the extensions of the paths; if none is allowed, with more units, then frames."""
         continued = self._continued(frame, paths)
-        count, here = self._n_candidates, np.array([frame])
+        lead = int(self._anchors[0]) if frame == 0 else 0
+        count, here = self._n_candidates, np.array([frame + lead])
         if near is None:  # after a unit that was cut short by the end of its file
             near = self._nearest(here, count)[0]
-        rows = self._starts[near]
+        rows = self._before(self._starts[near], lead)
         found = self._merged(frame, paths, continued, rows, self._boundaries.lengths[rows])
         self.n_widened += not len(found.rows)
         while not len(found.rows) and count < len(self._starts):
             count = min(WIDENING * count, len(self._starts))
-            rows = self._starts[self._nearest(here, count)[0]]
+            rows = self._before(self._starts[self._nearest(here, count)[0]], lead)
             found = self._merged(frame, paths, continued, rows, self._boundaries.lengths[rows])
         count = SINGLE_CANDIDATES
         while not len(found.rows):  # ends: `feasible_limits` leaves a row to every path
@@ -186,13 +198,18 @@ class _UnitBeam:
             count *= WIDENING
         return found
 
+    def _before(self, rows: Rows, lead: int) -> Rows:
+        """Return the rows that lie `lead` frames earlier in the same file, where there are any."""
+        earlier, chain = np.maximum(rows - lead, 0), self._positions.chain
+        return earlier[chain[rows] - chain[earlier] == lead]
+
     def _continued(self, frame: int, paths: _Paths) -> _Extensions:
         """Return each path extended by the unit that follows its last one in the file."""
         if paths.rows[0] < 0:
             rows, follow = np.zeros(1, np.int64), np.zeros(1, bool)
         else:
             rows, follow = self._positions.successors(paths.rows)
-        lengths = np.minimum(self._boundaries.lengths[rows], len(self._points) - frame)
+        lengths = np.minimum(self._boundaries.lengths[rows], self._stops[frame] - frame)
         follow &= lengths > 0
         lengths = np.maximum(lengths, 1)
         costs = np.where(follow, paths.costs + self._distances(frame, rows, lengths), np.inf)
@@ -203,7 +220,7 @@ class _UnitBeam:
         self, frame: int, paths: _Paths, continued: _Extensions, rows: Rows, lengths: Rows
     ) -> _Extensions:
         """Return the allowed extensions, by continuing or by a jump to one of the rows."""
-        lengths = np.minimum(lengths, len(self._points) - frame)
+        lengths = np.minimum(lengths, self._stops[frame] - frame)
         totals = np.repeat(paths.costs[:, None], len(rows), axis=1)  # (B, K)
         if not self._greedy and paths.rows[0] >= 0:
             joins = self._problem.transition_costs(continued.rows, rows, frame)

@@ -46,6 +46,8 @@ class Unit:
         Gain at which it is played, dB.
     transpose_semitones : float
         Change of pitch by playing it faster or slower.
+    shift_samples : int
+        Samples by which it is read later in its file, so that its attack meets the target's.
     """
 
     first_row: int
@@ -55,6 +57,7 @@ class Unit:
     cost: float = 0.0
     gain_db: float = 0.0
     transpose_semitones: float = 0.0
+    shift_samples: int = 0
 
     @property
     def rows(self) -> slice:
@@ -138,7 +141,7 @@ def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
     hop = database.config.hop_length
     file = database.files[int(database.file_index[unit.first_row])]
     # At speed v, each sample played corresponds to v samples of the recording.
-    before_centre = (unit.n_frames * hop - hop) / 2
+    before_centre = (unit.n_frames * hop - hop) / 2 + unit.shift_samples
     centre = int(database.centre_samples[unit.first_row]) + file.speed * before_centre
     return PlaylistEvent(
         source=file.source,

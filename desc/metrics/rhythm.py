@@ -18,6 +18,7 @@ Array = npt.NDArray[np.float64]
 LAGS_S = (0.25, 4.0)  # from a beat of 240 per minute to a long bar
 NEAR = 0.8  # of the highest peak: from here on, the shortest lag is the period
 SMOOTHING = (0.25, 0.5, 0.25)  # so that onsets half a frame apart still coincide
+PULSE = 0.2  # least strength of a pulse whose beats are worth tracking
 WIDTH = 1  # frames around a period in which a peak is looked for
 
 
@@ -160,6 +161,36 @@ def strength_at(curve: npt.ArrayLike, period: float) -> float:
         return math.nan
     lags = np.arange(math.ceil(period - WIDTH), math.floor(period + WIDTH) + 1)
     return float(autocorrelation[lags].max())
+
+
+def track_beats(curve: npt.ArrayLike, frame_rate: float) -> npt.NDArray[np.int64]:
+    """Return the frames (n,) of the beats of an onset curve; none where it has no pulse.
+
+    They are librosa's (Ellis 2007), which prefers tempi about 120 per minute and keeps to one.
+
+    Parameters
+    ----------
+    curve : array_like, (T,)
+        As `onset_curve` returns it.
+    frame_rate : float
+        In Hz.
+    """
+    x = np.asarray(curve, dtype=np.float64)
+    if find_pulse(x, frame_rate).strength < PULSE:
+        return np.zeros(0, np.int64)
+    import librosa
+
+    beats = librosa.beat.beat_track(onset_envelope=x, sr=frame_rate, hop_length=1, trim=False)[1]
+    return np.asarray(beats, np.int64)
+
+
+def beat_period(curve: npt.ArrayLike, frame_rate: float) -> float:
+    """Return the mean distance between the beats of an onset curve in frames; NaN without a pulse.
+
+    The parameters are those of `track_beats`.
+    """
+    beats = track_beats(curve, frame_rate)
+    return float(beats[-1] - beats[0]) / (len(beats) - 1) if len(beats) > 1 else math.nan
 
 
 def _summit(heights: Array, lag: int) -> float:

@@ -60,8 +60,13 @@ def resolve_record(
     *,
     timeout_s: float = 300.0,
 ) -> R:
-    """Return a run of one kind, or of any kind for `Record`, as `resolve_run` does."""
+    """Return a run of one kind, or of any kind for `Record`, as `resolve_run` does.
+
+    With a `timeout_s` of 0 only this machine is searched.
+    """
     text = str(run_id_or_path)
+    if not text.strip():
+        raise RunNotFoundError("no run is named:\n  run_id is empty; give a run's id or folder")
     tried: list[str] = []
     record = _at_path(record_type, Path(text).expanduser(), tried)
     if record is not None:
@@ -163,6 +168,8 @@ def _folders(
     pattern = f"{entity or '*'}/{project}/{run_id}"
     yield from (path.parent for path in sorted(download_dir.glob(f"{pattern}/{RUN_FILE}")))
     tried.append(f"downloads {download_dir}/{pattern}: not found")
+    if timeout_s <= 0:
+        return
     reason = offline_reason(run)
     name = "/".join(filter(None, (entity, project, run_id)))
     if reason is not None:

@@ -151,7 +151,7 @@ def evaluate_generated(
         candidates["other recordings"] = _limited(other, recordings.gain)
     candidates["Griffin-Lim"] = [_resynthesised(s, front_end) for s in real.sounds]
     candidates["generated"] = _limited(generated, recordings.gain)
-    judge = _Judge(real, mel)
+    judge = _Judge(real, mel, recordings.gain)
     rows = {"real halves": judge.halves(), "real even/odd seconds": judge.seconds()}
     for index, (name, sounds) in enumerate(candidates.items()):
         rows[name] = judge.figures(_Set(sounds, front_end))
@@ -171,10 +171,10 @@ def evaluate_generated(
 
 
 class _Judge:
-    """Measures of sets of sounds against the recordings."""
+    """Measures of sets of sounds against the recordings; all are multiplied by the same gain."""
 
-    def __init__(self, real: _Set, mel: MelConfig) -> None:
-        self.real, self.mel = real, mel
+    def __init__(self, real: _Set, mel: MelConfig, gain: float) -> None:
+        self.real, self.mel, self.gain = real, mel, gain
         frames = real.frames
         self._mean, self._scale = frames.mean(0), np.maximum(frames.std(0), 1e-3)
         self._frames = (frames - self._mean) / self._scale
@@ -225,12 +225,11 @@ class _Judge:
         standardised = [((m.T - self._mean) / self._scale).T.astype(np.float32) for m in mels]
         return measures.diversity(Crops(standardised, CROP_FRAMES, N_CROPS, seed=0).batch(0))
 
-    @staticmethod
-    def _clean(candidate: _Set) -> dict[str, float]:
+    def _clean(self, candidate: _Set) -> dict[str, float]:
         sounds = candidate.sounds
         return {
             "rms_db": 20 * float(np.log10(np.sqrt(np.mean(np.concatenate(sounds) ** 2)) + 1e-9)),
-            "clipped": measures.clip_fraction(sounds),
+            "clipped": measures.clip_fraction(sounds, self.gain),
             "dc": measures.direct_current(sounds),
             "end_click_db": measures.end_click(sounds),
         }

@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
 N_BINS = 20  # of NDB
-FULL_SCALE = 0.999  # absolute samples from here on count as clipped
+FULL_SCALE = 0.999  # share of full scale from which absolute samples count as clipped
 
 
 def mel_l1(front_end: MelFrontEnd, audio: Tensor, real: Tensor) -> float:
@@ -129,9 +129,9 @@ def coverage(held_out: Array, database: Array, block: int = 512) -> float:
     return total / len(held_out)
 
 
-def clip_fraction(sounds: list[Audio]) -> float:
-    """Return the share of samples at full scale."""
-    return float(np.mean(np.abs(np.concatenate(sounds)) >= FULL_SCALE))
+def clip_fraction(sounds: list[Audio], full_scale: float = 1.0) -> float:
+    """Return the share of samples at full scale, which a gain may have moved."""
+    return float(np.mean(np.abs(np.concatenate(sounds)) >= FULL_SCALE * full_scale))
 
 
 def direct_current(sounds: list[Audio]) -> float:

@@ -104,7 +104,10 @@ class MelFlow(nn.Module):
     def noise(self, n: int, n_frames: int, random: torch.Generator) -> Tensor:
         """Draw coloured noise, (n, n_components, n_frames), on the device."""
         shape = (n, self.n_components, n_frames + COLOUR - 1)
-        white = torch.randn(shape, generator=random).to(self.colour.device)
+        return self.coloured(torch.randn(shape, generator=random).to(self.colour.device))
+
+    def coloured(self, white: Tensor) -> Tensor:
+        """Colour white noise (n, n_components, T + COLOUR - 1), to (n, n_components, T)."""
         return functional.conv1d(white, self.colour[:, None], groups=self.n_components)
 
     def forward(self, x: Tensor, when: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from desc.configuration import RunConfig
 from desc.errors import CheckpointError
 from desc.models.checkpoint_file import read_checkpoint, reading
 from desc.soundgen.checkpoint import KEY, SoundCheckpoint, find_checkpoint
-from desc.soundgen.mel_flow import Components, MelFlow
+from desc.soundgen.mel_flow import COLOUR, Components, MelFlow
 from desc.soundgen.published import load_published_unagan, load_state
 from desc.soundgen.settings import FlowConfig, MelConfig, UnaganConfig
 from desc.soundgen.unagan import TIME_RATIO, UnaganGenerator
@@ -39,9 +40,10 @@ class UnaganSource:
     def __init__(self, network: UnaganGenerator) -> None:
         self.network = network.eval()
 
-    def draw(self, n: int, random: torch.Generator) -> Tensor:
-        """Draw n noise vectors, (1, z_dim, n)."""
-        return torch.randn(1, self.network.z_dim, n, generator=random)
+    def draws(self, sizes: Iterable[int], random: torch.Generator) -> Iterator[Tensor]:
+        """Draw consecutive blocks of noise vectors, (1, z_dim, n) for each size n."""
+        for n in sizes:
+            yield torch.randn(1, self.network.z_dim, n, generator=random)
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:
         """Return a standardised spectrogram (n_mels, 16 · n); also draws the GRUs' first states."""
@@ -56,9 +58,13 @@ class FlowSource:
     def __init__(self, network: MelFlow, components: Components, n_steps: int) -> None:
         self.network, self.components, self.n_steps = network.eval(), components, n_steps
 
-    def draw(self, n: int, random: torch.Generator) -> Tensor:
-        """Draw n noise vectors, (1, n_components, n)."""
-        return self.network.noise(1, n, random)
+    def draws(self, sizes: Iterable[int], random: torch.Generator) -> Iterator[Tensor]:
+        """Draw consecutive blocks of noise vectors, (1, n_components, n) for each size n."""
+        white, n_before = torch.zeros(1, self.network.n_components, 0), COLOUR - 1
+        for n in sizes:
+            drawn = torch.randn(1, self.network.n_components, n_before + n, generator=random)
+            white, n_before = torch.cat([white[..., 1 - COLOUR :], drawn], 2), 0
+            yield self.network.coloured(white)
 
     def make(self, noise: Tensor, random: torch.Generator) -> Tensor:  # noqa: ARG002
         """Return a standardised spectrogram, (n_mels, n)."""
@@ -183,13 +189,14 @@ class MelGenerator:
         random = torch.Generator().manual_seed(seed)
         ratio = self.source.ratio
         n, step, overlap = -(-frames // ratio), BLOCK // ratio, OVERLAP // ratio
-        noise = self.source.draw(n, random)
+        ends = [min(n, first + step + overlap) for first in range(0, max(1, n - overlap), step)]
         fade = torch.linspace(0, 1, OVERLAP)
-        tail: Tensor | None = None
+        noise, tail = torch.zeros(0), None
         left = frames
-        for first in range(0, max(1, n - overlap), step):
-            last = n if first + step + overlap >= n else first + step + overlap
-            made = self.bands.of(self.source.make(noise[..., first:last], random))
+        sizes = (end - before for before, end in pairwise([0, *ends]))
+        for last, drawn in zip(ends, self.source.draws(sizes, random), strict=True):
+            noise = drawn if tail is None else torch.cat([noise[..., -overlap:], drawn], 2)
+            made = self.bands.of(self.source.make(noise, random))
             if tail is not None:
                 joined = tail * (1 - fade) + made[:, :OVERLAP] * fade
                 made = torch.cat([joined, made[:, OVERLAP:]], 1)

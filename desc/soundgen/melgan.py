@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -48,6 +49,11 @@ class MelganGenerator(nn.Module):
         reflect or replicate.
     gru : bool
         Add a bidirectional GRU after the first convolution, as UnaGAN's vocoder does.
+
+    Attributes
+    ----------
+    reach : int
+        Frames on either side that a frame's samples depend on, but for the GRU.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class MelganGenerator(nn.Module):
         super().__init__()
         pad = PADS[pad_mode]
         channels = ngf * 2 ** len(ratios)
+        reach, rate = 3.0, 1  # in frames; samples per frame
         layers: list[nn.Module] = [pad(3), NormedConv1d(n_mels, channels, 7)]
         for index, ratio in enumerate(ratios):
             layers.append(nn.LeakyReLU(SLOPE))
@@ -70,9 +77,12 @@ class MelganGenerator(nn.Module):
                 layers.append(BidirectionalSum(channels))
             layers.append(upsampling(channels, channels // 2, ratio))
             channels //= 2
+            reach, rate = reach + 1 / rate, rate * ratio
+            reach += sum(3**i for i in range(n_residual_layers)) / rate
             layers += [ResidualBlock(channels, 3**i, pad_mode) for i in range(n_residual_layers)]
         layers += [nn.LeakyReLU(SLOPE), pad(3), NormedConv1d(channels, 1, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
+        self.reach = math.ceil(reach + 3 / rate)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Return samples (B, T · hop_length) for (B, n_mels, T), T at least 4."""

@@ -55,7 +55,7 @@ class MelConfig:
         check_integer("n_fft", self.n_fft, 1, 65_536)
         check_integer("hop_length", self.hop_length, 1, 65_536)
         check_integer("n_mels", self.n_mels, 1, 2048)
-        fits = self.n_fft >= self.hop_length and (self.n_fft - self.hop_length) % 2 == 0
+        fits = self.n_fft > self.hop_length and (self.n_fft - self.hop_length) % 2 == 0
         rule = f"exceed hop_length={self.hop_length} by an even number"
         check(fits and self.n_fft % 2 == 0, "n_fft", self.n_fft, rule)
         check_number("fmin", self.fmin, 0.0, self.sample_rate / 2)

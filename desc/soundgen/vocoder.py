@@ -25,8 +25,8 @@ from desc.soundgen.settings import MelConfig, VocoderConfig
 from desc.soundgen.vocos import VocosGenerator
 
 BLOCK = 1024  # frames that a block adds
-CONTEXT = 24  # frames rendered on either side and dropped: more than MelGAN's receptive field
-# Both are multiples of 8: networks that count frames (vocos) count each block alike.
+CONTEXT = 24  # least frames rendered on either side and dropped: more than HiFi-GAN's reach
+MULTIPLE = 8  # of both: networks that count frames (vocos) count each block alike
 FADE = 8  # frames of the crossfade between two blocks
 END = 10  # frames of silence appended and cut off: networks click where a spectrogram ends
 
@@ -137,7 +137,8 @@ class Vocoder:
         source = config or self.mel
         converted = (convert_log(mel, source, self.mel) for mel in mels)
         silence = MelFrontEnd(self.mel).silence
-        return render_blocks(converted, self._forward, self.mel.hop_length, silence)
+        reach = int(getattr(self.network, "reach", 0))
+        return render_blocks(converted, self._forward, self.mel.hop_length, silence, reach)
 
     @torch.no_grad()
     def _forward(self, mel: Tensor) -> Tensor:
@@ -167,7 +168,11 @@ def create_generator(model: VocoderConfig, mel: MelConfig) -> nn.Module:
 
 
 def render_blocks(
-    mels: Iterable[Tensor], render: Callable[[Tensor], Tensor], hop_length: int, silence: float
+    mels: Iterable[Tensor],
+    render: Callable[[Tensor], Tensor],
+    hop_length: int,
+    silence: float,
+    reach: int = 0,
 ) -> Iterator[Tensor]:
     """Render a spectrogram in overlapping blocks with crossfades.
 
@@ -181,6 +186,8 @@ def render_blocks(
         Samples.
     silence : float
         Value of the bands after the end.
+    reach : int
+        Frames on either side that a frame's samples depend on.
 
     Yields
     ------
@@ -188,19 +195,20 @@ def render_blocks(
         Consecutive samples, T · hop_length in all.
     """
     fade = torch.linspace(0, 1, FADE * hop_length)
+    context = max(CONTEXT, -(-reach // MULTIPLE) * MULTIPLE)
     tail = torch.zeros(0)  # end of the previous block, faded into the next
     kept: Tensor | None = None  # context, then frames that are not rendered yet
     before = 0  # frames of context in `kept`
     for mel in mels:
         kept = mel if kept is None else torch.cat([kept, mel], 1)
-        while kept.shape[1] >= before + BLOCK + FADE + CONTEXT:
-            whole = render(kept[:, : before + BLOCK + FADE + CONTEXT])
+        while kept.shape[1] >= before + BLOCK + FADE + context:
+            whole = render(kept[:, : before + BLOCK + FADE + context])
             piece = whole[before * hop_length : (before + BLOCK + FADE) * hop_length]
             piece = _crossfaded(tail, piece, fade)
             yield piece[: BLOCK * hop_length]
             tail = piece[BLOCK * hop_length :]
-            kept = kept[:, before + BLOCK - min(CONTEXT, before + BLOCK) :]
-            before = CONTEXT
+            first = max(0, before + BLOCK - context)
+            kept, before = kept[:, first:], before + BLOCK - first
     if kept is not None and kept.shape[1] > before:
         n_frames = kept.shape[1]
         end = torch.full((len(kept), END), silence, dtype=kept.dtype)

@@ -18,7 +18,7 @@ from desc.soundgen.mel import synthesise
 from desc.soundgen.settings import MelConfig
 
 KERNEL = 7
-HOPS_PER_WINDOW = (1, 2, 4, 8)
+HOPS_PER_WINDOW = (2, 4, 8)
 """Allowed window lengths; blocks start at multiples of the largest, so phases are consistent."""
 
 
@@ -59,9 +59,14 @@ class VocosGenerator(nn.Module):
     Parameters
     ----------
     mel : MelConfig
-        Front end; `n_fft` must be 1, 2, 4 (recommended) or 8 hops.
+        Front end; `n_fft` must be 2, 4 (recommended) or 8 hops.
     dim, intermediate_dim, num_layers : int
         Sizes and number of the blocks.
+
+    Attributes
+    ----------
+    reach : int
+        Frames on either side that a frame's samples depend on.
 
     Raises
     ------
@@ -84,7 +89,7 @@ class VocosGenerator(nn.Module):
         super().__init__()
         if mel.n_fft not in [n * mel.hop_length for n in HOPS_PER_WINDOW]:
             raise CheckpointError(
-                f"vocos: n_fft={mel.n_fft} must be 1, 2, 4 or 8 times hop_length={mel.hop_length}"
+                f"vocos: n_fft={mel.n_fft} must be 2, 4 or 8 times hop_length={mel.hop_length}"
             )
         self.hop_length = mel.hop_length
         self.largest = mel.n_fft / 2  # sum of the window: the limit for samples within ±1
@@ -98,6 +103,7 @@ class VocosGenerator(nn.Module):
         window = torch.from_numpy(hann_window(mel.n_fft))
         spread, level = bins_of_bands(mel)
         n_hops = mel.n_fft // mel.hop_length
+        self.reach = KERNEL // 2 * (1 + num_layers) + n_hops // 2
         turns = torch.outer(torch.arange(mel.n_fft // 2 + 1), torch.arange(n_hops)) % n_hops
         turn = 2 * math.pi * turns / n_hops  # (1 + n_fft // 2, n_hops)
         buffers = {"window": window, "spread": spread, "level": level, "turn": turn}

@@ -73,8 +73,8 @@ def playlist(tmp_path: Path, make_wav: MakeWav) -> Playlist:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ((1, "onset_sample", 10**10), r"event 1: onset_sample=10000000000 .* 63\.0 hours"),
-        ((0, "n_samples", 10**10), "event 1|event 0"),
+        ((1, "onset_sample", 10**10), r"event 2: onset_sample=10000000000 .* 63\.0 hours"),
+        ((0, "n_samples", 10**10), "event 2|event 1"),
         ((1, "start_sample", 10**30), "start_sample=1000"),
         ((1, "onset_sample", 10**400), "onset_sample=1000"),
         ((1, "fade_in_ms", 10**400), "fade_in_ms=1000"),
@@ -119,7 +119,7 @@ def test_what_is_long_can_be_allowed(playlist: Playlist, tmp_path: Path) -> None
     deep = replace(playlist.events[0], n_samples=7000 * 1000, transpose_semitones=-12.0)
     high = replace(deep, n_samples=1000 * 1000, transpose_semitones=36.0)
     for event in (deep, high):
-        with pytest.raises(ConfigurationError, match=r"event 0.* at most 1 hour of its file"):
+        with pytest.raises(ConfigurationError, match=r"event 1.* at most 1 hour of its file"):
             render(Playlist((event,), 1000, playlist.roots), store=store)
 
 
@@ -158,12 +158,12 @@ def test_what_is_strange_is_told_and_rendered(
     samples = render(strange, store=store).samples
     assert caplog.messages == [
         *(
-            f"event {i}: start_sample={9000 + i - 2} lies beyond the end of "
+            f"event {i + 1}: start_sample={9000 + i - 2} lies beyond the end of "
             f"{('a.wav', 'b.flac')[i % 2]}; the event is silent"
             for i in range(2, 7)
         ),
         "… and so do those of 2 more events",
-        "1 fades are longer than their events (the first: event 0) and are shortened",
+        "1 fades are longer than their events (the first: event 1) and are shortened",
         "layers are counted from 0 without gaps, but there are 0, 2",
     ]
     np.testing.assert_array_equal(samples[2000:5000], expected[2000:5000])

@@ -138,7 +138,7 @@ def test_errors_of_hand_edits_name_event_field_value_and_rule(
     with pytest.raises(ConfigurationError) as caught:
         Playlist.load(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: event 1: {field}=")
+    assert message.startswith(f"{path}: event 2: {field}=")
     assert rule in message
 
 
@@ -149,7 +149,7 @@ def test_the_widest_transposition_of_the_fastest_recording_is_an_event() -> None
 
 
 def test_unknown_keys_are_named(playlist: Playlist) -> None:
-    with pytest.raises(ConfigurationError, match=r"event 2: .* no setting gain, pan; it has"):
+    with pytest.raises(ConfigurationError, match=r"event 3: .* no setting gain, pan; it has"):
         Playlist.from_dict(edited(playlist, 2, gain=3, pan=1))
     with pytest.raises(
         ConfigurationError, match="a playlist has no key tempo; its keys are format"
@@ -160,7 +160,7 @@ def test_unknown_keys_are_named(playlist: Playlist) -> None:
 def test_missing_keys_are_named(playlist: Playlist) -> None:
     values = edited(playlist, 0)
     del values["events"][0]["n_samples"]
-    with pytest.raises(ConfigurationError, match="event 0: n_samples is missing"):
+    with pytest.raises(ConfigurationError, match="event 1: n_samples is missing"):
         Playlist.from_dict(values)
 
 
@@ -173,7 +173,7 @@ def test_missing_keys_are_named(playlist: Playlist) -> None:
         ({"roots": ["/x"]}, "roots=.* must be an object of folders"),
         ({"events": {}}, "events={} must be a list"),
         ({"events": []}, "at least one event"),
-        ({"events": [1]}, "event 0: 1 must be an object"),
+        ({"events": [1]}, "event 1: 1 must be an object"),
     ],
 )
 def test_wrong_heads_are_refused(
@@ -195,7 +195,7 @@ def test_what_is_no_playlist_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_events_of_a_layer_do_not_overlap(playlist: Playlist) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"event 1: onset_sample=1000 must be at least 1024"
+        ConfigurationError, match=r"event 2: onset_sample=1000 must be at least 1024"
     ):
         Playlist.from_dict(edited(playlist, 1, onset_sample=1000))
     assert Playlist.from_dict(edited(playlist, 1, onset_sample=1000, layer=1)).n_samples == 6 * HOP

@@ -276,13 +276,13 @@ def test_missing_sources_are_named_with_their_event(
 ) -> None:
     make_wav("a.wav", noise(rng, 1, 4000))
     playlist = in_a_row([("a.wav", 0, 1000), ("gone/b.wav", 0, 1000)])
-    with pytest.raises(DescError, match=r"event 1: source 'gone/b\.wav': there is no file"):
+    with pytest.raises(DescError, match=r"event 2: source 'gone/b\.wav': there is no file"):
         render_to_file(playlist, tmp_path / "new.wav", source_root=tmp_path, store=store)
-    with pytest.raises(DescError, match=r"event 0: source 'a\.wav': the folder of root='corpus'"):
+    with pytest.raises(DescError, match=r"event 1: source 'a\.wav': the folder of root='corpus'"):
         render_to_file(playlist, tmp_path / "new.wav", store=store)
     (tmp_path / "b.ogg").write_bytes(b"no sound")
     broken = in_a_row([("a.wav", 0, 1000), ("b.ogg", 0, 1000)])
-    with pytest.raises(DescError, match=r"event 1: source 'b\.ogg': .*b\.ogg"):
+    with pytest.raises(DescError, match=r"event 2: source 'b\.ogg': .*b\.ogg"):
         render_to_file(broken, tmp_path / "new.wav", source_root=tmp_path, store=store)
     assert not (tmp_path / "new.wav").exists()
 
@@ -302,7 +302,7 @@ def test_sources_that_changed_are_named_and_played(
     samples, _ = play(playlist_of(same, other))
     np.testing.assert_array_equal(samples[0, 1000:], audio.read(path)[0, 2000:3000])
     (warning,) = set(caplog.messages)
-    assert f"{path}, event 1" in warning
+    assert f"{path}, event 2" in warning
 
 
 def test_channels_a_file_does_not_have_are_refused(

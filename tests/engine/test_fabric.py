@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
@@ -58,6 +59,27 @@ def lose_a_process(fabric: Fabric) -> None:
 def hardware(devices: str) -> TrainConfig:
     strategy = "auto" if devices == "1" else "ddp_spawn"
     return TrainConfig(accelerator="cpu", devices=devices, strategy=strategy)
+
+
+def test_more_processes_than_cpus_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+    monkeypatch.setattr(Fabric, "launch", lambda _, function: _Answer(function))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for devices in ("1", "2", "3"):
+        launch(hardware(devices), learned)
+    first, second, third = caplog.messages
+    assert first.startswith("training in 2 processes")
+    assert second.startswith("training in 3 processes")
+    assert third == "devices=3 on 2 CPUs: training will be slow"
+
+
+class _Answer:
+    """What a process answers: nothing."""
+
+    def __init__(self, _: object) -> None:
+        self.value = self.error = None
 
 
 @pytest.mark.slow

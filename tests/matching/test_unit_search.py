@@ -209,7 +209,9 @@ def test_excluded_content_is_not_played(rng: np.random.Generator) -> None:
 def test_settings() -> None:
     assert SelectionConfig(grain_ms=250).grain_frames(44100 / 1024) == 11
     assert SelectionConfig(grain_ms=1).grain_frames(44100 / 1024) == 1
-    with pytest.raises(ConfigurationError, match="units='word' must be one of frame, onset, grain"):
+    with pytest.raises(
+        ConfigurationError, match="units='word' must be one of frame, onset, beat, grain"
+    ):
         SelectionConfig(units="word")
     with pytest.raises(ConfigurationError, match="grain_ms=0 must be"):
         SelectionConfig(grain_ms=0)

@@ -265,7 +265,7 @@ def test_every_format_is_bytes_on_request_only(
         export("aaf")
     gone = replace(playlist, roots={"corpus": "/nowhere"})
     assert export("csv", gone)[0]
-    with pytest.raises(DescError, match=r"event 0: source 'a.wav': there is no file"):
+    with pytest.raises(DescError, match=r"event 1: source 'a.wav': there is no file"):
         export("reaper", gone)
 
 

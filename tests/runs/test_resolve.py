@@ -122,6 +122,11 @@ def test_the_error_names_every_place(
         resolve_run("1t212ycn", run_config)
 
 
+def test_an_empty_name_is_said_to_be_empty(run_config: RunConfig) -> None:
+    with pytest.raises(RunNotFoundError, match="run_id is empty; give a run's id or folder"):
+        resolve_run(" ", run_config)
+
+
 @pytest.mark.parametrize("text", ["../../secret", "a/b/c/d", "..", "x*", "", "sub/../../x"])
 def test_what_is_no_id_is_looked_for_as_a_path_only(text: str, run_config: RunConfig) -> None:
     with pytest.raises(RunNotFoundError) as error:

@@ -200,6 +200,10 @@ def test_a_long_spectrogram_comes_in_blocks(
         assert sum(p.shape[1] for p in pieces) == n_frames
         assert max(p.shape[1] for p in pieces) <= 18 * 16
         assert torch.equal(torch.cat(pieces, 1), torch.cat(list(generator.blocks(n_frames, 3)), 1))
+    # noise is drawn block by block: whole blocks do not depend on what follows
+    for n_frames, n_equal in ((400, 160), (990, 800)):
+        shorter = torch.cat(list(generator.blocks(n_frames, 3)), 1)
+        assert torch.equal(shorter[:, :n_equal], torch.cat(pieces, 1)[:, :n_equal])
     # where blocks meet, frames are no further apart than at the other ends of noise vectors
     steps = torch.cat(pieces, 1).diff(dim=1).abs().mean(0)
     joins = torch.arange(10 * 16 - 1, 1000 - 18 * 16, 10 * 16)

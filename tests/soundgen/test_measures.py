@@ -114,6 +114,22 @@ def test_what_was_recorded_is_nearer_than_noise(recordings: SoundRecordings, fol
     )
 
 
+@pytest.mark.parametrize("peak", [0.3, 0.6, 0.95])
+def test_clipping_is_that_of_the_files(peak: float, tmp_path: Path, make_signal: Signals) -> None:
+    """Whatever gain brings the recordings to a peak of .95."""
+    tone = make_signal("tone", 5.0, RATE)
+    clipped = np.clip(2 * tone / np.abs(tone).max(), -1, 1)
+    (tmp_path / "real").mkdir()
+    soundfile.write(tmp_path / "real" / "a.wav", peak * tone / np.abs(tone).max(), RATE, "FLOAT")
+    soundfile.write(tmp_path / "b.wav", clipped, RATE, "FLOAT")
+    generated, real = (open_recordings(tmp_path / name, RATE) for name in ("b.wav", "real"))
+    figures = evaluate_generated(generated, real, MEL).sets
+    share = np.mean(np.abs(clipped) >= 0.999)
+    assert 0.2 < share < 0.8
+    assert figures["generated"]["clipped"] == pytest.approx(share, abs=1e-4)
+    assert figures["real even/odd seconds"]["clipped"] == 0
+
+
 def test_the_command_prints_tables_and_writes_figures(
     folder: Path, tmp_path: Path, make_signal: Signals, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

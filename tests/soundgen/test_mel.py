@@ -95,6 +95,7 @@ def test_a_pair_that_does_not_fit_is_refused_with_both_values() -> None:
     ("values", "message"),
     [
         ({"n_fft": 128}, "n_fft=128 must exceed hop_length=256"),
+        ({"n_fft": 256}, "n_fft=256 must exceed hop_length=256 by an even number"),
         ({"fmax": 30000.0}, "fmax=30000.0 must"),
         ({"log_base": "2"}, "log_base='2' must be 10 or e"),
     ],

@@ -8,7 +8,8 @@ import torch
 from scipy.signal import lfilter
 
 from desc.soundgen.flow_training import FlowTask, principal_components
-from desc.soundgen.mel_flow import MelFlow, colouring_filters
+from desc.soundgen.mel_flow import Components, MelFlow, colouring_filters
+from desc.soundgen.mel_generator import FlowSource
 from desc.soundgen.recordings import SoundRecordings
 from tests.soundgen.conftest import FAST_FLOW, FLOW, MEL
 
@@ -35,6 +36,21 @@ def test_noise_has_the_spectrum_of_the_components(rng: np.random.Generator) -> N
     for lag in (1, 5, 20):  # an autoregression of one step forgets by .95 a frame
         alike = (noise[:, :, lag:] * noise[:, :, :-lag]).mean((0, 2))
         assert alike == pytest.approx([0.95**lag, 0], abs=0.06)
+
+
+def test_noise_drawn_in_blocks_is_that_of_one_draw() -> None:
+    flow = MelFlow(2, 8, 1)
+    flow.colour.normal_(generator=torch.Generator().manual_seed(1))
+    source = FlowSource(flow, Components(torch.eye(2), torch.zeros(2, 1), torch.ones(2, 1)), 1)
+    for sizes in ([9], [3, 5, 300, 1]):
+        white = torch.Generator().manual_seed(3)
+        widths = [sizes[0] + 255, *sizes[1:]]
+        drawn = torch.cat([torch.randn(1, 2, n, generator=white) for n in widths], 2)
+        blocks = list(source.draws(sizes, torch.Generator().manual_seed(3)))
+        assert [block.shape[2] for block in blocks] == sizes
+        torch.testing.assert_close(torch.cat(blocks, 2), flow.coloured(drawn))
+    once = flow.noise(1, 9, torch.Generator().manual_seed(3))
+    assert torch.equal(next(source.draws([9], torch.Generator().manual_seed(3))), once)
 
 
 def test_transport_follows_the_velocity() -> None:
