@@ -56,6 +56,7 @@ from desc.matching.levels import with_gains
 from desc.matching.units import rows_of_units, units_of_rows
 from desc.metrics.movement import diff_ratio, modspec_db
 from desc.metrics.realism import frechet_distance
+from desc.metrics.sound import dips, flux_at
 from desc.metrics.windows import window_features
 
 FIXED_FRAMES = 11
@@ -242,11 +243,9 @@ class Judge:
             ))
             for signal, target in zip(signals, self.real, strict=True)
         ])  # fmt: skip
-        fluxes = [rendered.flux_ratio(x, j, rate) for x, j in zip(signals, joins, strict=True)]
+        fluxes = [flux_at(x, j, rate) for x, j in zip(signals, joins, strict=True)]
         at, elsewhere = np.nanmean(np.array(fluxes), 0)
-        falls = np.concatenate(
-            [rendered.dips(x, j, rate) for x, j in zip(signals, joins, strict=True)]
-        )
+        falls = np.concatenate([dips(x, j, rate) for x, j in zip(signals, joins, strict=True)])
         return {
             "e_t": float(np.sqrt(np.mean((again - asked) ** 2))),
             **self._likeness(again),

@@ -82,6 +82,7 @@ _PUBLIC = {
     "train_vocoder": "soundgen.jobs",
     "upload_run": "runs",
     "versions": "runs",
+    "with_tempo": "corpus",
     "with_variants": "corpus",
     "write_corpus": "demo.corpus",
     "write_result_report": "report",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 if TYPE_CHECKING:
+    from tests.browser import Browser
     from tests.small_run import SmallRun
 
 # Before torch loads: one thread for each process of tests, and for those that tests start.
@@ -97,6 +98,19 @@ def small_run(
     from tests.small_run import make_small_run
 
     return make_small_run(tmp_path_factory.mktemp("small_run"), make_signal)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; tests that need it are skipped where there is none."""
+    from tests.browser import VARIABLE, Browser, find_chromium
+
+    program = find_chromium()
+    if program is None:
+        pytest.skip(f"needs Chromium: install it, or name it in {VARIABLE}")
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

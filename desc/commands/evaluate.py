@@ -20,7 +20,7 @@ from desc.configuration import RunConfig
 from desc.errors import ConfigurationError
 from desc.evaluation.settings import EvaluateConfig
 
-RESULT = "evaluation.json"
+RESULT, PAGE = "evaluation.json", "evaluation.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also render a continuation of each excerpt with the sounds of this folder, and "
         "evaluate the result",
     )
+    main.add_argument(
+        "--judge",
+        metavar="WHEEL",
+        help="with --sample_audio_db_dir: the file musicnn-0.1.0-py3-none-any.whl (pip download "
+        "--no-deps musicnn==0.1.0), whose pretrained music tagger also judges the sound",
+    )
     main.add_argument("--rendered", action="store_true", help=argparse.SUPPRESS)
-    add_output_option(main, "evaluation", f"folder for {RESULT} and the plots")
+    add_output_option(main, "evaluation", f"folder for {RESULT}, {PAGE} and the plots")
     add_accelerator_option(main)
     add_corpus_options(main)
     evaluate_generated.add_arguments(parser.add_argument_group("generated sound"))
@@ -62,12 +68,14 @@ def run(args: argparse.Namespace) -> int:
         return evaluate_generated.run(args)
     settings = from_options(EvaluateConfig, args)
     run_config = from_options(RunConfig, args)
-    if args.rendered and args.sample_audio_db_dir is None:
-        raise ConfigurationError("--rendered needs --sample_audio_db_dir")
+    for name in ("rendered", "judge"):
+        if getattr(args, name) and args.sample_audio_db_dir is None:
+            raise ConfigurationError(f"--{name} needs --sample_audio_db_dir")
     with Console(args.quiet) as console:
         from desc.database import DescriptorDatabase
         from desc.evaluation.candidates import check_comparable
         from desc.evaluation.evaluate import evaluate
+        from desc.evaluation.page import write_page
         from desc.evaluation.plots import plot_evaluation
         from desc.files import write_json
         from desc.report.drawing import can_draw
@@ -93,13 +101,14 @@ def run(args: argparse.Namespace) -> int:
             settings,
             training=training,
             sounds=sounds,
+            judge=args.judge,
             store=store,
             accelerator=args.accelerator,
         )
         output_dir = Path(args.output_dir)
         write_json(output_dir / RESULT, result.to_dict(), indent=1)
         console.result(str(result))
-        paths = [output_dir / RESULT]
+        paths = [output_dir / RESULT, write_page(result, output_dir / PAGE)]
         if can_draw():
             paths += plot_evaluation(result, output_dir)
         else:

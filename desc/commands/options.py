@@ -233,6 +233,20 @@ def add_speeds_option(parser: argparse._ActionsContainer, text: str) -> None:
     parser.add_argument("--speeds", nargs="+", type=float, default=[], metavar="X", help=text)
 
 
+def add_tempo_option(parser: argparse._ActionsContainer) -> None:
+    """Add `--tempo`."""
+
+    def tempo(text: str) -> float | str:
+        return text if text == "auto" else float(text)
+
+    text = (
+        "also play each sound of audio_db_dir at the speed, at most 12 %% from its own, that gives "
+        "it this tempo (or half or twice it) in beats per minute; auto: the median tempo of the "
+        "recordings [default: none]"
+    )
+    parser.add_argument("--tempo", type=tempo, metavar="BPM", help=text)
+
+
 def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
     """Add `--quiet` and `--debug`; with `suppress` they keep the values of a parent parser."""
     group = parser.add_argument_group("output")

@@ -16,6 +16,7 @@ from desc.commands.options import (
     add_output_option,
     add_speeds_option,
     add_switch,
+    add_tempo_option,
     from_options,
     given_options,
 )
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
     )
     add_speeds_option(main, "also use the sounds of audio_db_dir")
+    add_tempo_option(main)
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
@@ -84,7 +86,13 @@ def run(args: argparse.Namespace) -> int:
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:
-        from desc.corpus import check_speeds, with_variants
+        from desc.corpus import (
+            check_speeds,
+            check_tempo,
+            common_tempo,
+            with_tempo,
+            with_variants,
+        )
         from desc.database import DescriptorDatabase
         from desc.matching import Matcher
         from desc.outputs import REPORT
@@ -94,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
         from desc.storage import DescriptorStore
 
         check_speeds(args.speeds)
+        if isinstance(args.tempo, float):
+            check_tempo(args.tempo)
         store = DescriptorStore(args.cache_dir)
         downloads = store.cache_dir / "runs"
         record = resolve_run(args.run_id, run_config, downloads)
@@ -108,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
         )
         corpus = open_folder(args.audio_db_dir, *settings, besides=recordings).with_sound()
         corpus = with_variants(corpus, args.speeds, store, jobs=args.jobs)
+        tempo = common_tempo(recordings) if args.tempo == "auto" else args.tempo
+        if tempo is not None:
+            corpus = with_tempo(corpus, tempo, store, jobs=args.jobs)
         matcher = Matcher(
             DescriptorDatabase.from_corpus(corpus, store),
             predictor.standardizer,

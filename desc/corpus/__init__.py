@@ -2,6 +2,16 @@
 
 from desc.corpus.discovery import SkippedFile, find_files
 from desc.corpus.opening import Corpus, open_corpus
-from desc.corpus.variants import check_speeds, with_variants
+from desc.corpus.variants import check_speeds, check_tempo, common_tempo, with_tempo, with_variants
 
-__all__ = ["Corpus", "SkippedFile", "check_speeds", "find_files", "open_corpus", "with_variants"]
+__all__ = [
+    "Corpus",
+    "SkippedFile",
+    "check_speeds",
+    "check_tempo",
+    "common_tempo",
+    "find_files",
+    "open_corpus",
+    "with_tempo",
+    "with_variants",
+]

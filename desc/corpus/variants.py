@@ -1,10 +1,13 @@
-"""Speed perturbation: recordings played faster or slower, as further training material."""
+"""Recordings played faster or slower: as further training material, or to fit a tempo."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from desc.configuration import check, check_number
 from desc.corpus.opening import Corpus
@@ -13,6 +16,8 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
 from desc.metrics.rhythm import band_levels, beat_period, onset_curve
 from desc.storage import DescriptorStore
+
+logger = logging.getLogger(__name__)
 
 SLOWEST, FASTEST = 0.25, 4.0  # two octaves
 SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
@@ -72,17 +77,27 @@ def with_tempo(
     store, jobs
         See `with_variants`, also for the errors.
     """
+    check_tempo(bpm)
+    fits = [(s, _speed_for_tempo(s, bpm)) for s in corpus.sequences]
+    played = [(s, speed) for s, speed in fits if speed != 1]
+    logger.info(
+        "tempo %.1f: %d of %d recordings are also played at another speed",
+        bpm,
+        len(played),
+        len(fits),
+    )
+    return _with(corpus, played, store, jobs)
+
+
+def check_tempo(bpm: float) -> None:
+    """Raise a ConfigurationError unless a tempo is a number from 20 to 400."""
     check_number("tempo", bpm, SLOWEST_BPM, FASTEST_BPM)
-    fits = [(s, speed_for_tempo(s, bpm)) for s in corpus.sequences]
-    return _with(corpus, [(s, v) for s, v in fits if v != 1], store, jobs)
 
 
-def speed_for_tempo(sequence: DescriptorSequence, bpm: float) -> float:
-    """Return the speed at which a recording has a tempo, or half or twice it; 1 where none fits."""
-    own = tempo_of(sequence)
-    octaves = math.log2(bpm / own) if own else 0.0
-    speed = 2 ** (octaves - round(octaves))
-    return float(f"{speed:g}") if 1 / LARGEST_CHANGE <= speed <= LARGEST_CHANGE else 1.0
+def common_tempo(corpus: Corpus) -> float | None:
+    """Return the median tempo of recordings in beats per minute; None where none has a pulse."""
+    found = [tempo for s in corpus.sequences if (tempo := tempo_of(s)) is not None]
+    return float(np.median(found)) if found else None
 
 
 def tempo_of(sequence: DescriptorSequence) -> float | None:
@@ -92,6 +107,14 @@ def tempo_of(sequence: DescriptorSequence) -> float | None:
     rate = sequence.config.frame_rate
     period = beat_period(onset_curve(band_levels(sequence["mfcc"])), rate)
     return None if math.isnan(period) else 60 * rate / period
+
+
+def _speed_for_tempo(sequence: DescriptorSequence, bpm: float) -> float:
+    """Return the speed at which a recording has a tempo, or half or twice it; 1 where none fits."""
+    own = tempo_of(sequence)
+    octaves = math.log2(bpm / own) if own else 0.0
+    speed = 2 ** (octaves - round(octaves))
+    return float(f"{speed:g}") if 1 / LARGEST_CHANGE <= speed <= LARGEST_CHANGE else 1.0
 
 
 def _with(

@@ -92,6 +92,13 @@ class Standardizer:
         spaces = tuple(self.config.spaces[column] for column in columns)
         return (to_unbounded(static, spaces) - self.mean[columns]) / self.scale[columns]
 
+    def inverse_static(self, static: npt.ArrayLike) -> Array:
+        """Undo `transform_static`."""
+        columns = self.config.static_columns
+        spaces = tuple(self.config.spaces[column] for column in columns)
+        unscaled = np.asarray(static, dtype=np.float64) * self.scale[columns] + self.mean[columns]
+        return from_unbounded(unscaled, spaces)
+
     def inverse(self, values: npt.ArrayLike) -> Array:
         """Undo `transform`."""
         unscaled = np.asarray(values, dtype=np.float64) * self.scale + self.mean

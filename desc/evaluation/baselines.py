@@ -11,11 +11,12 @@ from desc.metrics.windows import WINDOW_LENGTH, nearest_windows
 from desc.scoring.excerpts import Continuations, Excerpts
 from desc.scoring.reference_scales import ReferenceScales
 from desc.scoring.scorer import REAL
+from desc.scoring.verdict import PEER
 
 Array = npt.NDArray[np.float64]
 
 OTHER = "real, other music"
-VAR_NOISE, VAR_REPLAY = "VAR + noise", "VAR, replay"
+VAR_NOISE, VAR_REPLAY = "VAR + noise", PEER
 N_BASELINES = 9  # rows, where training recordings are known
 
 

@@ -7,19 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from desc import progress
-from desc.configuration import RunConfig
+from desc.configuration import RunConfig, check
 from desc.corpus import Corpus, open_corpus
 from desc.corpus.ending import until_music_end
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import CorpusError
-from desc.evaluation.baselines import N_BASELINES, baselines
+from desc.evaluation.baselines import N_BASELINES, VAR_REPLAY, baselines
 from desc.evaluation.candidates import Candidate, check_comparable, one_step_figures
 from desc.evaluation.leakage import check_leakage, find_training_recordings
+from desc.evaluation.originals import Example
 from desc.evaluation.rendered import rendered_rows
 from desc.evaluation.settings import EvaluateConfig
 from desc.evaluation.tables import MEAN, Evaluation, Row, Table
+from desc.metrics.musicnn import Tagger
 from desc.metrics.realism import LEAST_TRACKS
 from desc.models.var import INNOVATION_BLOCK
 from desc.runs import RunRecord, resolve_run
@@ -46,6 +48,7 @@ def evaluate(
     *,
     training: Recordings | None = None,
     sounds: DescriptorDatabase | None = None,
+    judge: str | Path | None = None,
     run: RunConfig = RunConfig(),
     store: DescriptorStore | None = None,
     accelerator: str = "auto",
@@ -65,6 +68,8 @@ def evaluate(
         descriptors. Without them novelty, other music and nearest neighbours are left out.
     sounds : DescriptorDatabase, optional
         Sounds; if given, a draw for each excerpt is also rendered with them and evaluated.
+    judge : path, optional
+        The file `musicnn-0.1.0-py3-none-any.whl`, whose music tagger then judges rendered sound.
     run : RunConfig
         Where run ids are looked up.
     store : DescriptorStore, optional
@@ -82,11 +87,11 @@ def evaluate(
     RunNotFoundError
         If a run is unknown.
     ConfigurationError
-        If the runs use different descriptors.
+        If the runs use different descriptors, or there is a judge and no sound.
     CorpusError
         If no recording is long enough, or a run was trained or validated on one.
     CheckpointError
-        If a checkpoint or the first run's statistics are missing.
+        If a checkpoint, the first run's statistics or the judge are missing or damaged.
 
     Examples
     --------
@@ -94,6 +99,8 @@ def evaluate(
     >>> result = desc.evaluate("8f3kq0zd", "held_out/")  # doctest: +SKIP
     >>> print(result)  # doctest: +SKIP
     """
+    check(judge is None or sounds is not None, "judge", judge, "come with sounds to render with")
+    tagger = None if judge is None else Tagger.load(judge)
     store = store or DescriptorStore()
     named = [runs] if isinstance(runs, (str, Path, RunRecord)) else runs
     records = [
@@ -120,11 +127,20 @@ def evaluate(
     scorers = [Scorer(each, scales, learned) for each in excerpts]
     tables = _tables(candidates, scorers, music, settings)
     rendered: tuple[Row, ...] = ()
+    examples: tuple[Example, ...] = ()
     if sounds is not None:
-        rendered = rendered_rows(
-            candidates, scorers[0], settings, recordings=corpus, sounds=sounds, store=store
+        rendered, examples = rendered_rows(
+            candidates,
+            scorers[0],
+            settings,
+            peer=next(row for row in tables[0].rows if row.name == VAR_REPLAY),
+            recordings=corpus,
+            sounds=sounds,
+            store=store,
+            tagger=tagger,
         )
-    return Evaluation(tables, scales, settings, tuple(candidates), tuple(notes), rendered)
+    found = tuple(candidates), tuple(notes), rendered, examples
+    return Evaluation(tables, scales, settings, *found)
 
 
 def _opened(recordings: Recordings, config: DescriptorConfig, store: DescriptorStore) -> Corpus:

@@ -14,9 +14,9 @@ from desc.report.drawing import check_drawing, figure, literal
 N_COLUMNS = 4  # descriptors shown
 N_EXCERPTS = 3
 BARS = [
-    (heading, metric)
-    for heading, metric, _ in REALISM
-    if metric not in ("fd_late", "fd_se", "fd_late_se")
+    (column.heading, column.metric)
+    for column in REALISM
+    if column.better and column.metric != "fd_late"
 ]
 
 

@@ -13,56 +13,60 @@ import numpy as np
 
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.envelope import envelope_db
+from desc.descriptors.envelope import N_BANDS, envelope_db
 from desc.matching.arrays import Float64, Rows, Values
-from desc.matching.units import SourcePositions, Unit, Units
+from desc.matching.units import SourcePositions, Unit, Units, played_rows
 
 OFFSETS = np.arange(-2, 4)
-"""Frames that are compared, relative to the first one of a unit."""
-EARLIEST, LATEST, STEPS = -0.5, 1.5, 64
-"""Places at which an attack is looked for, in hops from the first frame's centre, and their number
-per hop. A unit sounds from -.5 on."""
+"""Frames around a frame by which the attack near it is placed."""
+EARLIEST, LATEST, STEPS = -0.5, 1.5, 32
+"""Places that are tried, in hops from the frame's centre, and their number per hop."""
+EXPONENT = 0.35
+"""Exponent of the power that is compared, so that frames that hold little of it count as well."""
 POINTS = 256
 """Points by which a window is summed."""
-DECAYS = (1e-12, 0.03, 0.2, 0.6, 1.0)
+DECAYS = (1e-12, 0.01, 0.1, 0.4, 1.0)
 """Powers that are left of a sound a hop after its attack."""
 RISE_DB = 6.0
 """Least rise of an attack, in the mean of the bands."""
-FIT = 0.9
-"""Least cosine between the power of the frames and that of a decaying sound."""
+FIT = 0.95
+"""Least cosine between the course of the frames and that of a decaying sound."""
 FARTHEST = 0.5
 """Largest shift, in hops."""
 
 
 def attack_places(values: Values, frames: Rows, config: DescriptorConfig) -> Float64:
-    """Return where the attacks at frames (m,) of descriptors (T, D) begin, in hops, (m,).
+    """Return where the attacks near frames (m,) of descriptors (T, D) begin, in hops, (m,).
 
-    Counted from the centre of each frame, -.5 to 1.5; NaN where there is none, or it is too near
-    to the first or the last frame. The place is that of the decaying sound whose power, in the
+    Counted from the centre of each frame, -.5 to 1.5; NaN where there is none, or the frame is too
+    near to the first or the last one. The place is that of the decaying sound whose course, in the
     windows of the frames around, is most like that of the bands that rise.
     """
-    whole = (frames + OFFSETS[0] >= 0) & (frames + OFFSETS[-1] < len(values))
-    around = np.where(whole, frames, -OFFSETS[0])[:, None] + OFFSETS
-    around = np.minimum(around, len(values) - 1)
-    levels = envelope_db(values[around.ravel()], config).reshape(*around.shape, -1)
+    places = np.full(len(frames), np.nan)
+    whole = np.flatnonzero((frames + OFFSETS[0] >= 0) & (frames + OFFSETS[-1] < len(values)))
+    around = frames[whole, None] + OFFSETS
+    levels = envelope_db(values[around.ravel()], config).reshape(*around.shape, N_BANDS)
     levels -= levels[:, :2].min(1, keepdims=True)
-    rises = levels.max(1).clip(0)  # of each band
-    sizes = np.sqrt((10 ** (levels / 10) - 1).clip(0))
+    rises = levels.max(1)  # (m, bands), not negative
+    rising = rises.mean(1) >= RISE_DB
+    whole, levels, rises = whole[rising], levels[rising], rises[rising]
+    sizes = (10 ** (levels / 10) - 1).clip(0) ** EXPONENT
     sizes /= sizes.max(1, keepdims=True) + 1e-9
     course = np.einsum("mtb,mb->mt", sizes, rises)
-    course /= np.linalg.norm(course, axis=1, keepdims=True) + 1e-9
-    places, shapes = _decaying(config.n_fft, config.hop_length)
+    course /= np.linalg.norm(course, axis=1, keepdims=True)
+    tried, shapes = _decaying(config.n_fft, config.hop_length)
     fits = course @ shapes.T
-    best = fits.argmax(1)
-    good = whole & (rises.mean(1) >= RISE_DB) & (fits[np.arange(len(best)), best] >= FIT)
-    return np.where(good, places[best], np.nan)
+    found = tried[fits.argmax(1)]
+    inside = (found > tried[0]) & (found < tried[-1])
+    places[whole] = np.where(inside & (fits.max(1) >= FIT), found, np.nan)
+    return places
 
 
 @lru_cache(maxsize=4)
 def _decaying(n_fft: int, hop_length: int) -> tuple[Float64, Float64]:
-    """Return places (n,) of attacks, and the power of the frames about each, (n, frames), norm 1.
+    """Return places (n,) of attacks, each with each of the decays, and their courses (n, frames).
 
-    Each place comes with each of the decays.
+    A course is the compressed power of the frames around, as a vector of length 1.
     """
     times = ((np.arange(POINTS) + 0.5) / POINTS - 0.5) * n_fft / hop_length  # from the centre
     window = np.hanning(POINTS + 2)[1:-1] ** 2
@@ -70,18 +74,18 @@ def _decaying(n_fft: int, hop_length: int) -> tuple[Float64, Float64]:
     decays = np.tile(DECAYS, len(places) // len(DECAYS))
     since = OFFSETS[:, None] + times - places[:, None, None]
     sounds = np.where(since >= 0, decays[:, None, None] ** since.clip(0), 0)
-    shapes = np.sqrt(sounds @ window)
-    return places, shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
+    shapes = (sounds @ window) ** EXPONENT
+    return places, shapes / (np.linalg.norm(shapes, axis=1, keepdims=True) + 1e-9)
 
 
 def with_attacks(
     units: Units, target: Values, database: DescriptorDatabase, positions: SourcePositions
 ) -> Units:
-    """Return units shifted so that their attack meets the target's.
+    """Return units shifted, by up to half a hop, so that their attacks meet the target's.
 
-    A unit is shifted, by up to half a hop, if an attack begins in its first one and a half frames
-    both in its file and in the target. A unit that continues the one before keeps that one's
-    shift. Without mfcc among the descriptors there is no shift.
+    The shift is the mean over the attacks that a unit and its part of the target have in common. A
+    unit that continues the one before keeps that one's shift. Without mfcc among the descriptors
+    there is none.
 
     Parameters
     ----------
@@ -94,21 +98,26 @@ def with_attacks(
     positions : SourcePositions
         The order of the rows in their files.
     """
-    config = database.config
+    config, chain = database.config, positions.chain
     if "mfcc" not in config.groups or not units:
         return units
-    rows = np.array([unit.first_row for unit in units])
-    chain = positions.chain[np.clip(rows[:, None] + OFFSETS, 0, len(database) - 1)]
-    inside = (np.diff(chain) == 1).all(1)
-    own = attack_places(database.values, rows, config)
-    wanted = attack_places(target, np.array([unit.onset_frame for unit in units]), config)
-    late = np.where(inside, own - wanted, np.nan)
-    shifts = np.where(np.abs(late) <= FARTHEST, np.rint(late * config.hop_length), 0).astype(int)
+    lengths = [unit.n_frames for unit in units]
+    number, rows = np.repeat(np.arange(len(units)), lengths), played_rows(units)
+    frames = np.concatenate([np.arange(unit.frames.start, unit.frames.stop) for unit in units])
+    around = chain[np.clip(rows[:, None] + OFFSETS, 0, len(chain) - 1)]
+    own = np.where(
+        (np.diff(around) == 1).all(1), attack_places(database.values, rows, config), np.nan
+    )
+    late = own - attack_places(target, frames, config)
+    ends = np.array([unit.frames.stop for unit in units])[number] - 0.5
+    common = (np.abs(late) <= FARTHEST) & (frames + own < ends)
+    sums = np.bincount(number[common], late[common], len(units))
+    means = sums / np.maximum(np.bincount(number[common], minlength=len(units)), 1)
     found: list[Unit] = []
-    for unit, shift in zip(units, shifts.tolist(), strict=True):
+    for unit, shift in zip(units, np.rint(means * config.hop_length).astype(int), strict=True):
         before = found[-1] if found else unit
         adjacent = (before.layer, before.frames.stop) == (unit.layer, unit.onset_frame)
-        follows = positions.chain[unit.first_row] == positions.chain[before.rows.stop - 1] + 1
-        kept = before.shift_samples if adjacent and follows else shift
+        follows = chain[unit.first_row] == chain[before.rows.stop - 1] + 1
+        kept = before.shift_samples if adjacent and follows else int(shift)
         found.append(replace(unit, shift_samples=kept))
     return tuple(found)

@@ -20,6 +20,9 @@ RISE_DB, RISE_FACTOR = 1.0, 1.5
 AROUND, APART = 8, 4
 """Frames on either side that count as around; fewest frames between onsets (93 ms)."""
 
+AHEAD = 1
+"""Frames before a beat at which its unit begins, so that its attack stays whole."""
+
 
 @dataclass(frozen=True, eq=False)
 class UnitBoundaries:
@@ -109,7 +112,7 @@ def beat_frames(values: Values, config: DescriptorConfig) -> Rows:
     beats = track_beats(curve, config.frame_rate)
     if not len(beats):
         beats = np.flatnonzero(_peaks(curve))
-    return beats if len(beats) else np.zeros(1, np.int64)
+    return np.unique(np.maximum(beats - AHEAD, 0)) if len(beats) else np.zeros(1, np.int64)
 
 
 def onset_rows(database: DescriptorDatabase) -> Bools:

@@ -388,3 +388,10 @@ class DescriptorModel(nn.Module, ABC):
         u = self.head.whiten(innovation / context_stats.local_scale[:, None])[:, -n:]
         known = (valid[:, 1:] & valid[:, :-1])[:, -n:]
         return ((u - mean) / deviation).masked_fill(~known[..., None], 0.0), known
+
+    def plan_innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the innovations (B, K, P) of the plans of a context, 0 where not known, (B, K).
+
+        They are (change of the plan - mean) / deviation of the planner. Without plans K is 0.
+        """
+        return context.new_zeros(len(context), 0, 0), valid[:, :0]

@@ -252,6 +252,26 @@ class BlockwiseModel(DescriptorModel):
         h: Tensor = self(blocks[:, :-1], known[:, :-1], plan)
         return h[:, -size:].reshape(len(inputs), n_blocks * size, -1)
 
+    def plan_innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict the plans of the blocks of `teacher_forced`, each from the blocks before."""
+        if self.planner is None:
+            return super().plan_innovations(context, valid)
+        size = self.model_config.forecast_size
+        n_blocks = (self.replay_frames - self.model_config.window_size) // size
+        x, valid, context_stats, _ = self.read(context, valid, 1)
+        missing = max(0, self.history + n_blocks * size - x.shape[1])
+        x = torch.nn.functional.pad(x, (0, 0, missing, 0))
+        valid = torch.nn.functional.pad(valid, (missing, 0))
+        innovations, known = [], []
+        for end in range(x.shape[1] - (n_blocks - 1) * size, x.shape[1] + 1, size):
+            parameters, former = self.planned(x[:, :end], valid[:, :end], context_stats)
+            plan = self.planner.plans(self.blocks(x[:, end - size : end], context_stats))[:, 0]
+            mean, deviation = self.planner.head.moments(parameters)
+            both = valid[:, end - 2 * size : end].all(1)
+            innovations.append((plan - former - mean) / deviation * both[:, None])
+            known.append(both)
+        return torch.stack(innovations, 1), torch.stack(known, 1)
+
     # Continuing ------------------------------------------------------------------------------
 
     def start(

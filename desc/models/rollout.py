@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from desc.configuration import Sampling, check, check_integer
-from desc.models.base import DescriptorModel
+from desc.models.base import DescriptorModel, Draw
 from desc.models.heads import Head
 from desc.models.replay import context_period, replayed_positions
 from desc.progress import report
@@ -55,6 +55,36 @@ def uniform(generator: torch.Generator, n: int) -> list[float]:
     """Draw n uniform random numbers from 0 to 1."""
     numbers: list[float] = torch.rand(n, generator=generator).tolist()
     return numbers
+
+
+def drawn_plans(generators: list[torch.Generator], temperature: float) -> Draw:
+    """Return a function that draws plans from the planner."""
+
+    def draw(head: Head, parameters: Tensor) -> Tensor:
+        noise = torch.cat([head.noise(generator, 1) for generator in generators])
+        return head.draw(parameters, noise.to(parameters.device), temperature)
+
+    return draw
+
+
+def replayed_plans(
+    model: DescriptorModel,
+    context: Tensor,
+    valid: Tensor,
+    generators: list[torch.Generator],
+    temperature: float,
+) -> Draw:
+    """Return a function that draws plans by the innovations of random blocks of the context."""
+    z, known = model.plan_innovations(context, valid)
+    rows = torch.arange(len(z), device=z.device)
+
+    def draw(head: Head, parameters: Tensor) -> Tensor:
+        place = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+        # Contexts are padded on the left: the known blocks are a row's last ones.
+        back = (place.to(z.device) * known.sum(1)).long()
+        return head.replay(parameters, z[rows, z.shape[1] - 1 - back], temperature)
+
+    return draw
 
 
 @torch.inference_mode()
@@ -102,17 +132,14 @@ def continuation(
     temperature = 0.0 if sampling.is_mean else sampling.temperature
     replay = sampling.sampling == "replay" and not sampling.is_mean
     draw = model.head.replay if replay else model.head.draw
-
-    def draw_plan(head: Head, parameters: Tensor) -> Tensor:
-        noise = torch.cat([head.noise(generator, 1) for generator in generators])
-        return head.draw(parameters, noise.to(device), temperature)
-
     model.eval()
     try:
         if replay:
             blocks = replayed_blocks(model, context, valid, sampling.replay_block, generators)
+            draw_plan = replayed_plans(model, context, valid, generators, temperature)
         else:
             blocks = noise_blocks(model, generators)
+            draw_plan = drawn_plans(generators, temperature)
         state = model.start(context, valid, draw=draw_plan)
         for t in range(frames):
             if t % BLOCK == 0:

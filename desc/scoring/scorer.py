@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,14 @@ from desc.metrics.forecast import crps, energy_score, spread
 from desc.metrics.movement import acf_distance, diff_ratio, modspec_db, tail_std
 from desc.metrics.realism import c2st, frechet_distance, frechet_error, track_distance
 from desc.metrics.windows import novelty
+from desc.scoring.beat import Beats, described_onsets
 from desc.scoring.excerpts import Continuations, Excerpts
 from desc.scoring.reference_scales import ReferenceScales
 
 Array = npt.NDArray[np.float64]
 Figures = dict[str, float]
 
-REAL = "real, same track"  # the reference; its novelty is that of the real continuation
+REAL = "real, same track"  # the reference; novelty and beat are those of the real continuation
 HORIZONS = (1, 10, 43, 215, 500)  # frames after the context: 23 ms to 12 s
 SPREAD_HORIZON = 43
 MAX_CLASSIFIED = 2  # draws used for what takes long: the classifier, the jackknife
@@ -61,7 +63,10 @@ class Scorer:
         real music, because a Fréchet distance falls with the number of frames.
         """
         each = [self._movement(x) | self._realism(x) for x in continuations.draws]
-        return self._forecast(continuations) | mean_figures(each)
+        # The context contains the frames before; use those after.
+        draws = self.excerpts.targets[None] if continuations.name == REAL else continuations.draws
+        beat = mean_figures([self._beat(x) for x in draws])
+        return self._forecast(continuations) | mean_figures(each) | beat
 
     def _forecast(self, continuations: Continuations) -> Figures:
         x, y = continuations.draws, self.excerpts.targets
@@ -89,6 +94,22 @@ class Scorer:
             "acf": acf_distance(x, y),
             "modspec_db": modspec_db(x, y, rate),
         }
+
+    @cached_property
+    def beats(self) -> Beats | None:
+        """The beat of the contexts; None where MFCC are not among the descriptors."""
+        curves = self._onsets(self.excerpts.contexts)
+        rate = self.scales.config.frame_rate
+        return None if curves is None else Beats(curves, self.excerpts.tracks, rate)
+
+    def _onsets(self, x: Array) -> list[Array] | None:
+        found = [described_onsets(z, self.scales.standardizer) for z in x]
+        curves = [curve for curve in found if curve is not None]
+        return curves or None
+
+    def _beat(self, x: Array) -> Figures:
+        curves = self._onsets(x)
+        return {} if self.beats is None or curves is None else self.beats.figures(curves)
 
     def _realism(self, x: Array) -> Figures:
         y, tracks = self.excerpts.targets, self.excerpts.tracks
@@ -122,7 +143,7 @@ class Scorer:
         if self.training is None:
             return math.nan
         draws = continuations.draws
-        if continuations.name == REAL:  # the context contains the frames before; use those after
+        if continuations.name == REAL:  # as in `score_quickly`
             draws = self.excerpts.targets[None]
         contexts = np.concatenate([self.excerpts.contexts] * len(draws))
         return novelty(np.concatenate(list(draws)), contexts, self.training)

@@ -18,7 +18,6 @@ from desc.scoring.reference_scales import VAR_PREFIX
 from desc.training.data import comparable_frames, standardised
 
 Array = npt.NDArray[np.float64]
-SIMILAR = 0.1  # difference of Fréchet distances, of the baseline's, that means little
 
 
 def fit_baseline(
@@ -84,24 +83,3 @@ def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
         every.append(features)
         kept.append(features[np.array(sounding, dtype=bool)])
     return np.concatenate(kept if any(map(len, kept)) else every)
-
-
-def verdict(model: float, linear: float, real: float) -> str:
-    """Return a one-line comparison of a model with the linear baseline, by realism.
-
-    The linear baseline (VAR) replays the innovations of the context, which few models beat.
-
-    Parameters
-    ----------
-    model, linear, real : float
-        Fréchet distances of continuations of the same validation excerpts, and of real music.
-    """
-    how = "about as close as"
-    if abs(model - linear) > SIMILAR * linear:
-        how = "closer than" if model < linear else "further away than"
-    advice = "" if model < linear else "; more recordings or a longer training may help"
-    return (
-        f"realism: the continuations are {how} those of the linear baseline (VAR, replay) to real "
-        f"music: val_fd {model:.1f} against {linear:.1f}, real music {real:.1f} (lower is "
-        f"better){advice}"
-    )

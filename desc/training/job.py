@@ -342,10 +342,12 @@ def _bounded(
 
 
 def _reference_figures(realism: Realism | None) -> dict[str, float]:
-    """Return the Fréchet distances of the linear baseline and of real music, for the verdict."""
+    """Return the metrics of the linear baseline and of real music that the verdict names."""
     if realism is None:
         return {}
-    return {"var_fd": realism.linear()["val_fd"], "real_fd": realism.floor()["val_fd"]}
+    linear, real = realism.linear(), realism.floor()
+    names = [name for name in ("fd", "beats_kept") if f"val_{name}" in linear]
+    return {"real_fd": real["val_fd"]} | {f"var_{name}": linear[f"val_{name}"] for name in names}
 
 
 def _try_out(render: SampleRenderer, context: DescriptorSequence, model: DescriptorModel) -> None:

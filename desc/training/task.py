@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from desc.engine.task import Task
 from desc.errors import DescError
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import KEY, checkpoint_payload
-from desc.training.baseline import figures, verdict
+from desc.scoring.verdict import verdict
+from desc.training.baseline import figures
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
 from desc.training.validation_metrics import Realism
@@ -29,6 +31,7 @@ from desc.training.windows import Batch, ValidationBatches
 logger = logging.getLogger(__name__)
 SampleRenderer = Callable[[DescriptorModel, DescriptorSequence, Path], None]
 """Called as render(model, recording, path): continues the recording and writes it as a WAV."""
+MORE = "; more recordings or a longer training may help"
 LOG_EVERY = 10  # steps between two rows of metrics.csv
 CRITIC_BETAS = (0.5, 0.9)  # it follows a moving target
 
@@ -193,8 +196,14 @@ class DescriptorTask(Task):
 
     def verdict(self, metrics: Mapping[str, float]) -> str | None:
         """Compare the realism of the model with that of the linear baseline, if it was measured."""
-        names = ("val_fd", "var_fd", "real_fd")
-        return verdict(*(metrics[n] for n in names)) if metrics.keys() >= set(names) else None
+        model, peer, real = (
+            {name: metrics.get(f"{of}_{name}", math.nan) for name in ("fd", "beats", "beats_kept")}
+            for of in ("val", "var", "real")
+        )
+        if math.isnan(model["fd"] + peer["fd"] + real["fd"]):
+            return None
+        advice = "" if model["fd"] < peer["fd"] else MORE
+        return verdict("realism: the model", model, peer, real) + advice
 
 
 def is_due(epoch: int, every_epochs: int, save_interval: int) -> bool:

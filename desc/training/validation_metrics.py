@@ -18,7 +18,7 @@ from desc.models.statistics import silent_frames
 from desc.progress import reporting
 from desc.scoring.excerpts import Continuations, Protocol, continue_excerpts, cut_excerpts
 from desc.scoring.reference_scales import ReferenceScales
-from desc.scoring.scorer import REAL, Scorer
+from desc.scoring.scorer import REAL, Figures, Scorer
 from desc.training.recordings import n_complete, without_ending
 
 # Few and short, so that measuring takes about as long as a few dozen steps.
@@ -28,6 +28,7 @@ LEAST_STEPS = 64  # a window of 43, and then some
 METRICS = (
     "fd", "acf", "modspec_db", "crps_43", "track_distance", "tail_std", "diff_ratio", "spread",
 )  # fmt: skip
+BEAT_METRICS = ("rhythm", "beat", "beats", "beats_kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,7 @@ class Realism:
             )
         draws = self.scorer.scales.standardise(values)
         figures = self.scorer.score_quickly(Continuations("model", "run", draws))
-        return {f"val_{name}": figures[name] for name in METRICS}
+        return _named(figures)
 
     def duration_s(self, model: DescriptorModel) -> float:
         """Estimate the seconds of a measurement from those of two short ones."""
@@ -115,7 +116,7 @@ class Realism:
         """Return the metrics of the real music before each excerpt; NaN for forecast metrics."""
         real = Continuations(REAL, "reference", self.scorer.excerpts.preceding[None], "none")
         figures = self.scorer.score_quickly(real)
-        return {f"val_{name}": figures[name] for name in METRICS}
+        return _named(figures)
 
     def linear(self) -> dict[str, float]:
         """Return the metrics of the linear baseline (VAR) with replayed innovations."""
@@ -129,7 +130,14 @@ class Realism:
             for _ in range(SAMPLES)
         ]
         figures = self.scorer.score_quickly(Continuations("VAR", "baseline", np.array(draws)))
-        return {f"val_{name}": figures[name] for name in METRICS}
+        return _named(figures)
+
+
+def _named(figures: Figures) -> dict[str, float]:
+    """Return metrics under their names in a record; those of beats where there is one."""
+    beat = {f"val_{name}": figures.get(name, math.nan) for name in BEAT_METRICS}
+    known = {name: value for name, value in beat.items() if math.isfinite(value)}
+    return {f"val_{name}": figures[name] for name in METRICS} | known
 
 
 def _lengths(recordings: Sequence[DescriptorSequence]) -> tuple[int, int]:

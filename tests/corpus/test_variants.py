@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from desc.audio import read, read_mono_blocks
-from desc.corpus import Corpus, open_corpus, with_variants
+from desc.corpus import Corpus, common_tempo, open_corpus, with_tempo, with_variants
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_digest, variant_of
 from desc.errors import ConfigurationError, CorpusError
@@ -117,3 +117,29 @@ def test_a_recording_that_is_gone_is_named(corpus: Corpus, store: DescriptorStor
 def test_digests_of_variants_name_content_and_speed() -> None:
     assert variant_of(variant_digest("0a1b", 1.06)) == ("0a1b", 1.06)
     assert variant_of("0a1b") == ("0a1b", 1.0)
+
+
+def test_a_tempo_is_met_by_small_changes_of_speed(tmp_path: Path, store: DescriptorStore) -> None:
+    rng = np.random.default_rng(0)
+    for bpm in (62, 100, 126):  # nearly half the tempo; too far from it; near it
+        signal = 0.001 * rng.standard_normal(20 * 22050)
+        for beat in np.arange(0.3, 19.5, 60 / bpm):
+            first = int(beat * 22050)
+            signal[first : first + 2000] += 0.3 * np.exp(-np.arange(2000) / 400)
+        soundfile.write(tmp_path / f"{bpm}.wav", signal, 22050)
+    soundfile.write(tmp_path / "still.wav", 0.1 * rng.standard_normal(20 * 22050), 22050)
+    corpus = open_corpus(tmp_path, CONFIG, store, jobs=1)
+    at_tempo = with_tempo(corpus, 120, store, jobs=1)
+    assert at_tempo.sequences == corpus.sequences
+    speeds = {variant_of(v.digest)[0]: variant_of(v.digest)[1] for v in at_tempo.variants}
+    names = {s.digest: s.source for s in corpus.sequences}
+    found = {names[content]: speed for content, speed in speeds.items()}
+    assert found == {
+        "126.wav": pytest.approx(120 / 126, rel=0.003),
+        "62.wav": pytest.approx(120 / 124, rel=0.003),
+    }
+    again = with_tempo(at_tempo, 120, store, jobs=1)
+    assert [v.digest for v in again.variants] == [v.digest for v in at_tempo.variants]
+    assert common_tempo(corpus) == pytest.approx(100, rel=0.01)
+    with pytest.raises(ConfigurationError, match="tempo=5 must be a number from 20 to 400"):
+        with_tempo(corpus, 5, store)

@@ -33,6 +33,31 @@ def test_its_name_is_short_and_its_text_is_the_tables(
     assert any(line.startswith("note: left out: short.wav") for line in lines)
 
 
+def test_the_text_says_which_values_are_better_and_marks_the_best(result: Evaluation) -> None:
+    lines = str(result).splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("realism"))
+    assert lines[head + 1].split() == [
+        "better:", "1", "1", "low", "low", "low", "low", ".5", "real"
+    ]  # fmt: skip
+    block = lines[head : lines.index("", head)]
+    assert max(map(len, block)) <= 100
+    marked = [line for line in block if "*" in line]
+    assert marked
+    named = ("VAR + noise", "VAR, replay", result.runs[0].name)
+    assert all(line.startswith(named) for line in marked)
+    fd = {row.name: row.figures["fd"] for row in result.tables[0].rows if row.name in named}
+    best = min(fd, key=lambda name: fd[name])
+    assert f"{fd[best]:.2f}*" in next(line for line in block if line.startswith(best))
+
+
+def test_a_verdict_names_the_linear_baseline(result: Evaluation) -> None:
+    (sentence,) = result.verdicts
+    assert sentence.startswith(result.runs[0].name)
+    assert "the linear baseline (VAR, replay)" in sentence
+    assert sentence in " ".join(str(result).split())
+    assert result.to_dict()["verdicts"] == [sentence]
+
+
 def test_it_becomes_a_dataframe(result: Evaluation) -> None:
     table = result.to_dataframe()
     assert list(table["name"]) == [row.name for row in result.tables[0].rows]

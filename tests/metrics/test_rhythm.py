@@ -10,10 +10,12 @@ from scipy.fft import dct
 
 from desc.metrics.rhythm import (
     band_levels,
+    beat_period,
     curve_autocorrelation,
     find_pulse,
     onset_curve,
     strength_at,
+    track_beats,
 )
 
 RATE = 44100 / 1024
@@ -98,3 +100,21 @@ def test_band_levels_undo_the_cosine_transform(rng: np.random.Generator) -> None
     levels = rng.standard_normal((5, 13))
     mfcc = dct(levels, type=2, norm="ortho", axis=1)
     assert band_levels(mfcc) == pytest.approx(levels)
+
+
+@pytest.mark.parametrize("period", [17.3, 21.5, 30.0])
+def test_beats_are_the_strokes_of_a_steady_pulse(rng: np.random.Generator, period: float) -> None:
+    curve = rng.uniform(0, 0.2, 1500)
+    beats = np.rint(9 + period * np.arange(1400 // period)).astype(int)
+    curve[beats] += 1
+    found = track_beats(curve, RATE)
+    inside = (found >= beats[0]) & (found <= beats[-1])
+    np.testing.assert_array_equal(found[inside], beats)
+    assert beat_period(curve, RATE) == pytest.approx(period, rel=0.002)
+
+
+def test_without_a_pulse_there_are_no_beats(rng: np.random.Generator) -> None:
+    assert not len(track_beats(np.zeros(100), RATE))
+    assert not len(track_beats(rng.uniform(size=5000), RATE))
+    assert not len(track_beats([1.0, 0.0], RATE))
+    assert np.isnan(beat_period(np.zeros(100), RATE))

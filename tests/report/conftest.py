@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from desc.matching import Matcher
 from desc.prediction import Prediction
 from desc.report import ReportData
 from desc.storage import DescriptorStore
-from tests.browser import VARIABLE, Browser, find_chromium
 
 HOSTILE = '<script>alert(1)</script>&"$x^{$_.wav'  # a file in a folder whose name ends in <
 N_FRAMES = 60
@@ -97,14 +96,3 @@ def sound_root(
 def result(sound_root: Path) -> Path:
     """The folder of a result; tests that change it copy it first."""
     return write_result(sound_root / "result", sound_root)
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A headless Chromium; tests that need it are skipped where there is none."""
-    program = find_chromium()
-    if program is None:
-        pytest.skip(f"needs Chromium: install it, or name it in {VARIABLE}")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()

@@ -17,7 +17,7 @@ from desc.models import create_model
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.models.var import ORDER, VectorAutoregression
-from desc.training.baseline import fit_baseline, verdict
+from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData, standardised
 from desc.training.recordings import far_frames, outliers
 
@@ -159,15 +159,6 @@ def test_without_a_frame_to_compare_there_is_no_figure(make_sequence: MakeSequen
     sequence = make_sequence(60)
     _, figures = fit_baseline([sequence], [make_sequence(12)], model_of(sequence))
     assert np.isnan(figures["var_nll"])
-
-
-def test_the_verdict_compares_realism_with_a_peer_that_is_hard_to_beat() -> None:
-    said = verdict(8.0, 12.0, 5.0)
-    assert "closer than those of the linear baseline (VAR, replay)" in said
-    assert "val_fd 8.0 against 12.0, real music 5.0" in said
-    assert "further away than" in verdict(14.0, 12.0, 5.0)
-    assert "about as close as" in verdict(11.5, 12.0, 5.0)
-    assert "longer training" in verdict(12.5, 12.0, 5.0)
 
 
 def test_corpora_of_short_files_only(make_corpus: Callable[..., Corpus]) -> None:
