@@ -115,8 +115,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     """Return the configuration of a dictionary made by `to_dict`.
 
-    Keys of former settings (`FORMER`) are ignored; settings that older files lack have the value
-    that was in use then (`EARLIER`).
+    Keys of former settings (`FORMER`) are ignored.
 
     Raises
     ------
@@ -126,7 +125,6 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     check(isinstance(values, dict), cls.__name__, values, "be a set of settings by name")
     hints = _field_types(cls)  # type: ignore[arg-type]
     values = {k: v for k, v in values.items() if k not in getattr(cls, "FORMER", ())}
-    values = getattr(cls, "EARLIER", {}) | values
     unknown = sorted(map(str, set(values) - set(hints)))
     if unknown:
         raise ConfigurationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from desc.configuration.fields import check, check_choice, check_integer, check_number, option
 
@@ -21,7 +21,6 @@ class ModelConfig:
     """
 
     FORMER: ClassVar[tuple[str, ...]] = ("add_positional_embedding", "dim_pos_encoding")
-    EARLIER: ClassVar[dict[str, Any]] = {"plan_size": 0}
 
     selected_model: str = option(
         "LSTM",
@@ -29,12 +28,12 @@ class ModelConfig:
     )
     window_size: int = option(48, "length of the input sequence", unit="frames")
     forecast_size: int = option(
-        43, "length of the blocks that the encoder-decoder models plan and predict", unit="frames"
+        32, "number of frames that the encoder-decoder models predict at once", unit="frames"
     )
     plan_size: int = option(
-        8,
-        "numbers that describe a block of forecast_size frames; the encoder-decoder models draw "
-        "them before its first frame; 0: no plans",
+        0,
+        "numbers that describe forecast_size frames, drawn by the encoder-decoder models before "
+        "the first of them, such as 8; 0: no plans",
     )
     hidden_size: int | None = option(
         None, "width of the network (default: depends on the model)", kind=int

@@ -1,4 +1,4 @@
-"""`BlockwiseModel`: encoder-decoder models that plan blocks of `forecast_size` frames."""
+"""`BlockwiseModel`: encoder-decoder models that forecast blocks of `forecast_size` frames."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class BlockwiseModel(DescriptorModel):
     frames the window, now ending with generated frames, is encoded again, so time stays linear in
     the number of frames. A subclass implements `encode`, `decode` and `decoder_step`.
 
-    The decoder reads a plan of the forecast's `forecast_size` frames, drawn once for all of them
-    from a `Planner`, which sees the plans of the blocks before. In the window it has none. With
-    `plan_size` 0, and with the head `mse`, there are no plans.
+    With a `plan_size`, and a head other than `mse`, the decoder also reads a plan of the forecast's
+    `forecast_size` frames. It is drawn once for all of them from a `Planner`, which sees the plans
+    of the blocks before. In the window the decoder has no plan.
 
     A model that plans is trained by a bound of its likelihood (`loss`), as a variational
     autoencoder whose encoder is fixed: the posterior of a block's plan is a normal distribution
@@ -258,7 +258,7 @@ class BlockwiseModel(DescriptorModel):
             return super().plan_innovations(context, valid)
         size = self.model_config.forecast_size
         n_blocks = (self.replay_frames - self.model_config.window_size) // size
-        x, valid, context_stats, _ = self.read(context, valid, 1)
+        x, valid, context_stats, _ = self.read(context, valid)
         missing = max(0, self.history + n_blocks * size - x.shape[1])
         x = torch.nn.functional.pad(x, (0, 0, missing, 0))
         valid = torch.nn.functional.pad(valid, (missing, 0))

@@ -47,7 +47,7 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
     """An LSTM encoder-decoder; the decoder starts from the encoder's state."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=160, num_layers=1)
-    STEPS: ClassVar[int] = 860
+    STEPS: ClassVar[int] = 1050
     UNUSED = frozenset({"nhead", "dim_feedforward"})
 
     def build(self) -> None:

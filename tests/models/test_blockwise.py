@@ -1,4 +1,4 @@
-"""Likelihoods of models that plan: no plan is known before its block."""
+"""Models that plan: likelihoods without knowledge of a plan before its block, and checkpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = ("LSTMEncoderDecoderModel", "TransformerModel")
 
 @pytest.fixture(params=NAMES)
 def model(request: pytest.FixtureRequest, make_model: Make) -> BlockwiseModel:
-    made = make_model(request.param, num_layers=1)
+    made = make_model(f"{request.param}, planned", num_layers=1)
     assert isinstance(made, BlockwiseModel)
     return made
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from desc.configuration import ModelConfig
+from desc.configuration import ModelConfig, Sampling
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models import MODELS, create_model
@@ -64,11 +64,10 @@ def fitted(name: str, static: np.ndarray, steps: int) -> DescriptorModel:
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     random = torch.Generator().manual_seed(1)
-    model.fit([(windows[::500], torch.ones(windows[::500].shape[:2], dtype=torch.bool))])
     for _ in range(steps):
         batch = windows[torch.randint(len(windows), (64,), generator=random)]
         optimizer.zero_grad()
-        model.loss(batch, valid).mean().backward()
+        model.nll(batch, valid).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -80,7 +79,8 @@ def continued(model: DescriptorModel, process: np.ndarray, n: int, steps: int) -
     context = torch.tensor(process[: n * 100].reshape(n, 100, 2), dtype=torch.float32)
     generators = [torch.Generator().manual_seed(row) for row in range(n)]
     valid = torch.ones(n, 100, dtype=torch.bool)
-    return continuation(model, context, valid, steps, generators=generators).numpy()
+    plain = Sampling(sampling="plain")
+    return continuation(model, context, valid, steps, plain, generators=generators).numpy()
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -88,8 +88,8 @@ def test_linear_process(name: str) -> None:
     model = fitted(name, autoregression(60_000, 0), 700)
     fresh = autoregression(30_000, 1)
     length = model.context_length + model.prediction_length
-    items = torch.tensor(fresh, dtype=torch.float32)
-    items = items.unfold(0, length, model.prediction_length).transpose(1, 2)
+    items = torch.tensor(fresh[: len(fresh) // length * length], dtype=torch.float32)
+    items = items.reshape(-1, length, 2)
     with torch.no_grad():
         nll = model.nll(items, torch.ones(items.shape[:2], dtype=torch.bool))
     # The first frames of an item have little to go by: only where the past is known.
