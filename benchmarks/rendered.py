@@ -14,6 +14,11 @@ from scipy.signal import stft
 
 from desc import audio
 from desc.descriptors.config import DescriptorConfig
+from desc.metrics.musicnn import HOP, RATE, Tagger
+from desc.metrics.musicnn import log_mel as tagger_log_mel
+from desc.metrics.realism import kernel_distance
+from desc.metrics.rhythm import find_pulse, onset_curve
+from desc.metrics.sound import chroma, chroma_similarity
 
 Audio = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -46,6 +51,43 @@ def mfcc_again(signal: Audio, n_frames: int, level_db: float, config: Descriptor
     bands = log_mel(signal, config, offset=config.hop_length // 2)[:, :n_frames]
     bands = np.maximum(bands, level_db - TOP_DB)
     return librosa.feature.mfcc(S=bands, n_mfcc=config.n_mfcc).T
+
+
+class Listener:
+    """A music tagger, chroma and pulse, by which sounds are compared with real ones.
+
+    Parameters
+    ----------
+    wheel : path
+        The tagger's weights, see `desc.metrics.musicnn`.
+    real : list of ndarray
+        The real sounds, in the order of those to come.
+    rate : int
+        Sample rate of all sounds.
+    """
+
+    def __init__(self, wheel: Path, real: list[Audio], rate: int) -> None:
+        self._tagger, self._rate = Tagger.load(wheel), rate
+        self._real = self._resampled(real)
+        self._described = self._describe(self._real)
+
+    def figures(self, sounds: list[Audio]) -> dict[str, float]:
+        """Return KAD, chroma and pulse of sounds beside the real ones."""
+        heard = self._resampled(sounds)
+        alike = [chroma_similarity(chroma(a, RATE), chroma(b, RATE))
+                 for a, b in zip(heard, self._real, strict=True)]  # fmt: skip
+        pulses = [find_pulse(onset_curve(tagger_log_mel(x)), RATE / HOP).strength for x in heard]
+        return {
+            "KAD": 1000 * kernel_distance(self._describe(heard), self._described),
+            "chroma": float(np.mean(alike)),
+            "pulse": float(np.mean(pulses)),
+        }
+
+    def _resampled(self, sounds: list[Audio]) -> list[Audio]:
+        return [audio.resample(sound[None], self._rate, RATE)[0] for sound in sounds]
+
+    def _describe(self, sounds: list[Audio]) -> Array:
+        return np.concatenate([self._tagger.describe(sound, RATE) for sound in sounds])
 
 
 def frame_line_db(signals: list[Audio], config: DescriptorConfig) -> float:

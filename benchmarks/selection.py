@@ -1,4 +1,4 @@
-"""Unit selection, measured on the rendered sound: nearest, fixed units and beam search.
+"""Unit selection, measured on the rendered sound: nearest, fixed units, beam search and styles.
 
     python benchmarks/selection.py                                 # the demo corpus
     python benchmarks/selection.py --folder large_folder/ --targets held_out/
@@ -6,6 +6,8 @@
         --sampling plain replay
     python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest beam
     python benchmarks/selection.py --folder larger/ --targets held_out/ --f0
+    python benchmarks/selection.py --folder larger/ --targets held_out/ --per_file 6 \\
+        --judge musicnn-0.1.0-py3-none-any.whl --methods beam "continuity 4" phrases loops
 
 Targets are excerpts of real recordings, matched with other files. With a run id (or a run's
 folder), continuations sampled from the run follow. One thread, CPU seconds. Columns (z: static MFCC
@@ -22,6 +24,10 @@ mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame c
 line     loudness movement at the frame rate over that around it, dB
 flux     spectral flux at joins over flux elsewhere; dips: joins at which the power falls by 3 dB
 s/1000   CPU seconds of a match per 1,000 frames, the search for neighbours included
+With --judge, beside the real excerpts:
+KAD      kernel audio distance by a music tagger; low for long copies, so see the last column
+chroma   mean cosine of the pitch classes; pulse: how regular the onsets are (0 to 1)
+copy     seconds of the longest stretch from one place; jumps by less than half a second stay there
 The lines `real` are references: the excerpts' own sound, re-extracted, with random points in place
 of joins; and other excerpts of the same tracks.
 """
@@ -48,24 +54,26 @@ from scipy.spatial.distance import cdist
 import desc
 from desc.configuration import SAMPLINGS, RenderConfig, SelectionConfig
 from desc.corpus import Corpus
+from desc.corpus.ending import until_music_end
 from desc.demo.corpus import write_corpus
 from desc.descriptors.pitch import VOICED
 from desc.descriptors.sequence import DescriptorSequence
 from desc.matching import Matcher, Unit, repeat_share, to_playlist
 from desc.matching.levels import with_gains
+from desc.matching.repetition import REACH_FRAMES
 from desc.matching.units import rows_of_units, units_of_rows
 from desc.metrics.movement import diff_ratio, modspec_db
 from desc.metrics.realism import frechet_distance
 from desc.metrics.sound import dips, flux_at
 from desc.metrics.windows import window_features
 
-FIXED_FRAMES = 11
-"""255 ms at 1,024 samples of 44.1 kHz."""
+FIXED_FRAMES = 11  # 255 ms at 1,024 samples of 44.1 kHz
 CANDIDATES = SelectionConfig().candidates
 COLUMNS = (
     ("run", "7.1f"), ("nrep", "7.3f"), ("again", "7.3f"), ("jump", "6.2f"), ("leap", "6.2f"),
     ("e_t", "6.3f"), ("FD", "7.2f"), ("mod", "6.2f"), ("diff", "6.2f"), ("line", "6.1f"),
     ("flux", "6.2f"), ("dips", "7.3f"), ("s/1000", "8.3f"),
+    ("KAD", "7.1f"), ("chroma", "7.3f"), ("pulse", "7.3f"), ("copy", "6.2f"),
 )  # fmt: skip
 Units = tuple[Unit, ...]
 Values = npt.NDArray[np.float32]
@@ -100,10 +108,11 @@ def select_fixed(matcher: Matcher, queries: Values, digest: str) -> Units:
     return with_gains(units, queries, database, limit_db=SelectionConfig().unit_gain_db)
 
 
-def excerpts(corpus: Corpus, per_file: int, n_frames: int) -> list[Target]:
-    """Return excerpts spread over the recordings, as far apart as they allow."""
+def excerpts(corpus: Corpus, root: Path, per_file: int, n_frames: int) -> list[Target]:
+    """Return excerpts spread over the recordings, as far apart as they allow, before their end."""
     found = []
-    for sequence in corpus.sequences:
+    for whole in corpus.sequences:
+        sequence = until_music_end(whole, root / whole.source)
         room = len(sequence) - 2 * n_frames
         for start in (
             np.linspace(n_frames, n_frames + room, per_file).astype(int) if room > 0 else ()
@@ -149,6 +158,13 @@ class Judge:
                 level = float(rendered.log_mel(sound, self.config, offset=0).max())
                 self._sounds[source] = sound, level
         self._wanted = np.stack([self.z(target.values) for target in real])
+        self.listener: rendered.Listener | None = None
+
+    def sound_of(self, target: Target) -> rendered.Audio:
+        """Return what an excerpt itself sounds like, as long as its rendering."""
+        hop = self.config.hop_length
+        first = target.start * hop - hop // 2
+        return self._sounds[target.sequence.source][0][first : first + len(target.values) * hop]
 
     def z(self, values: npt.NDArray) -> Array:
         """Return the MFCC (T, F) standardised; values hold all columns or these alone."""
@@ -164,9 +180,8 @@ class Judge:
         hop, rng = self.config.hop_length, np.random.default_rng(0)
         signals, joins = [], []
         for target in self.real:
-            first = target.start * hop - hop // 2
             n = len(target.values) * hop
-            signals.append(self._sounds[target.sequence.source][0][first : first + n])
+            signals.append(self.sound_of(target))
             joins.append(np.sort(rng.choice(np.arange(1, n // hop), n // hop // 8, False)) * hop)
         self._print("real, re-extracted", self._of_sound(signals, joins, self._wanted))
         others = []
@@ -203,8 +218,9 @@ class Judge:
         asked = np.stack([self.z(target.values) for target in targets])
         figures = self._of_sound(signals, joins, asked)
         n_frames = sum(len(target.values) for target in targets)
-        lengths = [unit.n_frames for s in selections for unit in s]
-        figures["run"] = float(np.mean(lengths))
+        figures["run"] = np.mean([unit.n_frames for s in selections for unit in s])
+        if self.listener:
+            figures["copy"] = max(self._longest_copy(s) for s in selections)
         figures["nrep"] = np.mean([repeat_share(s, self.database, 0.5) for s in selections])
         figures["again"] = np.mean(
             [repeats(rows_of_units(s), self.config.frame_rate) for s in selections]
@@ -214,6 +230,16 @@ class Judge:
             figures["leap"] = np.median(np.concatenate([self._leaps(s) for s in selections]))
         figures["s/1000"] = 1000 * spent / n_frames
         self._print(name, figures)
+
+    def _longest_copy(self, units: Units) -> float:
+        """Return the length of the longest stretch from one place in seconds."""
+        first = [unit for unit in units if not unit.layer]
+        files = self.database.file_index[[unit.first_row for unit in first]]
+        places = np.array([unit.first_row - unit.onset_frame for unit in first])
+        stays = (np.diff(files) == 0) & (np.abs(np.diff(places)) < REACH_FRAMES)
+        stretches = np.cumsum(np.concatenate([[0], ~stays]))
+        frames = np.bincount(stretches, [unit.n_frames for unit in first])
+        return float(frames.max() / self.config.frame_rate)
 
     def _joined(self, units: Units) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows that would have come next at jumps, and those jumped to, layer 0."""
@@ -252,6 +278,7 @@ class Judge:
             "line": rendered.frame_line_db(signals, self.config),
             "flux": at / elsewhere,
             "dips": float(falls.mean()),
+            **(self.listener.figures(signals) if self.listener else {}),
         }
 
     @staticmethod
@@ -265,23 +292,26 @@ class Judge:
 
 def repeats(rows: npt.NDArray[np.int64], frame_rate: float, within_s: float = 0.5) -> float:
     """Return the share of frames whose row was played shortly before."""
-    lags = range(1, int(within_s * frame_rate) + 1)
     again = np.zeros(len(rows), bool)
-    for lag in lags:
+    for lag in range(1, int(within_s * frame_rate) + 1):
         again[lag:] |= rows[lag:] == rows[:-lag]
     return float(again.mean())
 
 
 FIXED = "fixed 255 ms"
 ANY_PITCH = "beam, any pitch"
+GRANULAR = SelectionConfig.styled("granular")
 METHODS: dict[str, SelectionConfig] = {
     "nearest": SelectionConfig(selection="nearest"),
-    "grains of 255 ms": SelectionConfig(units="grain", grain_ms=255),
-    "onsets": SelectionConfig(units="onset"),
-    "beam": SelectionConfig(),
-    ANY_PITCH: SelectionConfig(pitch_continuity=0.0),
-    "beam, 2 layers": SelectionConfig(layers=2),
-    "sample": SelectionConfig(selection="sample"),
+    "grains of 255 ms": dataclasses.replace(GRANULAR, units="grain", grain_ms=255),
+    "onsets": dataclasses.replace(GRANULAR, units="onset"),
+    "beam": GRANULAR,
+    ANY_PITCH: dataclasses.replace(GRANULAR, pitch_continuity=0.0),
+    "beam, 2 layers": dataclasses.replace(GRANULAR, layers=2),
+    "sample": dataclasses.replace(GRANULAR, selection="sample"),
+    "continuity 4": dataclasses.replace(GRANULAR, continuity=4.0),
+    "phrases": SelectionConfig(),
+    "loops": SelectionConfig.styled("loops"),
 }
 
 
@@ -327,6 +357,8 @@ def main() -> None:
     every = [*METHODS, FIXED]
     parser.add_argument("--methods", nargs="+", choices=every, metavar="NAME")
     parser.add_argument("--f0", action="store_true", help="f0 is among the descriptors")
+    parser.add_argument("--chroma", action="store_true", help="chroma is among the descriptors")
+    parser.add_argument("--judge", type=Path, metavar="WHEEL", help="the tagger's weights")
     args = parser.parse_args()
     methods = args.methods or [name for name in every if args.f0 or name != ANY_PITCH]
     with tempfile.TemporaryDirectory() as folder:
@@ -334,16 +366,19 @@ def main() -> None:
         if args.folder is None:
             write_corpus(work, 0)
         store = desc.DescriptorStore(work / "cache" if args.folder is None else None)
-        config = desc.DescriptorConfig(descriptors=("mfcc", "f0") if args.f0 else ("mfcc",))
+        further = [family for family in ("f0", "chroma") if getattr(args, family)]
+        config = desc.DescriptorConfig(descriptors=("mfcc", *further))
         corpus = desc.open_corpus(args.folder or work / "database", config, store, jobs=1)
         own = work / "recordings" if args.folder is None else args.folder
         root = args.targets or own
-        targets = excerpts(
-            desc.open_corpus(root, config, store, jobs=1), args.per_file, args.n_frames
-        )
+        held_out = desc.open_corpus(root, config, store, jobs=1)
+        targets = excerpts(held_out, root, args.per_file, args.n_frames)
         corpus = desc.with_variants(corpus, args.speeds, store, jobs=1)
         database = desc.DescriptorDatabase.from_corpus(corpus, store)
         judge = Judge(database, targets, root, store, work)
+        if args.judge:
+            real = [judge.sound_of(target) for target in targets]
+            judge.listener = rendered.Listener(args.judge, real, config.sample_rate)
         print(
             f"{len(database)} rows, {len(targets)} excerpts of {args.n_frames} frames, one thread\n"
         )

@@ -25,6 +25,7 @@ import numpy as np
 
 from desc.audio import content_digest
 from desc.concatenation import Playlist, RenderResult
+from desc.configuration import STYLES
 from desc.database import DescriptorDatabase
 from desc.errors import AudioError, OutputError, StorageError
 from desc.exchange import write_descriptor_json
@@ -107,7 +108,7 @@ def _request_of(content: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     if request.get("selection") == "path":  # the former name of `beam`
         request["selection"] = "beam"
-    return request
+    return STYLES["granular"] | request  # results of before the styles lack these settings
 
 
 def _damaged(folder: Path, content: dict[str, Any]) -> list[str]:
@@ -220,7 +221,6 @@ def write_matches(folder: Path, match: Match) -> None:
         value["_candidates"] = _places(match.neighbours, database)
     value["_meta"] = {
         "corpus": database.root.as_posix(),
-        "inputs": database.inputs,
         "corpus_digest": database.digest,
         "sample_rate": database.config.sample_rate,
         "hop_length": database.config.hop_length,

@@ -276,6 +276,7 @@ class Continuer:
         figures = outputs.match_figures(match) | outputs.sound_figures(rendered)
         figures |= self._level_change(job, path, rendered)
         meta = {"request": job.request, "versions": versions(), "results": figures}
+        meta["inputs"] = self.matcher.database.inputs
         outputs.write_prediction(job.folder, prediction, meta)
         self._write_report(job.folder)
         return figures

@@ -25,10 +25,10 @@ RECORDING = "02 procession.wav"
 N_FRAMES, START = 258, 430  # 6 s from 10 s on
 METHODS = {
     "nearest": desc.SelectionConfig(selection="nearest"),
-    "grains": desc.SelectionConfig(units="grain"),
-    "onsets": desc.SelectionConfig(units="onset"),
-    "beam": desc.SelectionConfig(),
-    "layers": desc.SelectionConfig(layers=2),
+    "grains": desc.SelectionConfig.styled("granular", units="grain"),
+    "onsets": desc.SelectionConfig.styled("granular", units="onset"),
+    "beam": desc.SelectionConfig.styled("granular"),
+    "layers": desc.SelectionConfig.styled("granular", layers=2),
 }
 
 

@@ -21,6 +21,7 @@ from desc.commands.options import (
     given_options,
 )
 from desc.configuration import (
+    STYLES,
     PredictConfig,
     QueryConfig,
     RenderConfig,
@@ -63,7 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_options(parser.add_argument_group("query"), QueryConfig)
-    add_options(parser.add_argument_group("selection"), SelectionConfig)
+    units = parser.add_argument_group("selection")
+    text = "length of the units; sets the defaults of: " + ", ".join(STYLES["granular"])
+    units.add_argument(
+        "--style", choices=tuple(STYLES), default="phrases", help=f"{text} [default phrases]"
+    )
+    add_options(units, SelectionConfig)
     add_options(parser.add_argument_group("rendering"), RenderConfig)
     add_options(parser.add_argument_group("run"), RunConfig)
 
@@ -82,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
                 "results would become sounds of the corpus"
             )
     query = from_options(QueryConfig, args)
-    selection = from_options(SelectionConfig, args)
+    chosen = given_options(SelectionConfig, args)
+    selection = SelectionConfig.styled(args.style, **{name: vars(args)[name] for name in chosen})
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:

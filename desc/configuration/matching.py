@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from desc.configuration.fields import check_choice, check_integer, check_number, option
 
@@ -10,6 +11,7 @@ DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 SELECTIONS = ("beam", "sample", "nearest")
 UNITS = ("frame", "onset", "beat", "grain")
 MAX_HOLD_S = 60.0
+MIN_UNIT_S = 0.1
 MAX_ALIGN_MS = 100.0
 SUBTYPES = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 
@@ -40,6 +42,14 @@ class QueryConfig:
         check_number("match_space", self.match_space, 0.0, 1.0)
 
 
+STYLES: dict[str, dict[str, float | None]] = {
+    "granular": {"continuity": 0.5, "slow_weight": 0.0, "beat_weight": 0.0, "max_unit_s": None},
+    "phrases": {},
+    "loops": {"continuity": 6.0, "slow_weight": 2.0, "max_unit_s": 8.0},
+}
+"""Styles by name: the settings in which each differs from the defaults, which are `phrases`."""
+
+
 @dataclass(frozen=True)
 class SelectionConfig:
     """Settings of unit selection: the rows of a database that play a sequence of frames."""
@@ -61,9 +71,20 @@ class SelectionConfig:
     )
     grain_ms: float = option(250.0, "length of a grain, rounded to whole frames", unit="ms")
     continuity: float = option(
-        0.5,
+        2.0,
         "constant cost of a jump, in median distances between a frame and its "
         "nearest row; higher values give longer units",
+    )
+    slow_weight: float = option(
+        1.5,
+        "weight of the slow scale: mean, spread and motion of the descriptors in the second "
+        "around a frame; 0: frames alone",
+    )
+    beat_weight: float = option(
+        6.0, "weight of onsets and of the phase of the pulse; needs mfcc among the descriptors"
+    )
+    max_unit_s: float | None = option(
+        4.0, "maximum length of what is played from one place", unit="seconds", kind=float
     )
     pitch_continuity: float = option(
         1.5,
@@ -110,6 +131,10 @@ class SelectionConfig:
         check_choice("units", self.units, UNITS)
         check_number("grain_ms", self.grain_ms, 1.0, 60000.0)
         check_number("continuity", self.continuity, 0.0)
+        check_number("slow_weight", self.slow_weight, 0.0)
+        check_number("beat_weight", self.beat_weight, 0.0)
+        if self.max_unit_s is not None:
+            check_number("max_unit_s", self.max_unit_s, MIN_UNIT_S)
         check_number("pitch_continuity", self.pitch_continuity, 0.0)
         check_number("hold_s", self.hold_s, 0.0, MAX_HOLD_S)
         if self.max_use is not None:
@@ -122,6 +147,21 @@ class SelectionConfig:
         check_integer("layers", self.layers, 1)
         if self.silence_gate_db is not None:
             check_number("silence_gate_db", self.silence_gate_db, -200.0, 0.0)
+
+    @classmethod
+    def styled(cls, style: str, **settings: Any) -> SelectionConfig:
+        """Return the settings of a style; those given override it.
+
+        Parameters
+        ----------
+        style : str
+            granular: fragments of a tenth of a second that follow every frame; phrases: pieces of
+            .25 to 1.2 s that also follow the second and the beat; loops: longer ones.
+        **settings
+            Fields of the class.
+        """
+        check_choice("style", style, tuple(STYLES))
+        return cls(**(STYLES[style] | settings))
 
     def grain_frames(self, frame_rate: float) -> int:
         """Return the length of a grain in frames, at least one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from desc.configuration.fields import check_choice, check_integer, check_number, option
 
-SAMPLINGS = ("plain", "replay", "mean")
+SAMPLINGS = ("replay", "plain", "mean")
 
 
 def seconds_or_end(text: str) -> float | str:
@@ -24,9 +24,9 @@ class SamplingConfig:
         1.0, "spread of the draws around their mean; 1: as learned, 0: the mean", unit="0 to 10"
     )
     sampling: str = option(
-        "plain",
-        "plain: sample from the model; replay: reuse the innovations of the context; mean: the "
-        "mean, without randomness",
+        "replay",
+        "replay: reuse the innovations of the context, in phase with its pulse; plain: sample "
+        "from the model; mean: the mean, without randomness",
         choices=SAMPLINGS,
     )
     replay_block: int = option(
@@ -61,7 +61,7 @@ class Sampling(SamplingConfig):
     temperature : float
         Factor on the distance of a draw from its mean, 0 to 10: 1 as learned, 0 the mean.
     sampling : str
-        `plain` samples from the model, `replay` reuses the innovations of the context in blocks,
+        `replay` reuses the innovations of the context in blocks, `plain` samples from the model,
         `mean` takes the mean.
     replay_block : int
         Mean length of a block of replayed innovations, in frames. Where the context has a pulse,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from desc.audio import Audio, encode_ogg, read_mono_blocks
+from desc.audio import Audio, encode_ogg, playable, read_mono_blocks
 from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import loudest_band_db
@@ -60,7 +60,7 @@ class Example:
         before[-n:] *= ramp[::-1]
         after[:n] *= ramp
         whole = np.concatenate([before, after])[None]
-        self.sounds[name] = encode_ogg(whole, self.sample_rate, EXAMPLE_BYTES)
+        self.sounds[name] = encode_ogg(*playable(whole, self.sample_rate), EXAMPLE_BYTES)
 
 
 def _gain(sound: Audio) -> np.float32:

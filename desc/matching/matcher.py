@@ -33,6 +33,7 @@ from desc.matching.levels import (
     with_transposition,
 )
 from desc.matching.repetition import Limits, feasible_limits
+from desc.matching.slow_scale import SLOW_S, with_slow_scale
 from desc.matching.space import (
     BLOCK_ROWS,
     MatchSpace,
@@ -41,7 +42,7 @@ from desc.matching.space import (
     moment_matched,
     target_values,
 )
-from desc.matching.transitions import Problem, Transitions, distance_between_recordings
+from desc.matching.transitions import Problem, Transitions, distance_between_recordings, warn_if_far
 from desc.matching.unit_search import search_units
 from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
 
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
     Target = Prediction | DescriptorSequence | Values
 
 logger = logging.getLogger(__name__)
-
-FAR = 2.0
-"""A target counts as far from the corpus above this many times the corpus's own distance."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -212,9 +210,12 @@ class Matcher:
 
     @cached_property
     def transitions(self) -> Transitions:
-        """Transition costs between the rows."""
-        positions = SourcePositions.of(self.database)
-        return Transitions.of(self.coordinates, positions, self.database, self.query)
+        """Transition costs between the rows, in the match space with the slow scale."""
+        database, positions = self.database, SourcePositions.of(self.database)
+        firsts = np.flatnonzero(np.diff(positions.chain, prepend=-2) > 1)
+        settings = self.selection, database.config, firsts
+        points = with_slow_scale(self.coordinates, database.values, *settings)
+        return Transitions.of(points, positions, database, self.query)
 
     @cached_property
     def boundaries(self) -> UnitBoundaries:
@@ -270,20 +271,20 @@ class Matcher:
         if not len(values):
             raise ConfigurationError("a target must have at least one frame")
         points, usable = self.space.project(values), self._usable_rows(target, exclude_digest)
-        selection, n_listed = self.selection, self.query.neighbours
-        by_frame = selection.units == "frame" and selection.selection != "nearest"
-        count = max(n_listed, selection.candidates) if by_frame else n_listed
-        near = search(points, self.coordinates, usable, count, self.query)
-        units = self._units(values, points, usable, near, seed)
+        heard = with_slow_scale(points, values, self.selection, self.database.config)
+        near = found = self._candidates(heard, usable, self.query.neighbours)
+        if heard is not points:
+            near = search(points, self.coordinates, usable, self.query.neighbours, self.query)
+        units = self._units(values, heard, usable, found, seed)
         rows = rows_of_units(units)
-        if not isinstance(target, np.ndarray):
-            self._warn_if_far(target.source, near)
+        if not isinstance(target, np.ndarray) and not self.query.match_space:
+            warn_if_far(target.source, near, self.own_distance)
         return Match(
             target=values,
             points=points,
             rows=rows,
             distances=paired(points, self.coordinates[rows], self.query),
-            neighbours=near.first(n_listed),
+            neighbours=near.first(self.query.neighbours),
             units=units,
             playlist=to_playlist(units, self.database, self.rendering),
             matcher=self,
@@ -344,6 +345,12 @@ class Matcher:
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
 
+    def _candidates(self, points: Float32, usable: Bools, at_least: int = 1) -> Neighbours:
+        """Return the nearest rows of each frame, as many as the search of the settings takes."""
+        by_frame = self.selection.units == "frame" and self.selection.selection != "nearest"
+        count = max(at_least, self.selection.candidates) if by_frame else at_least
+        return search(points, self.transitions.points, usable, count, self.query)
+
     def _units(
         self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
     ) -> Units:
@@ -362,8 +369,10 @@ class Matcher:
         units = muted(units, silent)
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
-            rest = self.space.project(residual_target(target, played, database))
-            near = search(rest, self.coordinates, usable, self.selection.candidates, self.query)
+            residual = residual_target(target, played, database)
+            points = self.space.project(residual)
+            rest = with_slow_scale(points, residual, self.selection, database.config)
+            near = self._candidates(rest, usable)
             further = with_fitted_gains(
                 chosen(rest, near), target, played, database, limit_db=limit_db
             )
@@ -378,24 +387,14 @@ class Matcher:
         selection = self.selection
         if selection.selection == "nearest" and selection.units == "frame":
             return near.rows[:, 0], near.distances[:, 0]
-        limits = Limits(0, None)
+        limits, rate = Limits(0, None), self.database.config.frame_rate
         if selection.selection != "nearest":
             n_positions = len(np.unique(self.transitions.positions.of_row[usable]))
-            rate = self.database.config.frame_rate
             limits = feasible_limits(selection, n_positions, len(points), rate)
         typical = float(np.median(near.distances[:, 0]))
-        problem = Problem(points, usable, typical, limits, selection, self.transitions, seed)
+        local = round(SLOW_S * rate / 2) if selection.slow_weight else 0
+        problem = Problem(points, usable, typical, limits, selection, self.transitions, local, seed)
         if selection.units == "frame":
             return search_frames(problem, near.first(selection.candidates))
         starts = self.boundaries.target_starts(target, self.database.config)
         return search_units(problem, self.boundaries, starts)
-
-    def _warn_if_far(self, source: str, near: Neighbours) -> None:
-        """Log a warning if a target is out of the corpus's distribution."""
-        distance, own = float(np.median(near.distances[:, 0])), self.own_distance
-        if not self.query.match_space and own is not None and distance > FAR * own:
-            logger.warning(
-                f"{source}: the target is far from the corpus: its median distance to the nearest "
-                f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
-                "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
-            )

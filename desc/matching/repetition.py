@@ -24,6 +24,8 @@ NOWHERE = -(1 << 30)
 LAG_FRAMES = 64
 """Frames (1.5 s) after which a decision is final where uses are counted. Paths that differ in
 earlier frames are dropped, so that one count serves all."""
+REACH_FRAMES = 22
+"""A jump up to this many positions (.5 s) ahead stays in the same place."""
 NO_UNIT = (0, 0, 0)
 
 
@@ -39,10 +41,14 @@ class Limits:
     max_use : int or None
         Maximum number of times a source position is played. A position that lasts several frames
         of a unit, as in a slowed recording, counts once.
+    longest : int or None
+        Maximum number of frames that are played from one place: consecutive frames, and those after
+        a jump a little ahead. A single unit of `units` may be longer.
     """
 
     hold: int
     max_use: int | None
+    longest: int | None = None
 
     @property
     def memory(self) -> int:
@@ -57,12 +63,13 @@ def feasible_limits(
 
     A frame in the window excludes 2·`NEAR_POSITIONS` + 1 positions, and n_frames − 1 frames can use
     up one position per `max_use` frames. With one position more than the total, every path has a
-    row left. Logs a line if the window is shortened.
+    row left. Logs a line if the window is shortened. `longest` excludes the positions just ahead;
+    it is left out if there are too few.
 
     Parameters
     ----------
     selection : SelectionConfig
-        Gives `hold_s` and `max_use`.
+        Gives `hold_s`, `max_use` and `max_unit_s`.
     n_positions : int
         Source positions that may be played.
     n_frames : int
@@ -95,7 +102,11 @@ def feasible_limits(
             n_positions,
             n_frames,
         )
-    return Limits(min(wanted, longest), selection.max_use)
+    hold, unit = min(wanted, longest), None
+    left = n_positions - used_up - 1 - (2 * NEAR_POSITIONS + 1) * hold
+    if selection.max_unit_s is not None and left >= REACH_FRAMES:
+        unit = max(1, math.floor(selection.max_unit_s * frame_rate + 1e-9))
+    return Limits(hold, selection.max_use, unit)
 
 
 class TabuWindow:
@@ -114,6 +125,8 @@ class TabuWindow:
         self._size = limits.memory
         self._positions: Int32 = np.empty((0, self._size), np.int32)  # (B, frames)
         self._ages = np.empty(0, np.int64)  # frames of the current unit, (B,)
+        self._stays = np.empty(0, np.int64)  # frames played from the current place, (B,)
+        self._last: Int32 = np.empty(0, np.int32)  # current position, (B,)
         self._uses: Int32 = np.empty((0, self._size if limits.max_use else 0), np.int32)
         self._used = np.zeros(n_positions if limits.max_use else 0, np.int64)
         self._frame = 0
@@ -122,16 +135,22 @@ class TabuWindow:
         """Begin paths at these positions (B,)."""
         self._positions = np.full((len(positions), self._size), NOWHERE, np.int32)
         self._uses = np.full((len(positions), self._uses.shape[1]), NOWHERE, np.int32)
-        self._ages = np.ones(len(positions), np.int64)
+        self._ages = self._stays = np.ones(len(positions), np.int64)
+        self._last = positions
         self._write(positions, positions)
 
     def follow(self, parents: Positions, positions: Int32, continues: Bools) -> None:
         """Extend path parents[i] by a position as the new path i, in the same unit or another."""
+        last = self._last[parents]
+        if self._limits.longest is not None:
+            stays = continues | _just_ahead(last, positions)
+            self._stays = np.where(stays, self._stays[parents] + 1, 1)
         if self._size:
             self._positions, self._uses = self._positions[parents], self._uses[parents]
             self._ages = np.where(continues, self._ages[parents] + 1, 1)
-            lasts = continues & (positions == self._last)
+            lasts = continues & (positions == last)
             self._write(positions, np.where(lasts, np.int32(NOWHERE), positions))
+        self._last = positions
 
     def _write(self, positions: Int32, uses: Int32) -> None:
         if self._size:
@@ -139,11 +158,6 @@ class TabuWindow:
             if self._limits.max_use is not None:
                 self._uses[:, self._frame % self._size] = uses
         self._frame += 1
-
-    @property
-    def _last(self) -> Int32:
-        """Current position of each path, (B,)."""
-        return self._positions[:, (self._frame - 1) % self._size]
 
     def settle(self) -> Bools | None:
         """Make the oldest remembered frame of the first path final; return which paths agree (B,).
@@ -160,7 +174,9 @@ class TabuWindow:
     def keep(self, paths: Bools) -> None:
         """Drop the other paths."""
         self._positions, self._uses = self._positions[paths], self._uses[paths]
-        self._ages = self._ages[paths]
+        self._ages, self._last = self._ages[paths], self._last[paths]
+        if self._limits.longest is not None:
+            self._stays = self._stays[paths]
 
     def forget(self) -> None:
         """Forget the settled frame: its use is counted."""
@@ -175,6 +191,9 @@ class TabuWindow:
             uses = (self._uses[:, :, None] == positions).sum(1) + self._used[positions]
             spent = uses >= self._limits.max_use
             barred = spent if barred is None else barred | spent
+        if self._limits.longest is not None:
+            over = self._over()[:, None] & _just_ahead(self._last[:, None], positions)
+            barred = over if barred is None else barred | over
         return barred
 
     def bars_continuing(self, positions: Int32) -> Bools | None:
@@ -192,7 +211,14 @@ class TabuWindow:
             uses = (self._uses == positions[:, None]).sum(1) + self._used[positions]
             spent = (uses >= self._limits.max_use) & (positions != self._last)
             barred = spent if barred is None else barred | spent
+        if self._limits.longest is not None:
+            barred = self._over() if barred is None else barred | self._over()
         return barred
+
+    def _over(self) -> Bools:
+        """Return which paths (B,) have played from one place for as long as they may."""
+        assert self._limits.longest is not None
+        return self._stays >= self._limits.longest
 
     def _held(self) -> Int32:
         """Return the positions of the last `hold` frames (B, hold), oldest first."""
@@ -204,6 +230,11 @@ class TabuWindow:
         # One comparison instead of two: what is below −NEAR_POSITIONS becomes huge without a sign.
         shifted = (positions - held + np.int32(NEAR_POSITIONS)).view(np.uint32)
         return shifted <= 2 * NEAR_POSITIONS
+
+
+def _just_ahead(last: Int32, positions: Int32) -> Bools:
+    """Return whether a jump to each position stays in the place of the last one."""
+    return (positions > last) & (positions - last <= REACH_FRAMES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +305,9 @@ class UnitHistory:
         """
         barred = np.zeros((len(self.table), rows.shape[1]), bool)
         near = self._neighbours(rows, lengths)
-        hold, max_use = self.limits.hold, self.limits.max_use
+        hold, max_use, longest = self.limits.hold, self.limits.max_use, self.limits.longest
+        if longest is not None:
+            barred |= self.continues(rows) & (self.table[:, -1:, 1] + lengths > longest)
         if hold:
             lately = now - self.table[:, :, 1:].sum(2) < hold
             those = near & lately[:, :, None]

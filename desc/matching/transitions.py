@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +14,13 @@ from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Rows
 from desc.matching.knn import Neighbours, paired, pairwise, search
 from desc.matching.repetition import Limits
+from desc.matching.slow_scale import moving_mean
 from desc.matching.units import SourcePositions
 
+logger = logging.getLogger(__name__)
+
+FAR = 2.0
+"""A target counts as far from the corpus above this many times the corpus's own distance."""
 STEP_ROWS = 20000
 """Rows by which the median step is measured."""
 FREE_STEPS = 1.5
@@ -71,7 +77,7 @@ class Transitions:
         """Return the cost of playing rows (m,) where others (n,) would have come next, (n, m).
 
         It is the squared distance of the two, scaled to equal the distance at 1.5 times the step,
-        or at 1.5 times the target's own change, whichever is larger. A change no larger than the
+        or at 1.5 times the target's change, whichever is larger. A change no larger than the
         music's own is nearly free, a larger one is expensive, and an attack in the target costs
         nothing extra. If both rows are voiced, their interval is added, up to an octave.
 
@@ -80,7 +86,7 @@ class Transitions:
         ahead, rows : ndarray of int
             Rows of the corpus.
         change : float
-            Distance between the target's frame and the one before.
+            Change of the target that excuses a jump, see `Problem.changes`.
         octave_cost : float
             Cost of an interval of an octave.
         """
@@ -110,6 +116,8 @@ class Problem:
         Costs and widths of the search.
     transitions : Transitions
         The rows and the costs between them.
+    local : int
+        Frames on either side over which the target's usual change is measured; 0: none.
     seed : int
         Seed of the random part of the costs.
     """
@@ -120,6 +128,7 @@ class Problem:
     limits: Limits
     selection: SelectionConfig
     transitions: Transitions
+    local: int = 0
     seed: int = 0
 
     @property
@@ -135,9 +144,14 @@ class Problem:
 
     @cached_property
     def changes(self) -> Float64:
-        """Distance of each frame (T,) of the target to the one before; 0 for the first."""
+        """Change of the target at each frame (T,) that excuses a jump; 0 for the first.
+
+        It is the distance to the frame before, or, with a slow scale, what that is above its mean
+        over the frames around: in music that changes all the time, only an attack excuses a jump.
+        """
         apart = paired(self.points[1:], self.points[:-1], self.transitions.query)
-        return np.concatenate([[0.0], apart])
+        changes = np.concatenate([[0.0], apart])
+        return np.maximum(changes - moving_mean(changes, self.local), 0) if self.local else changes
 
     def transition_costs(self, ahead: Rows, rows: Rows, frame: int) -> Float64:
         """Return `Transitions.costs` at a frame of the target, (n, m)."""
@@ -178,6 +192,27 @@ def distance_between_recordings(
             some = rows[np.linspace(0, len(rows) - 1, N_ROWS).round().astype(int)]
             found.append(search(points[some], points, other, 1, query).distances[:, 0])
     return float(np.median(np.concatenate(found)))
+
+
+def warn_if_far(source: str, near: Neighbours, own: float | None) -> None:
+    """Log a warning if a target is far from the corpus.
+
+    Parameters
+    ----------
+    source : str
+        Name of the target.
+    near : Neighbours
+        Nearest rows of its frames.
+    own : float or None
+        See `distance_between_recordings`.
+    """
+    distance = float(np.median(near.distances[:, 0]))
+    if own is not None and distance > FAR * own:
+        logger.warning(
+            f"{source}: the target is far from the corpus: its median distance to the nearest "
+            f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
+            "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
+        )
 
 
 def _semitones(database: DescriptorDatabase) -> Float32 | None:

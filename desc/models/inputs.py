@@ -2,7 +2,8 @@
 
 A few dozen recordings have a few dozen timbres, so a network could identify a recording by its
 absolute timbre. Frames are therefore centred on the mean of their context and divided by its local
-scale. The context embedding is a further input, with noise in training.
+scale. A context far louder or quieter than the training recordings is shifted to their level
+first. The context embedding is a further input, with noise in training.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ PRIOR_FRAMES = 8.0  # average training frames added to a context for its embeddi
 PRIOR_SCALE_FRAMES = 32.0  # the same for its local scale
 LARGEST_STEP = 50.0  # bound of a squared difference in the local scale, against clicks
 LOCAL_SCALE = (0.1, 10.0)  # bounds of the local scale, against held tones and noise
+LEAST_CHROMA = 0.5  # of the strongest pitch class of a sound
+LEVELS = ("mfcc0", "rms")  # columns that a gain shifts
+LARGEST_LEVEL = 1.5  # largest mean level of a context, in standard deviations; 96 % are within
 
 
 class ContextStatistics(NamedTuple):
@@ -62,6 +66,9 @@ class FrameSpace(nn.Module):
         self.n_features = len(columns)
         self.log_columns = [i for i, (space, _) in enumerate(spaces) if space == "log"]
         self.logit_columns = [i for i, (space, _) in enumerate(spaces) if space == "logit"]
+        names = standardizer.config.static_names
+        self.chroma_columns = [i for i, name in enumerate(names) if name.startswith("chroma")]
+        self.level_columns = [i for i, name in enumerate(names) if name in LEVELS]
         arrays = {
             "mean": standardizer.mean[columns],
             "scale": standardizer.scale[columns],
@@ -78,13 +85,18 @@ class FrameSpace(nn.Module):
 
     def standardise(self, frames: Tensor, valid: Tensor) -> Tensor:
         """Return raw statics (B, T, F) standardised, 0 where not valid (B, T)."""
-        x = frames.float().masked_fill(~valid[..., None], 0.0)
+        x = self.unbounded(frames.float().masked_fill(~valid[..., None], 0.0))
+        return ((x - self.mean) / self.scale).masked_fill(~valid[..., None], 0.0)
+
+    def unbounded(self, frames: Tensor) -> Tensor:
+        """Return raw statics (..., F) in the space in which they are unbounded."""
+        x = frames.float().clone()
         if logs := self.log_columns:
             x[..., logs] = x[..., logs].maximum(self.floors[logs]).log()
         if logits := self.logit_columns:
             floors = self.floors[logits]
             x[..., logits] = x[..., logits].clamp(floors, 1 - floors).logit()
-        return ((x - self.mean) / self.scale).masked_fill(~valid[..., None], 0.0)
+        return x
 
     def restore(self, x: Tensor) -> Tensor:
         """Return standardised statics (..., F) in raw units."""
@@ -93,7 +105,36 @@ class FrameSpace(nn.Module):
             raw[..., self.log_columns] = raw[..., self.log_columns].exp()
         if self.logit_columns:
             raw[..., self.logit_columns] = raw[..., self.logit_columns].sigmoid()
+        if chroma := self.chroma_columns:
+            # The strongest pitch class has 1, but in silence none has.
+            largest = raw[..., chroma].amax(-1, keepdim=True)
+            raw[..., chroma] /= torch.where(largest > LEAST_CHROMA, largest, 1.0)
         return raw
+
+    def gain(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """Return the mean level of a context (B, F) where it is unusual, standardised; else 0.
+
+        Only columns of level have one, and only beyond `LARGEST_LEVEL`: a model would continue
+        music far below the level of its training recordings too loud.
+
+        Parameters
+        ----------
+        frames : Tensor (B, T, F)
+            Statics, raw units.
+        valid : Tensor of bool (B, T)
+        """
+        x = self.standardise(frames, valid)
+        # In float64: the sum must not depend on the padding.
+        mean = x.double().sum(1) / valid.sum(1, keepdim=True).clamp(min=1)
+        gain = torch.zeros_like(x[:, 0])
+        level = mean[:, self.level_columns].float()
+        gain[:, self.level_columns] = torch.where(level.abs() > LARGEST_LEVEL, level, 0.0)
+        return gain
+
+    def shifted(self, frames: Tensor, shift: Tensor) -> Tensor:
+        """Return raw statics (B, T, F) shifted by (B, F), standardised."""
+        moved = self.restore((self.unbounded(frames) - self.mean) / self.scale + shift[:, None])
+        return torch.where(shift[:, None] == 0, frames, moved)
 
     def differences(self, x: Tensor, valid: Tensor) -> Tensor:
         """Return x[t] - x[t-1] for standardised x (B, T, F), 0 where either is missing."""

@@ -120,7 +120,8 @@ def continuation(
     Returns
     -------
     Tensor (B, frames, F)
-        Raw units, within the range of the training recordings.
+        Raw units, within the range of the training recordings. A context far louder or quieter
+        than these is continued at their mean level, then shifted back.
     """
     check_integer("frames", frames, 1)
     n_rows = len(context)
@@ -128,6 +129,9 @@ def continuation(
     check(bool(valid[:, -1].all()), "valid", False, "contain the last frame of every row")
     device, is_training = model.space.mean.device, model.training
     context, valid = context.to(device), valid.to(device)
+    recent = slice(-model.context_frames, None)
+    gain = model.space.gain(context[:, recent], valid[:, recent])
+    context = model.space.shifted(context, -gain)
     generated = context.new_empty(n_rows, frames, model.n_features, dtype=torch.float32)
     temperature = 0.0 if sampling.is_mean else sampling.temperature
     replay = sampling.sampling == "replay" and not sampling.is_mean
@@ -152,7 +156,7 @@ def continuation(
     finally:
         model.train(is_training)
     report("predict", frames, frames)
-    return model.space.restore(generated)
+    return model.space.shifted(model.space.restore(generated), gain)
 
 
 def free_run(

@@ -26,6 +26,8 @@ LOWEST_SCALE = 1e-3  # of a difference, in standard deviations: still columns st
 TAIL = 0.0005  # share of the frames beyond either bound
 MAX_QUANTILE_FRAMES = 2_000_000  # beyond, quantiles are taken from evenly spaced frames
 MOST_KEPT = 0.999  # of a correlation, so that columns that copy each other can be whitened
+LEAP = 4.0  # third quartiles of a column's steps; 4.6 standard deviations if they are Gaussian
+LEAPING = 2.0  # ratio of standard deviations with and without leaps
 BOUND_MARGIN = 1e-3  # added to the bounds, so that a column that never moves has room
 LARGEST = 1e9  # number, and condition, in the statistics of any sound; larger ones are damage
 SMALLEST = {"scale": 1e-9, "difference_scale": 1e-6}  # of what others are divided by
@@ -174,16 +176,17 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     unbounded = np.full(size, np.inf)
     var = VectorAutoregression.fit(statics, -unbounded, unbounded, order=1)
     mean_reversion = var.coefficients[0] - np.eye(size)
+    kept = [sounds[1:] & sounds[:-1] for sounds in sounding]
+    limits = leap_limits([np.diff(x, axis=0)[k] for x, k in zip(statics, kept, strict=True)])
+    mean_reversion[np.isfinite(limits)] = 0.0  # leaps that leap back are no reversion
     differences, innovations = np.zeros((size, size)), np.zeros((size, size))
-    n_differences = 0
-    for x, is_sounding in zip(statics, sounding, strict=True):
-        both = is_sounding[1:] & is_sounding[:-1]
+    for x, both in zip(statics, kept, strict=True):
         d = np.diff(x, axis=0)
-        e = (d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both]
-        d = d[both]
+        e = (d - (x[:-1] - running_mean(x)[1:]) @ mean_reversion.T)[both].clip(-limits, limits)
+        d = d[both].clip(-limits, limits)
         differences += d.T @ d
         innovations += e.T @ e
-        n_differences += len(d)
+    n_differences = sum(int(both.sum()) for both in kept)
     stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
@@ -195,6 +198,28 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
         low=low - BOUND_MARGIN,
         high=high + BOUND_MARGIN,
     )
+
+
+def leap_limits(steps: Sequence[Array]) -> Array:
+    """Return the size (F,) up to which a column's steps count; infinite unless it leaps.
+
+    A pitch leaps by octaves where its estimate errs, and steps by hundredths of semitones: its
+    standard deviation is no scale of what it does. A column leaps if limiting its steps to `LEAP`
+    times their third quartile divides their standard deviation by at least `LEAPING`. MFCC do not.
+
+    Parameters
+    ----------
+    steps : sequence of ndarray, (n, F)
+        Standardised differences, one array per recording.
+    """
+    limits = np.full(steps[0].shape[1], np.inf)
+    for k in range(len(limits)):
+        column = np.concatenate([d[:, k] for d in steps])
+        moving = np.abs(column[np.abs(column) > LOWEST_SCALE**2])
+        limit = LEAP * float(np.quantile(moving, 0.75)) if len(moving) else np.inf
+        if len(moving) and column.std() > LEAPING * column.clip(-limit, limit).std():
+            limits[k] = limit
+    return limits
 
 
 def shrunk_covariance(moments: Array, n: int) -> Array:

@@ -16,7 +16,7 @@ from desc import outputs
 from desc.audio import AudioReader, decode, playable, resample
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.playlist import RECORDING
-from desc.configuration import check_choice, check_integer
+from desc.configuration import STYLES, check_choice, check_integer
 from desc.errors import AudioError, ConfigurationError, OutputError
 from desc.files import read_json
 from desc.report.data import BEFORE_S, ReportData
@@ -138,7 +138,8 @@ class ResultView:
         with _fitting(folder, outputs.MATCHES, outputs.REPORT_DATA):
             distances = _numbers(matches["_distance"], (len(data.played),))
             corpus = _text(matches["_meta"]["corpus"])
-            inputs = _inputs(matches["_meta"].get("inputs") or {"audio_db_dir": [corpus]})
+        with _fitting(folder, outputs.PREDICTION, outputs.MATCHES):
+            inputs = _inputs(meta.get("inputs") or {"audio_db_dir": [corpus]})
         with _fitting(folder, outputs.PLAYLIST, outputs.WAV, outputs.REPORT_DATA):
             playlist = Playlist.load(folder / outputs.PLAYLIST)
             clip = cut_clip(folder / outputs.WAV, playlist, data.recording)
@@ -163,9 +164,8 @@ class ResultView:
 
     @property
     def request(self) -> dict[str, Any]:
-        """All settings that determine the result."""
-        request: dict[str, Any] = self.meta["request"]
-        return request
+        """All settings that determine the result; those of before the styles are granular."""
+        return STYLES["granular"] | self.meta["request"]
 
     @property
     def step_s(self) -> float:

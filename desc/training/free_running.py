@@ -23,15 +23,11 @@ from desc.training.critic import Critic
 from desc.training.windows import Batch
 
 STEPS = 64  # frames of a continuation, 1.5 s: more than a window
+LEAST_STEPS = 8  # of items that hold only a short recording
 ROWS = 16  # items of a batch that are continued
 READ = 64  # frames of context that the network reads
 EVERY = 4  # stride of the compared frames
 TINY = 1e-6  # keeps the gradient of the square root finite at 0
-
-
-def frames_needed(model: DescriptorModel) -> int:
-    """Return how many frames at the end of an item are in use, besides the plans of blocks."""
-    return model.context_size + model.model_config.window_size + model.prediction_length
 
 
 def norm(x: Tensor) -> Tensor:
@@ -50,6 +46,35 @@ def features(x: Tensor) -> Tensor:
     variance = (x - x.mean(-2, keepdim=True)).square().mean(-2)
     spreads = [((v + TINY).sqrt() + FLOOR).log() for v in (variance, steps)]
     return torch.cat([x.mean(-2), *spreads], -1)
+
+
+def with_ends_aligned(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return frames and mask of a batch, moved so that each item ends with a valid frame."""
+    frames, valid = batch.frames, batch.valid
+    missing = valid.flip(1).int().argmax(1, keepdim=True)  # frames after the last valid one
+    index = torch.arange(valid.shape[1], device=valid.device) - missing
+    present = valid.gather(1, index.clamp(min=0)) & (index >= 0)
+    return frames.gather(1, index.clamp(min=0)[..., None].expand_as(frames)), present
+
+
+def items_to_continue(valid: Tensor) -> tuple[int, Tensor]:
+    """Choose the length of the continuations, and up to `ROWS` items (n,) to be continued.
+
+    An item needs a context as long as its continuation. Where few items have that many frames,
+    because the recordings are short, the continuations are halved, down to `LEAST_STEPS`.
+
+    Parameters
+    ----------
+    valid : Tensor of bool (B, T)
+        Items whose last frame is valid.
+    """
+    n_known = valid.sum(1)
+    steps = min(STEPS, valid.shape[1] // 2)
+    rows = torch.nonzero(n_known >= 2 * steps)[:ROWS, 0]
+    while len(rows) < min(ROWS, -(-len(valid) // 2)) and steps // 2 >= LEAST_STEPS:
+        steps //= 2
+        rows = torch.nonzero(n_known >= 2 * steps)[:ROWS, 0]
+    return steps, rows
 
 
 class FreeRunningLoss(nn.Module):
@@ -87,28 +112,27 @@ class FreeRunningLoss(nn.Module):
         self.critic = Critic(n, model.n_inputs - 2 * n) if adversarial_weight else None
 
     def forward(self, model: DescriptorModel, batch: Batch) -> Tensor:
-        """Return the loss, 0 if no item lies within its recording as far as it is needed.
+        """Return the loss, 0 if all items hold too few frames of their recording.
 
         The last frames of each item are replaced by two continuations, drawn without dropout.
         """
-        rows = torch.nonzero(batch.valid[:, -frames_needed(model) :].all(1))[:ROWS, 0]
+        frames, valid = with_ends_aligned(batch)
+        steps, rows = items_to_continue(valid)
         if not len(rows):
             return batch.frames.new_zeros(())
-        frames = batch.frames[rows]
-        steps = min(STEPS, frames.shape[1] // 2)
-        context = frames[:, :-steps].repeat(2, 1, 1)
-        present = batch.valid[rows, :-steps].repeat(2, 1)
-        length = max(READ, model.model_config.window_size)
+        frames, valid = frames[rows], valid[rows]
+        context, present = frames[:, :-steps].repeat(2, 1, 1), valid[:, :-steps].repeat(2, 1)
         training = model.training
         model.eval()
-        drawn = free_run(model, context, present, steps, length=length)
+        drawn = free_run(
+            model, context, present, steps, length=max(READ, model.model_config.window_size)
+        )
         model.train(training)
-        every = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
-        x = model.space.standardise(frames, every)
+        x = model.space.standardise(frames, valid)
         y, before = x[:, -steps:], slice(-steps - model.context_size, -steps)
         loss = self.compare(drawn[: len(rows)], drawn[len(rows) :], y)
         if self.critic is not None:
-            context_stats = model.context_statistics(x[:, before], every[:, before])
+            context_stats = model.context_statistics(x[:, before], valid[:, before])
             loss = loss + self.judge(model, drawn, y, context_stats)
         return loss
 

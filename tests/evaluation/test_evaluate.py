@@ -97,6 +97,9 @@ def test_the_file_tells_where_the_figures_are_from(evaluated: Path, small_run: S
     assert {place["source"] for place in short["excerpts"]} == {"x.wav", "Ba$$in_-_{live}.wav"}
     assert "complete frames" in short["left_out"]["short.wav"]
     assert long["steps"] == 256
+    page = (evaluated / "evaluation.html").read_text("utf-8")
+    assert '"examples":[]' in page, "nothing was rendered"
+    assert "Ba$$in_-_{live}" not in page.split("<script")[0]
     model = short["rows"][-1]
     assert len(model["seeds"]) == 2
     mean = sum(figures["fd"] for figures in model["seeds"]) / 2

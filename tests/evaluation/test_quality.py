@@ -51,7 +51,7 @@ def test_half_a_minute_of_training_is_ahead_of_a_linear_model(tmp_path: Path) ->
     result = evaluate(
         record,
         held_out,
-        EvaluateConfig(n_draws=4),
+        EvaluateConfig(n_draws=4, sampling="plain"),
         training=learned,
         store=store,
         accelerator="cpu",

@@ -61,7 +61,9 @@ def test_every_model_trains_and_continues(
 def test_a_prediction_says_all_that_made_it(results: Path, run_ids: dict[str, str]) -> None:
     prediction = json.loads((results / "a.wav" / "prediction.json").read_text())
     meta = prediction["_meta"]
-    assert set(meta) == {"request", "versions", "results", "digests"}
+    assert set(meta) == {"request", "versions", "results", "inputs", "digests"}
+    assert [Path(folder).name for folder in meta["inputs"].pop("audio_db_dir")] == ["sounds"]
+    assert not meta["inputs"]
     assert meta["request"]["run_id"] == run_ids["LSTM"]
     assert meta["request"]["recording"] == "a.wav"
     for name in ("prediction_length", "temperature", "crossfade_ms", "distance", "corpus_digest"):

@@ -45,7 +45,8 @@ def database(corpus: Corpus, store: DescriptorStore) -> DescriptorDatabase:
 
 
 def best(queries: np.ndarray, database: DescriptorDatabase, **options: str) -> Match:
-    return Matcher(database, selection=SelectionConfig(unit_gain_db=0)).match(queries, **options)
+    selection = SelectionConfig.styled("granular", unit_gain_db=0)
+    return Matcher(database, selection=selection).match(queries, **options)
 
 
 def test_rows_refer_to_the_recording(corpus: Corpus, database: DescriptorDatabase) -> None:

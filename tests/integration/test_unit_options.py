@@ -16,6 +16,7 @@ from desc.commands.main import main
 from tests.integration.conftest import Workplace
 
 FRAMES, HOP = 20, 1024
+GRANULAR = "--style", "granular"  # frames alone
 
 Predict = Callable[..., Path]
 
@@ -72,9 +73,9 @@ def test_continuity_makes_longer_units(predict: Predict) -> None:
 
 def test_a_search_of_one_path_is_dearer(predict: Predict) -> None:
     """One path and one candidate: a greedy choice of the nearest row or the continuation."""
-    greedy = rows(predict("--beam_width", "1", "--candidates", "1", name="greedy"))
+    greedy = rows(predict(*GRANULAR, "--beam_width", "1", "--candidates", "1", name="greedy"))
     assert greedy[0] == rows(predict("--selection", "nearest", name="nearest"))[0]
-    assert greedy != rows(predict(name="path"))
+    assert greedy != rows(predict(*GRANULAR, name="path"))
 
 
 def test_source_positions_are_held(predict: Predict) -> None:
@@ -123,7 +124,8 @@ def test_a_corpus_unlike_the_prediction_is_told(
 def test_grains_last_as_long_as_asked(predict: Predict) -> None:
     """60 ms are 3 frames; the last grain is cut, and consecutive grains become one unit."""
     lengths = [
-        event["n_samples"] for event in events(predict("--units", "grain", "--grain_ms", "60"))
+        event["n_samples"]
+        for event in events(predict(*GRANULAR, "--units", "grain", "--grain_ms", "60"))
     ]
     assert sum(lengths) == FRAMES * HOP
     assert all(n % (3 * HOP) == 0 for n in lengths[:-1])

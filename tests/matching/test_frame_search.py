@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from desc.matching.repetition import feasible_limits
 from tests.hearing import comes_back
 
 CONFIG = DescriptorConfig()
+GRANULAR = SelectionConfig.styled("granular")  # frames alone
 Values = npt.NDArray[np.float32]
 
 
@@ -42,7 +44,7 @@ def make_database(*files: Values) -> DescriptorDatabase:
 def choose(
     queries: Values,
     database: DescriptorDatabase,
-    config: SelectionConfig = SelectionConfig(),
+    config: SelectionConfig = GRANULAR,
     query: QueryConfig = QueryConfig(),
     **options: Any,
 ) -> Match:
@@ -80,14 +82,14 @@ def test_without_limits_it_is_the_cheapest_path(distance: str, continuity: float
     for _ in range(3):
         database = make_database(make_values(rng, 4), make_values(rng, 4))
         queries = make_values(rng, 5)
-        matcher = Matcher(database, query=query)
+        matcher = Matcher(database, query=query, selection=GRANULAR)
         points, rows = matcher.space.project(queries), matcher.coordinates
         to, between = cdist(points, rows, distance), cdist(rows, rows, distance)
         jump = continuity * np.median(to.min(1))
         changes = np.diag(cdist(points[1:], points[:-1], distance))
         between = joins(between, changes)
         cheapest = min(cost_of(path, to, between, jump) for path in product(range(8), repeat=5))
-        config = SelectionConfig(hold_s=0.0, continuity=continuity)
+        config = replace(GRANULAR, hold_s=0.0, continuity=continuity)
         selection = choose(queries, database, config, query)
         found = tuple(selection.rows.tolist())
         assert cost_of(found, to, between, jump) == pytest.approx(cheapest, abs=1e-6)
@@ -228,10 +230,10 @@ def test_sample_follows_its_seed(rng: np.random.Generator) -> None:
     database = make_database(make_values(rng, 500))
     queries = make_values(rng, 80)
     beam = choose(queries, database)
-    config = SelectionConfig("sample")
+    config = replace(GRANULAR, selection="sample")
     drawn = choose(queries, database, config, seed=1)
     assert drawn.units == choose(queries, database, config, seed=1).units
     assert drawn.units != choose(queries, database, config, seed=2).units
     assert drawn.rows.tolist() != beam.rows.tolist()
-    cold = SelectionConfig("sample", unit_temperature=0.0)
+    cold = replace(config, unit_temperature=0.0)
     assert choose(queries, database, cold).units == beam.units

@@ -23,6 +23,7 @@ from desc.matching.levels import MUTED_DB
 from desc.prediction import Prediction
 
 CONFIG = DescriptorConfig()
+GRANULAR = SelectionConfig.styled("granular")  # frames alone
 LEVEL = np.sqrt(CONFIG.n_mels)
 Values = npt.NDArray[np.float32]
 
@@ -96,10 +97,12 @@ def test_a_match_searches_once_and_lists_as_many_neighbours_as_asked(
     database, queries = make_database(make_values(rng, 300)), make_values(rng, 40)
     for neighbours in (1, 3, 80):
         searched.clear()
-        match = Matcher(database, query=QueryConfig(neighbours=neighbours)).match(queries)
+        query = QueryConfig(neighbours=neighbours)
+        match = Matcher(database, query=query, selection=GRANULAR).match(queries)
         assert searched == [40]
         assert match.neighbours.rows.shape == (40, neighbours)
-        assert match.units == Matcher(database).match(queries).units, "a list decides no unit"
+        of_one = Matcher(database, selection=GRANULAR).match(queries)
+        assert match.units == of_one.units, "a list decides no unit"
 
 
 def test_one_distance_decides_neighbours_rows_and_distances(rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,10 @@ def test_a_sound_does_not_come_back_at_another_speed(rng: np.random.Generator) -
     wanted = np.tile(values[100:110], (2, 1))
     for units in ("frame", "grain"):
         grain = 10 * FRAME_MS
-        free = choose(wanted, database, SelectionConfig(units=units, grain_ms=grain, hold_s=0.0))
+        unheld = SelectionConfig.styled("granular", units=units, grain_ms=grain, hold_s=0.0)
+        free = choose(wanted, database, unheld)
         assert comes_back(free, database, 20)
-        held = choose(wanted, database, SelectionConfig(units=units, grain_ms=grain, hold_s=0.5))
+        held = choose(wanted, database, replace(unheld, hold_s=0.5))
         assert not comes_back(held, database, 21)
 
 

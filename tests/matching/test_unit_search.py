@@ -59,7 +59,8 @@ def choose(
 
 
 def grains(n_frames: int, **options: Any) -> SelectionConfig:
-    return SelectionConfig(units="grain", grain_ms=n_frames * FRAME_MS, **options)
+    grain_ms = n_frames * FRAME_MS
+    return SelectionConfig.styled("granular", units="grain", grain_ms=grain_ms, **options)
 
 
 @pytest.mark.parametrize("continuity", [0.0, 1.0])
@@ -113,7 +114,7 @@ def test_an_excerpt_of_the_corpus_comes_back_as_one_unit(rng: np.random.Generato
     values, starts = notes(rng, 300)
     database = make_database(make_values(rng, 200), values)
     first = starts[3]
-    for config in (grains(11), SelectionConfig(units="onset")):
+    for config in (grains(11), SelectionConfig.styled("granular", units="onset")):
         chosen = choose(values[first : first + 80], database, config)
         assert [(u.first_row, u.n_frames) for u in chosen.units] == [(200 + first, 80)]
         assert chosen.units[0].cost == pytest.approx(0, abs=1e-6)

@@ -252,10 +252,35 @@ def test_samples_stay_in_the_training_range(
 ) -> None:
     context = contexts(make_sequence, 2, 40) + 1000.0
     valid = torch.ones(context.shape[:2], dtype=torch.bool)
-    y = continuation(model, context, valid, 50, Sampling(temperature=5.0), generators=generators(2))
+    settings = Sampling(temperature=5.0, sampling="plain")
+    y = continuation(model, context, valid, 50, settings, generators=generators(2))
     x = (y - model.space.mean) / model.space.scale
+    x[..., 0] -= model.space.gain(context, valid)[:, None, 0]  # the level of a context is kept
     assert (x >= model.space.low - 1e-3).all()
     assert (x <= model.space.high + 1e-3).all()
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("gain_db", [-40.0, 30.0])
+def test_level_of_the_context_is_kept(
+    name: str, make_model: Make, make_sequence: MakeSequence, sampling: str, gain_db: float
+) -> None:
+    model = make_model(name)
+    with torch.no_grad():
+        model.head.linear.weight.zero_()  # an untrained network answers to levels at random
+    context = contexts(make_sequence, 3, 200)
+    valid = torch.ones(context.shape[:2], dtype=torch.bool)
+    shift = torch.zeros(13)
+    shift[0] = gain_db * 128**0.5  # 128 mel bands, of which mfcc0 is the sum over their root
+
+    def level_db(context: torch.Tensor) -> torch.Tensor:
+        settings = Sampling(sampling=sampling)
+        y = continuation(model, context, valid, 100, settings, generators=generators(3))
+        return y[..., 0].mean(1) / 128**0.5
+
+    change = level_db(context + shift) - level_db(context)
+    assert (change - gain_db).abs().max() < 3
+    assert not model.space.gain(context, valid).any()  # at an ordinary level nothing is shifted
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -392,6 +417,8 @@ def test_other_families(name: str, make_model: Make, make_sequence: MakeSequence
     assert torch.isfinite(y).all()
     assert (y[..., :2] > 0).all()
     assert ((y[..., 2:14] >= 0) & (y[..., 2:14] <= 1)).all()
+    largest = y[..., 2:14].amax(-1)
+    assert ((largest == 1) | (largest <= 0.5)).all()  # one class is at 1, or it is silent
 
 
 def test_prediction_in_mid_training_leaves_no_trace(

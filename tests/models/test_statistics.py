@@ -10,7 +10,12 @@ import pytest
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
-from desc.models.statistics import TrainingStatistics, fit_statistics, silent_frames
+from desc.models.statistics import (
+    TrainingStatistics,
+    fit_statistics,
+    leap_limits,
+    silent_frames,
+)
 
 MakeSequence = Callable[..., DescriptorSequence]
 
@@ -140,3 +145,29 @@ def test_nothing_to_learn_from_is_refused(make_sequence: MakeSequence) -> None:
     other = make_sequence(50, config=DescriptorConfig(hop_length=512))
     with pytest.raises(ConfigurationError, match="other settings"):
         fit_statistics([make_sequence(50), other])
+
+
+def test_leaps_of_a_pitch_are_limited(rng: np.random.Generator) -> None:
+    """One frame in ten leaps by octaves, as an estimate of pitch does where it errs."""
+    steps = 0.01 * rng.standard_normal((5000, 2))
+    steps[::10, 0] += rng.choice([-1.0, 1.0], 500)
+    limits = leap_limits([steps[:2000], steps[2000:]])
+    assert 0.02 < limits[0] < 0.1
+    assert limits[1] == np.inf
+
+
+def test_a_leaping_column_has_the_scale_of_its_usual_steps(make_sequence: MakeSequence) -> None:
+    sequence = make_sequence(1000)
+    pitch = np.cumsum(0.01 * np.random.default_rng(0).standard_normal(len(sequence.values)))
+    pitch[::10] += 12.0  # and back
+    statistics = fit_statistics([changed(sequence, c3=pitch)])
+    scale = statistics.standardizer.scale[3]
+    assert statistics.difference_scale[3] * scale < 0.1
+    assert not statistics.mean_reversion[3].any()
+    other = fit_statistics([sequence])
+    np.testing.assert_array_equal(statistics.difference_scale[:3], other.difference_scale[:3])
+
+
+def test_steps_of_any_kind_have_limits() -> None:
+    for steps in (np.zeros((0, 2)), np.zeros((9, 2)), np.eye(9)[:, :2]):
+        assert np.isinf(leap_limits([steps])).all()

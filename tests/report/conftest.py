@@ -73,6 +73,7 @@ def write_result(
         "descriptors": {"hop_length": config.hop_length, "sample_rate": config.sample_rate},
     }
     meta = {"request": request, "versions": {"desc": "0"}, "results": figures}
+    meta["inputs"] = sounds.inputs
     outputs.write_prediction(folder, prediction, meta)
     return folder
 

@@ -20,7 +20,8 @@ from desc.training.free_running import (
     FreeRunningLoss,
     energy_score,
     features,
-    frames_needed,
+    items_to_continue,
+    with_ends_aligned,
 )
 from desc.training.task import DescriptorTask
 from desc.training.windows import Batch
@@ -97,20 +98,42 @@ def test_the_loss_falls_along_its_gradient(
         assert float(value()) < float(before)
 
 
-def test_items_that_reach_beyond_their_recording_are_not_continued(
+def test_items_are_continued_from_as_many_frames(
     model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
     batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(model, np.ones(9), 0.0)
-    needed = slice(-frames_needed(model), None)
-    whole = torch.nonzero(batch.valid[:, needed].all(1))[:, 0]
-    some = batch.valid.clone()
-    some[whole[3:], max(-frames_needed(model), -some.shape[1])] = False
-    torch.manual_seed(7)
-    of_three = loss(model, batch._replace(valid=some))
-    torch.manual_seed(7)
-    part = batch._replace(frames=batch.frames[whole[:3]], valid=some[whole[:3]])
-    torch.testing.assert_close(of_three, loss(model, part))
-    assert float(loss(model, batch._replace(valid=torch.zeros_like(some)))) == 0
+    known = torch.tensor([32, 10, 31, 16, 15, 33])
+    last = torch.arange(33) >= 33 - known[:, None]
+    steps, rows = items_to_continue(last)
+    assert (steps, rows.tolist()) == (8, [0, 2, 3, 5])  # of 16 frames only two
+    steps, rows = items_to_continue(last[:, 13:])
+    assert (steps, rows.tolist()) == (10, [0, 2, 5])
+    assert float(loss(model, batch._replace(valid=torch.zeros_like(batch.valid)))) == 0
+
+
+def test_a_short_recording_is_continued_to_its_end(
+    model: DescriptorModel, make_sequence: MakeSequence
+) -> None:
+    """Frames after its end make no difference, and its last frames do."""
+    sequence = make_sequence(400)
+    whole = batch_of(model, sequence)
+    first = Batch(*(part[:1] for part in whole))
+    t = first.valid.shape[1]
+    valid = (torch.arange(t) >= t - 30) & (torch.arange(t) < t - 5)
+    short = first._replace(valid=valid[None])
+    frames, present = with_ends_aligned(short)
+    assert present[0].tolist() == [False] * (t - 25) + [True] * 25
+    assert torch.equal(frames[0, -25:], first.frames[0, t - 30 : t - 5])
+
+    def loss_of(batch: Batch) -> float:
+        torch.manual_seed(7)
+        return FreeRunningLoss(model, np.ones(9), 0.0)(model, batch).item()
+
+    changed = first.frames.clone()
+    changed[:, t - 5 :] += 100
+    assert loss_of(short) == loss_of(short._replace(frames=changed)) != 0
+    changed[:, t - 6] += 100
+    assert loss_of(short) != loss_of(short._replace(frames=changed))
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])

@@ -1,0 +1,146 @@
+"""Columns of the slow scale: what the second around a frame sounds like, and where its beat is.
+
+A frame lasts a few hundredths of a second and says nothing of phrase or pulse. A search by frames
+alone plays what is right in every frame and never lasts. With these columns beside those of the
+match space, one distance compares both scales.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from desc.configuration import SelectionConfig
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.envelope import envelope_db
+from desc.matching.arrays import Float32, Float64, Positions, Values
+from desc.metrics.rhythm import onset_curve
+
+SLOW_S = 1.0
+"""Length of the window around a frame, seconds."""
+SPREAD_WEIGHT = MOTION_WEIGHT = 2.0
+"""Weights of spread and motion; that of the mean is 1."""
+PULSE_S = 6.0
+"""Length of the window in which the pulse is looked for, seconds."""
+PULSES_HZ = np.geomspace(1.0, 3.9, 24)
+"""Rates compared: 60 to 234 beats per minute."""
+ONE = np.zeros(1, np.intp)
+"""First frames of one recording."""
+PHASE_WEIGHT = 0.7
+"""Weight of the phase of the pulse; that of the onset strength is 1."""
+
+
+def with_slow_scale(
+    points: Float32,
+    values: Values,
+    selection: SelectionConfig,
+    config: DescriptorConfig,
+    firsts: Positions = ONE,
+) -> Float32:
+    """Return points of the match space with the columns of the slow scale, (n, d + e).
+
+    The points themselves if both weights are 0, or if the selection is `nearest`.
+
+    Parameters
+    ----------
+    points : ndarray of float32, (n, d)
+        Consecutive frames of one or more recordings.
+    values : ndarray, (n, D)
+        Their descriptors.
+    selection : SelectionConfig
+        `slow_weight` multiplies `slow_columns`, `beat_weight` multiplies `beat_columns`.
+    config : DescriptorConfig
+        The columns of the descriptors. Without mfcc there are no columns of the beat.
+    firsts : ndarray of int, (m,)
+        First frame of each recording, ascending from 0. No window crosses them.
+    """
+    if selection.selection == "nearest":
+        return points
+    stops, rate = np.append(firsts[1:], len(points)), config.frame_rate
+    parts = [slice(*pair) for pair in zip(firsts, stops, strict=True)]
+    columns = [points]
+    if selection.slow_weight:
+        half = round(SLOW_S * rate / 2)
+        slow = np.concatenate([slow_columns(points[part], half) for part in parts])
+        columns.append(np.float32(selection.slow_weight) * slow)
+    if selection.beat_weight and "mfcc" in config.groups:
+        beat = [beat_columns(envelope_db(values[part], config), rate) for part in parts]
+        columns.append(np.float32(selection.beat_weight) * np.concatenate(beat))
+    return np.hstack(columns) if len(columns) > 1 else points
+
+
+def slow_columns(points: Float32, half: int) -> Float32:
+    """Return mean, spread and motion of each column around each frame, (n, 3·d).
+
+    Spread is the standard deviation, motion the root mean square of the differences of consecutive
+    frames, each times its weight.
+
+    Parameters
+    ----------
+    points : ndarray of float32, (n, d)
+        Consecutive frames.
+    half : int
+        Frames of the window on either side. At the ends the window is shorter.
+    """
+    x = points.astype(np.float64)
+    mean = moving_mean(x, half)
+    spread = np.sqrt(np.maximum(moving_mean(x**2, half) - mean**2, 0))
+    motion = np.sqrt(moving_mean(np.diff(x, axis=0, prepend=x[:1]) ** 2, half))
+    return np.hstack([mean, SPREAD_WEIGHT * spread, MOTION_WEIGHT * motion]).astype(np.float32)
+
+
+def beat_columns(envelope: Float64, frame_rate: float) -> Float32:
+    """Return the strength of the onset at each frame and the phase of the pulse, (n, 3).
+
+    The strength is the square root of the mean rise in dB. The phase is a point in the unit circle:
+    its angle is the place between two beats, its radius how strong the pulse is.
+
+    Parameters
+    ----------
+    envelope : ndarray, (n, bands)
+        Spectral envelope of consecutive frames in dB.
+    frame_rate : float
+        In Hz.
+    """
+    strength = np.sqrt(onset_curve(envelope))
+    pulse = PHASE_WEIGHT * local_pulse(strength, frame_rate)
+    return np.stack([strength, pulse.real, pulse.imag], 1).astype(np.float32)
+
+
+def local_pulse(strength: Float64, frame_rate: float) -> npt.NDArray[np.complex128]:
+    """Return the predominant local pulse of an onset curve (n,) as complex numbers, (n,).
+
+    The sinusoid that agrees best with the curve in a window around each frame, evaluated there
+    (Grosche and Müller 2011). Its angle is 0 at a beat; its absolute value is at most about 1,
+    and near 0 where nothing recurs.
+    """
+    from scipy.signal import fftconvolve
+
+    second = round(frame_rate / 2)
+    curve = strength - moving_mean(strength, second)
+    curve /= np.sqrt(moving_mean(curve**2, 4 * second)) + 1e-3
+    curve = np.clip(curve, -1, 4)
+    window = np.hanning(2 * round(PULSE_S * frame_rate / 2) + 3)[1:-1]
+    window /= window.sum()
+    half = len(window) // 2
+    inside = slice(half, half + len(curve))
+    energy = fftconvolve(curve**2, window)[inside]
+    time = np.arange(len(curve)) / frame_rate
+    best = np.zeros(len(curve), complex)
+    for pulse_hz in PULSES_HZ:
+        turning = np.exp(2j * np.pi * pulse_hz * time)
+        found = fftconvolve(curve * turning.conj(), window)[inside] * turning
+        best = np.where(np.abs(found) > np.abs(best), found, best)
+    return 2 * best / np.sqrt(np.maximum(energy, 1e-6))
+
+
+def moving_mean(values: Float64, half: int) -> Float64:
+    """Return the mean over `half` frames on either side of each, (n, …) like the values.
+
+    At the ends the window is shorter.
+    """
+    n = len(values)
+    total = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    first, stop = np.maximum(np.arange(n) - half, 0), np.minimum(np.arange(n) + half + 1, n)
+    counts = (stop - first).reshape(-1, *[1] * (values.ndim - 1))
+    return (total[stop] - total[first]) / counts
