@@ -80,7 +80,9 @@ class BlockwiseModel(DescriptorModel):
 
     @property
     def replay_frames(self) -> int:
-        """Frames of the end of the context, however long the history."""
+        """Frames of the end of the context, however long the history of plans."""
+        if self.planner is None:
+            return super().replay_frames
         return max(CONTEXT_FRAMES, self.model_config.window_size + self.model_config.forecast_size)
 
     @abstractmethod
@@ -278,12 +280,13 @@ class BlockwiseModel(DescriptorModel):
         self,
         context: Tensor,
         valid: Tensor,
-        length: int | None = None,  # noqa: ARG002
+        length: int | None = None,
         draw: Draw = most_likely,
     ) -> State:
         """Read the last window of the context, and the plans of its last blocks."""
         w, size = self.model_config.window_size, self.model_config.forecast_size
-        missing = max(0, self.history - context.shape[1])
+        length = max(length or self.context_frames, self.history)
+        missing = max(0, length - context.shape[1])
         context = torch.nn.functional.pad(context, (0, 0, missing, 0))
         valid = torch.nn.functional.pad(valid, (missing, 0))
         x, valid, context_stats, inputs = self.read(context, valid, w)
