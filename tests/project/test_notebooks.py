@@ -112,9 +112,11 @@ def resolved(node: ast.expr, made: dict[str, type]) -> Any:
 def settings_of(notebook: Any) -> list[type]:
     """Return the classes of settings that the form is for."""
     found = [called for _, called, _ in library_calls(notebook) if inspect.isclass(called)]
-    for name, _, call in library_calls(notebook):
+    for name, called, call in library_calls(notebook):
         if name == "desc.preset":
             found.append(resolved(call.args[0], {}))
+        if name == "desc.SelectionConfig.styled":
+            found.append(called.__self__)
     return [cls for cls in found if dataclasses.is_dataclass(cls)]
 
 
