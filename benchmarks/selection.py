@@ -58,9 +58,9 @@ from desc.corpus.ending import until_music_end
 from desc.demo.corpus import write_corpus
 from desc.descriptors.pitch import VOICED
 from desc.descriptors.sequence import DescriptorSequence
+from desc.evaluation.sound import Pieces
 from desc.matching import Matcher, Unit, repeat_share, to_playlist
 from desc.matching.levels import with_gains
-from desc.matching.repetition import REACH_FRAMES
 from desc.matching.units import rows_of_units, units_of_rows
 from desc.metrics.movement import diff_ratio, modspec_db
 from desc.metrics.realism import frechet_distance
@@ -206,7 +206,7 @@ class Judge:
         self, name: str, targets: list[Target], selections: list[Units], spent: float
     ) -> None:
         """Render, measure, print a line."""
-        hop, signals, joins = self.config.hop_length, [], []
+        hop, signals, joins, copies = self.config.hop_length, [], [], []
         settings = RenderConfig(subtype="FLOAT", channels="mono")
         for units in selections:
             playlist = to_playlist(units, self.database, settings)
@@ -214,13 +214,14 @@ class Judge:
                 playlist, self._work / "r.wav", store=self._store, rendering=settings
             )
             signals.append(rendered.mono(self._work / "r.wav", self.config.sample_rate))
+            copies.append(Pieces.of(playlist, hop).copies.max())
             joins.append(np.array(sorted({u.onset_frame * hop for u in units} - {0}), np.int64))
         asked = np.stack([self.z(target.values) for target in targets])
         figures = self._of_sound(signals, joins, asked)
         n_frames = sum(len(target.values) for target in targets)
         figures["run"] = np.mean([unit.n_frames for s in selections for unit in s])
         if self.listener:
-            figures["copy"] = max(self._longest_copy(s) for s in selections)
+            figures["copy"] = max(copies) / self.config.sample_rate
         figures["nrep"] = np.mean([repeat_share(s, self.database, 0.5) for s in selections])
         figures["again"] = np.mean(
             [repeats(rows_of_units(s), self.config.frame_rate) for s in selections]
@@ -230,16 +231,6 @@ class Judge:
             figures["leap"] = np.median(np.concatenate([self._leaps(s) for s in selections]))
         figures["s/1000"] = 1000 * spent / n_frames
         self._print(name, figures)
-
-    def _longest_copy(self, units: Units) -> float:
-        """Return the length of the longest stretch from one place in seconds."""
-        first = [unit for unit in units if not unit.layer]
-        files = self.database.file_index[[unit.first_row for unit in first]]
-        places = np.array([unit.first_row - unit.onset_frame for unit in first])
-        stays = (np.diff(files) == 0) & (np.abs(np.diff(places)) < REACH_FRAMES)
-        stretches = np.cumsum(np.concatenate([[0], ~stays]))
-        frames = np.bincount(stretches, [unit.n_frames for unit in first])
-        return float(frames.max() / self.config.frame_rate)
 
     def _joined(self, units: Units) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows that would have come next at jumps, and those jumped to, layer 0."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from desc.audio import Audio, resample
 from desc.concatenation import Playlist
+from desc.matching.repetition import REACH_FRAMES
 from desc.metrics.musicnn import OUTPUTS, RATE, Tagger
 from desc.metrics.realism import kernel_distance
 from desc.metrics.sound import (
@@ -29,7 +30,6 @@ from desc.scoring.scorer import Figures
 Array = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.int64]
 
-NEARBY = 2  # hops by which a copy may slip
 JOIN_EVERY = 8  # hops, of the points of real music that are measured in place of joins
 
 
@@ -94,7 +94,8 @@ class Pieces:
     starts, lengths : ndarray of int64, (n,)
         Units in samples: pieces that do not continue each other.
     copies : ndarray of int64, (m,)
-        Lengths of stretches in which a file goes on, up to slips of two hops.
+        Lengths of stretches from one place, which jumps by up to 22 hops do not leave, see
+        `SelectionConfig.max_unit_s`.
     """
 
     starts: Samples
@@ -108,7 +109,7 @@ class Pieces:
         new = [not event.continues(before) for before, event in pairwise(events)]
         apart = [
             event.source != before.source
-            or abs(event.start_sample - before.start_sample - before.n_samples) > NEARBY * hop
+            or abs(event.start_sample - before.start_sample - before.n_samples) > REACH_FRAMES * hop
             for before, event in pairwise(events)
         ]
         onsets = np.array([event.onset_sample for event in events])

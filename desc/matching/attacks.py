@@ -23,6 +23,8 @@ EARLIEST, LATEST, STEPS = -0.5, 1.5, 32
 """Places that are tried, in hops from the frame's centre, and their number per hop."""
 EXPONENT = 0.35
 """Exponent of the power that is compared, so that frames that hold little of it count as well."""
+BLOCK_FRAMES = 1 << 13
+"""Frames that are measured at once."""
 POINTS = 256
 """Points by which a window is summed."""
 DECAYS = (1e-12, 0.01, 0.1, 0.4, 1.0)
@@ -31,7 +33,7 @@ RISE_DB = 6.0
 """Least rise of an attack, in the mean of the bands."""
 FIT = 0.95
 """Least cosine between the course of the frames and that of a decaying sound."""
-FARTHEST = 0.5
+FARTHEST = 0.75
 """Largest shift, in hops."""
 
 
@@ -42,6 +44,11 @@ def attack_places(values: Values, frames: Rows, config: DescriptorConfig) -> Flo
     near to the first or the last one. The place is that of the decaying sound whose course, in the
     windows of the frames around, is most like that of the bands that rise.
     """
+    blocks = range(0, max(len(frames), 1), BLOCK_FRAMES)
+    return np.concatenate([_places(values, frames[i : i + BLOCK_FRAMES], config) for i in blocks])
+
+
+def _places(values: Values, frames: Rows, config: DescriptorConfig) -> Float64:
     places = np.full(len(frames), np.nan)
     whole = np.flatnonzero((frames + OFFSETS[0] >= 0) & (frames + OFFSETS[-1] < len(values)))
     around = frames[whole, None] + OFFSETS
@@ -81,7 +88,7 @@ def _decaying(n_fft: int, hop_length: int) -> tuple[Float64, Float64]:
 def with_attacks(
     units: Units, target: Values, database: DescriptorDatabase, positions: SourcePositions
 ) -> Units:
-    """Return units shifted, by up to half a hop, so that their attacks meet the target's.
+    """Return units shifted, by up to .75 hops, so that their attacks meet the target's.
 
     The shift is the mean over the attacks that a unit and its part of the target have in common. A
     unit that continues the one before keeps that one's shift. Without mfcc among the descriptors
