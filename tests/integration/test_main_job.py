@@ -201,6 +201,21 @@ def test_a_result_with_the_former_name_of_the_beam_search_is_kept(
         assert "kept" in capsys.readouterr().out
 
 
+def test_a_result_of_before_the_styles_is_granular(
+    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
+) -> None:
+    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
+    stored = json.loads((tmp_path / "a.wav" / "prediction.json").read_text())
+    request = stored["_meta"]["request"] | {"continuity": 0.5}
+    for name in ("slow_weight", "beat_weight", "max_unit_s"):
+        del request[name]
+    stored["_meta"]["request"] = request
+    (tmp_path / "a.wav" / "prediction.json").write_text(json.dumps(stored))
+    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--style", "granular"]
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *alone) == 0
+    assert "kept" in capsys.readouterr().out
+
+
 def test_another_request_is_refused_then_overwrites(
     results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
 ) -> None:

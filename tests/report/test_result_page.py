@@ -187,6 +187,8 @@ def test_the_command_makes_the_same_draw_from_the_same_place(
     data = contents(write_result_report(tmp_path / "drawn"))
     assert "--n_draws 2" in data["command"]
     assert "--from_s 3.5" in data["command"]
+    of_before = "--continuity 0.5 --slow_weight 0.0 --beat_weight 0.0 --max_unit_s none"
+    assert of_before in data["command"], "a request without these settings is granular"
     assert any("continued from 0:04" in note for note in data["notes"])
     assert not any("continued from" in note for note in contents(page)["notes"])
 
