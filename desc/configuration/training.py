@@ -30,6 +30,11 @@ class ModelConfig:
     forecast_size: int = option(
         32, "number of frames that the encoder-decoder models predict at once", unit="frames"
     )
+    plan_size: int = option(
+        0,
+        "numbers that describe forecast_size frames, drawn by the encoder-decoder models before "
+        "the first of them, such as 8; 0: no plans",
+    )
     hidden_size: int | None = option(
         None, "width of the network (default: depends on the model)", kind=int
     )
@@ -67,6 +72,7 @@ class ModelConfig:
                 check_integer(name, getattr(self, name), 1, largest)
         check_integer("n_components", self.n_components, 1, 256)
         check_integer("context_size", self.context_size, 0, 65536)
+        check_integer("plan_size", self.plan_size, 0, 256)
         check_number("dropout", self.dropout, 0.0, 0.9)
         check_number("style_noise", self.style_noise, 0.0)
         check_choice("head", self.head, HEADS)

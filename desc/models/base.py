@@ -9,6 +9,7 @@ False.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
-from desc.models.heads import create_head
+from desc.models.heads import Head, create_head
 from desc.models.inputs import ContextStatistics, FrameSpace
 from desc.models.statistics import TrainingStatistics
 
@@ -45,6 +46,15 @@ def update_cache(cache: dict[str, Tensor], name: str, dim: int, at: int, value: 
     return cache[name]
 
 
+Draw = Callable[[Head, Tensor], Tensor]
+"""Called as draw(head, parameters): returns a value of a distribution for each row."""
+
+
+def most_likely(head: Head, parameters: Tensor) -> Tensor:
+    """Return the mean of a distribution."""
+    return head.moments(parameters)[0]
+
+
 @dataclass
 class State:
     """State of a rollout between two frames, changed in place by `step`.
@@ -61,6 +71,8 @@ class State:
         Frames consumed since the context ended.
     cache : dict of Tensor
         Recurrent state, or keys and values.
+    draw : Draw
+        How models that plan draw their plans.
     """
 
     h: Tensor
@@ -68,6 +80,7 @@ class State:
     context_stats: ContextStatistics
     position: int = 0
     cache: dict[str, Tensor] = field(default_factory=dict)
+    draw: Draw = most_likely
 
 
 class DescriptorModel(nn.Module, ABC):
@@ -75,6 +88,7 @@ class DescriptorModel(nn.Module, ABC):
 
     A subclass makes its layers in `build` and implements `forward`, `teacher_forced`, `prefill`
     and `decode_step`, which map inputs (B, T, I) to hidden vectors (…, H) for the head.
+    `BlockwiseModel` adds a plan drawn for each block of frames.
 
     Parameters
     ----------
@@ -134,9 +148,14 @@ class DescriptorModel(nn.Module, ABC):
         """Make the layers, from `n_inputs`, `sizes` and `model_config`."""
 
     @property
+    def read_length(self) -> int:
+        """Frames before the first scored one that the network reads: by default one."""
+        return 1
+
+    @property
     def context_length(self) -> int:
-        """Frames of an item before its first scored frame: the context statistics' and one."""
-        return self.context_size + 1
+        """Frames of an item before its first scored frame."""
+        return self.context_size + self.read_length
 
     @property
     def prediction_length(self) -> int:
@@ -161,16 +180,16 @@ class DescriptorModel(nn.Module, ABC):
         The target of h[:, -1] is the last frame. N is as many frames as the model can score.
         """
 
-    @abstractmethod
     def prefill(self, inputs: Tensor, valid: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Read a context (B, T, I); return h (B, H) for the next frame, and the cache."""
+        raise NotImplementedError  # by models that override `start`
 
-    @abstractmethod
     def decode_step(self, inputs: Tensor, cache: dict[str, Tensor], position: int) -> Tensor:
         """Read one frame (B, I), the `position`-th after the context; return h (B, H).
 
         Changes the cache in place.
         """
+        raise NotImplementedError  # by models that override `step`
 
     # Scoring ---------------------------------------------------------------------------------
 
@@ -206,29 +225,43 @@ class DescriptorModel(nn.Module, ABC):
             that heads are comparable; for the head `mse` half the squared error. 0 where not
             `scored`.
         """
+        x, context_stats, inputs = self.item(frames, valid)
+        h = self(inputs, valid[:, self.context_length - self.read_length : -1])
+        return self.score(h, x, context_stats).masked_fill(~self.scored(valid), 0.0)
+
+    def loss(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """Return what training minimises instead of `nll`, of the same shape; by default `nll`."""
+        return self.nll(frames, valid)
+
+    def fit(self, items: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Fit, before training, what is no parameter, to frames and masks of training items."""
+
+    def item(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, ContextStatistics, Tensor]:
+        """Return an item's standardised frames, statistics of its context, and network inputs."""
         length = self.context_length + self.prediction_length
         if frames.shape[1:] != (length, self.n_features):
             raise ConfigurationError(
                 f"an item of {tuple(frames.shape[1:])} frames × columns must be "
                 f"{(length, self.n_features)}"
             )
-        first = self.context_size  # the frames before give statistics only
+        first = self.context_length - self.read_length
+        context = slice(first - self.context_size, first)  # gives statistics only
         with torch.autocast(frames.device.type, enabled=False):
             x = self.space.standardise(frames, valid)
-            context_stats = self.context_statistics(
-                x[:, : self.context_size], valid[:, : self.context_size]
-            )
+            context_stats = self.context_statistics(x[:, context], valid[:, context])
             # One frame more, for the first one's difference.
             edge = max(first - 1, 0)
             noisy = context_stats._replace(embedding=self.noisy(context_stats.embedding))
             inputs = self.inputs(x[:, edge:-1], valid[:, edge:-1], noisy)[:, first - edge :]
-        h = self.dropout(self(inputs, valid[:, first:-1]))
-        parameters = self.head(h)
-        with torch.autocast(frames.device.type, enabled=False):
-            last, mean = x[:, -self.prediction_length - 1 : -1], context_stats.mean[:, None]
-            innovation = x[:, -self.prediction_length :] - self.space.expected(last, mean)
-            score = self.head.score(parameters, innovation, context_stats.local_scale[:, None])
-            return score.masked_fill(~self.scored(valid), 0.0)
+        return x, context_stats, inputs
+
+    def score(self, h: Tensor, x: Tensor, context_stats: ContextStatistics) -> Tensor:
+        """Score the last N frames of x (B, T, F), standardised, given h (B, N, H); (B, N)."""
+        n, parameters = h.shape[1], self.head(self.dropout(h))
+        with torch.autocast(x.device.type, enabled=False):
+            last, mean = x[:, -n - 1 : -1], context_stats.mean[:, None]
+            innovation = x[:, -n:] - self.space.expected(last, mean)
+            return self.head.score(parameters, innovation, context_stats.local_scale[:, None])
 
     def context_statistics(self, x: Tensor, valid: Tensor) -> ContextStatistics:
         """Return the statistics of the standardised frames (B, T, F) of a context."""
@@ -257,6 +290,11 @@ class DescriptorModel(nn.Module, ABC):
         It is the same for every recording, so rounding does not depend on the length.
         """
         return max(CONTEXT_FRAMES, self.context_length + self.prediction_length)
+
+    @property
+    def replay_frames(self) -> int:
+        """Number of frames at the end of a context whose innovations are replayed."""
+        return self.context_frames
 
     def read(
         self, context: Tensor, valid: Tensor, length: int | None = None
@@ -287,9 +325,13 @@ class DescriptorModel(nn.Module, ABC):
         x = self.space.standardise(context, valid)
         tail = -self.context_size if self.context_size else x.shape[1]
         context_stats = self.context_statistics(x[:, tail:], valid[:, tail:])
-        return x, valid, context_stats, self.inputs(x, valid, context_stats)[:, -length:]
+        # One frame more, for the first one's difference.
+        inputs = self.inputs(x[:, -length - 1 :], valid[:, -length - 1 :], context_stats)
+        return x, valid, context_stats, inputs[:, -length:]
 
-    def start(self, context: Tensor, valid: Tensor, length: int | None = None) -> State:
+    def start(
+        self, context: Tensor, valid: Tensor, length: int | None = None, draw: Draw = most_likely
+    ) -> State:
         """Read a context; the state's `h` belongs to the frame after it.
 
         Parameters
@@ -299,18 +341,25 @@ class DescriptorModel(nn.Module, ABC):
         valid : Tensor of bool (B, T)
         length : int, optional
             Frames the network reads, at least `window_size`; by default `context_frames`.
+        draw : Draw
+            How plans are drawn, by models that plan.
         """
         x, valid, context_stats, inputs = self.read(context, valid, length)
         h, cache = self.prefill(inputs, valid[:, -inputs.shape[1] :])
-        return State(h, x[:, -1], context_stats, 0, cache)
+        return State(h, x[:, -1], context_stats, 0, cache, draw)
 
     def step(self, frame: Tensor, state: State) -> None:
         """Read the next frame (B, F), standardised, and change the state in place."""
+        inputs = self.advance(frame, state)
+        state.h = self.decode_step(inputs, state.cache, state.position)
+
+    def advance(self, frame: Tensor, state: State) -> Tensor:
+        """Count the next frame (B, F), standardised; return the network's input (B, I)."""
         mean, local_scale, embedding = state.context_stats
         inputs = self.space.frame_inputs(frame, frame - state.last, mean, local_scale)
         state.position += 1
         state.last = frame
-        state.h = self.decode_step(torch.cat([inputs, embedding], -1), state.cache, state.position)
+        return torch.cat([inputs, embedding], -1)
 
     def next_frame(self, u: Tensor, state: State) -> Tensor:
         """Return the next frame (B, F), standardised, given its whitened innovation.
@@ -331,11 +380,18 @@ class DescriptorModel(nn.Module, ABC):
             (whitened innovation - mean) / deviation of the head.
         known : Tensor of bool (B, N)
         """
-        x, valid, context_stats, inputs = self.read(context, valid)
-        h = self.teacher_forced(inputs, valid)
+        x, valid, context_stats, inputs = self.read(context, valid, self.replay_frames)
+        h = self.teacher_forced(inputs, valid[:, -inputs.shape[1] :])
         n = h.shape[1]
         mean, deviation = self.head.moments(self.head(h))
         innovation = x[:, 1:] - self.space.expected(x[:, :-1], context_stats.mean[:, None])
         u = self.head.whiten(innovation / context_stats.local_scale[:, None])[:, -n:]
         known = (valid[:, 1:] & valid[:, :-1])[:, -n:]
         return ((u - mean) / deviation).masked_fill(~known[..., None], 0.0), known
+
+    def plan_innovations(self, context: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the innovations (B, K, P) of the plans of a context, 0 where not known, (B, K).
+
+        They are (change of the plan - mean) / deviation of the planner. Without plans K is 0.
+        """
+        return context.new_zeros(len(context), 0, 0), valid[:, :0]

@@ -19,11 +19,11 @@ class LSTM(DescriptorModel):
     """An LSTM over the frames of the window; a rollout continues its state."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=192, num_layers=1)
-    UNUSED = frozenset({"forecast_size", "nhead", "dim_feedforward"})
+    UNUSED = frozenset({"forecast_size", "plan_size", "nhead", "dim_feedforward"})
 
     def build(self) -> None:
         """Make the layers."""
-        self.network = RecurrentStack(self)
+        self.network = RecurrentStack(self, self.n_inputs)
 
     def forward(self, inputs: Tensor, valid: Tensor) -> Tensor:
         """Read the window from an empty state."""
@@ -52,8 +52,9 @@ class LSTMEncoderDecoderModel(BlockwiseModel):
 
     def build(self) -> None:
         """Make the layers."""
-        self.encoder = RecurrentStack(self)
-        self.decoder = RecurrentStack(self)
+        super().build()
+        self.encoder = RecurrentStack(self, self.n_inputs)
+        self.decoder = RecurrentStack(self, self.n_decoder_inputs)
 
     def encode(self, inputs: Tensor, valid: Tensor) -> dict[str, Tensor]:
         """Return the encoder's state after its frames."""
@@ -76,13 +77,11 @@ class RecurrentStack(nn.Module):
     Its sizes and the dropout between layers are those of the model.
     """
 
-    def __init__(self, model: DescriptorModel) -> None:
+    def __init__(self, model: DescriptorModel, n_inputs: int) -> None:
         super().__init__()
         hidden_size, num_layers = model.sizes.hidden_size, model.sizes.num_layers
         dropout = model.model_config.dropout if num_layers > 1 else 0.0
-        self.lstm = nn.LSTM(
-            model.n_inputs, hidden_size, num_layers, batch_first=True, dropout=dropout
-        )
+        self.lstm = nn.LSTM(n_inputs, hidden_size, num_layers, batch_first=True, dropout=dropout)
         with torch.no_grad():
             for name, parameter in self.lstm.named_parameters():
                 if name.startswith("bias_ih"):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from desc.configuration import Sampling, check, check_integer
-from desc.models.base import DescriptorModel
+from desc.models.base import DescriptorModel, Draw
+from desc.models.heads import Head
 from desc.models.replay import context_period, replayed_positions
 from desc.progress import report
 
@@ -40,7 +41,7 @@ def replayed_blocks(
     counts = known.sum(1).clamp(min=1).tolist()
     rows = []
     for frames, present, count, generator in zip(context, valid, counts, generators, strict=True):
-        static = frames[present][-model.context_frames :].cpu().numpy()
+        static = frames[present][-model.replay_frames :].cpu().numpy()
         period = context_period(static, model.statistics.standardizer)
         rows.append(replayed_positions(count, mean_length, period, partial(uniform, generator)))
     first = z.shape[1] - torch.tensor(counts, device=z.device)[:, None]
@@ -54,6 +55,36 @@ def uniform(generator: torch.Generator, n: int) -> list[float]:
     """Draw n uniform random numbers from 0 to 1."""
     numbers: list[float] = torch.rand(n, generator=generator).tolist()
     return numbers
+
+
+def drawn_plans(generators: list[torch.Generator], temperature: float) -> Draw:
+    """Return a function that draws plans from the planner."""
+
+    def draw(head: Head, parameters: Tensor) -> Tensor:
+        noise = torch.cat([head.noise(generator, 1) for generator in generators])
+        return head.draw(parameters, noise.to(parameters.device), temperature)
+
+    return draw
+
+
+def replayed_plans(
+    model: DescriptorModel,
+    context: Tensor,
+    valid: Tensor,
+    generators: list[torch.Generator],
+    temperature: float,
+) -> Draw:
+    """Return a function that draws plans by the innovations of random blocks of the context."""
+    z, known = model.plan_innovations(context, valid)
+    rows = torch.arange(len(z), device=z.device)
+
+    def draw(head: Head, parameters: Tensor) -> Tensor:
+        place = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+        # Contexts are padded on the left: the known blocks are a row's last ones.
+        back = (place.to(z.device) * known.sum(1)).long()
+        return head.replay(parameters, z[rows, z.shape[1] - 1 - back], temperature)
+
+    return draw
 
 
 @torch.inference_mode()
@@ -109,9 +140,11 @@ def continuation(
     try:
         if replay:
             blocks = replayed_blocks(model, context, valid, sampling.replay_block, generators)
+            draw_plan = replayed_plans(model, context, valid, generators, temperature)
         else:
             blocks = noise_blocks(model, generators)
-        state = model.start(context, valid)
+            draw_plan = drawn_plans(generators, temperature)
+        state = model.start(context, valid, draw=draw_plan)
         for t in range(frames):
             if t % BLOCK == 0:
                 block = next(blocks)
@@ -151,7 +184,11 @@ def free_run(
     n_rows = len(context)
     noise = model.head.noise(torch.default_generator, steps * n_rows)
     noise = noise.reshape(steps, n_rows, -1).to(context.device)
-    state = model.start(context, valid, length)
+
+    def draw_plan(head: Head, parameters: Tensor) -> Tensor:
+        return head.sample(parameters, head.noise(torch.default_generator, n_rows).to(noise.device))
+
+    state = model.start(context, valid, length, draw_plan)
     frames = []
     for t in range(steps):
         u = model.head.sample(model.head(state.h), noise[t])

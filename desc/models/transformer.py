@@ -31,6 +31,7 @@ class TransformerModel(BlockwiseModel):
 
     def build(self) -> None:
         """Make the layers."""
+        super().build()
         sizes = self.sizes
         check_heads(sizes.hidden_size, sizes.nhead)
         width, nhead, inner = sizes.hidden_size, sizes.nhead, sizes.dim_feedforward
@@ -40,7 +41,7 @@ class TransformerModel(BlockwiseModel):
         self.encoder_entry = nn.Linear(self.n_inputs, width)
         self.encoder = Stack[SelfBlock](SelfBlock(width, nhead, inner, dropout) for _ in layers)
         self.encoder_exit = nn.LayerNorm(width)
-        self.decoder_entry = nn.Linear(self.n_inputs, width)
+        self.decoder_entry = nn.Linear(self.n_decoder_inputs, width)
         self.decoder = Stack[CrossBlock](CrossBlock(width, nhead, inner, dropout) for _ in layers)
         self.decoder_exit = nn.LayerNorm(width)
 
@@ -66,7 +67,7 @@ class TransformerModel(BlockwiseModel):
     def decode(self, inputs: Tensor, valid: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """Run the decoder over the given frames, keeping keys and values."""
         n_frames = inputs.shape[1]
-        cos_sin = rotation(self.encoded - 1, n_frames, self.head_size, inputs)
+        cos_sin = rotation(self.read_length - 1, n_frames, self.head_size, inputs)
         mask = band_mask(valid, n_frames)
         room = (0, 0, 0, self.prediction_length - n_frames)
         x = self.decoder_entry(inputs)
@@ -80,7 +81,7 @@ class TransformerModel(BlockwiseModel):
 
     def decoder_step(self, inputs: Tensor, cache: dict[str, Tensor], i: int) -> Tensor:
         """Run the decoder over one frame, keeping its keys and values."""
-        cos_sin = self.rotations.at(self.encoded - 1 + i, inputs)
+        cos_sin = self.rotations.at(self.read_length - 1 + i, inputs)
         mask = cache["own_seen"][..., : i + 1]
         x = self.decoder_entry(inputs)[:, None]
         for layer, block in enumerate(self.decoder):

@@ -20,7 +20,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512)
     STEPS: ClassVar[int] = 480
-    UNUSED = frozenset({"forecast_size"})
+    UNUSED = frozenset({"forecast_size", "plan_size"})
 
     def build(self) -> None:
         """Make the layers."""

@@ -84,10 +84,9 @@ class TrainingData:
 
     def _good(self, training: Sequence[DescriptorSequence], model: DescriptorModel) -> Mask:
         # Of the frames that only describe the context, some may be silent: music has rests.
-        reach = model.context_length - model.context_size
         bad = outliers([standardised(s, model) for s in training], model.descriptor_config)
         return good_starts(
-            bad, self.table.begins, self.table.lengths, reach, model.prediction_length
+            bad, self.table.begins, self.table.lengths, model.read_length, model.prediction_length
         )
 
     def steps_per_epoch(self, epochs: int) -> list[int]:

@@ -101,6 +101,9 @@ def run_training(
     check_window(model, split)
     network = _network(model, split, training, former, parent)
     data = _data(split, network, training)
+    if former is None and parent is None:
+        batches = (data.batch(step) for step in range(data.steps_per_epoch(1)[0]))
+        network.fit((batch.frames, batch.valid) for batch in batches)
     if former is None:
         training = _with_epochs(training, network, data)
         arrays, metrics = fit_baseline(split.learned, split.validation, network)

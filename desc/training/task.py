@@ -115,10 +115,10 @@ class DescriptorTask(Task):
 
     def total_nll(self, batch: Batch) -> Tensor:
         """Return the sum of a batch's scores and the number of scored frames, (2,)."""
-        nll = self.model.nll(batch.frames, batch.valid)
-        zero = torch.zeros((), dtype=nll.dtype, device=nll.device)
-        total = torch.where(batch.scored, nll, zero).sum()
-        return torch.stack([total, batch.scored.sum().to(nll.dtype)])
+        score = self.model.loss(batch.frames, batch.valid)
+        zero = torch.zeros((), dtype=score.dtype, device=score.device)
+        total = torch.where(batch.scored, score, zero).sum()
+        return torch.stack([total, batch.scored.sum().to(score.dtype)])
 
     @torch.no_grad()
     def validation_loss(self, batches: ValidationBatches) -> float:

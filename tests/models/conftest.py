@@ -79,7 +79,10 @@ def statistics(make_sequence: Callable[..., DescriptorSequence]) -> TrainingStat
 
 @pytest.fixture(scope="session")
 def make_model(statistics: TrainingStatistics) -> Callable[..., DescriptorModel]:
-    """make_model(name, statistics=…, seed=0, **settings): untrained, small unless told."""
+    """make_model(name, statistics=…, seed=0, **settings): untrained, small unless told.
+
+    A name ending in ", planned" gives a model that plans.
+    """
 
     def make(
         name: str,
@@ -88,6 +91,8 @@ def make_model(statistics: TrainingStatistics) -> Callable[..., DescriptorModel]
         **settings: object,
     ) -> DescriptorModel:
         torch.manual_seed(seed)
+        name, _, planned = name.partition(", ")
+        settings = {"plan_size": 4} | settings if planned else settings
         model_config = ModelConfig(**{**SMALL, "selected_model": name, **settings})
         model = create_model(model_config, statistics.standardizer.config, statistics)
         with torch.no_grad():

@@ -17,6 +17,7 @@ from desc.models import MODELS
 from desc.models.base import DescriptorModel
 from desc.models.blockwise import BlockwiseModel
 from desc.models.checkpoint import load_model, save_model
+from desc.models.heads import Head
 from desc.models.lstm import LSTM
 from desc.models.rollout import continuation, free_run
 from desc.models.statistics import fit_statistics
@@ -39,7 +40,7 @@ def items(model: DescriptorModel, make_sequence: MakeSequence) -> tuple[torch.Te
     return frames, torch.ones(frames.shape[:2], dtype=torch.bool)
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(params=[*MODELS, "LSTMEncoderDecoderModel, planned"])
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -50,11 +51,12 @@ def model(name: str, make_model: Make) -> DescriptorModel:
 
 
 def test_item_layout(name: str, model: DescriptorModel) -> None:
-    is_sequence_model = name in ("LSTMEncoderDecoderModel", "TransformerModel")
+    is_sequence_model = "LSTMEncoderDecoderModel" in name or name == "TransformerModel"
     assert isinstance(model, BlockwiseModel) == is_sequence_model
-    assert (model.context_length, model.prediction_length) == (
-        (28, 9) if is_sequence_model else (21, 12)
-    )
+    lengths = (28, 9) if is_sequence_model else (21, 12)
+    if "planned" in name:  # a history of 64 blocks of 5 frames ends with the window's last 4
+        lengths = (64 * 5 - 4, 9)
+    assert (model.context_length, model.prediction_length) == lengths
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -126,14 +128,17 @@ def test_scores_do_not_see_the_future(model: DescriptorModel, make_sequence: Mak
 
 
 def test_every_frame_of_the_window_counts(
-    model: DescriptorModel, make_sequence: MakeSequence
+    name: str, model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
-    frames, valid = items(model, make_sequence)
-    nll = model.nll(frames, valid)
-    for t in range(model.context_length):
-        changed = frames.clone()
-        changed[:, t] += 25.0
-        assert (model.nll(changed, valid)[:, -1] != nll[:, -1]).any(), t
+    frames = items(model, make_sequence)[0][:1]
+    n = model.context_length
+    changed = frames.repeat(n + 2, 1, 1)
+    changed[range(n), range(n)] += 25.0
+    nll = model.nll(changed, torch.ones(changed.shape[:2], dtype=torch.bool))
+    if "planned" not in name:  # old plans have the slightest influence, so any frame counts there
+        nll = nll[:, -1:]
+    assert torch.equal(nll[n], nll[n + 1])
+    assert (nll[:n] != nll[n]).any(1).all()
 
 
 def test_rollout_equals_full_pass(model: DescriptorModel, make_sequence: MakeSequence) -> None:
@@ -143,28 +148,45 @@ def test_rollout_equals_full_pass(model: DescriptorModel, make_sequence: MakeSeq
     x = model.space.standardise(frames, valid)
     context_stats = model.context_statistics(x[:, n_context - 20 : n_context], valid[:, :20])
     inputs = model.inputs(x, valid, context_stats)
+    plans: list[torch.Tensor] = []
+
+    def draw(head: Head, parameters: torch.Tensor) -> torch.Tensor:
+        noise = head.noise(torch.Generator().manual_seed(len(plans)), len(parameters))
+        plans.append(head.sample(parameters, noise))
+        return plans[-1]
+
     with torch.inference_mode():
-        state = model.start(frames[:, :n_context], valid[:, :n_context])
+        state = model.start(frames[:, :n_context], valid[:, :n_context], draw=draw)
         stepped = [state.h]
         for t in range(n_steps):
             model.step(x[:, n_context + t], state)
             stepped.append(state.h)
         assert state.position == n_steps
         for t, h in enumerate(stepped):
-            torch.testing.assert_close(h, full_pass(model, inputs, n_context, t), atol=1e-5, rtol=0)
+            if isinstance(model, BlockwiseModel):
+                block = t // model.model_config.forecast_size
+                end = n_context + block * model.model_config.forecast_size
+                plan = None
+                if model.planner is not None:
+                    former = model.past(x[:, :end], valid[:, :end], context_stats)[0][:, -1]
+                    plan = former + plans[block]
+                full = forecast(model, inputs, end, t, plan)
+            else:
+                item = inputs[:, : n_context + t]
+                full = model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, -1]
+            torch.testing.assert_close(h, full, atol=1e-5, rtol=0)
 
 
-def full_pass(model: DescriptorModel, inputs: torch.Tensor, n_context: int, t: int) -> torch.Tensor:
-    """h after t frames of a rollout, from nothing but the inputs up to there."""
-    if isinstance(model, BlockwiseModel):
-        w, i = model.model_config.window_size, t % model.model_config.forecast_size
-        begin = n_context + t - i - w
-        item = inputs[:, begin : begin + model.encoded + model.prediction_length - 1]
-        missing = model.encoded + model.prediction_length - 1 - item.shape[1]
-        item = torch.nn.functional.pad(item, (0, 0, 0, missing))
-        return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, model.overlap + i]
-    item = inputs[:, : n_context + t]
-    return model(item, torch.ones(item.shape[:2], dtype=torch.bool))[:, -1]
+def forecast(
+    model: BlockwiseModel, inputs: torch.Tensor, end: int, t: int, plan: torch.Tensor | None
+) -> torch.Tensor:
+    """h after t frames of a rollout, from the inputs of its window, and the plan after `end`."""
+    begin = end - model.model_config.window_size
+    item = inputs[:, begin : begin + model.read_length + model.prediction_length - 1]
+    missing = model.read_length + model.prediction_length - 1 - item.shape[1]
+    item = torch.nn.functional.pad(item, (0, 0, 0, missing))
+    h = model(item, torch.ones(item.shape[:2], dtype=torch.bool), plan)
+    return h[:, model.overlap + t % model.model_config.forecast_size]
 
 
 def test_free_run_is_the_rollout_and_has_gradients(

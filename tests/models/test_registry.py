@@ -71,6 +71,7 @@ def test_unused_options() -> None:
         assert unused_options(ModelConfig(selected_model=name)) == []
     settings = {
         "forecast_size": 7,
+        "plan_size": 3,
         "nhead": 2,
         "dim_feedforward": 9,
         "hidden_size": 64,
@@ -78,9 +79,9 @@ def test_unused_options() -> None:
     assert {
         name: unused_options(ModelConfig(selected_model=name, **settings)) for name in MODELS
     } == {
-        "LSTM": ["forecast_size", "nhead", "dim_feedforward"],
+        "LSTM": ["forecast_size", "plan_size", "nhead", "dim_feedforward"],
         "LSTMEncoderDecoderModel": ["nhead", "dim_feedforward"],
-        "TransformerEncoderOnlyModel": ["forecast_size"],
+        "TransformerEncoderOnlyModel": ["forecast_size", "plan_size"],
         "TransformerModel": [],
     }
     assert unused_options(ModelConfig(head="gaussian", n_components=3)) == ["n_components"]
