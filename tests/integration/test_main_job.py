@@ -91,7 +91,8 @@ def test_matches_and_playlist_agree(results: Path) -> None:
     frame = 0
     for event in playlist["events"]:
         assert event["source"] == matches["_id"][frame]
-        assert event["start_sample"] == matches["_sample"][frame] - 512
+        shift = event["start_sample"] - (matches["_sample"][frame] - 512)
+        assert abs(shift) <= 512, "a unit is moved by half a hop at most, to meet an attack"
         assert event["onset_sample"] == frame * 1024
         frame += event["n_samples"] // 1024
     shares = (results / "a.wav" / "credits.txt").read_text().splitlines()
