@@ -42,16 +42,10 @@ class QueryConfig:
         check_number("match_space", self.match_space, 0.0, 1.0)
 
 
-STYLES: dict[str, dict[str, Any]] = {
-    "granular": {
-        "units": "frame",
-        "continuity": 0.5,
-        "slow_weight": 0.0,
-        "beat_weight": 0.0,
-        "max_unit_s": None,
-    },
+STYLES: dict[str, dict[str, float | None]] = {
+    "granular": {"continuity": 0.5, "slow_weight": 0.0, "beat_weight": 0.0, "max_unit_s": None},
     "phrases": {},
-    "loops": {"units": "beat", "continuity": 6.0, "slow_weight": 0.0, "beat_weight": 0.0},
+    "loops": {"continuity": 6.0, "slow_weight": 2.0, "max_unit_s": 8.0},
 }
 """Styles by name: the settings in which each differs from the defaults, which are `phrases`."""
 
@@ -162,7 +156,7 @@ class SelectionConfig:
         ----------
         style : str
             granular: fragments of a tenth of a second that follow every frame; phrases: pieces of
-            .25 to 1.2 s that also follow the second and the beat; loops: one beat or more.
+            .25 to 1.2 s that also follow the second and the beat; loops: longer ones.
         **settings
             Fields of the class.
         """
