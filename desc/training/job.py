@@ -38,10 +38,9 @@ from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData
 from desc.training.free_running import FreeRunningLoss
 from desc.training.plan import (
-    CHECK_SHARE,
     Interlude,
     Schedule,
-    bounded_interval,
+    bounded_checks,
     measure_speed,
     plan_schedule,
 )
@@ -308,37 +307,11 @@ def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, TrainConfig]:
     measured = task.realism is not None
     if limit_s is not None:
         epochs = task.data.epoch(planned(0.0).total_steps)
-        training = _bounded(training, epochs, speed.validation_s, realism_s, limit_s)
+        training = bounded_checks(training, epochs, speed.validation_s, realism_s, limit_s)
         measured = measured and training.realism_every_epochs > 0
     if measured:
         interludes.append(Interlude(training.realism_every_epochs, realism_s))
     return replace(planned(), realism_s=realism_s if measured else 0.0), training
-
-
-def _bounded(
-    training: TrainConfig, epochs: int, validation_s: float, realism_s: float, limit_s: float
-) -> TrainConfig:
-    """Return the settings with intervals at which checks take `CHECK_SHARE` of the time limit.
-
-    Realism that early stopping or the choice of the best model depend on is measured as told.
-    """
-    allowed_s = CHECK_SHARE * limit_s
-    interval = bounded_interval(training.save_interval, epochs, validation_s, allowed_s / 2)
-    interval = interval or max(epochs, training.save_interval)  # once, at the end
-    if interval > training.save_interval:
-        logger.info("validating every %d epochs, as often as the time limit allows", interval)
-    training = replace(training, save_interval=interval)
-    if not realism_s or training.monitor != "val_loss":
-        return training
-    left_s = allowed_s - epochs // interval * validation_s
-    every = bounded_interval(training.realism_every_epochs, epochs, realism_s, left_s)
-    if not every:
-        logger.info(
-            "realism is not measured: a measurement takes %s, and checks may take %.0f %% of the "
-            "time limit, %s",
-            *(duration(realism_s), 100 * CHECK_SHARE, duration(allowed_s)),
-        )
-    return replace(training, realism_every_epochs=every)
 
 
 def _reference_figures(realism: Realism | None) -> dict[str, float]:

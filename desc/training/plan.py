@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from typing import Any
 
 import torch
 
+from desc.configuration import TrainConfig
 from desc.engine import stopping
 from desc.engine.fabric import reduced
 from desc.engine.optimization import LearningRate
 from desc.engine.randomness import preserved_randomness
 from desc.errors import CheckpointError
+from desc.progress import duration
 from desc.training.task import DescriptorTask, is_due
+
+logger = logging.getLogger(__name__)
 
 WARMUP_SHARE = 0.05  # of the run's steps
 WARMUP_STEPS = 200  # at the most: AdamW's averages have settled by then
@@ -182,6 +187,42 @@ def bounded_interval(every_epochs: int, epochs: int, check_s: float, allowed_s: 
     """
     most = int(allowed_s / max(check_s, 1e-9))
     return max(every_epochs, epochs // most + 1) if most else 0
+
+
+def bounded_checks(
+    training: TrainConfig, epochs: int, validation_s: float, realism_s: float, limit_s: float
+) -> TrainConfig:
+    """Return the settings with intervals at which checks take `CHECK_SHARE` of the time limit.
+
+    Realism that early stopping or the choice of the best model depend on is measured as told.
+
+    Parameters
+    ----------
+    training : TrainConfig
+    epochs : int
+        Epochs that fit into the time without checks.
+    validation_s, realism_s : float
+        Seconds of a validation, and of a measurement of realism; 0 if it is not measured.
+    limit_s : float
+        Time limit of the run.
+    """
+    allowed_s = CHECK_SHARE * limit_s
+    interval = bounded_interval(training.save_interval, epochs, validation_s, allowed_s / 2)
+    interval = interval or max(epochs, training.save_interval)  # once, at the end
+    if interval > training.save_interval:
+        logger.info("validating every %d epochs, as often as the time limit allows", interval)
+    training = replace(training, save_interval=interval)
+    if not realism_s or training.monitor != "val_loss":
+        return training
+    left_s = allowed_s - epochs // interval * validation_s
+    every = bounded_interval(training.realism_every_epochs, epochs, realism_s, left_s)
+    if not every:
+        logger.info(
+            "realism is not measured: a measurement takes %s, and checks may take %.0f %% of the "
+            "time limit, %s",
+            *(duration(realism_s), 100 * CHECK_SHARE, duration(allowed_s)),
+        )
+    return replace(training, realism_every_epochs=every)
 
 
 def measure_speed(task: DescriptorTask, max_time_s: float | None) -> Speed:
