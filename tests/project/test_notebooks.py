@@ -115,6 +115,8 @@ def settings_of(notebook: Any) -> list[type]:
     for name, _, call in library_calls(notebook):
         if name == "desc.preset":
             found.append(resolved(call.args[0], {}))
+        if name == "desc.SelectionConfig.styled":
+            found.append(desc.SelectionConfig)
     return [cls for cls in found if dataclasses.is_dataclass(cls)]
 
 
@@ -181,19 +183,21 @@ def test_every_argument_exists_in_the_library(name: str) -> None:
     names = set()
     for dotted, called, call in library_calls(load(name)):
         names.add(dotted)
-        accepted = inspect.signature(called).parameters
+        accepted = set(inspect.signature(called).parameters)
         keywords = [k.arg for k in call.keywords if k.arg]
         if dotted == "desc.preset":
             cls: Any = resolved(call.args[0], {})
-            assert set(keywords) <= {f.name for f in dataclasses.fields(cls)} | set(accepted)
+            assert set(keywords) <= {f.name for f in dataclasses.fields(cls)} | accepted
             continue
         if dotted in ("desc.train_vocoder", "desc.train_unagan"):
-            accepted = {**accepted, **inspect.signature(desc.soundgen.jobs.train_sound).parameters}
+            accepted |= set(inspect.signature(desc.soundgen.jobs.train_sound).parameters)
+        elif dotted == "desc.SelectionConfig.styled":
+            accepted |= set(inspect.signature(desc.SelectionConfig).parameters)
         else:
             inspect.signature(called).bind_partial(
                 *([None] * len(call.args)), **dict.fromkeys(keywords)
             )
-        assert set(keywords) <= set(accepted), dotted
+        assert set(keywords) <= accepted, dotted
     assert len(names) >= 6
 
 
