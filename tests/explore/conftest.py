@@ -16,9 +16,8 @@ from desc.descriptors.config import DescriptorConfig
 from desc.explore import Atlas, ExploreServer
 from desc.storage import DescriptorStore
 from tests.browser import Browser
-from tests.report.conftest import HOSTILE, browser
+from tests.report.conftest import HOSTILE
 
-__all__ = ["browser"]
 NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
 
 
