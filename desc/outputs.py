@@ -103,8 +103,14 @@ def _content(path: Path) -> dict[str, Any] | None:
 
 def _request_of(content: dict[str, Any] | None) -> dict[str, Any] | None:
     try:
-        request = dict((content or {})["_meta"]["request"])
+        return _current(dict((content or {})["_meta"]["request"]))
     except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _current(request: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the request of an earlier version as this one writes it."""
+    if request is None:
         return None
     if request.get("selection") == "path":  # the former name of `beam`
         request["selection"] = "beam"
@@ -163,9 +169,8 @@ def _frames_digest(ids: Any, samples: Any, columns: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _unfinished_request(folder: Path) -> Any:
-    with suppress(StorageError):
-        return read_json(folder / UNFINISHED)
+def _unfinished_request(folder: Path) -> dict[str, Any] | None:
+    return _current(_content(folder / UNFINISHED))
 
 
 def _described(stored: dict[str, Any] | None, request: dict[str, Any]) -> str:

@@ -236,8 +236,14 @@ def add_speeds_option(parser: argparse._ActionsContainer, text: str) -> None:
 def add_tempo_option(parser: argparse._ActionsContainer) -> None:
     """Add `--tempo`."""
 
-    def tempo(text: str) -> float | str:
-        return text if text == "auto" else float(text)
+    def tempo(text: str) -> float | str | None:
+        if text in ("auto", "none"):
+            return None if text == "none" else text
+        try:
+            return float(text)
+        except ValueError as error:
+            message = f"{text!r} must be a number, auto or none"
+            raise argparse.ArgumentTypeError(message) from error
 
     text = (
         "also play each sound of audio_db_dir at the speed, at most 12 %% from its own, that gives "

@@ -126,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
         corpus = open_folder(args.audio_db_dir, *settings, besides=recordings).with_sound()
         corpus = with_variants(corpus, args.speeds, store, jobs=args.jobs)
         tempo = common_tempo(recordings) if args.tempo == "auto" else args.tempo
+        if args.tempo is not None and tempo is None:
+            console.note("--tempo auto: no recording has a pulse; sounds keep their speed")
         if tempo is not None:
             corpus = with_tempo(corpus, tempo, store, jobs=args.jobs)
         matcher = Matcher(

@@ -153,8 +153,10 @@ TIE = 1e-5
 """Correlations this near are equal: they are computed in float32."""
 SHORT_SAMPLES = 2048
 """Longest event for which one read is faster than two."""
-ATTACK_SAMPLES, ATTACK = 512, 8.0
+ATTACK_S, ATTACK = 512 / 44100, 8.0
 """A sound has an attack where 12 ms have this many times the energy of the 12 ms before."""
+ATTACK_FLOOR = 1e-7
+"""Mean square, -70 dB, that an attack exceeds."""
 SILENCE = 1e-9
 """Energy of a window, full scale squared times samples, below which there is nothing to align."""
 
@@ -163,7 +165,7 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
     """Return the events in order of their starts, aligned where they overlap.
 
     At a join with a fade the incoming event is shifted by up to `align_ms`, to where its normalised
-    cross-correlation with the outgoing one is largest. One with an attack in its first 46 ms
+    cross-correlation with the outgoing one is largest. One with an attack in its first 58 ms
     is not shifted: its time is heard more than its phase. The fade is adapted to the correlation.
     Events that continue each other share their shift. Free ends and hard cuts stay unchanged.
 
@@ -187,7 +189,8 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
             if event.continues(before):
                 found[right] = replace(second, shift=first.shift)
             elif first.fade_out.n_samples == second.fade_in.n_samples > 0:
-                shift, correlation = _agreement(first, second, read, largest)
+                rate = playlist.sample_rate
+                shift, correlation = _agreement(first, second, read, largest, rate)
                 fade_out = replace(first.fade_out, correlation=correlation)
                 fade_in = replace(second.fade_in, correlation=correlation)
                 found[left] = replace(first, fade_out=fade_out)
@@ -241,17 +244,25 @@ def _by_size(largest: int) -> npt.NDArray[np.intp]:
     return np.argsort(np.abs(np.arange(-largest, largest + 1)), kind="stable")
 
 
-def begins_with_attack(sound: Audio) -> bool:
+def begins_with_attack(sound: Audio, sample_rate: int) -> bool:
     """Return whether the energy of a sound (n, C) rises suddenly, by more than its own waves do."""
-    n = len(sound) // ATTACK_SAMPLES * ATTACK_SAMPLES
-    quarters = np.einsum("nc,nc->n", sound[:n], sound[:n]).reshape(-1, ATTACK_SAMPLES // 4).sum(1)
+    quarter = _quarter(sample_rate)
+    n = len(sound) // quarter * quarter
+    quarters = np.einsum("nc,nc->n", sound[:n], sound[:n]).reshape(-1, quarter).sum(1)
     energies = np.convolve(quarters, np.ones(4), mode="valid")
-    return bool((energies[4:] > ATTACK * energies[:-4] + SILENCE).any())
+    return bool((energies[4:] > ATTACK * energies[:-4] + 4 * quarter * ATTACK_FLOOR).any())
 
 
-def _agreement(first: Span, second: Span, read: Read, largest: int) -> tuple[int, float]:
-    half = WINDOW_SAMPLES // 2
-    if begins_with_attack(read(second.event, second.event.start_sample - half, 3 * WINDOW_SAMPLES)):
+def _quarter(sample_rate: int) -> int:
+    return max(1, round(ATTACK_S / 4 * sample_rate))
+
+
+def _agreement(
+    first: Span, second: Span, read: Read, largest: int, sample_rate: int
+) -> tuple[int, float]:
+    half, quarter = WINDOW_SAMPLES // 2, _quarter(sample_rate)
+    about = read(second.event, second.event.start_sample - 4 * quarter, 24 * quarter)
+    if begins_with_attack(about, sample_rate):
         largest = 0
     end = first.event.start_sample + first.event.n_samples + first.shift
     outgoing = read(first.event, end - half, 2 * half)

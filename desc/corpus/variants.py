@@ -13,7 +13,7 @@ from desc.configuration import check, check_number
 from desc.corpus.opening import Corpus
 from desc.corpus.parallel import Task, extract_all
 from desc.descriptors.sequence import DescriptorSequence
-from desc.errors import CorpusError
+from desc.errors import ConfigurationError, CorpusError
 from desc.metrics.rhythm import band_levels, beat_period, onset_curve
 from desc.storage import DescriptorStore
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SLOWEST, FASTEST = 0.25, 4.0  # two octaves
 SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
 LARGEST_CHANGE = 1.12  # of the speed for a tempo: two semitones
+LEAST_CHANGE = 0.005  # a twelfth of a semitone is not heard
 
 
 def with_variants(
@@ -57,7 +58,8 @@ def with_variants(
         If the cache cannot be written.
     """
     speeds = check_speeds(speeds)
-    return _with(corpus, [(s, v) for s in corpus.sequences for v in speeds], store, jobs)
+    varied = _with(corpus, [(s, v) for s in corpus.sequences for v in speeds], store, jobs)
+    return replace(varied, inputs=varied.inputs | {"speeds": [f"{v:g}" for v in speeds]})
 
 
 def with_tempo(
@@ -76,8 +78,18 @@ def with_tempo(
         Beats per minute, from 20 to 400.
     store, jobs
         See `with_variants`, also for the errors.
+
+    Raises
+    ------
+    ConfigurationError
+        If the tempo is out of range, or mfcc is not among the descriptors.
     """
     check_tempo(bpm)
+    if "mfcc" not in corpus.config.groups:
+        raise ConfigurationError(
+            f"tempo={bpm:g} must have mfcc among the descriptors, which are "
+            f"{' '.join(corpus.config.descriptors)}"
+        )
     fits = [(s, _speed_for_tempo(s, bpm)) for s in corpus.sequences]
     played = [(s, speed) for s, speed in fits if speed != 1]
     logger.info(
@@ -86,7 +98,8 @@ def with_tempo(
         len(played),
         len(fits),
     )
-    return _with(corpus, played, store, jobs)
+    varied = _with(corpus, played, store, jobs)
+    return replace(varied, inputs=varied.inputs | {"tempo": [repr(float(bpm))]})
 
 
 def check_tempo(bpm: float) -> None:
@@ -114,7 +127,8 @@ def _speed_for_tempo(sequence: DescriptorSequence, bpm: float) -> float:
     own = tempo_of(sequence)
     octaves = math.log2(bpm / own) if own else 0.0
     speed = 2 ** (octaves - round(octaves))
-    return float(f"{speed:g}") if 1 / LARGEST_CHANGE <= speed <= LARGEST_CHANGE else 1.0
+    fits = 1 / LARGEST_CHANGE <= speed <= LARGEST_CHANGE and abs(speed - 1) > LEAST_CHANGE
+    return float(f"{speed:g}") if fits else 1.0
 
 
 def _with(

@@ -1,7 +1,8 @@
 """Matching: play descriptors with the sounds of a database (audio mosaicing).
 
-`matcher` holds the `Matcher`, the interface of the package. `space` defines the distances, `knn`
-searches for neighbours. `units` are the pieces played, `boundaries` the limits of long units.
+`matcher` holds the `Matcher`, the interface of the package. `space` defines the distances of
+frames, `slow_scale` adds the second around them and the beat, `knn` searches for neighbours.
+`units` are the pieces played, `boundaries` the limits of long units, `attacks` their exact times.
 `transitions` and `repetition` are the costs and constraints of the searches `frame_search` and
 `unit_search`; `levels` adds gains, layers and transposition.
 """

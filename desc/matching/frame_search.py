@@ -41,8 +41,8 @@ def search_frames(problem: Problem, candidates: Neighbours) -> tuple[Rows, Float
     rows, costs = beam.run(candidates)
     if beam.n_widened:
         logger.info(
-            "%d of %d frames had no candidate left under hold_s and max_use; more distant rows "
-            "were used",
+            "%d of %d frames had no candidate left within the limits on repetition; more distant "
+            "rows were used",
             beam.n_widened,
             len(rows),
         )

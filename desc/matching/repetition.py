@@ -104,8 +104,16 @@ def feasible_limits(
         )
     hold, unit = min(wanted, longest), None
     left = n_positions - used_up - 1 - (2 * NEAR_POSITIONS + 1) * hold
-    if selection.max_unit_s is not None and left >= REACH_FRAMES:
+    if selection.max_unit_s is not None:
         unit = max(1, math.floor(selection.max_unit_s * frame_rate + 1e-9))
+        if left < REACH_FRAMES:
+            if unit < n_frames:
+                logger.info(
+                    "max_unit_s=%g is not kept: the corpus has only %d source positions",
+                    selection.max_unit_s,
+                    n_positions,
+                )
+            unit = None
     return Limits(hold, selection.max_use, unit)
 
 

@@ -24,6 +24,8 @@ PULSE_S = 6.0
 """Length of the window in which the pulse is looked for, seconds."""
 PULSES_HZ = np.geomspace(1.0, 3.9, 24)
 """Rates compared: 60 to 234 beats per minute."""
+TOGETHER = 20000
+"""Frames, times rates, that are transformed at once: few calls for many short recordings."""
 ONE = np.zeros(1, np.intp)
 """First frames of one recording."""
 PHASE_WEIGHT = 0.7
@@ -112,10 +114,12 @@ def local_pulse(strength: Float64, frame_rate: float) -> npt.NDArray[np.complex1
 
     The sinusoid that agrees best with the curve in a window around each frame, evaluated there
     (Grosche and Müller 2011). Its angle is 0 at a beat; its absolute value is at most about 1,
-    and near 0 where nothing recurs.
+    and near 0 where nothing recurs. A curve of less than two periods of any pulse gives 0.
     """
     from scipy.signal import fftconvolve
 
+    if len(strength) < 2 * frame_rate / PULSES_HZ[-1]:
+        return np.zeros(len(strength), complex)
     second = round(frame_rate / 2)
     curve = strength - moving_mean(strength, second)
     curve /= np.sqrt(moving_mean(curve**2, 4 * second)) + 1e-3
@@ -127,9 +131,11 @@ def local_pulse(strength: Float64, frame_rate: float) -> npt.NDArray[np.complex1
     energy = fftconvolve(curve**2, window)[inside]
     time = np.arange(len(curve)) / frame_rate
     best = np.zeros(len(curve), complex)
-    for pulse_hz in PULSES_HZ:
-        turning = np.exp(2j * np.pi * pulse_hz * time)
-        found = fftconvolve(curve * turning.conj(), window)[inside] * turning
+    together = max(1, TOGETHER // len(curve))  # one call for a short recording
+    for first in range(0, len(PULSES_HZ), together):
+        turning = np.exp(2j * np.pi * PULSES_HZ[first : first + together, None] * time)
+        found = fftconvolve(curve * turning.conj(), window[None], axes=1)[:, inside] * turning
+        found = found[np.abs(found).argmax(0), np.arange(len(curve))]
         best = np.where(np.abs(found) > np.abs(best), found, best)
     return 2 * best / np.sqrt(np.maximum(energy, 1e-6))
 

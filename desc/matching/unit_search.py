@@ -49,8 +49,8 @@ def search_units(
     rows, costs = beam.run()
     if beam.n_widened:
         logger.info(
-            "hold_s and max_use left no unit %d times; more distant units or single frames were "
-            "used",
+            "the limits on repetition left no unit %d times; more distant units or single frames "
+            "were used",
             beam.n_widened,
         )
     return rows, costs

@@ -125,10 +125,7 @@ def find_pulse(curve: npt.ArrayLike, frame_rate: float) -> Pulse:
     strength = float(curve_autocorrelation(x)[first:last].max())
     smooth = curve_autocorrelation(np.convolve(x, SMOOTHING, mode="same"))
     smooth /= 1 - np.arange(len(x)) / len(x)  # or the shorter of two equal peaks would be higher
-    lags = np.arange(first, last)
-    heights = smooth[lags]
-    is_peak = (heights >= smooth[lags - 1]) & (heights > smooth[lags + 1]) & (heights > 0)
-    peaks = lags[is_peak]
+    peaks = _peaks(smooth, first, last)
     if not len(peaks) or strength <= 0:
         return Pulse(math.nan, max(strength, 0.0))
     period = float(peaks[smooth[peaks] >= NEAR * smooth[peaks].max()][0])
@@ -183,7 +180,9 @@ def track_beats(curve: npt.ArrayLike, frame_rate: float) -> npt.NDArray[np.int64
     if math.isnan(pulse.period) or pulse.strength < PULSE:
         return np.zeros(0, np.int64)
     heights = curve_autocorrelation(np.convolve(x, SMOOTHING, mode="same"))
-    lags = np.arange(math.floor(LAGS_S[0] * frame_rate), len(x) // 2)
+    lags = _peaks(heights, max(2, math.floor(LAGS_S[0] * frame_rate)), len(x) // 2)
+    if not len(lags):
+        return np.zeros(0, np.int64)
     weights = np.exp(-0.5 * np.log2(lags / (BEAT_S * frame_rate)) ** 2)
     period = _summit(heights, int(lags[(heights[lags] * weights).argmax()]))
     reach = math.ceil(4 * period / BELL)
@@ -214,9 +213,18 @@ def beat_period(curve: npt.ArrayLike, frame_rate: float) -> float:
     return float(beats[-1] - beats[0]) / (len(beats) - 1) if len(beats) > 1 else math.nan
 
 
+def _peaks(heights: Array, first: int, last: int) -> npt.NDArray[np.int64]:
+    """Return the lags from `first` on, before `last`, at which positive heights have a peak."""
+    lags = np.arange(first, last)
+    here = heights[lags]
+    return lags[(here >= heights[lags - 1]) & (here > heights[lags + 1]) & (here > 0)]
+
+
 def _summit(heights: Array, lag: int) -> float:
     """Return the lag of the peak next to `lag`, by a parabola through three points."""
     lag += int(heights[lag - WIDTH : lag + WIDTH + 1].argmax()) - WIDTH
     before, peak, after = heights[lag - 1 : lag + 2]
     curvature = before - 2 * peak + after
-    return lag + (0.5 * (before - after) / curvature if curvature < 0 else 0.0)
+    if curvature >= 0 or peak < max(before, after):
+        return float(lag)
+    return lag + 0.5 * (before - after) / curvature

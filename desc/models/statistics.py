@@ -177,7 +177,8 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     var = VectorAutoregression.fit(statics, -unbounded, unbounded, order=1)
     mean_reversion = var.coefficients[0] - np.eye(size)
     kept = [sounds[1:] & sounds[:-1] for sounds in sounding]
-    limits = leap_limits([np.diff(x, axis=0)[k] for x, k in zip(statics, kept, strict=True)])
+    steps = [np.diff(x, axis=0)[k] for x, k in zip(statics, kept, strict=True)]
+    limits = leap_limits(steps, [c in config.groups.get("f0", ()) for c in config.static_columns])
     mean_reversion[np.isfinite(limits)] = 0.0  # leaps that leap back are no reversion
     differences, innovations = np.zeros((size, size)), np.zeros((size, size))
     for x, both in zip(statics, kept, strict=True):
@@ -200,20 +201,23 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     )
 
 
-def leap_limits(steps: Sequence[Array]) -> Array:
-    """Return the size (F,) up to which a column's steps count; infinite unless it leaps.
+def leap_limits(steps: Sequence[Array], of_pitch: Sequence[bool]) -> Array:
+    """Return the size (F,) up to which a column's steps count; infinite unless its pitch leaps.
 
     A pitch leaps by octaves where its estimate errs, and steps by hundredths of semitones: its
     standard deviation is no scale of what it does. A column leaps if limiting its steps to `LEAP`
-    times their third quartile divides their standard deviation by at least `LEAPING`. MFCC do not.
+    times their third quartile divides their standard deviation by at least `LEAPING`. Other columns
+    of steady tones do so as well, where a new note is no error, and are left as they are.
 
     Parameters
     ----------
     steps : sequence of ndarray, (n, F)
         Standardised differences, one array per recording.
+    of_pitch : sequence of bool, (F,)
+        Columns that may leap.
     """
     limits = np.full(steps[0].shape[1], np.inf)
-    for k in range(len(limits)):
+    for k in np.flatnonzero(of_pitch):
         column = np.concatenate([d[:, k] for d in steps])
         moving = np.abs(column[np.abs(column) > LOWEST_SCALE**2])
         limit = LEAP * float(np.quantile(moving, 0.75)) if len(moving) else np.inf

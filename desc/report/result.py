@@ -231,7 +231,7 @@ def _text(value: Any) -> str:
 
 def _inputs(value: dict[str, list[str]]) -> dict[str, list[str]]:
     """Return the options that name the sounds; earlier results have the folder only."""
-    names = ("audio_db_dir", "include", "exclude")
+    names = ("audio_db_dir", "include", "exclude", "speeds", "tempo")
     return {name: [_text(one) for one in value[name]] for name in names if name in value}
 
 

@@ -301,7 +301,8 @@ def _command(view: ResultView) -> str:
     words += ["--prediction_db_dir", about["recording_path"]]
     for name, values in view.inputs.items():
         words += [f"--{name}", *values]
-    if isinstance(request.get("speeds"), list):
+    told = view.inputs.keys() & {"speeds", "tempo"}  # not so in earlier results
+    if isinstance(request.get("speeds"), list) and not told:
         words += ["--speeds", *map(str, request["speeds"])]
     for config in (PredictConfig, QueryConfig, SelectionConfig, RenderConfig):
         for field in fields(config):

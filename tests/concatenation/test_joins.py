@@ -11,6 +11,7 @@ import pytest
 from desc.concatenation import (
     PlaylistEvent,
 )
+from desc.concatenation.joins import begins_with_attack
 from desc.configuration import RenderConfig
 from desc.storage import DescriptorStore
 from tests.concatenation.conftest import (
@@ -85,6 +86,19 @@ def test_a_join_is_shifted_where_it_fits_and_then_is_no_join(
     far = replace(playlist.events[1], start_sample=4400)  # 250 samples: beyond 5 ms
     samples, _ = play(playlist_of(playlist.events[0], far))
     assert not np.allclose(samples[:, 3220:], x[:, 4220:6000])
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+def test_attacks_are_sudden_at_any_rate(rng: np.random.Generator, rate: int) -> None:
+    time = np.arange(round(0.06 * rate)) / rate
+    tone = np.sin(2 * np.pi * 500 * time)
+    sounds = {
+        "stroke": tone * (time > 0.03),
+        "swell": tone * np.minimum(time / 0.1, 1) ** 2 + 0.05 * tone,
+        "hiss": 1e-5 * rng.standard_normal(len(time)) * (time > 0.03),
+    }
+    heard = {name: begins_with_attack(np.float32(x[:, None]), rate) for name, x in sounds.items()}
+    assert heard == {"stroke": True, "swell": False, "hiss": False}
 
 
 @pytest.mark.parametrize("frequency", [110.0, 441.0, 3000.0])

@@ -143,3 +143,8 @@ def test_a_tempo_is_met_by_small_changes_of_speed(tmp_path: Path, store: Descrip
     assert common_tempo(corpus) == pytest.approx(100, rel=0.01)
     with pytest.raises(ConfigurationError, match="tempo=5 must be a number from 20 to 400"):
         with_tempo(corpus, 5, store)
+    assert at_tempo.inputs["tempo"] == ["120.0"]
+    assert not with_tempo(corpus, 126.2, store, jobs=1).variants[1:], "126 is near enough"
+    config = DescriptorConfig(descriptors=("rms",), sample_rate=CONFIG.sample_rate)
+    with pytest.raises(ConfigurationError, match="tempo=120 must have mfcc among the descriptors"):
+        with_tempo(open_corpus(tmp_path, config, store, jobs=1), 120, store)

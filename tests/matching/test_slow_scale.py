@@ -67,6 +67,15 @@ def test_the_pulse_is_at_phase_0_at_a_beat() -> None:
     assert np.abs(pulse[inside]).min() > 1.5 * np.abs(noise).mean()
 
 
+def test_short_curves_have_the_pulse_of_long_ones_or_none(rng: np.random.Generator) -> None:
+    """However many rates are transformed at once."""
+    curve = rng.exponential(1.0, 25_000)
+    middle, reach = len(curve) // 2, 500
+    part = local_pulse(curve[middle - reach : middle + reach], RATE)[reach]
+    assert part == pytest.approx(local_pulse(curve, RATE)[middle], abs=1e-9)
+    assert not local_pulse(curve[:20], RATE).any(), "half a second has no pulse"
+
+
 def test_no_window_crosses_files(rng: np.random.Generator) -> None:
     one, other = (rng.standard_normal((90, CONFIG.n_columns)).astype(np.float32) for _ in range(2))
     together = Matcher(make_database(one, other))

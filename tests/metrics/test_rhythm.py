@@ -117,4 +117,19 @@ def test_without_a_pulse_there_are_no_beats(rng: np.random.Generator) -> None:
     assert not len(track_beats(np.zeros(100), RATE))
     assert not len(track_beats(rng.uniform(size=5000), RATE))
     assert not len(track_beats([1.0, 0.0], RATE))
+
+
+@pytest.mark.parametrize("rate", [2.0, 4.0, 5.4, 10.0, RATE])
+def test_slow_swells_and_low_frame_rates_have_beats_or_none(
+    rng: np.random.Generator, rate: float
+) -> None:
+    for seconds in (0.7, 2.0, 3.0):
+        swell = np.maximum(np.sin(2 * np.pi * np.arange(20 * rate) / (seconds * rate)), 0)
+        beats = track_beats(swell + 0.02 * rng.random(len(swell)), rate)
+        assert not len(beats) or (np.diff(beats) > 0).all()
+        if rate == RATE and len(beats) > 1:
+            assert np.median(np.diff(beats)) > 0.4 * seconds * rate
+
+
+def test_constant_curves_have_no_beat_period() -> None:
     assert np.isnan(beat_period(np.zeros(100), RATE))

@@ -151,23 +151,27 @@ def test_leaps_of_a_pitch_are_limited(rng: np.random.Generator) -> None:
     """One frame in ten leaps by octaves, as an estimate of pitch does where it errs."""
     steps = 0.01 * rng.standard_normal((5000, 2))
     steps[::10, 0] += rng.choice([-1.0, 1.0], 500)
-    limits = leap_limits([steps[:2000], steps[2000:]])
+    limits = leap_limits([steps[:2000], steps[2000:]], [True] * steps.shape[1])
     assert 0.02 < limits[0] < 0.1
     assert limits[1] == np.inf
 
 
-def test_a_leaping_column_has_the_scale_of_its_usual_steps(make_sequence: MakeSequence) -> None:
-    sequence = make_sequence(1000)
-    pitch = np.cumsum(0.01 * np.random.default_rng(0).standard_normal(len(sequence.values)))
-    pitch[::10] += 12.0  # and back
-    statistics = fit_statistics([changed(sequence, c3=pitch)])
-    scale = statistics.standardizer.scale[3]
-    assert statistics.difference_scale[3] * scale < 0.1
-    assert not statistics.mean_reversion[3].any()
+def test_a_leaping_pitch_has_the_scale_of_its_usual_steps(make_sequence: MakeSequence) -> None:
+    config = DescriptorConfig(descriptors=("mfcc", "f0"))
+    sequence, column = make_sequence(1000, config=config), config.groups["f0"][0]
+    leaping = np.cumsum(0.01 * np.random.default_rng(0).standard_normal(len(sequence.values)))
+    leaping[::10] += 12.0  # and back
+    statistics = fit_statistics([changed(sequence, **{f"c{column}": leaping})])
+    place = list(config.static_columns).index(column)
+    scale = statistics.standardizer.scale[column]
+    assert statistics.difference_scale[place] * scale < 0.1
+    assert not statistics.mean_reversion[place].any()
     other = fit_statistics([sequence])
     np.testing.assert_array_equal(statistics.difference_scale[:3], other.difference_scale[:3])
+    mfcc = fit_statistics([changed(sequence, c3=leaping)])
+    assert mfcc.difference_scale[3] * mfcc.standardizer.scale[3] > 1, "a new note is no error"
 
 
 def test_steps_of_any_kind_have_limits() -> None:
     for steps in (np.zeros((0, 2)), np.zeros((9, 2)), np.eye(9)[:, :2]):
-        assert np.isinf(leap_limits([steps])).all()
+        assert np.isinf(leap_limits([steps], [True] * steps.shape[1])).all()

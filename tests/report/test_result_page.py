@@ -185,6 +185,12 @@ def test_the_command_makes_the_same_draw_from_the_same_place(
     stored["_meta"]["request"] |= {"sample": 2, "from_s": 3.5}
     file.write_text(json.dumps(stored))
     data = contents(write_result_report(tmp_path / "drawn"))
+    stored["_meta"]["request"] |= {"speeds": [0.954833]}
+    stored["_meta"]["inputs"] |= {"tempo": ["120.0"]}
+    file.write_text(json.dumps(stored))
+    tempo = contents(write_result_report(tmp_path / "drawn"))["command"]
+    assert "--tempo 120.0" in tempo
+    assert "--speeds" not in tempo, "not every sound is played at this speed"
     assert "--n_draws 2" in data["command"]
     assert "--from_s 3.5" in data["command"]
     of_before = "--continuity 0.5 --slow_weight 0.0 --beat_weight 0.0 --max_unit_s none"
