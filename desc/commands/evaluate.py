@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if (args.run_id is None) == (args.generated is None):
         raise ConfigurationError("give either --run_id or --generated")
     if args.generated is not None:
+        for name in ("rendered", "judge"):
+            if getattr(args, name):
+                raise ConfigurationError(f"--{name} is for runs, not for --generated")
         return evaluate_generated.run(args)
     settings = from_options(EvaluateConfig, args)
     run_config = from_options(RunConfig, args)

@@ -17,7 +17,8 @@ class ModelConfig:
     """Settings of a sequence model; a size of `None` is the model's own (see `desc.models`).
 
     Ranges: window_size, forecast_size and context_size up to 65536 frames, hidden_size 8192,
-    dim_feedforward 32768, num_layers and nhead 64, n_components 256. They bound the memory.
+    dim_feedforward 32768, num_layers and nhead 64, n_components and plan_size 256. They bound the
+    memory.
     """
 
     FORMER: ClassVar[tuple[str, ...]] = ("add_positional_embedding", "dim_pos_encoding")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -197,16 +197,27 @@ def run_tasks(
             del left[outcome.task.key]
             yield outcome
     except BrokenProcessPool:
-        from joblib.externals.loky import get_reusable_executor
+        yield from _one_by_one(function, left.values())
 
-        for task in left.values():
+
+def _one_by_one(function: Callable[[Task], Outcome], tasks: Iterable[Task]) -> Iterator[Outcome]:
+    """Run tasks in a process of their own, a new one after each that dies."""
+    # Not loky's reusable executor: joblib would take it for its own in the next extraction.
+    from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+    executor = None
+    try:
+        for task in tasks:
+            executor = executor or ProcessPoolExecutor(1, timeout=IDLE_WORKER_S)
             try:
-                executor = get_reusable_executor(max_workers=1, timeout=IDLE_WORKER_S)
-                outcome = executor.submit(function, task).result()
+                yield executor.submit(function, task).result()
             except BrokenProcessPool:
+                executor = None
                 reason = "the process that read it died (out of memory, or a decoder's crash)"
-                outcome = Outcome(task, reason)
-            yield outcome
+                yield Outcome(task, reason)
+    finally:
+        if executor is not None:
+            executor.shutdown()
 
 
 def _in_workers(

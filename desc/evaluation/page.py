@@ -40,7 +40,8 @@ def write_page(evaluation: Evaluation, path: Path) -> Path:
     ]
     tables += [_table(title, columns, evaluation.rendered) for title, columns in RENDERED_BLOCKS]
     first = evaluation.tables[0]
-    steps_s = first.excerpts.protocol.steps / evaluation.scales.config.frame_rate
+    protocol, rate = first.excerpts.protocol, evaluation.scales.config.frame_rate
+    steps_s = protocol.steps / rate
     title = "Evaluation of " + ", ".join(run.name for run in evaluation.runs)
     data = {
         "title": title,
@@ -48,7 +49,7 @@ def write_page(evaluation: Evaluation, path: Path) -> Path:
         "verdicts": evaluation.verdicts,
         "notes": evaluation.notes,
         "tables": [table for table in tables if table["rows"]],
-        "before": BEFORE_S,
+        "before": min(BEFORE_S, protocol.context / rate),
         "examples": [_example(example, steps_s) for example in evaluation.examples],
     }
     scripts = [*map(template, SCRIPTS), template("evaluation.js", PACKAGE)]

@@ -8,6 +8,7 @@ first. The context embedding is a further input, with noise in training.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -115,7 +116,8 @@ class FrameSpace(nn.Module):
         """Return the mean level of a context (B, F) where it is unusual, standardised; else 0.
 
         Only columns of level have one, and only beyond `LARGEST_LEVEL`: a model would continue
-        music far below the level of its training recordings too loud.
+        music far below the level of its training recordings too loud. A quiet mean because of
+        silence does not count, if a quarter of the frames are louder.
 
         Parameters
         ----------
@@ -124,11 +126,13 @@ class FrameSpace(nn.Module):
         valid : Tensor of bool (B, T)
         """
         x = self.standardise(frames, valid)
-        # In float64: the sum must not depend on the padding.
-        mean = x.double().sum(1) / valid.sum(1, keepdim=True).clamp(min=1)
+        # On the CPU, in float64: the sum must not depend on the padding.
+        levels = x[..., self.level_columns].cpu().double()
+        levels = levels.masked_fill(~valid.cpu()[..., None], math.nan)
+        mean, loud = levels.nanmean(1), levels.nanquantile(0.75, dim=1)
+        unusual = (mean.abs() > LARGEST_LEVEL) & (loud.abs() > LARGEST_LEVEL)
         gain = torch.zeros_like(x[:, 0])
-        level = mean[:, self.level_columns].float()
-        gain[:, self.level_columns] = torch.where(level.abs() > LARGEST_LEVEL, level, 0.0)
+        gain[:, self.level_columns] = torch.where(unusual, mean, 0.0).float().to(x.device)
         return gain
 
     def shifted(self, frames: Tensor, shift: Tensor) -> Tensor:

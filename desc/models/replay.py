@@ -17,6 +17,7 @@ from desc.descriptors.standardizer import Standardizer
 from desc.metrics.rhythm import band_levels, find_pulse, onset_curve
 
 LEAST_PULSE = 0.4  # strength from which a context has a pulse
+TINY = 1e-9  # against rounding
 DRAWN = 256  # frames whose random numbers are drawn at once
 
 
@@ -66,8 +67,8 @@ def replayed_positions(
                 left += period
                 if jump < chance or at + period > n:
                     first = at % period
-                    at = first + period * int(place * int((n - first) / period))
+                    at = first + period * int(place * math.floor((n - first) / period + TINY))
             elif not in_phase and (jump < chance or at >= n):
                 at = float(int(place * n))
-            yield min(round(at), n - 1)
+            yield min(math.floor(at + 0.5), n - 1)
             at, left = at + 1, left - 1

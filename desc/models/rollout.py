@@ -16,6 +16,7 @@ from desc.models.replay import context_period, replayed_positions
 from desc.progress import report
 
 BLOCK = 256  # frames whose noise is drawn at once, whatever the number of steps
+READ_ROWS = 32  # contexts whose innovations are computed at once, which bounds the memory
 
 
 def noise_blocks(model: DescriptorModel, generators: list[torch.Generator]) -> Iterator[Tensor]:
@@ -36,7 +37,9 @@ def replayed_blocks(
 
     See `desc.models.replay`; parameters as in `continuation`.
     """
-    z, known = model.innovations(context, valid)
+    rows_at_once = (slice(i, i + READ_ROWS) for i in range(0, len(context), READ_ROWS))
+    read = [model.innovations(context[some], valid[some]) for some in rows_at_once]
+    z, known = (torch.cat(each) for each in zip(*read, strict=True))
     # Contexts are padded on the left: the known innovations are a row's last ones.
     counts = known.sum(1).clamp(min=1).tolist()
     rows = []

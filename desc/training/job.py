@@ -113,12 +113,13 @@ def run_training(
     parts = _parts(split, network, arrays, training, recordings)
     task = DescriptorTask(network, data, training, fabric=fabric, **parts)
     if former is None:
-        schedule, training = fabric.broadcast(_plan(task, began))
-        task.config = training
-        task.realism = task.realism if training.realism_every_epochs else None
-        metrics |= _reference_figures(task.realism)
+        schedule = fabric.broadcast(_plan(task, began))
     else:
         schedule = Schedule.from_dict(former.schedule)
+    task.config = schedule.applied(training)
+    task.realism = task.realism if task.config.realism_every_epochs else None
+    if former is None:
+        metrics |= _reference_figures(task.realism)
     task.learning_rate = schedule.rates
     log, record = None, former
     if fabric.is_global_zero and former is not None:
@@ -281,7 +282,7 @@ def _realism(
         return None
 
 
-def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, TrainConfig]:
+def _plan(task: DescriptorTask, began: float) -> Schedule:
     """Measure the training speed; plan the length of the run and the intervals of its checks."""
     training, limit_s = task.config, task.config.max_time_s
     speed = measure_speed(task, limit_s)
@@ -311,7 +312,11 @@ def _plan(task: DescriptorTask, began: float) -> tuple[Schedule, TrainConfig]:
         measured = measured and training.realism_every_epochs > 0
     if measured:
         interludes.append(Interlude(training.realism_every_epochs, realism_s))
-    return replace(planned(), realism_s=realism_s if measured else 0.0), training
+    schedule = replace(planned(), realism_s=realism_s if measured else 0.0)
+    if limit_s is None:
+        return schedule
+    names = ("save_interval", "realism_every_epochs")
+    return replace(schedule, **{name: getattr(training, name) for name in names})
 
 
 def _reference_figures(realism: Realism | None) -> dict[str, float]:
@@ -366,7 +371,8 @@ def realism_message(
     realism: Realism, record: RunRecord, data: TrainingData, schedule: Schedule
 ) -> str:
     """Return a line on the realism measurement: when, how long, and reference values."""
-    every, n = record.train_config.realism_every_epochs, len(realism.scorer.excerpts)
+    every = schedule.applied(record.train_config).realism_every_epochs
+    n = len(realism.scorer.excerpts)
     when = "at the end"
     if every < data.epoch(schedule.total_steps):
         when = "every epoch" if every == 1 else f"every {every} epochs and at the end"

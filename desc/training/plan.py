@@ -35,7 +35,7 @@ TRIAL_BATCHES = 4  # of validation
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length of a run, its peak learning rate, and the measured speed.
+    """Length of a run, its peak learning rate, the measured speed, and when it is validated.
 
     Attributes
     ----------
@@ -47,12 +47,22 @@ class Schedule:
         Seconds per step, with a share of everything between steps.
     realism_s : float
         Estimated seconds per measurement of realism; 0 if it is not measured.
+    save_interval, realism_every_epochs : int or None
+        Intervals in epochs that take the place of the settings' under a time limit; None: none.
     """
 
     total_steps: int
     learning_rate: float
     step_s: float = 0.0
     realism_s: float = 0.0
+    save_interval: int | None = None
+    realism_every_epochs: int | None = None
+
+    def applied(self, training: TrainConfig) -> TrainConfig:
+        """Return settings with the intervals of the schedule."""
+        names = ("save_interval", "realism_every_epochs")
+        own = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return replace(training, **own)
 
     @property
     def rates(self) -> LearningRate:
@@ -83,6 +93,8 @@ class Schedule:
                 float(values["learning_rate"]),
                 float(values["step_s"]),
                 float(values.get("realism_s", 0.0)),
+                values.get("save_interval"),
+                values.get("realism_every_epochs"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the run's schedule is damaged: {values}") from error
@@ -185,7 +197,7 @@ def bounded_interval(every_epochs: int, epochs: int, check_s: float, allowed_s: 
     int
         Epochs, at least `every_epochs`; 0 if not even one check fits.
     """
-    most = int(allowed_s / max(check_s, 1e-9))
+    most = int(max(0.0, allowed_s) / max(check_s, 1e-9))
     return max(every_epochs, epochs // most + 1) if most else 0
 
 

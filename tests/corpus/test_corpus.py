@@ -447,6 +447,8 @@ class TestParallel:
         reasons = {o.task.digest: o.reason for o in outcomes if o.reason}
         assert list(reasons) == ["2"]
         assert "died" in reasons["2"]
+        again = list(run_tasks(Outcome, tasks, 2))
+        assert len(again) == 5, "later work finds workers again"
 
 
 def test_recordings_of_the_shared_folder(shared_audio: Path, store: DescriptorStore) -> None:

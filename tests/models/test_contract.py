@@ -286,6 +286,9 @@ def test_level_of_the_context_is_kept(
     change = level_db(context + shift) - level_db(context)
     assert (change - gain_db).abs().max() < 3
     assert not model.space.gain(context, valid).any()  # at an ordinary level nothing is shifted
+    rest = torch.where(torch.arange(200)[:, None] < 140, context + shift, context)
+    if gain_db < 0:
+        assert not model.space.gain(rest, valid).any(), "silence before music is no quiet music"
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
