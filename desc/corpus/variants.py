@@ -58,6 +58,8 @@ def with_variants(
         If the cache cannot be written.
     """
     speeds = check_speeds(speeds)
+    if not speeds:
+        return corpus
     varied = _with(corpus, [(s, v) for s in corpus.sequences for v in speeds], store, jobs)
     return replace(varied, inputs=varied.inputs | {"speeds": [f"{v:g}" for v in speeds]})
 
