@@ -69,7 +69,7 @@ def _gain(sound: Audio) -> np.float32:
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """What is measured of an excerpt's own sound.
+    """Measurements of an excerpt's own sound.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ FARTHEST = 0.75
 
 
 def attack_places(values: Values, frames: Rows, config: DescriptorConfig) -> Float64:
-    """Return where the attacks near frames (m,) of descriptors (T, D) begin, in hops, (m,).
+    """Return the places of the attacks near frames (m,) of descriptors (T, D), in hops, (m,).
 
     Counted from the centre of each frame, -.5 to 1.5; NaN where there is none, or the frame is too
     near to the first or the last one. The place is that of the decaying sound whose course, in the
