@@ -53,15 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return
     from desc.playlist_formats import FORMATS, ExportConfig
 
-    parser.add_argument(
+    formats = parser.add_mutually_exclusive_group(required=True)
+    formats.add_argument(
         "--format",
-        required=True,
         choices=FORMATS,
         help="; ".join(f"{name}: {format.title}" for name, format in FORMATS.items()),
     )
+    formats.add_argument(
+        "--stems",
+        dest="format",
+        action="store_const",
+        const="stems",
+        help="the same as --format stems; --output_path is a folder",
+    )
     add_options(parser.add_argument_group("projects (dawproject, reaper)"), ExportConfig)
     others = [name for name in vars(RenderConfig()) if name not in ("align_ms", "channels")]
-    group = parser.add_argument_group("as rendered (dawproject, reaper)")
+    group = parser.add_argument_group("as rendered (dawproject, reaper, stems)")
     add_options(group, RenderConfig, exclude=others)
 
 

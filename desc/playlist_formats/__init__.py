@@ -1,4 +1,4 @@
-"""Playlists for other programs: DAWproject, Reaper, labels, a table, EDL, MIDI.
+"""Playlists for other programs: DAWproject, Reaper, stems, labels, a table, EDL, MIDI.
 
 Each format has a module with `write`; `registry` lists them.
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from desc.playlist_formats import audacity, dawproject, edl, midi, reaper, table
+from desc.playlist_formats import audacity, dawproject, edl, midi, reaper, stems, table
 from desc.playlist_formats.arrangement import Arrangement
 
 
@@ -19,7 +19,7 @@ class PlaylistFormat:
     name : str
         Its name among the options.
     extension : str
-        Usual ending of its files, with the dot.
+        Usual ending of its files, with the dot; empty: it is a folder.
     title : str
         The program or the kind of file, for a menu.
     carries : tuple of str
@@ -60,6 +60,14 @@ _ALL = (
         (*_DAW, "channels"),
         reaper.write,
         media="reference",
+        as_played=True,
+    ),
+    PlaylistFormat(
+        "stems",
+        "",
+        "stems: WAV files per layer and per sound file",
+        ("fades", "gains", "speeds", "layers", "channels"),
+        stems.write,
         as_played=True,
     ),
     PlaylistFormat("audacity", ".txt", "labels (Audacity)", ("layers",), audacity.write),

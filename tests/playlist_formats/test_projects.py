@@ -48,6 +48,24 @@ def playlist(make_wav: MakeWav, store: DescriptorStore, rng: np.random.Generator
     return replace(joined, events=(*joined.events, events[4]))
 
 
+def test_stems_add_up_to_the_mix(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    high = replace(playlist.events[4], transpose_semitones=5.0)
+    playlist = replace(playlist, events=(*playlist.events[:4], high))
+    assert export_playlist(playlist, tmp_path / "stems", "stems", store=store) == 5
+    mix = render(playlist, store=store).samples
+    found = sorted(
+        path.relative_to(tmp_path / "stems") for path in tmp_path.rglob("stems/**/*.wav")
+    )
+    layers, sources = ["layer 0.wav", "layer 1.wav"], ["a.wav", "b/c.wav"]
+    assert found == [Path("layers", n) for n in layers] + [Path("sources", n) for n in sources]
+    for folder, names in (("layers", layers), ("sources", sources)):
+        stems = [soundfile.read(tmp_path / "stems" / folder / name)[0] for name in names]
+        assert all(level_db(stem) > -50 for stem in stems)
+        assert level_db(sum(stems) - mix) - level_db(mix) < -120
+
+
 @dataclass(frozen=True)
 class Clip:
     """A clip as a project describes it, in seconds."""
