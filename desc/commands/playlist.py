@@ -98,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
                 store=store,
                 rendering=rendering,
                 settings=from_options(ExportConfig, args),
+                matches=Path(args.playlist).with_name("matches.json"),
                 allow_long=args.allow_long,
                 **folders,
             )

@@ -42,7 +42,7 @@ class PlaylistFormat:
     as_played: bool = False
 
 
-_DAW = ("fades", "gains", "speeds", "layers", "sound files")
+_DAW = ("fades", "gains", "speeds", "layers", "sound files", "beats", "alternatives")
 _ALL = (
     PlaylistFormat(
         "dawproject",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,9 @@ import rpp
 import soundfile
 
 from desc.concatenation import Playlist, PlaylistEvent, render
+from desc.errors import ConfigurationError
 from desc.playlist_formats import ExportConfig, export_playlist
+from desc.playlist_formats.alternatives import Candidates
 from desc.storage import DescriptorStore
 
 RATE = 44100
@@ -199,3 +202,80 @@ def test_a_project_with_handles_differs_in_its_fades_only(
     difference = np.abs(mix - rendered / max(1, np.abs(rendered).max())).max(1)
     assert difference[np.abs(np.arange(len(mix)) - 5000) < 3000].max() < 1e-6
     assert level_db(mix - rendered) - level_db(rendered) < -20
+
+
+def write_matches(path: Path, n_frames: int, places: list[tuple[str, int]]) -> Path:
+    """Write matches whose candidates are the same places in every frame, and return the path."""
+    columns = {
+        "_id": [[source for source, _ in places]] * n_frames,
+        "_sample": [[sample for _, sample in places]] * n_frames,
+        "_distance": [[0.0] * len(places)] * n_frames,
+        "_speed": [[2.0 if source == "b/c.wav" else 1.0 for source, _ in places]] * n_frames,
+    }
+    content = {"_candidates": columns, "_meta": {"hop_length": 1024}}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_alternatives_play_the_next_best_places(playlist: Playlist, tmp_path: Path) -> None:
+    places = [("a.wav", 3880), ("a.wav", 30000), ("a.wav", 30500), ("b/c.wav", 20000)]
+    candidates = Candidates.load(write_matches(tmp_path / "m.json", 30, places))
+    found = candidates.alternatives(playlist, 0, 8)
+    # The unit's middle is sample 4500, in frame 4, whose middle is 4608: 108 later.
+    assert [(e.source, e.start_sample, e.transpose_semitones) for e in found] == [
+        ("a.wav", 30000 - 108 - 4500, 0.0), ("b/c.wav", 20000 - 216 - 4500, 12.0)
+    ]  # fmt: skip
+    assert {(e.onset_sample, e.n_samples, e.fade_out_ms) for e in found} == {(0, 9000, 20)}
+    assert [e.digest for e in found] == [playlist.events[i].digest for i in (0, 1)]
+    assert len(candidates.alternatives(playlist, 0, 1)) == 1
+    assert candidates.alternatives(playlist, 4, 8) == []  # a second layer
+
+
+def test_alternatives_are_takes_and_muted_tracks(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    places = [("a.wav", 30000), ("b/c.wav", 1000), ("gone.wav", 0)]
+    matches = write_matches(tmp_path / "matches.json", 30, places)
+    settings = ExportConfig(alternatives=3, fades="curves")
+    for format in PLAYERS:
+        path = tmp_path / f"song.{format}"
+        options: Any = {"store": store, "settings": settings}
+        export_playlist(playlist, path, format, matches=matches, **options)
+        with pytest.raises(ConfigurationError, match="matches"):
+            export_playlist(playlist, path, format, **options)
+    project = rpp.loads((tmp_path / "song.reaper").read_text())
+    items = project.find("TRACK").findall("ITEM")
+    starts = [[float(part[1]) for part in item if part[0] == "SOFFS"] for item in items]
+    # Without the place that is played; before the beginning of its file a take is silent.
+    assert [len(takes) for takes in starts] == [3, 3, 3, 3]
+    assert starts[0][2] < 0
+    clips, _ = dawproject_clips(tmp_path / "song.dawproject")
+    assert len(clips) == 5 + 8
+    with zipfile.ZipFile(tmp_path / "song.dawproject") as archive:
+        tracks = ET.fromstring(archive.read("project.xml")).findall("Structure/Track")
+    muted = [t.get("name") for t in tracks if t.find("Channel/Mute").get("value") == "true"]
+    assert muted == ["alternative 1 a", "alternative 1 b", "alternative 2 a", "alternative 2 b"]
+    one = tmp_path / "one.json"
+    one.write_text('{"_id": [], "_meta": {"hop_length": 1024}}')
+    with pytest.raises(ConfigurationError, match=r"one\.json: lists one row .* --neighbours 8"):
+        export_playlist(playlist, path, format, matches=one, **options)
+
+
+def test_beats_are_markers(make_wav: MakeWav, store: DescriptorStore, tmp_path: Path) -> None:
+    """Clicks every half second from .25 s on; noise has no pulse, and no markers."""
+    clicks = np.zeros((2, 6 * RATE))
+    for start in range(RATE // 4, 6 * RATE, RATE // 2):
+        clicks[:, start : start + 2000] = np.exp(-np.arange(2000) / 300) * (-1) ** np.arange(2000)
+    folder = make_wav("in/clicks.wav", 0.5 * clicks).parent
+    playlist = Playlist((PlaylistEvent("clicks.wav", 0, 6 * RATE, 0),), RATE, {"corpus": folder})
+    export_playlist(playlist, tmp_path / "s.dawproject", "dawproject", store=store)
+    with zipfile.ZipFile(tmp_path / "s.dawproject") as archive:
+        project = ET.fromstring(archive.read("project.xml"))
+    tempo = float(project.find("Transport/Tempo").get("value"))
+    assert tempo == pytest.approx(120, abs=0.5)
+    beats = [float(marker.get("time", "")) for marker in project.iter("Marker")]
+    assert len(beats) >= 10
+    distance = (np.array(beats) - 0.25 + 0.25) % 0.5 - 0.25
+    assert np.abs(distance).max() < 0.03
+    export_playlist(playlist, tmp_path / "s.rpp", "reaper", store=store)
+    assert (tmp_path / "s.rpp").read_text().count("MARKER") == len(beats)
