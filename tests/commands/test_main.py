@@ -46,7 +46,7 @@ def test_the_short_help_has_eight_options_and_two_examples(
     assert len(examples) == 2
     for example in examples:
         assert example[: len(words) + 1] == ["desc", *words]
-        if "--config" not in example:  # its file holds the options that are required
+        if "--config" not in example:  # the file may hold the options that are required
             build_parser(words[0]).parse_args(example[1:])
 
 
