@@ -20,6 +20,7 @@ from desc.commands.options import (
     from_options,
     given_options,
 )
+from desc.commands.settings_file import write_settings
 from desc.configuration import (
     STYLES,
     PredictConfig,
@@ -32,6 +33,13 @@ from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from desc.pipeline import Continuation, Outcome
+
+
+MOST_USED = "run_id prediction_db_dir audio_db_dir output_dir duration_s from_s temperature style"
+EXAMPLES = (
+    "desc predict --run_id 1t212ycn --prediction_db_dir song.wav --audio_db_dir sounds/",
+    "desc predict --config predictions/song.wav/settings.toml --style loops --output_dir loops/",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,6 +147,9 @@ def run(args: argparse.Namespace) -> int:
         )
         continuer = Continuer(predictor, matcher, prediction, store, args.report)
         result = continuer.run(recordings, args.output_dir, overwrite=args.overwrite)
+        for outcome in result.outcomes:
+            if outcome.status == "written":
+                write_settings(outcome.folder, args)
         if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
             console.note(f"open {REPORT} in a result's folder to view and play it")
         return print_continuation(result, console)
