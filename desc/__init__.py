@@ -27,6 +27,7 @@ _PUBLIC = {
     "DescriptorStore": "storage",
     "EvaluateConfig": "evaluation.settings",
     "ExploreServer": "explore",
+    "ExportConfig": "playlist_formats",
     "FlowConfig": "soundgen.settings",
     "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",

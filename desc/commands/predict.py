@@ -20,6 +20,7 @@ from desc.commands.options import (
     from_options,
     given_options,
 )
+from desc.commands.settings_file import write_settings
 from desc.configuration import (
     STYLES,
     PredictConfig,
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 TAKES_DIR = "predictions"
 """Folder of the takes."""
+MOST_USED = "run_id prediction_db_dir audio_db_dir output_dir duration_s from_s temperature style"
+EXAMPLES = (
+    "desc predict --run_id 1t212ycn --prediction_db_dir song.wav --audio_db_dir sounds/",
+    "desc predict --config predictions/song.wav/1/settings.toml --style loops",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +148,9 @@ def run(args: argparse.Namespace) -> int:
         result = continuer.run(
             recordings, output_dir, overwrite=args.overwrite, takes=args.output_dir is None
         )
+        for outcome in result.outcomes:
+            if outcome.status == "written":
+                write_settings(outcome.folder, args)
         status = print_continuation(result, console)
         if pages := pages_of(result):
             more = f" (and {len(pages) - 1} more)" if len(pages) > 1 else ""

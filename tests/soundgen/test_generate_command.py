@@ -69,7 +69,7 @@ def test_from_recordings_to_a_continuation_in_generated_sound(
         (["train-vocoder", "--audio_db_dir", "no/folder", "--offline"], 1, "no/folder"),
         (["train-vocoder", "--audio_db_dir", "x", "--vocoder", "wavenet"], 2, "melgan, vocos"),
         (["train-unagan", "--audio_db_dir", "x", "--width", "6"], 2, "width=6 must be a multiple"),
-        (["dmeo"], 2, "invalid choice: 'dmeo'"),
+        (["dmeo"], 2, "'dmeo' is not a task; did you mean demo?"),
     ],
 )  # fmt: skip
 def test_wrong_calls_are_named(
