@@ -1,4 +1,4 @@
-"""`export_playlist`: one function for every format."""
+"""`export_playlist` and `read_playlist`: one function for every format."""
 
 from __future__ import annotations
 
@@ -113,3 +113,23 @@ def _alternatives(
         index: [event for event in events if Path(arrangement.path(event)).is_file()]
         for index, events in others.items()
     }
+
+
+def read_playlist(path: str | Path, original: Playlist | None = None) -> Playlist:
+    """Return the playlist of a file: its own JSON, or what another program made of it.
+
+    Parameters
+    ----------
+    path : path
+        The ending decides: `.dawproject`, or `.txt` for labels of Audacity; others are JSON.
+    original : Playlist, optional
+        The playlist that was exported; labels need it, and a DAWproject finds its files by it.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read or breaks a rule; the message names file and place.
+    """
+    ending = Path(path).suffix.lower()
+    readers = {format.extension: format.read for format in FORMATS.values() if format.read}
+    return readers[ending](Path(path), original) if ending in readers else Playlist.load(path)
