@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exports = parser.prog.endswith(EXPORT)
     parser.add_argument(
         "playlist",
-        metavar="PLAYLIST",
-        help="a playlist (.json), edited or not; an edited DAWproject (.dawproject), or edited "
+        metavar="PLAYLIST.json",
+        help="a playlist, edited or not; an edited DAWproject (.dawproject), or edited "
         "labels of Audacity (.txt)",
     )
     for names, metavar, text in (
