@@ -32,6 +32,7 @@ _PUBLIC = {
     "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",
     "MODELS": "models",
+    "MasterConfig": "configuration",
     "Match": "matching",
     "Matcher": "matching",
     "MelConfig": "soundgen.settings",
