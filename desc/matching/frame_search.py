@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from desc.matching.arrays import Float64, Positions, Rows
+from desc.matching.arrays import Bools, Float64, Positions, Rows
 from desc.matching.knn import Neighbours, pairwise
 from desc.matching.repetition import TabuWindow
 from desc.matching.transitions import Problem
@@ -56,11 +56,14 @@ class _Step(NamedTuple):
     rows: Rows
     costs: Float64
 
+    def only(self, those: Positions | Bools) -> _Step:
+        """Return some of the extensions."""
+        return _Step(self.parents[those], self.rows[those], self.costs[those])
+
     def best(self, count: int) -> _Step:
         """Return the cheapest `count` that are allowed, cheapest first."""
         order = np.argsort(self.costs, kind="stable")[:count]
-        order = order[np.isfinite(self.costs[order])]
-        return _Step(self.parents[order], self.rows[order], self.costs[order])
+        return self.only(order[np.isfinite(self.costs[order])])
 
 
 class _Beam:
@@ -95,7 +98,7 @@ class _Beam:
     def _settled(self, step: _Step) -> _Step:
         """Return the paths that agree with the best one on decisions that become final."""
         kept = self._window.settle()
-        return step if kept is None else _Step(*(part[kept] for part in step))
+        return step if kept is None else step.only(kept)
 
     def _step(self, current: _Step, frame: int, rows: Rows, distances: Float64) -> _Step:
         """Return the extensions of the paths; if none is allowed, with more and more candidates."""

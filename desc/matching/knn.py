@@ -5,7 +5,8 @@ computed block by block. Only the smallest score of every `GROUP` rows is kept, 
 of every `CLUSTER` groups. The K-th smallest of the latter bounds the distance of the K-th neighbour
 from above, so the few groups that reach below the bound hold all neighbours; their rows are
 compared exactly, in float64. Rows of a group lie far apart in the corpus: consecutive rows are
-alike, and several neighbours in one cluster would loosen the bound. Minkowski distances are computed by scipy, block by block.
+alike, and several neighbours in one cluster would loosen the bound. Minkowski distances are
+computed by scipy, block by block.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ UNIT_ROUNDOFF = 2.0**-24
 GROUP, CLUSTER = 16, 8
 """Rows per kept score, and groups per cluster: among 8, 16, 32 and 2, 4, 8 the fastest together
 for 1 and for 50 neighbours in 100,000 rows."""
-BLOCK_ROWS, BLOCK_QUERIES = 1024, 512
+BLOCK_ROWS, BLOCK_QUERIES = 512, 512
 """Rows and queries scored at once, so that the scores stay in the processor's cache."""
 LARGE_P = 16.0
 """Minkowski exponent above which the largest difference is scored."""
@@ -57,10 +58,6 @@ class Neighbours:
 
     def __repr__(self) -> str:
         return f"Neighbours(rows {self.rows.shape}, distances {self.distances.shape})"
-
-    def first(self, count: int) -> Neighbours:
-        """Return the `count` nearest of each frame."""
-        return Neighbours(self.rows[:, :count], self.distances[:, :count])
 
 
 def search(
@@ -250,7 +247,7 @@ class _Product:
             bounds = smallest if nth < smallest.shape[1] else minima.T
             limit = self._limit(np.partition(bounds, nth, axis=1)[:, nth], prepared)
         query, cluster = np.nonzero(smallest <= limit[:, None])
-        pair, member = np.nonzero(clustered[:, cluster, query].T <= limit[query][:, None])
+        pair, member = np.nonzero(limit[query][:, None] >= clustered[:, cluster, query].T)
         return limit, query[pair], member * (n_groups // CLUSTER) + cluster[pair]
 
     def _open_groups(self, prepared: Float32, limit: Float32, part: Pairs) -> Pairs:

@@ -26,7 +26,7 @@ LAG_FRAMES = 64
 earlier frames are dropped, so that one count serves all."""
 REACH_S = 0.5
 """A jump up to this far ahead stays in the same place, seconds."""
-NO_UNIT = (0, 0, 0)
+NO_UNIT = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def feasible_limits(
             n_positions,
             n_frames,
         )
-    hold, unit, reach = min(wanted, longest), None, round(REACH_S * frame_rate)
+    hold, unit = min(wanted, longest), None
+    reach = max(NEAR_POSITIONS, round(REACH_S * frame_rate))
     left = n_positions - used_up - 1 - (2 * NEAR_POSITIONS + 1) * hold
     if selection.max_unit_s is not None:
         unit = max(1, math.floor(selection.max_unit_s * frame_rate + 1e-9))
@@ -153,9 +154,8 @@ class TabuWindow:
     def follow(self, parents: Positions, positions: Int32, continues: Bools) -> None:
         """Extend path parents[i] by a position as the new path i, in the same unit or another."""
         last = self._positions[-1, parents]
-        if self._limits.longest is not None:
-            stays = continues | self._limits.stays(last, positions)
-            self._stays = np.where(stays, self._stays[parents] + 1, 1)
+        stays = continues | self._limits.stays(last, positions)
+        self._stays = np.where(stays, self._stays[parents] + 1, 1)
         if self._limits.max_use is not None:
             uses = np.where(continues & (positions == last), np.int32(NOWHERE), positions)
             self._uses = np.concatenate([self._uses[1:, parents], uses[None]])
@@ -223,8 +223,9 @@ class UnitHistory:
 
     Attributes
     ----------
-    table : ndarray of int64, (B, U, 3)
-        First row, length, and first frame of the result; length 0: no unit.
+    table : ndarray of int64, (B, U, 4)
+        First row, length, first frame of the result, and frames played from the unit's place up to
+        its end; length 0: no unit.
     positions : SourcePositions
         Source positions of the rows.
     limits : Limits
@@ -245,7 +246,7 @@ class UnitHistory:
         """Return path `paths[i]` of part `owners[i]` for every i."""
         used = np.unique(owners).tolist()
         width = max(parts[k].table.shape[1] for k in used)
-        table = np.empty((len(owners), width, 3), np.int64)
+        table = np.empty((len(owners), width, len(NO_UNIT)), np.int64)
         for k in used:
             own, missing = owners == k, width - parts[k].table.shape[1]
             table[own, :missing] = NO_UNIT
@@ -254,19 +255,27 @@ class UnitHistory:
 
     def continues(self, rows: Rows) -> Bools:
         """Return whether each row (B, K) follows its path's last unit."""
-        first, length, _ = self.table[:, -1:].transpose(2, 0, 1)
+        first, length = self.table[:, -1:, :2].transpose(2, 0, 1)
         return (length > 0) & self.positions.continues(first + length - 1, rows)
+
+    def stays(self, rows: Rows) -> Bools:
+        """Return whether each row (B, K) follows its path's last unit or lies a little ahead."""
+        first, length = self.table[:, -1:, :2].transpose(2, 0, 1)
+        of_row = self.positions.of_row
+        return (length > 0) & self.limits.stays(of_row[first + length - 1], of_row[rows])
 
     def extended(self, paths: Rows, rows: Rows, lengths: Rows, onset: int) -> UnitHistory:
         """Return some paths with one more unit each, without units that no limit can concern."""
         old = self.table[paths]
-        new = np.stack([rows, lengths, np.full_like(rows, onset)], 1)
-        on = replace(self, table=old).continues(rows[:, None])[:, 0]
-        new[on] = old[on, -1]  # a unit that continues moves to the new column
-        new[on, 1] += lengths[on]
+        past = replace(self, table=old)
+        stays = old[:, -1, 3] * past.stays(rows[:, None])[:, 0]
+        new = np.stack([rows, lengths, np.full_like(rows, onset), stays + lengths], 1)
+        on = past.continues(rows[:, None])[:, 0]
+        new[on, 0], new[on, 2] = old[on, -1, 0], old[on, -1, 2]  # it moves to the new column
+        new[on, 1] += old[on, -1, 1]
         old[on, -1] = NO_UNIT
         if self.limits.max_use is None:
-            alive = (old[:, :, 1] > 0) & (old[:, :, 1:].sum(2) + self.limits.hold > onset)
+            alive = (old[:, :, 1] > 0) & (old[:, :, 1:3].sum(2) + self.limits.hold > onset)
             old = old[:, alive.any(0)]
         return replace(self, table=np.concatenate([old, new[:, None]], 1))
 
@@ -287,9 +296,9 @@ class UnitHistory:
         near = self._neighbours(rows, lengths)
         hold, max_use, longest = self.limits.hold, self.limits.max_use, self.limits.longest
         if longest is not None:
-            barred |= self.continues(rows) & (self.table[:, -1:, 1] + lengths > longest)
+            barred |= self.stays(rows) & (self.table[:, -1:, 3] + lengths > longest)
         if hold:
-            lately = now - self.table[:, :, 1:].sum(2) < hold
+            lately = now - self.table[:, :, 1:3].sum(2) < hold
             those = near & lately[:, :, None]
             barred |= self._meet(rows, lengths, those, now, radius=NEAR_POSITIONS, hold=hold).any(1)
         if max_use is not None:
