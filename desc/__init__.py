@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
-    "Atlas": "explore",
+    "Atlas": "studio",
     "AudioClip": "audio",
     "AudioReference": "database",
     "Console": "commands.console",
@@ -26,11 +26,12 @@ _PUBLIC = {
     "DescriptorSequence": "descriptors.sequence",
     "DescriptorStore": "storage",
     "EvaluateConfig": "evaluation.settings",
-    "ExploreServer": "explore",
     "FlowConfig": "soundgen.settings",
     "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",
+    "LocalServer": "studio",
     "MODELS": "models",
+    "MapRoom": "studio",
     "Match": "matching",
     "Matcher": "matching",
     "MelConfig": "soundgen.settings",
@@ -51,6 +52,7 @@ _PUBLIC = {
     "SelectionConfig": "configuration",
     "SoundRecord": "runs",
     "Standardizer": "descriptors.standardizer",
+    "StudioRoom": "studio",
     "TrainConfig": "configuration",
     "UnaganConfig": "soundgen.settings",
     "UnaganTraining": "soundgen.settings",
