@@ -26,6 +26,7 @@ _PUBLIC = {
     "DescriptorSequence": "descriptors.sequence",
     "DescriptorStore": "storage",
     "EvaluateConfig": "evaluation.settings",
+    "ExportConfig": "playlist_formats",
     "FlowConfig": "soundgen.settings",
     "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",

@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     check_integer("max_points", args.max_points, 1)
     with Console(args.quiet) as console:
         from desc.database import DescriptorDatabase
-        from desc.studio import Atlas, LocalServer, MapRoom
         from desc.storage import DescriptorStore
+        from desc.studio import Atlas, LocalServer, MapRoom
 
         store = DescriptorStore(args.cache_dir)
         corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()

@@ -51,24 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         group = parser.add_argument_group("rendering")
         add_options(group, RenderConfig, exclude=["with_recording_s"])
         return
-    from desc.playlist_formats import FORMATS
+    from desc.playlist_formats import FORMATS, ExportConfig
 
     parser.add_argument(
         "--format",
         required=True,
         choices=FORMATS,
-        help="audacity: labels; reaper: a project with an item per unit; csv: a table; edl: cuts "
-        "at 30 frames a second; midi: a note per unit, a note number per file",
+        help="; ".join(f"{name}: {format.title}" for name, format in FORMATS.items()),
     )
+    add_options(parser.add_argument_group("projects (dawproject, reaper)"), ExportConfig)
     others = [name for name in vars(RenderConfig()) if name not in ("align_ms", "channels")]
-    add_options(parser.add_argument_group("as rendered (reaper)"), RenderConfig, exclude=others)
+    group = parser.add_argument_group("as rendered (dawproject, reaper)")
+    add_options(group, RenderConfig, exclude=others)
 
 
 def run(args: argparse.Namespace) -> int:
     """Render or export, and print the path of the file."""
     rendering = from_options(RenderConfig, args)
     from desc.concatenation import Playlist, relocated, render_to_file
-    from desc.playlist_formats import export_playlist
+    from desc.playlist_formats import ExportConfig, export_playlist
     from desc.storage import DescriptorStore
 
     store = DescriptorStore(args.cache_dir)
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
                 args.format,
                 store=store,
                 rendering=rendering,
+                settings=from_options(ExportConfig, args),
                 allow_long=args.allow_long,
                 **folders,
             )

@@ -48,9 +48,16 @@ class Fade:
     @property
     def gains(self) -> npt.NDArray[np.float32]:
         """(n_samples, 1) the gains of a fade in; reversed they are those of a fade out."""
-        # In steps, so that they are computed seldom: the power is off by at most .02 dB.
-        steps = round(CORRELATION_STEPS * max(self.correlation, 0.0))
-        return rising_gains(self.n_samples, self.law, steps / CORRELATION_STEPS)
+        return rising_gains(self.n_samples, self.law, self._step)
+
+    def gain_at(self, position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the gains of a fade in at positions from 0, its start, to 1; held beyond."""
+        return _rising(np.clip(position, 0.0, 1.0), self.law, self._step)
+
+    @property
+    def _step(self) -> float:
+        """The correlation in steps, so that gains are computed seldom: off by at most .02 dB."""
+        return round(CORRELATION_STEPS * max(self.correlation, 0.0)) / CORRELATION_STEPS
 
 
 @dataclass(frozen=True)
@@ -105,17 +112,23 @@ def spans(playlist: Playlist) -> list[Span]:
 
 @lru_cache(maxsize=256)
 def rising_gains(n_samples: int, law: Law, correlation: float = 0.0) -> npt.NDArray[np.float32]:
-    """Return the gains (n_samples, 1) of a fade in of a law (see `Fade`), for correlation ρ ≥ 0.
+    """Return the gains (n_samples, 1) of a fade in of a law (see `Fade`), for correlation ρ ≥ 0."""
+    position = (np.arange(n_samples) + 0.5) / max(n_samples, 1)
+    return _rising(position, law, correlation).astype(np.float32)[:, None]
+
+
+def _rising(
+    position: npt.NDArray[np.float64], law: Law, correlation: float
+) -> npt.NDArray[np.float64]:
+    """Return the gains of a fade in at positions of 0 to 1.
 
     Two sounds of power 1 and correlation ρ, with gains f_in and f_out, have the power
     f_in² + f_out² + 2·ρ·f_in·f_out; the law `power`, f = sin and cos, divides by its root.
     """
-    position = (np.arange(n_samples) + 0.5) / max(n_samples, 1)
-    gains = position
-    if law == "power":
-        angle = np.pi / 2 * position
-        gains = np.sin(angle) / np.sqrt(1 + 2 * correlation * np.sin(angle) * np.cos(angle))
-    return gains.astype(np.float32)[:, None]
+    if law == "linear":
+        return position
+    sine, cosine = np.sin(np.pi / 2 * position), np.cos(np.pi / 2 * position)
+    return sine / np.sqrt(1 + 2 * correlation * sine * cosine)
 
 
 def _join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tuple[Fade, Fade]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,9 +190,9 @@ class Mixer:
         self.spans = aligned_spans(playlist, self._read, align_ms)
         self._transposed: dict[int, Audio] = {}
 
-    def blocks(self) -> Iterator[Audio]:
-        """Yield consecutive samples (n, C)."""
-        waiting = iter(self.spans)
+    def blocks(self, spans: Sequence[Span] | None = None) -> Iterator[Audio]:
+        """Yield consecutive samples (n, C), of all events or of some of `spans`, in their order."""
+        waiting = iter(self.spans if spans is None else spans)
         upcoming = next(waiting, None)
         sounding: list[Span] = []
         for start in range(0, self.n_samples, BLOCK_SAMPLES):

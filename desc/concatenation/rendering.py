@@ -19,7 +19,6 @@ from desc.audio import (
     resampled_length,
     write_scaled,
 )
-from desc.concatenation.joins import Span
 from desc.concatenation.mixing import Mixer, Sources
 from desc.concatenation.playlist import Playlist
 from desc.configuration import RenderConfig, check_type
@@ -96,8 +95,14 @@ def render(
         If a file is missing or cannot be read (the message names event and source), or the playlist
         is too long.
     """
-    _check_length(playlist, allow_long)
-    with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
+    with open_mixer(
+        playlist,
+        store=store,
+        rendering=rendering,
+        source_root=source_root,
+        recording_root=recording_root,
+        allow_long=allow_long,
+    ) as mixer:
         rate = rendering.output_sample_rate or playlist.sample_rate
         n_samples = resampled_length(mixer.n_samples, playlist.sample_rate, rate)
         samples = np.empty((n_samples, mixer.n_channels), np.float32)
@@ -142,7 +147,14 @@ def render_to_file(
     rate = rendering.output_sample_rate or playlist.sample_rate
     n_samples = resampled_length(playlist.n_samples, playlist.sample_rate, rate)
     check_space(path, n_samples, 1, rendering.subtype)
-    with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
+    with open_mixer(
+        playlist,
+        store=store,
+        rendering=rendering,
+        source_root=source_root,
+        recording_root=recording_root,
+        allow_long=allow_long,
+    ) as mixer:
         check_space(path, n_samples, mixer.n_channels, rendering.subtype)
         blocks = (block.T for block in _blocks(mixer, playlist.sample_rate, rate))
         peak, gain = write_scaled(blocks, path, rate, mixer.n_channels, rendering.subtype)
@@ -172,7 +184,8 @@ def _check_length(playlist: Playlist, allow_long: bool) -> None:
             )
 
 
-def aligned(
+@contextmanager
+def open_mixer(
     playlist: Playlist,
     *,
     store: DescriptorStore | None = None,
@@ -180,27 +193,12 @@ def aligned(
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
     allow_long: bool = False,
-) -> tuple[list[Span], float]:
-    """Return the events as `render` plays them, and the gain that keeps them below full scale.
+) -> Iterator[Mixer]:
+    """Open the sources of a playlist for mixing; log what is strange about them and the events.
 
-    Events have their shifts and adapted fades. The gain, min(1, 1 / peak), is that of a file in an
-    integer format. The parameters and errors are those of `render`.
+    Use it in a `with` statement. The parameters and errors are those of `render`.
     """
     _check_length(playlist, allow_long)
-    with _mixer(playlist, store, rendering, source_root, recording_root) as mixer:
-        peak = max(float(np.abs(block).max(initial=0)) for block in mixer.blocks())
-        return list(mixer.spans), 1 / max(peak, 1.0)
-
-
-@contextmanager
-def _mixer(
-    playlist: Playlist,
-    store: DescriptorStore | None,
-    rendering: RenderConfig,
-    source_root: str | Path | None,
-    recording_root: str | Path | None,
-) -> Iterator[Mixer]:
-    """Open the sources of a playlist; log what is strange about them and the events."""
     roots = playlist.resolved_roots(source_root, recording_root)
     with Sources(playlist, roots, store or DescriptorStore()) as sources:
         for path, index in list(sources.changed.items())[:1]:

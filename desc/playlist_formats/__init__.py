@@ -1,5 +1,10 @@
-"""Playlists in the formats of other programs: labels, a Reaper project, a table, EDL, MIDI."""
+"""Playlists for other programs: DAWproject, Reaper, labels, a table, EDL, MIDI.
 
-from desc.playlist_formats.export import FORMATS, export_playlist
+Each format has a module with `write`; `registry` lists them.
+"""
 
-__all__ = ["FORMATS", "export_playlist"]
+from desc.playlist_formats.export import export_playlist
+from desc.playlist_formats.registry import FORMATS, PlaylistFormat
+from desc.playlist_formats.settings import ExportConfig
+
+__all__ = ["FORMATS", "ExportConfig", "PlaylistFormat", "export_playlist"]

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.joins import Span
+from desc.concatenation.mixing import Mixer
+from desc.playlist_formats.settings import ExportConfig
+
+CURVE_SEGMENTS = 64
+"""Straight lines in the gain curve of a fade: they miss it by at most 8e-5 of full scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +34,19 @@ class Arrangement:
         Name of the whole.
     gain : float
         Gain of the whole, at most 1, as of a rendered file.
+    settings : ExportConfig
+        `media` is set in formats with media.
+    mixer : Mixer or None
+        Mixes the units, in formats that lie as played.
     """
 
     playlist: Playlist
     spans: tuple[Span, ...]
     roots: Mapping[str, str | Path]
     title: str
-    gain: float
+    gain: float = 1.0
+    settings: ExportConfig = field(default_factory=ExportConfig)
+    mixer: Mixer | None = None
 
     def path(self, event: PlaylistEvent) -> str:
         """Return the path of an event's file, as far as its folder is known."""
@@ -45,6 +59,105 @@ class Arrangement:
     def label(self, event: PlaylistEvent) -> str:
         """Return file and position in one line, as `bells/low.wav @ 1.173 s`."""
         return one_line(f"{event.source} @ {self.seconds(event.start_sample):.3f} s")
+
+    def clips(self, layer: int) -> list[Clip]:
+        """Return the units of a layer as clips, in the order in which they begin to sound."""
+        rate = self.playlist.sample_rate
+        return [Clip(span, rate) for span in self.spans if span.event.layer == layer]
+
+    @property
+    def layers(self) -> list[int]:
+        """Numbers of the layers."""
+        return sorted({event.layer for event in self.playlist.events})
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A unit as a program plays it from its file: with the halves of the fades beyond it.
+
+    What lies before the beginning of the file or of the project is left out.
+
+    Attributes
+    ----------
+    span : Span
+        The unit with fades and shift.
+    sample_rate : int
+        Of the playlist.
+    """
+
+    span: Span
+    sample_rate: int
+
+    @property
+    def event(self) -> PlaylistEvent:
+        """The unit."""
+        return self.span.event
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the file that are played in a second."""
+        return 2 ** (self.event.transpose_semitones / 12)
+
+    @property
+    def position_s(self) -> float:
+        """Start in the project."""
+        return (self.span.first + self._before) / self.sample_rate
+
+    @property
+    def length_s(self) -> float:
+        """Length in the project, at least a sample."""
+        n_samples = self.span.stop - self.span.first - self._before
+        return max(n_samples, 1) / self.sample_rate
+
+    @property
+    def offset_s(self) -> float:
+        """Start in the file."""
+        return (self._first_read + self._before * self.speed) / self.sample_rate
+
+    @property
+    def fade_in_s(self) -> float:
+        """Length of the fade in."""
+        return max(self.span.fade_in.n_samples - self._before, 0) / self.sample_rate
+
+    @property
+    def fade_out_s(self) -> float:
+        """Length of the fade out."""
+        return self.span.fade_out.n_samples / self.sample_rate
+
+    @property
+    def gain(self) -> float:
+        """Gain as a factor."""
+        return float(10 ** (self.event.gain_db / 20))
+
+    @cached_property
+    def _first_read(self) -> float:
+        """Sample of the file that belongs to the span's first."""
+        event, first = self.event, self.span.first
+        centre = event.start_sample + event.n_samples / 2 + self.speed * self.span.shift
+        return centre - self.speed * (event.onset_sample + event.n_samples / 2 - first)
+
+    @property
+    def _before(self) -> float:
+        """Samples of the span before the beginning of the file or of the project."""
+        return max(-self._first_read / self.speed, -self.span.first, 0)
+
+    def curve(self) -> list[tuple[float, float]]:
+        """Return the gain, fades included, as points (seconds from the clip's start, factor)."""
+        steps = np.arange(CURVE_SEGMENTS + 1) / CURVE_SEGMENTS
+        n_in, n_out = self.span.fade_in.n_samples, self.span.fade_out.n_samples
+        n_samples = self.span.stop - self.span.first
+        # The gain of a sample is that at its middle.
+        rise, fall = steps * n_in - 0.5, n_samples - 0.5 - steps * n_out
+        inside = [self._before, n_samples]
+        places = np.unique(np.concatenate([rise[: n_in and None], fall[: n_out and None], inside]))
+        places = places[places >= self._before]
+        gains = np.full(len(places), self.gain)
+        if n_in:
+            gains *= self.span.fade_in.gain_at((places + 0.5) / n_in)
+        if n_out:
+            gains *= self.span.fade_out.gain_at((n_samples - 0.5 - places) / n_out)
+        seconds = (places - self._before) / self.sample_rate
+        return list(zip(seconds.tolist(), gains.tolist(), strict=True))
 
 
 def one_line(text: str) -> str:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from desc.concatenation import Playlist
 from desc.concatenation.joins import spans
-from desc.concatenation.rendering import aligned
+from desc.concatenation.rendering import open_mixer
 from desc.configuration import RenderConfig, check_choice
-from desc.files import write_bytes
 from desc.playlist_formats.arrangement import Arrangement
-from desc.playlist_formats.lists import csv_table, decision_list, edited, labels
-from desc.playlist_formats.midi import midi_file
-from desc.playlist_formats.reaper import project
+from desc.playlist_formats.registry import FORMATS
+from desc.playlist_formats.settings import ExportConfig
 from desc.storage import DescriptorStore
-
-FORMATS: dict[str, Callable[[Arrangement], bytes]] = {
-    "audacity": labels,
-    "reaper": project,
-    "csv": csv_table,
-    "edl": decision_list,
-    "midi": midi_file,
-}
-AS_PLAYED = ("reaper",)
-"""Formats with fades and exact positions: units lie where rendering plays them."""
 
 
 def export_playlist(
@@ -36,6 +26,7 @@ def export_playlist(
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
     rendering: RenderConfig = RenderConfig(),
+    settings: ExportConfig = ExportConfig(),
     allow_long: bool = False,
 ) -> int:
     """Write a playlist in the format of another program; return the number of units written.
@@ -51,11 +42,13 @@ def export_playlist(
     format : str
         A key of `FORMATS`.
     store : DescriptorStore, optional
-        As for `render`; only `reaper` reads the sources.
+        As for `render`; only formats that are `as_played` read the sources.
     source_root, recording_root : path, optional
         Folders of the sources; by default the playlist's own.
     rendering : RenderConfig
-        `reaper` shifts units by up to its `align_ms`, as rendering does.
+        Formats that are `as_played` shift units by up to its `align_ms`, as rendering does.
+    settings : ExportConfig
+        Media and fades of projects.
     allow_long : bool
         As for `render`.
 
@@ -67,18 +60,23 @@ def export_playlist(
         If a source must be read and cannot be; the message names event and source.
     """
     check_choice("format", format, tuple(FORMATS))
+    chosen, path = FORMATS[format], Path(path)
+    settings = replace(settings, media=settings.media or chosen.media or None)
     roots = playlist.resolved_roots(source_root, recording_root)
-    if format in AS_PLAYED:
-        found, gain = aligned(
-            playlist,
-            store=store,
-            rendering=rendering,
-            source_root=source_root,
-            recording_root=recording_root,
-            allow_long=allow_long,
+    if not chosen.as_played:
+        arrangement = Arrangement(playlist, tuple(spans(playlist)), roots, path.stem)
+        return chosen.write(arrangement, path)
+    with open_mixer(
+        playlist,
+        store=store,
+        rendering=rendering,
+        source_root=source_root,
+        recording_root=recording_root,
+        allow_long=allow_long,
+    ) as mixer:
+        peak = max(float(np.abs(block).max(initial=0)) for block in mixer.blocks())
+        gain = 1 / max(peak, 1.0)
+        arrangement = Arrangement(
+            playlist, tuple(mixer.spans), roots, path.stem, gain, settings, mixer
         )
-    else:
-        found, gain = spans(playlist), 1.0
-    arrangement = Arrangement(playlist, tuple(found), roots, Path(path).stem, gain)
-    write_bytes(path, FORMATS[format](arrangement))
-    return len(edited(arrangement) if format == "edl" else playlist.events)
+        return chosen.write(arrangement, path)

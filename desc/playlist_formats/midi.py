@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from desc.concatenation import PlaylistEvent
+from desc.files import write_bytes
 from desc.playlist_formats.arrangement import Arrangement, one_line
 
 logger = logging.getLogger(__name__)
@@ -17,8 +19,8 @@ FULL_VELOCITY = 100
 TEXT, TRACK_NAME, END, TEMPO = 0x01, 0x03, 0x2F, 0x51
 
 
-def midi_file(arrangement: Arrangement) -> bytes:
-    """Return a file of format 1: tempo and the note of each file, then a track per layer.
+def write(arrangement: Arrangement, path: Path) -> int:
+    """Write a file of format 1: tempo and the note of each file, then a track per layer.
 
     Files are numbered from note 36 in the order of their names, from there again where there are
     more than 92. Each note comes with a text, file and position.
@@ -38,7 +40,8 @@ def midi_file(arrangement: Arrangement) -> bytes:
             messages += _note(event, notes[event.root, event.source], arrangement)
         tracks.append(_track(messages))
     parts = (1).to_bytes(2) + len(tracks).to_bytes(2) + TICKS_PER_BEAT.to_bytes(2)
-    return b"".join([_chunk(b"MThd", parts), *tracks])
+    write_bytes(path, b"".join([_chunk(b"MThd", parts), *tracks]))
+    return len(events)
 
 
 def _note(event: PlaylistEvent, note: int, arrangement: Arrangement) -> list[tuple[int, bytes]]:

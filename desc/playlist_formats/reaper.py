@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from functools import lru_cache
+from pathlib import Path
 
 from desc.audio import probe
-from desc.concatenation.joins import Fade, Span
-from desc.playlist_formats.arrangement import Arrangement, one_line
+from desc.concatenation.joins import Fade
+from desc.files import replacing, write_text
+from desc.playlist_formats.arrangement import Arrangement, Clip, one_line
+from desc.playlist_formats.media import collected_names, relative_path
 
 logger = logging.getLogger(__name__)
 
@@ -20,22 +24,22 @@ FIRST_CHANNEL = 3
 SWAPPED = 1
 
 
-def project(arrangement: Arrangement) -> bytes:
-    """Return an .rpp project in which every unit lies where rendering plays it.
+def write(arrangement: Arrangement, path: Path) -> int:
+    """Write an .rpp project in which every unit lies where rendering plays it.
 
     An item spans its unit and the halves of the fades beyond it. A fade is equal-power or linear,
-    whichever is nearer to the one adapted to the two sounds. Samples before the beginning of a file
-    are left out.
+    whichever is nearer to the one adapted to the two sounds; with `fades="curves"` it is a volume
+    envelope of the take, equal to that of rendering. Collected files lie in a folder beside the
+    project, named after it.
     """
+    names = _media(arrangement, path)
     rate = arrangement.playlist.sample_rate
     lines = ['<REAPER_PROJECT 0.1 "6.0" 0', "  AUTOXFADE 0", f"  SAMPLERATE {rate} 0 0"]
     lines.append(f"  MASTER_VOLUME {arrangement.gain:.9f} 0 -1 -1 1")
-    for layer in arrangement.playlist.layers():
-        number = layer[0][1].layer
+    for number in arrangement.layers:
         lines += ["  <TRACK", f"    NAME {_quoted(f'layer {number}')}"]
-        for span in arrangement.spans:
-            if span.event.layer == number:
-                lines += _item(span, arrangement)
+        for clip in arrangement.clips(number):
+            lines += _item(clip, arrangement, names[arrangement.path(clip.event)])
         lines.append("  >")
     lines.append(">")
     strange = [e for e in arrangement.playlist.events if _channel_mode(e.channels) is None]
@@ -44,35 +48,51 @@ def project(arrangement: Arrangement) -> bytes:
             "%d units play all channels: Reaper items do not support their selection",
             len(strange),
         )
-    return ("\n".join(lines) + "\n").encode()
+    write_text(path, "\n".join(lines) + "\n")
+    return len(arrangement.spans)
 
 
-def _item(span: Span, arrangement: Arrangement) -> list[str]:
-    event, seconds = span.event, arrangement.seconds
-    ratio = 2 ** (event.transpose_semitones / 12)
-    centre = event.start_sample + event.n_samples / 2 + ratio * span.shift
-    offset = centre - ratio * (event.onset_sample + event.n_samples / 2 - span.first)
-    before = max(-offset / ratio, -span.first, 0)  # before the file or the project begins
-    position, length = span.first + before, span.stop - span.first - before
-    fade_in = max(span.fade_in.n_samples - before, 0)
-    path = arrangement.path(event)
+def _media(arrangement: Arrangement, path: Path) -> dict[str, str]:
+    """Return each file's path as the project names it; copy the files that are collected."""
+    if arrangement.settings.media == "reference":
+        paths = {arrangement.path(span.event) for span in arrangement.spans}
+        return {name: relative_path(name, path.parent) for name in paths}
+    folder = f"{path.stem} media"
+    names = {k: f"{folder}/{name}" for k, name in collected_names(arrangement).items()}
+    for source, name in names.items():
+        with replacing(path.parent / name) as temporary:
+            shutil.copyfile(source, temporary)
+    return names
+
+
+def _item(clip: Clip, arrangement: Arrangement, name: str) -> list[str]:
+    curves = arrangement.settings.fades == "curves"
+    fade_in, fade_out = (0.0, 0.0) if curves else (clip.fade_in_s, clip.fade_out_s)
+    event, path = clip.event, arrangement.path(clip.event)
     return [
         "    <ITEM",
-        f"      POSITION {seconds(position):.9f}",
-        f"      LENGTH {seconds(max(length, 1)):.9f}",
+        f"      POSITION {clip.position_s:.9f}",
+        f"      LENGTH {clip.length_s:.9f}",
         "      LOOP 0",
-        f"      FADEIN {_shape(span.fade_in)} {seconds(fade_in):.9f} 0 1 0 0 0",
-        f"      FADEOUT {_shape(span.fade_out)} {seconds(span.fade_out.n_samples):.9f} 0 1 0 0 0",
+        f"      FADEIN {_shape(clip.span.fade_in)} {fade_in:.9f} 0 1 0 0 0",
+        f"      FADEOUT {_shape(clip.span.fade_out)} {fade_out:.9f} 0 1 0 0 0",
         f"      NAME {_quoted(arrangement.label(event))}",
-        f"      VOLPAN {10 ** (event.gain_db / 20):.9f} 0 1 -1",
-        f"      SOFFS {seconds(offset + before * ratio):.9f}",
-        f"      PLAYRATE {ratio:.9f} 0 0 -1 0 0.0025",
+        f"      VOLPAN {1 if curves else clip.gain:.9f} 0 1 -1",
+        f"      SOFFS {clip.offset_s:.9f}",
+        f"      PLAYRATE {clip.speed:.9f} 0 0 -1 0 0.0025",
         f"      CHANMODE {_channel_mode(event.channels) or 0}",
         f"      <SOURCE {_source_type(path)}",
-        f"        FILE {_quoted(path)}",
+        f"        FILE {_quoted(name)}",
         "      >",
+        *(_envelope(clip) if curves else ()),
         "    >",
     ]
+
+
+def _envelope(clip: Clip) -> list[str]:
+    """Return the volume envelope of a take; its times run at the take's speed."""
+    points = [f"        PT {t * clip.speed:.9f} {gain:.9f} {LINEAR}" for t, gain in clip.curve()]
+    return ["      <VOLENV", "        ACT 1 -1", *points, "      >"]
 
 
 @lru_cache(maxsize=1024)

@@ -165,7 +165,7 @@ class StudioRoom:
             "controls": controls(),
             "styles": STYLES,
             "speeds": {words: list(values) for words, values in SPEEDS.items()},
-            "formats": [["wav", "WAV"], *([name, name] for name in FORMATS)],
+            "formats": [["wav", "WAV"], *([one.name, one.title] for one in FORMATS.values())],
             "folder": str(self.folder),
         }
         scripts = [template(name, package) for name, package in SCRIPTS]

@@ -13,8 +13,8 @@ import soundfile
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
-from desc.studio import Atlas, LocalServer, MapRoom
 from desc.storage import DescriptorStore
+from desc.studio import Atlas, LocalServer, MapRoom
 from tests.browser import Browser
 from tests.report.conftest import HOSTILE
 

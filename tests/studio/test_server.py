@@ -28,8 +28,8 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
 from desc.studio import Atlas, LocalServer
-from tests.studio.conftest import NAMES, file_of, serve
 from tests.fuzzing import damaged
+from tests.studio.conftest import NAMES, file_of, serve
 
 Captured = pytest.CaptureFixture[str]
 

@@ -1,14 +1,12 @@
-"""Text formats: labels for Audacity, a CSV table, an edit decision list."""
+"""An edit decision list (CMX 3600) for video programs."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import io
 import logging
+from pathlib import Path
 
 from desc.concatenation import PlaylistEvent
-from desc.configuration import to_dict
+from desc.files import write_text
 from desc.playlist_formats.arrangement import Arrangement, one_line
 
 logger = logging.getLogger(__name__)
@@ -17,48 +15,15 @@ FRAME_RATE = 30
 """Frames per second without drop frames, the finest grid that every reader supports."""
 
 
-def labels(arrangement: Arrangement) -> bytes:
-    """Return a label track for Audacity (File › Import › Labels): start, end and text of each unit.
-
-    Times are in seconds with six decimals; labels of further layers name the layer.
-    """
-    lines = []
-    for layer in arrangement.playlist.layers():
-        for _, event in layer:
-            start = arrangement.seconds(event.onset_sample)
-            end = arrangement.seconds(event.end_sample)
-            prefix = f"[layer {event.layer}] " if event.layer else ""
-            lines.append(f"{start:.6f}\t{end:.6f}\t{prefix}{arrangement.label(event)}\n")
-    return "".join(lines).encode()
-
-
-def csv_table(arrangement: Arrangement) -> bytes:
-    """Return CSV with a header: a line per unit with times in seconds and all keys of its event.
-
-    `channels` are separated by spaces, empty for all.
-    """
-    fields = [field.name for field in dataclasses.fields(PlaylistEvent)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["onset_s", "duration_s", "start_s", "path", *fields])
-    for event in arrangement.playlist.events:
-        samples = event.onset_sample, event.n_samples, event.start_sample
-        row: list[object] = [f"{arrangement.seconds(n):.6f}" for n in samples]
-        values = to_dict(event)
-        values["channels"] = " ".join(map(str, event.channels or ()))
-        writer.writerow([*row, arrangement.path(event), *(values[name] for name in fields)])
-    return text.getvalue().encode()
-
-
-def decision_list(arrangement: Arrangement) -> bytes:
-    """Return numbered cuts on frames of 1/30 s, an edit decision list (CMX 3600) for video
+def write(arrangement: Arrangement, path: Path) -> int:
+    """Write numbered cuts on frames of 1/30 s, an edit decision list (CMX 3600) for video
     programs.
 
     Boundaries are rounded, so they do not drift; comments keep the exact sample numbers. Layers are
     audio tracks A, A2, A3 …. Units within one frame are left out, and a line is logged.
     """
     lines = [f"TITLE: {one_line(arrangement.title)}", "FCM: NON-DROP FRAME", ""]
-    n_events, edits = len(arrangement.playlist.events), edited(arrangement)
+    n_events, edits = len(arrangement.playlist.events), _edited(arrangement)
     for number, (event, first, stop) in enumerate(edits, 1):
         lines += _edit(number, event, first, stop, arrangement)
     if len(edits) < n_events:
@@ -68,10 +33,11 @@ def decision_list(arrangement: Arrangement) -> bytes:
             n_events,
             FRAME_RATE,
         )
-    return ("\n".join(lines) + "\n").encode()
+    write_text(path, "\n".join(lines) + "\n")
+    return len(edits)
 
 
-def edited(arrangement: Arrangement) -> list[tuple[PlaylistEvent, int, int]]:
+def _edited(arrangement: Arrangement) -> list[tuple[PlaylistEvent, int, int]]:
     """Return the units that last at least a frame of 1/30 s, with their first and last frame."""
     found = []
     for layer in arrangement.playlist.layers():
