@@ -144,20 +144,20 @@ class StudioRoom:
             "choices": self._choices,
             "jobs": self.jobs.shown(),
             "training": self.trainings.state(),
-            "version": self._version,
         }
 
     def _events(self) -> Iterator[bytes]:
         """Yield the status as server-sent events: when it changes, and every ten seconds."""
         seen, waited = "", 0.0
         while True:
+            version = self._version
             text = json.dumps(self.status(), allow_nan=False)
             if text != seen or waited >= EVENTS_S:
                 seen, waited = text, 0.0
                 yield f"data: {text}\n\n".encode()
             with self._changed:
-                version = self._version
-                self._changed.wait_for(lambda: self._version != version, LOOK_S)
+                if self._version == version:
+                    self._changed.wait(LOOK_S)
             waited += LOOK_S
 
     def _page(self) -> bytes:
