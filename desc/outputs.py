@@ -94,6 +94,32 @@ def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
     )
 
 
+def stored_request(folder: Path) -> dict[str, Any] | None:
+    """Return the request of the result that a folder holds or is to hold, if it has one."""
+    return _request_of(_content(folder / PREDICTION)) or _unfinished_request(folder)
+
+
+def read_result(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the request and the figures of a finished result.
+
+    Raises
+    ------
+    OutputError
+        If its `prediction.json` is damaged, or its WAV is missing.
+    """
+    content = read_json(folder / PREDICTION, OutputError)
+    request = _request_of(content) if isinstance(content, dict) else None
+    try:
+        if request is None:
+            raise ValueError("it has no request")
+        figures = {str(name): float(x) for name, x in content["_meta"]["results"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise OutputError(f"{folder / PREDICTION}: damaged: {error!r}") from error
+    if not (folder / WAV).is_file():
+        raise OutputError(f"{folder / WAV}: missing")
+    return request, figures
+
+
 def _content(path: Path) -> dict[str, Any] | None:
     with suppress(StorageError):
         content = read_json(path)

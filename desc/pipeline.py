@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from desc.progress import clock, part
 from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore
+from desc.takes import release, take_folder, write_index
 from desc.training.task import SampleRenderer
 
 logger = logging.getLogger(__name__)
@@ -175,12 +175,18 @@ class Continuer:
         }
 
     def run(
-        self, recordings: Corpus, output_dir: str | Path, *, overwrite: bool = False
+        self,
+        recordings: Corpus,
+        output_dir: str | Path,
+        *,
+        overwrite: bool = False,
+        takes: bool = False,
     ) -> Continuation:
         """Continue every recording of a corpus into `output_dir/<relative path>/`.
 
         Several draws of each go to `1/`, `2/` … below. Results of the same request are kept. The
-        failure of one recording does not stop the others.
+        failure of one recording does not stop the others. As takes, every new request goes to the
+        next free number, and `index.html` compares them.
 
         Parameters
         ----------
@@ -189,7 +195,9 @@ class Continuer:
         output_dir : path
             Folder of the results.
         overwrite : bool
-            Replace results of other requests.
+            Replace results of other requests; takes are never replaced.
+        takes : bool
+            Write numbered takes.
         """
         outcomes: list[Outcome] = []
         usable = {sequence.source for sequence in recordings.sequences}
@@ -203,8 +211,9 @@ class Continuer:
             except DescError as error:
                 failures.append(_failure(sequence, error))
                 continue
-            for job in self._jobs(context, Path(output_dir)):
+            for draw in range(1, self.prediction.n_draws + 1):
                 try:
+                    job = self._job(context, Path(output_dir), draw, takes=takes)
                     if outputs.is_kept(job.folder, job.request, overwrite=overwrite):
                         outcomes.append(_outcome(job, "kept"))
                         if not (job.folder / outputs.REPORT).exists():
@@ -213,13 +222,19 @@ class Continuer:
                         todo.append(job)
                 except DescError as error:
                     failures.append(_failure(sequence, error))
-        for index, job in enumerate(todo):
-            try:
-                with part(index, len(todo)):
-                    figures = self._continue(job, recordings)
-                outcomes.append(_outcome(job, "written", figures))
-            except DescError as error:
-                failures.append(_failure(job.sequence, error))
+        try:
+            for index, job in enumerate(todo):
+                try:
+                    with part(index, len(todo)):
+                        figures = self._continue(job, recordings)
+                    outcomes.append(_outcome(job, "written", figures))
+                except DescError as error:
+                    failures.append(_failure(job.sequence, error))
+        finally:
+            for job in todo if takes else ():
+                release(job.folder)
+        if takes and self.report:
+            self._write_pages({outcome.folder.parent for outcome in outcomes})
         outcomes.sort(key=lambda outcome: (outcome.source, outcome.draw))
         return Continuation(tuple(outcomes), tuple(dict.fromkeys(failures)))
 
@@ -239,13 +254,17 @@ class Continuer:
         logger.info("%s: continuing from %s%s", sequence.source, clock(end_s), why)
         return sequence.until(end_s)
 
-    def _jobs(self, context: DescriptorSequence, output_dir: Path) -> Iterator[_Job]:
-        """Yield every result of a recording."""
-        n_draws = self.prediction.n_draws
-        for draw in range(1, n_draws + 1):
+    def _job(
+        self, context: DescriptorSequence, output_dir: Path, draw: int, *, takes: bool
+    ) -> _Job:
+        """Return one result of a recording; a new take gets its folder now."""
+        request = self.request(context, draw)
+        if takes:
+            folder = take_folder(outputs.result_folder(output_dir, context.source), request)
+        else:
+            n_draws = self.prediction.n_draws
             folder = outputs.result_folder(output_dir, context.source, draw, n_draws)
-            sampling = self.prediction.one_draw(draw)
-            yield _Job(context, folder, sampling, self.request(context, draw))
+        return _Job(context, folder, self.prediction.one_draw(draw), request)
 
     def _continue(self, job: _Job, recordings: Corpus) -> dict[str, float]:
         """Predict, match, render and write one result; return its figures."""
@@ -310,6 +329,14 @@ class Continuer:
             write_result_report(folder)
         except DescError as error:
             logger.warning("no report: %s", error)
+
+    def _write_pages(self, folders: set[Path]) -> None:
+        """Write the pages that compare the takes of recordings; an error is logged."""
+        for folder in sorted(folders):
+            try:
+                write_index(folder)
+            except DescError as error:
+                logger.warning("no page of the takes: %s", error)
 
 
 def audio_sampler(

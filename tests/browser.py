@@ -171,9 +171,9 @@ class Browser:
             self.mouse(kind, *at)
 
     def press(self, key: str) -> None:
-        """Press and release a key."""
-        code, number = KEYS[key]
-        text = {"Enter": "\r", " ": " "}.get(key, "")
+        """Press and release a key: one of `KEYS`, a letter or a digit."""
+        code, number = KEYS.get(key, (key, ord(key[0].upper())))
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
         given = {"key": key, "code": code, "windowsVirtualKeyCode": number}
         self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **given)
         self.call("Input.dispatchKeyEvent", type="keyUp", **given)

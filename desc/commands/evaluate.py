@@ -23,6 +23,13 @@ from desc.evaluation.settings import EvaluateConfig
 RESULT, PAGE = "evaluation.json", "evaluation.html"
 
 
+MOST_USED = "run_id audio_db_dir sample_audio_db_dir output_dir n_draws excerpts judge generated"
+EXAMPLES = (
+    "desc evaluate --run_id 1t212ycn x5q09mzt --audio_db_dir held_out/",
+    "desc evaluate --run_id 1t212ycn --audio_db_dir held_out/ --sample_audio_db_dir sounds/",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc evaluate`."""
     main = parser.add_argument_group("input and output")

@@ -16,6 +16,12 @@ from desc.commands.options import (
 from desc.configuration import check_integer
 from desc.descriptors.config import DescriptorConfig
 
+MOST_USED = "audio_db_dir include exclude open_browser port max_points descriptors cache_dir"
+EXAMPLES = (
+    "desc explore --audio_db_dir sounds/ --open_browser",
+    "desc explore --audio_db_dir sounds/ --include 'strings/*'",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc explore`."""

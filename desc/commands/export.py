@@ -15,6 +15,12 @@ from desc.commands.options import (
 from desc.descriptors.config import DescriptorConfig
 from desc.exchange import FORMATS, export_corpus
 
+MOST_USED = "audio_db_dir output_dir format include exclude descriptors sample_rate hop_length"
+EXAMPLES = (
+    "desc export --audio_db_dir recordings/ --output_dir descriptors/ --format csv",
+    "desc export --audio_db_dir recordings/ --output_dir descriptors/ --descriptors mfcc f0",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc export`."""

@@ -14,6 +14,12 @@ from desc.commands.options import (
 )
 from desc.descriptors.config import DescriptorConfig
 
+MOST_USED = "audio_db_dir include exclude descriptors sample_rate hop_length jobs cache_dir"
+EXAMPLES = (
+    "desc extract --audio_db_dir sounds/",
+    "desc extract --audio_db_dir sounds/ --descriptors mfcc chroma",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc extract`."""

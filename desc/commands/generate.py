@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from desc.commands.console import Console, counted
 from desc.commands.folders import inputs_of, recall_inputs
@@ -18,6 +18,7 @@ from desc.commands.options import (
     from_options,
     given_options,
 )
+from desc.commands.parser import Parser
 from desc.configuration import RunConfig, check_integer
 from desc.errors import TrainingInterruptedError
 from desc.soundgen.presets import MEL_PRESETS, OF_VOCOS, PRESET_NAMES, SMALL, preset
@@ -47,6 +48,34 @@ TASKS = {
 }
 
 
+_OF_TRAINING = "mel_preset steps max_time_s accelerator resume_run_id"
+TASK_OPTIONS = {
+    "train-vocoder": f"audio_db_dir preset vocoder {_OF_TRAINING}",
+    "train-unagan": f"audio_db_dir preset vocoder_run_id {_OF_TRAINING}",
+    "train-flow": f"audio_db_dir preset vocoder_run_id {_OF_TRAINING}",
+    "audio": "generator_run_id vocoder_run_id output_dir num_samples duration_s seed subtype "
+    "random_merge_audio",
+}
+TASK_EXAMPLES = {
+    "train-vocoder": (
+        "desc generate train-vocoder --audio_db_dir recordings/ --vocoder vocos",
+        "desc generate train-vocoder --resume_run_id 1t212ycn",
+    ),
+    "train-unagan": (
+        "desc generate train-unagan --audio_db_dir recordings/ --max_time_s 3600",
+        "desc generate train-unagan --resume_run_id 1t212ycn",
+    ),
+    "train-flow": (
+        "desc generate train-flow --audio_db_dir recordings/ --max_time_s 3600",
+        "desc generate train-flow --resume_run_id 1t212ycn",
+    ),
+    "audio": (
+        "desc generate audio --generator_run_id 1t212ycn --vocoder_run_id x5q09mzt",
+        "desc generate audio --generator_run_id 1t212ycn --num_samples 100 --output_dir sounds/",
+    ),
+}
+
+
 class Network(NamedTuple):
     """A network to train: W&B project, settings classes, name of its function in `jobs`."""
 
@@ -67,12 +96,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the tasks of `desc generate`, each with its options."""
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     for name, summary in TASKS.items():
-        sub: argparse.ArgumentParser = tasks.add_parser(name, help=summary, description=summary)
+        sub = cast(Parser, tasks.add_parser(name, help=summary, description=summary))
         if name in NETWORKS:
             _add_training_options(sub, NETWORKS[name])
         else:
             {"audio": _add_audio_options, "demo": _add_demo_options}[name](sub)
         add_common_options(sub, suppress=True)
+        sub.summarise(TASK_OPTIONS.get(name, ""), TASK_EXAMPLES.get(name, ()))
+        sub.set_defaults(parser=sub)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import io
 import logging
@@ -16,7 +15,9 @@ from contextlib import contextmanager
 
 import desc
 from desc.commands.console import show
-from desc.commands.options import Parser, UsageError, add_common_options
+from desc.commands.options import add_common_options
+from desc.commands.parser import Parser, UsageError
+from desc.commands.settings_file import with_settings_file
 from desc.devices import is_first_process
 from desc.errors import DescError
 
@@ -55,10 +56,13 @@ def build_parser(command: str | None = None) -> Parser:
     parser.add_argument("--version", action="version", version=f"desc {desc.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        sub: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+        sub = commands.add_parser(name, help=summary, description=summary)
         if command is None or command == name:
-            importlib.import_module(_module(name)).add_arguments(sub)
+            module = importlib.import_module(_module(name))
+            module.add_arguments(sub)
             add_common_options(sub)
+            sub.summarise(getattr(module, "MOST_USED", ""), getattr(module, "EXAMPLES", ()))
+            sub.set_defaults(parser=sub)
     return parser
 
 
@@ -89,12 +93,14 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 def _status(argv: Sequence[str] | None) -> int:
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     command = next((a for a in arguments if a in COMMANDS), None)
     debug = "--debug" in arguments
     _print_anything()
     try:
-        args = build_parser(command or "").parse_args(arguments)
+        parser = build_parser(command or "")
+        words = with_settings_file(arguments, parser.of(arguments), COMMANDS)
+        args = parser.parse_args(words)
         if debug:
             _log_to_file()
         if getattr(args, "former", ()) and not args.quiet and is_first_process():
@@ -116,9 +122,19 @@ def _status(argv: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        hint = "" if debug else " (run again with --debug for a traceback)"
-        _complain(f"desc: unexpected error: {type(error).__name__}: {error}{hint}", debug)
+        _complain(f"desc: {_described(error, debug)}", debug)
         return 1
+
+
+def _described(error: Exception, debug: bool) -> str:
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("desc"):
+        package = str(error.name).split(".")[0]
+        return (
+            f"error: the Python package {package} is missing; install desc with all its extras: "
+            "python -m pip install '.[all]'"
+        )
+    hint = "" if debug else " (run again with --debug for a traceback)"
+    return f"unexpected error: {type(error).__name__}: {error}{hint}"
 
 
 def _complain(message: str, debug: bool) -> None:

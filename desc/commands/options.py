@@ -3,89 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
-import difflib
-import re
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
-
-from desc.errors import ConfigurationError
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-
-class Parser(argparse.ArgumentParser):
-    """Argument parser without abbreviations, with suggestions for mistyped options."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", HelpFormatter)
-        kwargs["allow_abbrev"] = False
-        super().__init__(*args, **kwargs)
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; the error for an unknown option suggests the nearest known one."""
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            parser = self._parser_of(parsed)
-            known = [option for option in parser._option_string_actions if len(option) > 2]
-            word = unknown[0].split("=")[0].replace("-", "_").replace("__", "--", 1)
-            near = difflib.get_close_matches(word, known, cutoff=0.75)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            parser.error(f"unknown argument {' '.join(unknown)}{hint}")
-        return parsed
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse an unknown value; suggest the nearest known one."""
-        known = None if action.choices is None else [str(choice) for choice in action.choices]
-        if known is not None and value not in action.choices:  # type: ignore[operator]
-            near = difflib.get_close_matches(str(value), known, cutoff=0.6)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            message = f"invalid choice: {value!r}{hint} (choose from {', '.join(known)})"
-            raise argparse.ArgumentError(action, message)
-
-    def _parser_of(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
-        """Return the parser of the sub-command in use, or this one."""
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                chosen: Parser = action.choices[getattr(parsed, action.dest)]
-                return chosen._parser_of(parsed)
-        return self
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a `UsageError` that shows options by their current names."""
-        raise UsageError(re.sub(r"(--\w+)(/--\w+)+", r"\1", message), self.prog)
-
-
-class UsageError(ConfigurationError):
-    """Wrong usage of the command line.
-
-    Attributes
-    ----------
-    program : str
-        The command, whose `--help` the message refers to.
-    """
-
-    def __init__(self, message: str, program: str) -> None:
-        super().__init__(message)
-        self.program = program
-
-
-class HelpFormatter(argparse.HelpFormatter):
-    """Help with a column wide enough for the longest option, older names hidden."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=34, width=100)
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        """Show the first name only; the others are older names."""
-        shown = action
-        if action.nargs != 0:
-            shown = copy.copy(action)
-            shown.option_strings = action.option_strings[:1]
-        return super()._format_action_invocation(shown)
+UNITS = {"dB": "DB", "Hz": "HZ"} | {
+    unit: unit.upper()
+    for unit in ("epochs", "frames", "ms", "samples", "seconds", "semitones", "steps")
+}
+"""Units that stand for the value in `--help`."""
 
 
 class FormerOption(argparse.Action):
@@ -141,13 +71,15 @@ def _add_option(parser: argparse._ActionsContainer, field: Any, hint: Any) -> No
     elif typing.get_origin(hint) is tuple:
         kind = typing.get_args(hint)[0]
         kwargs |= {"nargs": "+", "type": _converter(kind, field.name)}
-        kwargs["metavar"] = {int: "N", float: "X"}.get(kind, "NAME")
+        kwargs["metavar"] = metadata["metavar"] or {int: "N", float: "X"}.get(kind, "NAME")
     else:
         kind = metadata["kind"] or type(field.default)
         kwargs["type"] = _converter(kind, field.name)
-        metavar = {int: "N", str: "NAME"}.get(kind, "X")
+        metavar = metadata["metavar"] or UNITS.get(metadata["unit"].split(" ")[0])
+        metavar = metavar or {int: "N", str: "NAME"}.get(kind, "X")
         kwargs["metavar"] = "|".join(metadata["choices"] or [metavar])
-    parser.add_argument(*names, **kwargs, help=option_help(field).replace("%", "%%"))
+    action = parser.add_argument(*names, **kwargs, help=option_help(field).replace("%", "%%"))
+    action.fallback = field.default  # type: ignore[attr-defined]
 
 
 def option_help(field: dataclasses.Field[Any]) -> str:
@@ -254,14 +186,17 @@ def add_tempo_option(parser: argparse._ActionsContainer) -> None:
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
-    """Add `--quiet` and `--debug`; with `suppress` they keep the values of a parent parser."""
-    group = parser.add_argument_group("output")
+    """Add `--config`, `--quiet`, `--debug`; with `suppress` the values of a parent parser stay."""
+    default = argparse.SUPPRESS if suppress else None
+    group = parser.add_argument_group("settings and messages")
+    text = "settings file, such as settings.toml of a result; options given here replace its own"
+    group.add_argument("--config", metavar="FILE.toml", default=default, help=text)
     for name, text in (
         ("--quiet", "print results and errors only"),
         ("--debug", "show tracebacks, and write desc-debug.log"),
     ):
-        default = argparse.SUPPRESS if suppress else False
-        group.add_argument(name, action="store_true", default=default, help=text)
+        off = argparse.SUPPRESS if suppress else False
+        group.add_argument(name, action="store_true", default=off, help=text)
 
 
 def add_cache_option(parser: argparse._ActionsContainer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,13 @@ from desc.commands.options import (
     add_audio_option,
     add_corpus_options,
     add_options,
-    add_output_option,
     add_speeds_option,
     add_switch,
     add_tempo_option,
     from_options,
     given_options,
 )
+from desc.commands.settings_file import write_settings
 from desc.configuration import (
     STYLES,
     PredictConfig,
@@ -32,6 +33,14 @@ from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from desc.pipeline import Continuation, Outcome
+
+TAKES_DIR = "predictions"
+"""Folder of the takes."""
+MOST_USED = "run_id prediction_db_dir audio_db_dir output_dir duration_s from_s temperature style"
+EXAMPLES = (
+    "desc predict --run_id 1t212ycn --prediction_db_dir song.wav --audio_db_dir sounds/",
+    "desc predict --config predictions/song.wav/1/settings.toml --style loops",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "large folder of sounds to build the continuation from; --include and --exclude apply to "
         "it",
     )
-    add_output_option(main, "predictions", "folder for the results, one subfolder per recording")
-    add_switch(main, "--overwrite", "replace existing results made with other settings")
+    main.add_argument(
+        "--output_dir",
+        metavar="DIR",
+        help="folder for one result of each recording [default: numbered takes in predictions]",
+    )
+    add_switch(main, "--overwrite", "replace results in output_dir made with other settings")
     add_accelerator_option(main)
     add_switch(
         main,
@@ -80,13 +93,8 @@ def run(args: argparse.Namespace) -> int:
     given = given_options(PredictConfig, args)
     if "duration_s" in given and "prediction_length" in given:
         raise ConfigurationError("give prediction_length or duration_s, not both")
-    output_dir = Path(args.output_dir).resolve()
-    for folder in args.audio_db_dir:
-        if output_dir.is_relative_to(Path(folder).resolve()):
-            raise ConfigurationError(
-                f"output_dir={args.output_dir!r} must lie outside audio_db_dir={folder!r}: "
-                "results would become sounds of the corpus"
-            )
+    output_dir = args.output_dir or TAKES_DIR
+    check_apart(output_dir, args.audio_db_dir)
     query = from_options(QueryConfig, args)
     chosen = given_options(SelectionConfig, args)
     selection = SelectionConfig.styled(args.style, **{name: vars(args)[name] for name in chosen})
@@ -102,7 +110,6 @@ def run(args: argparse.Namespace) -> int:
         )
         from desc.database import DescriptorDatabase
         from desc.matching import Matcher
-        from desc.outputs import REPORT
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
         from desc.runs import resolve_run
@@ -138,10 +145,46 @@ def run(args: argparse.Namespace) -> int:
             rendering=rendering,
         )
         continuer = Continuer(predictor, matcher, prediction, store, args.report)
-        result = continuer.run(recordings, args.output_dir, overwrite=args.overwrite)
-        if any((outcome.folder / REPORT).is_file() for outcome in result.outcomes):
-            console.note(f"open {REPORT} in a result's folder to view and play it")
-        return print_continuation(result, console)
+        result = continuer.run(
+            recordings, output_dir, overwrite=args.overwrite, takes=args.output_dir is None
+        )
+        for outcome in result.outcomes:
+            if outcome.status == "written":
+                write_settings(outcome.folder, args)
+        status = print_continuation(result, console)
+        if pages := pages_of(result):
+            more = f" (and {len(pages) - 1} more)" if len(pages) > 1 else ""
+            console.note(f"listen: {pages[0].resolve().as_uri()}{more}")
+        return status
+
+
+def check_apart(output_dir: str, audio_db_dir: Sequence[str]) -> None:
+    """Refuse results inside a folder of sounds, of which they would become a part.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the two folders.
+    """
+    for folder in audio_db_dir:
+        if Path(output_dir).resolve().is_relative_to(Path(folder).resolve()):
+            raise ConfigurationError(
+                f"output_dir={output_dir!r} must lie outside audio_db_dir={folder!r}: "
+                "results would become sounds of the corpus"
+            )
+
+
+def pages_of(result: Continuation) -> list[Path]:
+    """Return the page of each recording: of its takes if there are several, else of its result."""
+    from desc.outputs import REPORT
+    from desc.takes import INDEX, list_takes
+
+    pages = []
+    for outcome in result.outcomes:
+        index = outcome.folder.parent / INDEX
+        several = index.is_file() and len(list_takes(index.parent)) > 1
+        pages.append(index if several else outcome.folder / REPORT)
+    return [page for page in dict.fromkeys(pages) if page.is_file()]
 
 
 def print_continuation(result: Continuation, console: Console) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desc.commands.console import Console
@@ -16,6 +17,7 @@ from desc.commands.options import (
     from_options,
     given_options,
 )
+from desc.commands.settings_file import write_settings
 from desc.configuration import ModelConfig, RunConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import TrainingInterruptedError
@@ -25,6 +27,16 @@ if TYPE_CHECKING:
     from desc.runs import RunRecord
     from desc.storage import DescriptorStore
     from desc.training.task import SampleRenderer
+
+
+MOST_USED = (
+    "audio_db_dir selected_model window_size forecast_size "
+    "epochs max_time_s descriptors resume_run_id"
+)
+EXAMPLES = (
+    "desc train --audio_db_dir recordings/ --max_time_s 600",
+    "desc train --resume_run_id 1t212ycn",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,10 +111,19 @@ def run(args: argparse.Namespace) -> int:
                 inputs=inputs_of(args),
             )
         except TrainingInterruptedError as stopped:
+            _write_settings(
+                Path(run_config.experiment_dir) / run_config.project / stopped.run_id, args
+            )
             console.run(stopped.run_id, is_stopped=stopped.status == "stopped")
             raise
+        _write_settings(record.folder, args)
         console.run(record.run_id, is_stopped=record.status == "stopped")
     return 0
+
+
+def _write_settings(folder: Path, args: argparse.Namespace) -> None:
+    if args.resume_run_id is None:  # a resumed run keeps those of its start
+        write_settings(folder, args)
 
 
 def _place(record: RunRecord) -> str:

@@ -20,6 +20,7 @@ def option(
     help: str,
     *,
     unit: str = "",
+    metavar: str = "",
     aliases: tuple[str, ...] = (),
     choices: tuple[str, ...] | None = None,
     kind: Callable[[str], Any] | None = None,
@@ -34,6 +35,8 @@ def option(
         Text of `--help`.
     unit : str
         Unit of the number, appended to the help.
+    metavar : str
+        What stands for the value in `--help`; by default its unit, or a word for its type.
     aliases : tuple of str
         Older names of the option, hidden from `--help`.
     choices : tuple of str, optional
@@ -42,7 +45,8 @@ def option(
         Type of a value given on the command line, or a function that reads it; by default the type
         of `default`.
     """
-    metadata = {"help": help, "unit": unit, "aliases": aliases, "choices": choices, "kind": kind}
+    words = {"help": help, "unit": unit, "metavar": metavar}
+    metadata = {**words, "aliases": aliases, "choices": choices, "kind": kind}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -24,7 +24,9 @@ class QueryConfig:
     minkowski_p: float = option(3.0, "exponent of the minkowski distance", unit="at least 1")
     neighbours: int = option(1, "number of nearest rows per frame listed in matches.json")
     descriptor_weights: str = option(
-        "", "factors on the default weights of columns or groups, such as mfcc0=2,delta=.5"
+        "",
+        "factors on the default weights of columns or groups, such as mfcc0=2,delta=.5",
+        metavar="NAME=X,…",
     )
     match_space: float = option(
         0.0,

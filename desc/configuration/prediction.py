@@ -104,6 +104,7 @@ class PredictConfig(SamplingConfig):
         None,
         "where to continue from, in seconds from the start of the recording, or end for its very "
         "end (default: the end of the music, before a fade-out or silence)",
+        metavar="SECONDS",
         kind=seconds_or_end,
     )
     keep_frames: tuple[int, ...] = option(

@@ -26,6 +26,7 @@ class ModelConfig:
     selected_model: str = option(
         "LSTM",
         "LSTM, LSTMEncoderDecoderModel, TransformerEncoderOnlyModel or TransformerModel",
+        metavar="MODEL",
     )
     window_size: int = option(48, "length of the input sequence", unit="frames")
     forecast_size: int = option(
@@ -84,9 +85,9 @@ class HardwareConfig:
     """Devices, processes and precision of a training, as Lightning Fabric has them."""
 
     accelerator: str = option(
-        "auto", "cuda, mps or cpu; auto: the first of these that is available"
+        "auto", "cuda, mps or cpu; auto: the first of these that is available", metavar="DEVICE"
     )
-    devices: str = option("1", "number of devices, one process each; auto: all")
+    devices: str = option("1", "number of devices, one process each; auto: all", metavar="N")
     num_nodes: int = option(1, "number of machines; all need the same files")
     strategy: str = option(
         "auto",
@@ -95,7 +96,7 @@ class HardwareConfig:
         "notebooks",
         choices=STRATEGIES,
     )
-    precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
+    precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed", metavar="PRECISION")
 
     def __post_init__(self) -> None:
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "cuda", "gpu", "mps"))
@@ -173,9 +174,10 @@ class TrainConfig(HardwareConfig):
         None,
         "start a new run from the best weights of another one, with its model settings and "
         "descriptors, on the same or other recordings",
+        metavar="ID",
         kind=str,
     )
-    notes: str = option("", "free text kept with the run")
+    notes: str = option("", "free text kept with the run", metavar="TEXT")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -211,7 +213,9 @@ class TrainConfig(HardwareConfig):
 class RunConfig:
     """Settings of where runs are kept, and whether they are sent to a W&B server."""
 
-    experiment_dir: str = option("experiments", "folder of all runs", aliases=("log_dir",))
+    experiment_dir: str = option(
+        "experiments", "folder of all runs", metavar="DIR", aliases=("log_dir",)
+    )
     project: str = option(
         "descriptor_model", "W&B project, and name of its folder in experiment_dir"
     )

@@ -94,6 +94,12 @@ def sound_levels(audio: npt.NDArray[np.float32], sample_rate: int) -> Levels:
     return 10 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10)))
 
 
+def level_db(audio: npt.NDArray[np.float32], sample_rate: int) -> float:
+    """Return the level of audio (C, S) in dB: mean square, at least −120 dB."""
+    levels_db = sound_levels(audio, sample_rate)
+    return float(10 * np.log10(np.mean(10 ** (levels_db / 10)))) if len(levels_db) else SILENCE_DB
+
+
 def level_before_db(path: str | Path, end_s: float, length_s: float) -> float:
     """Return the level in dB of the `length_s` seconds of a file before a time.
 
@@ -103,8 +109,7 @@ def level_before_db(path: str | Path, end_s: float, length_s: float) -> float:
         If the file cannot be read.
     """
     start_s = max(0.0, end_s - length_s)
-    levels_db = sound_levels(*read_excerpt(path, start_s, end_s - start_s))
-    return float(10 * np.log10(np.mean(10 ** (levels_db / 10)))) if len(levels_db) else SILENCE_DB
+    return level_db(*read_excerpt(path, start_s, end_s - start_s))
 
 
 def find_music_end(path: str | Path, duration_s: float) -> tuple[float, str]:

@@ -44,7 +44,7 @@ class DescriptorConfig:
         kind=float,
     )
     descriptors: tuple[str, ...] = option(
-        ("mfcc",), "families to extract: " + ", ".join(FAMILIES), kind=str
+        ("mfcc",), "families to extract: " + ", ".join(FAMILIES), metavar="FAMILY", kind=str
     )
 
     def __post_init__(self) -> None:

@@ -86,7 +86,7 @@ def _data(view: ResultView) -> dict[str, Any]:
         "units": unit_series(view, names),
         "map": map_points(view, names),
         "figures": [vars(figure) for figure in figures_of(view)],
-        "command": _command(view),
+        "command": command_of(view),
         "settings": _settings(view),
     }
 
@@ -294,7 +294,7 @@ def _scaled(view: ResultView, values: npt.NDArray[np.float32]) -> npt.NDArray[np
     return np.divide(values, view.data.scale, dtype=np.float64)[None]
 
 
-def _command(view: ResultView) -> str:
+def command_of(view: ResultView) -> str:
     """Return the command that reproduces the result."""
     about, request = view.data.about, view.request
     words = ["desc", "predict", "--run_id", request["run_id"]]

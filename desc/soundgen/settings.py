@@ -188,10 +188,11 @@ class SoundTraining(HardwareConfig):
     from_run: str | None = option(
         None,
         "start a new run from the best weights of another one",
+        metavar="ID",
         kind=str,
         aliases=("load_from_run_id",),
     )
-    notes: str = option("", "free text kept with the run")
+    notes: str = option("", "free text kept with the run", metavar="TEXT")
 
     def __post_init__(self) -> None:
         super().__post_init__()

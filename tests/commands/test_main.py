@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,19 +12,49 @@ import pytest
 
 import desc
 from desc.commands import main as module
-from desc.commands.main import COMMANDS, INTERRUPTED, main
+from desc.commands.main import COMMANDS, INTERRUPTED, build_parser, main
 from desc.errors import AudioError
+
+LONG = [
+    *(["train"], ["predict"], ["evaluate"], ["explore"], ["extract"], ["export"]),
+    *(["generate", task] for task in ("train-vocoder", "train-unagan", "train-flow", "audio")),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main([command, "--help"])
+        main([command, "--help-all"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert f"usage: desc {command}" in text
     assert "--quiet" in text
-    assert "--debug" in text
+    assert "--config" in text
+
+
+@pytest.mark.parametrize("words", LONG)
+def test_the_short_help_has_eight_options_and_two_examples(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*words, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert sum(line.startswith("  --") for line in text.splitlines()) == 8
+    assert f"desc {' '.join(words)} --help-all" in text
+    examples = [shlex.split(line) for line in text.split("examples:\n")[1].splitlines()]
+    assert len(examples) == 2
+    for example in examples:
+        assert example[: len(words) + 1] == ["desc", *words]
+        if "--config" not in example:  # the file may hold the options that are required
+            build_parser(words[0]).parse_args(example[1:])
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 0
+    assert "COMMAND" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["predict", "--help"]])
@@ -57,9 +88,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'; did you mean train?"),
-        (["predct", "--run_id", "x"], "invalid choice: 'predct'; did you mean predict?"),
+        (["--quiet"], "unknown option --quiet"),
+        (["trian"], "'trian' is not a command; did you mean train?"),
+        (["predct", "--run_id", "x"], "'predct' is not a command; did you mean predict?"),
+        (["generate", "audoi"], "'audoi' is not a task; did you mean audio?"),
+        (["predict", "--tempreature", "2"], "--tempreature; did you mean --temperature?"),
+        (["generate", "audio", "--sed=1"], "unknown option --sed; did you mean --seed?"),
         (["export", "--format", "npy"], "invalid choice: 'npy'; did you mean npz?"),
         (["train"], "--audio_db_dir"),
         (["predict", "--run_id", "x"], "required: --prediction_db_dir, --audio_db_dir"),
@@ -94,6 +128,8 @@ def raising(error: BaseException) -> object:
     ("error", "status", "message"),
     [
         (AudioError("a.wav: no audio"), 1, "desc: error: a.wav: no audio"),
+        (ModuleNotFoundError(name="scipy.signal"), 1, "the Python package scipy is missing"),
+        (ModuleNotFoundError(name="desc.gone"), 1, "unexpected error: ModuleNotFoundError"),
         (KeyboardInterrupt(), INTERRUPTED, "interrupted"),
         (RuntimeError("surprise"), 1, "unexpected error: RuntimeError: surprise"),
     ],

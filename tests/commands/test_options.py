@@ -7,7 +7,8 @@ import dataclasses
 
 import pytest
 
-from desc.commands.options import Parser, UsageError, add_options, from_options
+from desc.commands.options import add_options, from_options
+from desc.commands.parser import Parser, UsageError
 from desc.configuration import (
     ModelConfig,
     PredictConfig,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from desc.commands.main import build_parser
-from desc.commands.options import UsageError
+from desc.commands.parser import UsageError
 from desc.corpus import find_files, open_corpus
 from desc.corpus.discovery import common_root
 from desc.errors import CorpusError

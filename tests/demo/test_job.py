@@ -46,4 +46,4 @@ def test_the_demo_runs_and_is_kept(
     corpus = tmp_path / "desc-demo" / "seed-0"
     words += ["--prediction_db_dir", str(corpus / "recordings" / "03 duet.wav")]
     assert main([*words, "--audio_db_dir", str(corpus / "database")]) == 0
-    assert (tmp_path / "predictions" / "03 duet.wav" / "prediction.wav").exists()
+    assert (tmp_path / "predictions" / "03 duet.wav" / "1" / "prediction.wav").exists()

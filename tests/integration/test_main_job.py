@@ -29,6 +29,7 @@ from desc.outputs import FILES, REPORT, REPORT_DATA
 from desc.pipeline import Continuer
 from desc.prediction import Predictor
 from desc.storage import DescriptorStore
+from desc.takes import list_takes
 from tests.integration.conftest import Workplace
 
 Captured = pytest.CaptureFixture[str]
@@ -548,3 +549,41 @@ def test_the_scripts_are_the_commands(
     refused = call("train_function.py", "--audio_db_dir", str(tmp_path), "--window_size", "0")
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
+
+
+def test_without_an_output_folder_results_are_numbered_takes(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def predict(*options: str) -> list[str]:
+        words = ["predict", "--run_id", run_ids["LSTM"], "--audio_db_dir", str(workplace.sounds)]
+        words += ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--jobs", "1"]
+        assert main([*words, "--prediction_length", "5", *workplace.common(), *options]) == 0
+        return re.findall(r"→ (\S+)/prediction.wav", capsys.readouterr().out)
+
+    monkeypatch.chdir(tmp_path)
+    assert predict() == ["predictions/a.wav/1"]
+    assert predict("--seed", "4", "--n_draws", "2") == [
+        "predictions/a.wav/2",
+        "predictions/a.wav/3",
+    ]
+    before = (tmp_path / "predictions/a.wav/2/prediction.wav").stat().st_mtime_ns
+    assert predict("--seed", "4", "--overwrite") == ["predictions/a.wav/2"]
+    assert (tmp_path / "predictions/a.wav/2/prediction.wav").stat().st_mtime_ns == before
+    assert [take.request["seed"] for take in list_takes("predictions/a.wav")] == [0, 4, 4]
+    assert "--seed 4" in (tmp_path / "predictions/a.wav/index.html").read_text("utf-8")
+
+
+def test_a_take_that_fails_leaves_no_folder(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pipeline, "render_to_file", full)
+    words = ["predict", "--run_id", run_ids["LSTM"], "--audio_db_dir", str(workplace.sounds)]
+    words += ["--prediction_db_dir", str(workplace.recordings), "--jobs", "1"]
+    assert main([*words, "--prediction_length", "5", *workplace.common()]) == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not (tmp_path / "predictions" / "a.wav").exists()

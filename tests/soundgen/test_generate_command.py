@@ -53,7 +53,7 @@ def test_from_recordings_to_a_continuation_in_generated_sound(
     words = ["predict", "--run_id", of_descriptors, "--prediction_db_dir", str(folder / "long.wav")]
     words += ["--audio_db_dir", "generated", "--prediction_length", "10", "--jobs", "1"]
     assert main(words) == 0
-    info = soundfile.info(tmp_path / "predictions" / "long.wav" / "prediction.wav")
+    info = soundfile.info(tmp_path / "predictions" / "long.wav" / "1" / "prediction.wav")
     assert (info.frames, info.samplerate) == (10 * 1024, 8000)
     assert main(["runs", "--project", "unagan"]) == 0
     assert of_mels in capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_from_recordings_to_a_continuation_in_generated_sound(
         (["train-vocoder", "--audio_db_dir", "no/folder", "--offline"], 1, "no/folder"),
         (["train-vocoder", "--audio_db_dir", "x", "--vocoder", "wavenet"], 2, "melgan, vocos"),
         (["train-unagan", "--audio_db_dir", "x", "--width", "6"], 2, "width=6 must be a multiple"),
-        (["dmeo"], 2, "invalid choice: 'dmeo'"),
+        (["dmeo"], 2, "'dmeo' is not a task; did you mean demo?"),
     ],
 )  # fmt: skip
 def test_wrong_calls_are_named(

@@ -1,4 +1,6 @@
-// Player of one decoded sound. Time 0 is the start of the continuation.
+// Player of one decoded sound at a time. Time 0 is the start of the continuation.
+
+const FADE_S = 0.005;
 
 class Player {
   constructor(encoded, start, end) {
@@ -7,6 +9,8 @@ class Player {
     this.end = end;
     this.position = start;
     this.stopAt = end;
+    this.gain = 1;
+    this.decoded = new Map();
     this.volume = 1;
     this.listeners = [];
     this.source = null;
@@ -23,14 +27,17 @@ class Player {
   }
 
   async ready() {
-    if (!this.decoded) {
+    if (!this.context) {
       this.context = new AudioContext();
       this.level = this.context.createGain();
       this.level.gain.value = this.volume;
       this.level.connect(this.context.destination);
-      this.decoded = this.context.decodeAudioData(bytes(this.encoded).buffer);
     }
-    this.buffer = await this.decoded;
+    const { decoded, encoded } = this;
+    if (!decoded.has(encoded)) {
+      decoded.set(encoded, this.context.decodeAudioData(bytes(encoded).buffer));
+    }
+    this.buffer = await decoded.get(encoded);
     if (this.context.state === "suspended") await this.context.resume();
   }
 
@@ -39,15 +46,19 @@ class Player {
     const call = this.call = (this.call || 0) + 1;
     await this.ready();
     if (call !== this.call) return;
-    this.stop();
+    const began = this.context.currentTime + 0.02;
+    this.stop(began);
     this.from = clamp(from, this.start, this.end);
     if (this.from >= this.end - 0.01) this.from = this.start;
     this.stopAt = Math.max(this.from, Math.min(to, this.end));
     const source = this.source = this.context.createBufferSource();
     source.buffer = this.buffer;
-    source.connect(this.level);
+    this.fade = this.context.createGain();
+    this.fade.gain.setValueAtTime(0, began);
+    this.fade.gain.linearRampToValueAtTime(this.gain, began + FADE_S);
+    source.connect(this.fade).connect(this.level);
     source.onended = () => { if (this.source === source) this.finish(); };
-    this.began = this.context.currentTime + 0.02;
+    this.began = began;
     source.start(this.began, this.from - this.start, this.stopAt - this.from);
     this.tell();
   }
@@ -58,13 +69,25 @@ class Player {
     this.tell();
   }
 
-  stop() {
+  stop(when = this.context.currentTime) {
     if (!this.playing) return;
     this.position = this.now;
     const source = this.source;
     this.source = null;
     source.onended = null;
-    source.stop();
+    this.fade.gain.setValueAtTime(this.fade.gain.value, when);
+    this.fade.gain.linearRampToValueAtTime(0, when + FADE_S);
+    source.stop(when + FADE_S);
+  }
+
+  // Go on at the same time with another sound, at a gain of its own.
+  async use(sound, gain = 1) {
+    this.encoded = sound.ogg;
+    this.start = sound.start;
+    this.end = sound.end;
+    this.gain = gain;
+    this.position = clamp(this.position, this.start, this.end);
+    if (this.playing) await this.play(this.now + 0.02);
   }
 
   pause() {

@@ -1,0 +1,18 @@
+"""Takes: the numbered results of one recording, side by side.
+
+`numbered` finds, numbers and marks them, `index_page` writes the page that compares them.
+"""
+
+from desc.takes.index_page import INDEX, write_index
+from desc.takes.numbered import Take, differing_settings, list_takes, mark, release, take_folder
+
+__all__ = [
+    "INDEX",
+    "Take",
+    "differing_settings",
+    "list_takes",
+    "mark",
+    "release",
+    "take_folder",
+    "write_index",
+]
