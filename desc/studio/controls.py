@@ -6,8 +6,8 @@ which a slider is useful, and what one hears at its ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from desc.configuration import (
     STYLES,
@@ -19,8 +19,15 @@ from desc.configuration import (
     from_dict,
 )
 
+T = TypeVar("T")
+
 N_ALTERNATIVES = 8
 """Nearest sounds of a frame that a take lists, from which its units are replaced."""
+STYLE_WORDS = {
+    "granular": "fragments of a tenth of a second",
+    "phrases": "pieces of a quarter to one second, on the beat",
+    "loops": "longer pieces",
+}
 SPEEDS = {
     "as recorded": (),
     "also a tone lower and higher": (0.89, 1.12),
@@ -44,6 +51,8 @@ class Control:
         What one hears at the low and at the high end.
     value : object
         The first value, where it is not the default.
+    words : dict of str to str
+        What one hears with each choice.
     """
 
     name: str
@@ -53,6 +62,7 @@ class Control:
     step: float = 0.0
     ends: tuple[str, str] = ("", "")
     value: Any = None
+    words: dict[str, str] = field(default_factory=dict)
 
 
 CONTROLS = (
@@ -60,7 +70,15 @@ CONTROLS = (
     Control(
         "temperature", "temperature", 0, 2, 0.05, ("calm, repeats itself", "restless, far out")
     ),
-    Control("sampling", "sampling"),
+    Control(
+        "sampling",
+        "sampling",
+        words={
+            "replay": "as lively as the recording, in its pulse",
+            "plain": "freer, as the model has learned",
+            "mean": "smooth, always the same",
+        },
+    ),
     Control("continuity", "continuity", 0, 10, 0.25, ("changes often", "stays in one sound")),
     Control("layers", "layers", 1, 4, 1, ("one voice", "dense")),
     Control("seed", "seed", 0, 999, 1, ("another number, another draw", "")),
@@ -70,19 +88,13 @@ CLASSES = (PredictConfig, QueryConfig, SelectionConfig, RenderConfig)
 
 def controls() -> list[dict[str, Any]]:
     """Return the controls of the page as JSON values, with the texts of their fields."""
-    known = {field.name: field for kind in CLASSES for field in fields(kind)}
+    known = {one.name: one for kind in CLASSES for one in fields(kind)}
     found = []
     for control in CONTROLS:
-        field = known[control.name]
-        found.append(
-            vars(control)
-            | {
-                "value": field.default if control.value is None else control.value,
-                "help": field.metadata["help"],
-                "unit": field.metadata["unit"],
-                "choices": field.metadata["choices"],
-            }
-        )
+        setting = known[control.name]
+        texts = {name: setting.metadata[name] for name in ("help", "unit", "choices")}
+        value = setting.default if control.value is None else control.value
+        found.append(vars(control) | texts | {"value": value})
     return found
 
 
@@ -110,14 +122,19 @@ class TakeSettings:
         check(style in STYLES, "style", style, "be one of " + ", ".join(STYLES))
         numbers = isinstance(speeds, list) and all(isinstance(x, (int, float)) for x in speeds)
         check(numbers, "speeds", speeds, "be a list of numbers")
-        parts = []
-        for kind in CLASSES:
-            names = {field.name for field in fields(kind)}
+
+        def part(kind: type[T], defaults: dict[str, Any]) -> T:
+            names = {one.name for one in fields(kind)}  # type: ignore[arg-type]
             given = {name: values.pop(name) for name in sorted(names & values.keys())}
-            if kind is SelectionConfig:
-                given = STYLES[style] | given
-            parts.append(from_dict(kind, given))
+            return from_dict(kind, defaults | given)
+
+        found = cls(
+            part(PredictConfig, {}),
+            part(QueryConfig, {}),
+            part(SelectionConfig, STYLES[style]),
+            part(RenderConfig, {}),
+            tuple(map(float, speeds)),
+        )
         check(not values, "settings", sorted(values), "be known by name")
-        prediction, query, selection, rendering = parts
-        query = replace(query, neighbours=max(query.neighbours, N_ALTERNATIVES))
-        return cls(prediction, query, selection, rendering, tuple(map(float, speeds)))
+        neighbours = max(found.query.neighbours, N_ALTERNATIVES)
+        return replace(found, query=replace(found.query, neighbours=neighbours))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def listing(folder: str) -> dict[str, Any]:
     return {"folder": folder, "files": files, "bad": bad}
 
 
-def receive(folder: Path, name: str, body: BinaryIO, n_bytes: int) -> Path:
+def receive(folder: Path, name: str, body: BufferedIOBase, n_bytes: int) -> Path:
     """Write a dropped file into a folder; one that is no sound is refused.
 
     Raises

@@ -90,6 +90,11 @@ class Jobs:
         self._on_change()
         return job
 
+    def newest(self) -> Job:
+        """Return the job that was added last."""
+        with self._changed:
+            return self._jobs[-1]
+
     def wait(self, job: Job, timeout_s: float) -> Job:
         """Return a job when it has ended, or the time is over."""
         until = time.monotonic() + timeout_s

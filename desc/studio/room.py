@@ -22,7 +22,7 @@ from desc.runs import SAMPLES, resolve_run
 from desc.storage import DescriptorStore
 from desc.studio import folders, take_view
 from desc.studio.atlas import Atlas
-from desc.studio.controls import SPEEDS, TakeSettings, controls
+from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
 from desc.studio.jobs import Jobs
 from desc.studio.map_room import MapRoom
 from desc.studio.server import HTML, WAV, Answer, Request
@@ -164,6 +164,7 @@ class StudioRoom:
         data = {
             "controls": controls(),
             "styles": STYLES,
+            "styleWords": STYLE_WORDS,
             "speeds": {words: list(values) for words, values in SPEEDS.items()},
             "formats": [["wav", "WAV"], *([one.name, one.title] for one in FORMATS.values())],
             "folder": str(self.folder),

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, BinaryIO, Protocol
+from io import BufferedIOBase
+from typing import Any, Protocol
 from urllib.parse import parse_qs, quote, urlsplit
 
 from desc.errors import ConfigurationError, DescError
@@ -50,7 +51,7 @@ class Request:
     method: str
     path: str
     query: dict[str, str]
-    body: BinaryIO
+    body: BufferedIOBase
     n_bytes: int = 0
 
     def json(self) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def text(browser: Browser, selector: str) -> str:
 def set_value(browser: Browser, selector: str, value: object) -> None:
     browser.value(
         f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.value = "
-        f"{json.dumps(value)}; for (const n of ['input', 'change']) e.dispatchEvent(new Event(n)); }})()"
+        f"{json.dumps(value)};"
+        "for (const name of ['input', 'change']) e.dispatchEvent(new Event(name)); })()"
     )
 
 
@@ -119,7 +120,9 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     browser.click("#others li:nth-child(2) button")
     browser.wait("document.body.dataset.swapMs")
     browser.wait("document.querySelector('#undo').textContent === 'Undo (1)'")
-    browser.wait("document.querySelector(\"[data-number='2'] .figures\").textContent.includes('1 edit')")
+    browser.wait(
+        "document.querySelector(\"[data-number='2'] .figures\").textContent.includes('1 edit')"
+    )
     after = edits.edited_playlist(takes / "2")
     changed = [a != b for a, b in zip(before.events, after.events, strict=True)]
     assert sum(changed) == 1
@@ -130,7 +133,11 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     browser.wait("document.querySelector('#exported').textContent.startsWith('Saved')", 60)
     assert (tmp_path / "01 garden take 2.dawproject").is_file()
     assert browser.complaints == []
-    for width, dark, name in ((1200, True, "dark"), (400, False, "phone"), (400, True, "dark phone")):
+    for width, dark, name in (
+        (1200, True, "dark"),
+        (400, False, "phone"),
+        (400, True, "dark phone"),
+    ):
         browser.open(studio.url, width, 900, dark=dark)
         browser.wait("document.querySelector('#takes .take')")
         browser.click("#units", 0.3)

@@ -3,6 +3,7 @@
 const recording = new Sound();
 let picture = null, point = null; // point: seconds, null: the end of the music
 const wave = new Timeline($("point-stack"), recording);
+wave.head.remove(); // the point is the mark here
 
 function showRecordings(files) {
   options($("recording"), files.map((file) => [`${file.source} (${clock(file.seconds)})`, file.source]), state.choices.recording);

@@ -8,7 +8,6 @@ const showTime = () => {
   stack.moveHead();
 };
 follow(player, showTime);
-follow(recording, () => wave.moveHead());
 
 async function showTake() {
   const take = takeOf(chosen);
