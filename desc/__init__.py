@@ -76,6 +76,7 @@ _PUBLIC = {
     "plot_result": "report.plots",
     "plot_run": "report.plots",
     "preset": "soundgen.presets",
+    "read_playlist": "playlist_formats",
     "register_descriptor": "descriptors.features",
     "relocated": "concatenation",
     "render": "concatenation",
