@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
-    "Atlas": "explore",
+    "Atlas": "studio",
     "AudioClip": "audio",
     "AudioReference": "database",
     "Console": "commands.console",
@@ -26,12 +26,13 @@ _PUBLIC = {
     "DescriptorSequence": "descriptors.sequence",
     "DescriptorStore": "storage",
     "EvaluateConfig": "evaluation.settings",
-    "ExploreServer": "explore",
     "ExportConfig": "playlist_formats",
     "FlowConfig": "soundgen.settings",
     "FlowTraining": "soundgen.settings",
     "GenerateConfig": "soundgen.settings",
+    "LocalServer": "studio",
     "MODELS": "models",
+    "MapRoom": "studio",
     "Match": "matching",
     "Matcher": "matching",
     "MelConfig": "soundgen.settings",
@@ -52,6 +53,7 @@ _PUBLIC = {
     "SelectionConfig": "configuration",
     "SoundRecord": "runs",
     "Standardizer": "descriptors.standardizer",
+    "StudioRoom": "studio",
     "Take": "takes",
     "TrainConfig": "configuration",
     "UnaganConfig": "soundgen.settings",
