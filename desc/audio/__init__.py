@@ -36,6 +36,7 @@ from desc.audio.files import (
     content_digest,
     has_ffmpeg,
     is_seekable_pcm,
+    stream_digest,
 )
 from desc.audio.plausibility import SILENT
 from desc.audio.reader import AudioReader
@@ -72,6 +73,7 @@ __all__ = [
     "resample",
     "resampled_blocks",
     "resampled_length",
+    "stream_digest",
     "write",
     "write_scaled",
 ]

@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "continue recordings with the sounds of another folder",
     "evaluate": "compare runs with baselines and real music on held-out recordings",
     "explore": "show a folder of sounds as a map in the browser, for listening and selecting",
+    "studio": "open the studio in the browser: train, continue, compare and edit takes",
     "generate": "train networks for sound generation, and generate sound with them",
     "extract": "extract a folder's descriptors into the cache",
     "runs": "list the runs of this machine, or upload one to W&B",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from desc.commands.console import Console, counted
@@ -17,14 +18,26 @@ from desc.configuration import RenderConfig
 from desc.errors import OutputError
 
 EXPORT = "export-playlist"
+DAWPROJECT = ".dawproject"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the sub-command that the parser is for."""
     exports = parser.prog.endswith(EXPORT)
-    parser.add_argument("playlist", metavar="PLAYLIST.json", help="a playlist, edited or not")
+    parser.add_argument(
+        "playlist",
+        metavar="PLAYLIST.json",
+        help="a playlist, edited or not; an edited DAWproject (.dawproject), or edited "
+        "labels of Audacity (.txt)",
+    )
     for names, metavar, text in (
         (["--output_path"], "FILE" if exports else "NEW.wav", "file to write"),
+        (
+            ["--original"],
+            "PLAYLIST.json",
+            "the playlist that was exported; needed for labels, and to find the files of a "
+            "DAWproject in their folders",
+        ),
         (
             ["--audio_db_dir", "--audio_dir"],
             "DIR",
@@ -53,15 +66,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return
     from desc.playlist_formats import FORMATS, ExportConfig
 
-    parser.add_argument(
+    formats = parser.add_mutually_exclusive_group(required=True)
+    formats.add_argument(
         "--format",
-        required=True,
         choices=FORMATS,
         help="; ".join(f"{name}: {format.title}" for name, format in FORMATS.items()),
     )
+    formats.add_argument(
+        "--stems",
+        dest="format",
+        action="store_const",
+        const="stems",
+        help="the same as --format stems; --output_path is a folder",
+    )
     add_options(parser.add_argument_group("projects (dawproject, reaper)"), ExportConfig)
     others = [name for name in vars(RenderConfig()) if name not in ("align_ms", "channels")]
-    group = parser.add_argument_group("as rendered (dawproject, reaper)")
+    group = parser.add_argument_group("as rendered (dawproject, reaper, stems)")
     add_options(group, RenderConfig, exclude=others)
 
 
@@ -69,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     """Render or export, and print the path of the file."""
     rendering = from_options(RenderConfig, args)
     from desc.concatenation import Playlist, relocated, render_to_file
-    from desc.playlist_formats import ExportConfig, export_playlist
+    from desc.playlist_formats import ExportConfig, export_playlist, read_playlist
     from desc.storage import DescriptorStore
 
     store = DescriptorStore(args.cache_dir)
@@ -78,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
             raise OutputError(
                 f"{args.output_path}: exists; choose another name, or give --overwrite"
             )
-        playlist = Playlist.load(args.playlist)
+        original = Playlist.load(args.original) if args.original is not None else None
+        playlist = read_playlist(args.playlist, original)
+        placed = Path(args.playlist).suffix.lower() == DAWPROJECT
+        if placed and "align_ms" not in given_options(RenderConfig, args):
+            rendering = replace(rendering, align_ms=0.0)  # clips stay where they were put
         folders = {"source_root": args.audio_db_dir, "recording_root": args.prediction_db_dir}
         if args.relocate is not None:
             roots = playlist.resolved_roots(**folders)
@@ -91,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
                 store=store,
                 rendering=rendering,
                 settings=from_options(ExportConfig, args),
+                matches=Path(args.original or args.playlist).with_name("matches.json"),
                 allow_long=args.allow_long,
                 **folders,
             )

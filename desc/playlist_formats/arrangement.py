@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,10 @@ class Arrangement:
         `media` is set in formats with media.
     mixer : Mixer or None
         Mixes the units, in formats that lie as played.
+    beats_s : tuple of float
+        Times of the beats, in formats that carry them.
+    alternatives : mapping of int to list of PlaylistEvent
+        Other events in place of an event, by its place in the playlist.
     """
 
     playlist: Playlist
@@ -47,10 +52,17 @@ class Arrangement:
     gain: float = 1.0
     settings: ExportConfig = field(default_factory=ExportConfig)
     mixer: Mixer | None = None
+    beats_s: tuple[float, ...] = ()
+    alternatives: Mapping[int, list[PlaylistEvent]] = field(default_factory=dict)
 
     def path(self, event: PlaylistEvent) -> str:
         """Return the path of an event's file, as far as its folder is known."""
         return str(Path(self.roots.get(event.root, ""), event.source))
+
+    def files(self) -> dict[str, str]:
+        """Return the source of each file that is named, by its path."""
+        events = [*self.playlist.events, *chain.from_iterable(self.alternatives.values())]
+        return {self.path(event): event.source for event in events}
 
     def seconds(self, n_samples: float) -> float:
         """Return samples of the playlist as seconds."""
@@ -64,6 +76,11 @@ class Arrangement:
         """Return the units of a layer as clips, in the order in which they begin to sound."""
         rate = self.playlist.sample_rate
         return [Clip(span, rate) for span in self.spans if span.event.layer == layer]
+
+    def other_clips(self, clip: Clip) -> list[Clip]:
+        """Return the alternatives of a clip, at its place."""
+        others = self.alternatives.get(clip.span.index, [])
+        return [replace(clip, span=replace(clip.span, event=other, shift=0)) for other in others]
 
     @property
     def layers(self) -> list[int]:

@@ -18,6 +18,7 @@ from desc.audio import AudioInfo, probe
 from desc.errors import AudioError
 from desc.files import replacing
 from desc.playlist_formats.arrangement import Arrangement, Clip
+from desc.playlist_formats.beats import tempo_of
 from desc.playlist_formats.media import collected_names, relative_path
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ MEDIA_FOLDER = "audio"
 PROJECT, METADATA = "project.xml", "metadata.xml"
 TEMPO = 120.0
 MASTER = "master"
+ALTERNATIVE = "alternative"
 _MADE = (1980, 1, 1, 0, 0, 0)
 """The earliest time of a file in a ZIP, so that equal projects have equal bytes."""
 
@@ -35,10 +37,10 @@ def write(arrangement: Arrangement, path: Path) -> int:
 
     Clips meet at the end of each crossfade, and the fade-in of the second begins before it, as the
     format describes crossfades (a negative `fadeInTime`). With `fades="curves"` the clips of a
-    layer lie on two tracks in turn, overlap, and have gain curves instead of fades.
+    layer lie on two tracks in turn, overlap, and have gain curves instead of fades. Alternatives
+    lie on muted tracks.
     """
-    paths = {arrangement.path(span.event) for span in arrangement.spans}
-    files = {name: probe(name) for name in sorted(paths)}
+    files = {name: probe(name) for name in sorted(arrangement.files())}
     collects = arrangement.settings.media == "collect"
     if collects:
         names = {k: f"{MEDIA_FOLDER}/{v}" for k, v in collected_names(arrangement).items()}
@@ -84,33 +86,42 @@ def _project(
     root = ET.Element("Project", version="1.0")
     ET.SubElement(root, "Application", name="desc", version=__version__)
     transport = ET.SubElement(root, "Transport")
-    ET.SubElement(transport, "Tempo", unit="bpm", value=_number(TEMPO), name="Tempo")
+    tempo = _number(tempo_of(arrangement.beats_s, TEMPO))
+    ET.SubElement(transport, "Tempo", unit="bpm", value=tempo, name="Tempo")
     ET.SubElement(transport, "TimeSignature", denominator="4", numerator="4")
     structure = ET.SubElement(root, "Structure")
     timeline = ET.SubElement(root, "Arrangement", id="arrangement")
     lanes = ET.SubElement(timeline, "Lanes", timeUnit="seconds", id="lanes")
     for number, (title, clips) in enumerate(_tracks(arrangement)):
-        _add_track(structure, title, f"track{number}", 1.0)
+        _add_track(structure, title, f"track{number}", 1.0, muted=ALTERNATIVE in title)
         lane = ET.SubElement(lanes, "Lanes", track=f"track{number}", id=f"lane{number}")
         content = ET.SubElement(lane, "Clips", id=f"clips{number}")
         for clip in clips:
             path = arrangement.path(clip.event)
             file = ET.Element("File", path=names[path], external=str(external).lower())
             content.append(_clip(clip, arrangement, files[path], file))
-    _add_track(structure, "master", MASTER, arrangement.gain)
+    _add_track(structure, "master", MASTER, arrangement.gain, muted=False)
+    if arrangement.beats_s:
+        markers = ET.SubElement(timeline, "Markers", timeUnit="seconds", id="beats")
+        for number, beat in enumerate(arrangement.beats_s, 1):
+            ET.SubElement(markers, "Marker", time=_number(beat), name=f"beat {number}")
     return root
 
 
 def _tracks(arrangement: Arrangement) -> list[tuple[str, list[Clip]]]:
     """Return titles and clips of the tracks."""
     layers = [(f"layer {number}", arrangement.clips(number)) for number in arrangement.layers]
+    others = [arrangement.other_clips(clip) for _, clips in layers for clip in clips]
+    for rank in range(arrangement.settings.alternatives):
+        clips = [found[rank] for found in others if len(found) > rank]
+        layers += [(f"{ALTERNATIVE} {rank + 1}", clips)] if clips else []
     if arrangement.settings.fades == "handles":
         return layers
     halves = [(f"{title} {'ab'[i]}", clips[i::2]) for title, clips in layers for i in range(2)]
     return [(title, clips) for title, clips in halves if clips]
 
 
-def _add_track(structure: ET.Element, name: str, key: str, gain: float) -> None:
+def _add_track(structure: ET.Element, name: str, key: str, gain: float, *, muted: bool) -> None:
     track = ET.SubElement(structure, "Track", contentType="audio", loaded="true", id=key, name=name)
     channel = ET.SubElement(track, "Channel", audioChannels="2", id=f"{key}-channel")
     if key == MASTER:
@@ -118,6 +129,7 @@ def _add_track(structure: ET.Element, name: str, key: str, gain: float) -> None:
     else:
         channel.set("role", "regular")
         channel.set("destination", f"{MASTER}-channel")
+    ET.SubElement(channel, "Mute", value=str(muted).lower())
     ET.SubElement(channel, "Volume", unit="linear", value=_number(gain), min="0", max="2")
 
 

@@ -37,16 +37,14 @@ def collected_names(arrangement: Arrangement) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     taken: set[str] = set()
-    for span in arrangement.spans:
-        path = arrangement.path(span.event)
-        if path not in names:
-            parts = PurePosixPath(span.event.source).parts
-            plain = one_line("/".join(part for part in parts if part not in {"/", ".."}))
-            plain += _missing_ending(path, probe(path))
-            numbered = (f"{number} {plain}" for number in count(2))
-            name = next(name for name in chain([plain], numbered) if name.lower() not in taken)
-            taken.add(name.lower())
-            names[path] = name
+    for path, source in arrangement.files().items():
+        parts = PurePosixPath(source).parts
+        plain = one_line("/".join(part for part in parts if part not in {"/", ".."}))
+        plain += _missing_ending(path, probe(path))
+        numbered = (f"{number} {plain}" for number in count(2))
+        name = next(name for name in chain([plain], numbered) if name.lower() not in taken)
+        taken.add(name.lower())
+        names[path] = name
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from desc.audio import probe
 from desc.concatenation.joins import Fade
 from desc.files import replacing, write_text
 from desc.playlist_formats.arrangement import Arrangement, Clip, one_line
+from desc.playlist_formats.beats import tempo_of
 from desc.playlist_formats.media import collected_names, relative_path
 
 logger = logging.getLogger(__name__)
@@ -29,17 +31,21 @@ def write(arrangement: Arrangement, path: Path) -> int:
 
     An item spans its unit and the halves of the fades beyond it. A fade is equal-power or linear,
     whichever is nearer to the one adapted to the two sounds; with `fades="curves"` it is a volume
-    envelope of the take, equal to that of rendering. Collected files lie in a folder beside the
-    project, named after it.
+    envelope of the take, equal to that of rendering. Alternatives are further takes. Collected
+    files lie in a folder beside the project, named after it.
     """
     names = _media(arrangement, path)
     rate = arrangement.playlist.sample_rate
     lines = ['<REAPER_PROJECT 0.1 "6.0" 0', "  AUTOXFADE 0", f"  SAMPLERATE {rate} 0 0"]
+    if arrangement.beats_s:
+        lines.append(f"  TEMPO {tempo_of(arrangement.beats_s, 120):.6f} 4 4")
+    for number, beat in enumerate(arrangement.beats_s, 1):
+        lines.append(f"  MARKER {number} {beat:.6f} {_quoted(f'beat {number}')} 0")
     lines.append(f"  MASTER_VOLUME {arrangement.gain:.9f} 0 -1 -1 1")
     for number in arrangement.layers:
         lines += ["  <TRACK", f"    NAME {_quoted(f'layer {number}')}"]
         for clip in arrangement.clips(number):
-            lines += _item(clip, arrangement, names[arrangement.path(clip.event)])
+            lines += _item(clip, arrangement, names)
         lines.append("  >")
     lines.append(">")
     strange = [e for e in arrangement.playlist.events if _channel_mode(e.channels) is None]
@@ -55,8 +61,7 @@ def write(arrangement: Arrangement, path: Path) -> int:
 def _media(arrangement: Arrangement, path: Path) -> dict[str, str]:
     """Return each file's path as the project names it; copy the files that are collected."""
     if arrangement.settings.media == "reference":
-        paths = {arrangement.path(span.event) for span in arrangement.spans}
-        return {name: relative_path(name, path.parent) for name in paths}
+        return {name: relative_path(name, path.parent) for name in arrangement.files()}
     folder = f"{path.stem} media"
     names = {k: f"{folder}/{name}" for k, name in collected_names(arrangement).items()}
     for source, name in names.items():
@@ -65,34 +70,47 @@ def _media(arrangement: Arrangement, path: Path) -> dict[str, str]:
     return names
 
 
-def _item(clip: Clip, arrangement: Arrangement, name: str) -> list[str]:
+def _item(clip: Clip, arrangement: Arrangement, names: Mapping[str, str]) -> list[str]:
     curves = arrangement.settings.fades == "curves"
     fade_in, fade_out = (0.0, 0.0) if curves else (clip.fade_in_s, clip.fade_out_s)
-    event, path = clip.event, arrangement.path(clip.event)
-    return [
+    lines = [
         "    <ITEM",
         f"      POSITION {clip.position_s:.9f}",
         f"      LENGTH {clip.length_s:.9f}",
         "      LOOP 0",
         f"      FADEIN {_shape(clip.span.fade_in)} {fade_in:.9f} 0 1 0 0 0",
         f"      FADEOUT {_shape(clip.span.fade_out)} {fade_out:.9f} 0 1 0 0 0",
-        f"      NAME {_quoted(arrangement.label(event))}",
         f"      VOLPAN {1 if curves else clip.gain:.9f} 0 1 -1",
-        f"      SOFFS {clip.offset_s:.9f}",
+        *_take(clip, clip.position_s, arrangement, names),
+    ]
+    for other in arrangement.other_clips(clip):
+        lines += ["      TAKE", *_take(other, clip.position_s, arrangement, names)]
+    return [*lines, "    >"]
+
+
+def _take(
+    clip: Clip, begin_s: float, arrangement: Arrangement, names: Mapping[str, str]
+) -> list[str]:
+    """Return a take of an item that begins at `begin_s`; its file may begin later."""
+    event, path = clip.event, arrangement.path(clip.event)
+    late = clip.position_s - begin_s
+    return [
+        f"      NAME {_quoted(arrangement.label(event))}",
+        f"      SOFFS {clip.offset_s - late * clip.speed:.9f}",
         f"      PLAYRATE {clip.speed:.9f} 0 0 -1 0 0.0025",
         f"      CHANMODE {_channel_mode(event.channels) or 0}",
         f"      <SOURCE {_source_type(path)}",
-        f"        FILE {_quoted(name)}",
+        f"        FILE {_quoted(names[path])}",
         "      >",
-        *(_envelope(clip) if curves else ()),
-        "    >",
+        *(_envelope(clip, late) if arrangement.settings.fades == "curves" else ()),
     ]
 
 
-def _envelope(clip: Clip) -> list[str]:
+def _envelope(clip: Clip, late: float) -> list[str]:
     """Return the volume envelope of a take; its times run at the take's speed."""
-    points = [f"        PT {t * clip.speed:.9f} {gain:.9f} {LINEAR}" for t, gain in clip.curve()]
-    return ["      <VOLENV", "        ACT 1 -1", *points, "      >"]
+    points = [(clip.speed * (time + late), gain) for time, gain in clip.curve()]
+    lines = [f"        PT {time:.9f} {gain:.9f} {LINEAR}" for time, gain in points]
+    return ["      <VOLENV", "        ACT 1 -1", *lines, "      >"]
 
 
 @lru_cache(maxsize=1024)

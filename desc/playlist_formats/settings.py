@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from desc.configuration import check_choice, option
+from desc.configuration import check_choice, check_integer, option
 
 MEDIA = ("collect", "reference")
 FADES = ("handles", "curves")
@@ -29,7 +29,14 @@ class ExportConfig:
         choices=FADES,
     )
 
+    alternatives: int = option(
+        0,
+        "number of other sounds for each unit, as takes (reaper) or muted tracks (dawproject); "
+        "matches.json beside the playlist must list them: predict with --neighbours 8",
+    )
+
     def __post_init__(self) -> None:
         if self.media is not None:
             check_choice("media", self.media, MEDIA)
         check_choice("fades", self.fades, FADES)
+        check_integer("alternatives", self.alternatives, 0, MAX_ALTERNATIVES)

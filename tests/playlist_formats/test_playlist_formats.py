@@ -261,7 +261,7 @@ def test_unsupported_channel_selections_are_reported(
 def test_every_format_is_bytes_on_request_only(
     export: Callable[..., tuple[bytes, list[str]]], playlist: Playlist
 ) -> None:
-    for format in FORMATS:
+    for format in (name for name, format in FORMATS.items() if format.extension):
         assert export(format)[0] == export(format)[0]
     with pytest.raises(ConfigurationError, match="format='aaf' must be one of dawproject, reaper"):
         export("aaf")

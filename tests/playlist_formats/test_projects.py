@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,10 @@ import rpp
 import soundfile
 
 from desc.concatenation import Playlist, PlaylistEvent, render
-from desc.playlist_formats import ExportConfig, export_playlist
+from desc.configuration import RenderConfig
+from desc.errors import ConfigurationError
+from desc.playlist_formats import ExportConfig, export_playlist, read_playlist
+from desc.playlist_formats.alternatives import Candidates
 from desc.storage import DescriptorStore
 
 RATE = 44100
@@ -46,6 +50,24 @@ def playlist(make_wav: MakeWav, store: DescriptorStore, rng: np.random.Generator
     )
     joined = Playlist(events[:4], RATE, {"corpus": str(paths[0].parent)}).with_crossfade(20)
     return replace(joined, events=(*joined.events, events[4]))
+
+
+def test_stems_add_up_to_the_mix(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    high = replace(playlist.events[4], transpose_semitones=5.0)
+    playlist = replace(playlist, events=(*playlist.events[:4], high))
+    assert export_playlist(playlist, tmp_path / "stems", "stems", store=store) == 5
+    mix = render(playlist, store=store).samples
+    found = sorted(
+        path.relative_to(tmp_path / "stems") for path in tmp_path.rglob("stems/**/*.wav")
+    )
+    layers, sources = ["layer 0.wav", "layer 1.wav"], ["a.wav", "b/c.wav"]
+    assert found == [Path("layers", n) for n in layers] + [Path("sources", n) for n in sources]
+    for folder, names in (("layers", layers), ("sources", sources)):
+        stems = [soundfile.read(tmp_path / "stems" / folder / name)[0] for name in names]
+        assert all(level_db(stem) > -50 for stem in stems)
+        assert level_db(sum(stems) - mix) - level_db(mix) < -120
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,7 @@ def reader(path: Path) -> Callable[[str], Sound]:
 
 
 def level_db(sound: Sound) -> float:
-    return float(10 * np.log10(np.mean(sound**2)))
+    return float(10 * np.log10(np.mean(sound**2) + 1e-30))
 
 
 PLAYERS = {"dawproject": dawproject_clips, "reaper": reaper_clips}
@@ -181,3 +203,206 @@ def test_a_project_with_handles_differs_in_its_fades_only(
     difference = np.abs(mix - rendered / max(1, np.abs(rendered).max())).max(1)
     assert difference[np.abs(np.arange(len(mix)) - 5000) < 3000].max() < 1e-6
     assert level_db(mix - rendered) - level_db(rendered) < -20
+
+
+def write_matches(path: Path, n_frames: int, places: list[tuple[str, int]]) -> Path:
+    """Write matches whose candidates are the same places in every frame, and return the path."""
+    columns = {
+        "_id": [[source for source, _ in places]] * n_frames,
+        "_sample": [[sample for _, sample in places]] * n_frames,
+        "_distance": [[0.0] * len(places)] * n_frames,
+        "_speed": [[2.0 if source == "b/c.wav" else 1.0 for source, _ in places]] * n_frames,
+    }
+    content = {"_candidates": columns, "_meta": {"hop_length": 1024}}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_alternatives_play_the_next_best_places(playlist: Playlist, tmp_path: Path) -> None:
+    places = [("a.wav", 3880), ("a.wav", 30000), ("a.wav", 30500), ("b/c.wav", 20000)]
+    candidates = Candidates.load(write_matches(tmp_path / "m.json", 30, places))
+    found = candidates.alternatives(playlist, 0, 8)
+    # The unit's middle is sample 4500, in frame 4, whose middle is 4608: 108 later.
+    assert [(e.source, e.start_sample, e.transpose_semitones) for e in found] == [
+        ("a.wav", 30000 - 108 - 4500, 0.0), ("b/c.wav", 20000 - 216 - 4500, 12.0)
+    ]  # fmt: skip
+    assert {(e.onset_sample, e.n_samples, e.fade_out_ms) for e in found} == {(0, 9000, 20)}
+    assert [e.digest for e in found] == [playlist.events[i].digest for i in (0, 1)]
+    assert len(candidates.alternatives(playlist, 0, 1)) == 1
+    assert candidates.alternatives(playlist, 4, 8) == []  # a second layer
+
+
+def test_alternatives_are_takes_and_muted_tracks(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    places = [("a.wav", 30000), ("b/c.wav", 1000), ("gone.wav", 0)]
+    matches = write_matches(tmp_path / "matches.json", 30, places)
+    settings = ExportConfig(alternatives=3, fades="curves")
+    for format in PLAYERS:
+        path = tmp_path / f"song.{format}"
+        options: Any = {"store": store, "settings": settings}
+        export_playlist(playlist, path, format, matches=matches, **options)
+        with pytest.raises(ConfigurationError, match="matches"):
+            export_playlist(playlist, path, format, **options)
+    project = rpp.loads((tmp_path / "song.reaper").read_text())
+    items = project.find("TRACK").findall("ITEM")
+    starts = [[float(part[1]) for part in item if part[0] == "SOFFS"] for item in items]
+    # Without the place that is played; before the beginning of its file a take is silent.
+    assert [len(takes) for takes in starts] == [3, 3, 3, 3]
+    assert starts[0][2] < 0
+    clips, _ = dawproject_clips(tmp_path / "song.dawproject")
+    assert len(clips) == 5 + 8
+    with zipfile.ZipFile(tmp_path / "song.dawproject") as archive:
+        tracks = ET.fromstring(archive.read("project.xml")).findall("Structure/Track")
+    muted = [t.get("name") for t in tracks if t.find("Channel/Mute").get("value") == "true"]
+    assert muted == ["alternative 1 a", "alternative 1 b", "alternative 2 a", "alternative 2 b"]
+    one = tmp_path / "one.json"
+    one.write_text('{"_id": [], "_meta": {"hop_length": 1024}}')
+    with pytest.raises(ConfigurationError, match=r"one\.json: lists one row .* --neighbours 8"):
+        export_playlist(playlist, path, format, matches=one, **options)
+
+
+def test_beats_are_markers(make_wav: MakeWav, store: DescriptorStore, tmp_path: Path) -> None:
+    """Clicks every half second from .25 s on; noise has no pulse, and no markers."""
+    clicks = np.zeros((2, 6 * RATE))
+    for start in range(RATE // 4, 6 * RATE, RATE // 2):
+        clicks[:, start : start + 2000] = np.exp(-np.arange(2000) / 300) * (-1) ** np.arange(2000)
+    folder = make_wav("in/clicks.wav", 0.5 * clicks).parent
+    playlist = Playlist((PlaylistEvent("clicks.wav", 0, 6 * RATE, 0),), RATE, {"corpus": folder})
+    export_playlist(playlist, tmp_path / "s.dawproject", "dawproject", store=store)
+    with zipfile.ZipFile(tmp_path / "s.dawproject") as archive:
+        project = ET.fromstring(archive.read("project.xml"))
+    tempo = float(project.find("Transport/Tempo").get("value"))
+    assert tempo == pytest.approx(120, abs=0.5)
+    beats = [float(marker.get("time", "")) for marker in project.iter("Marker")]
+    assert len(beats) >= 10
+    distance = (np.array(beats) - 0.25 + 0.25) % 0.5 - 0.25
+    assert np.abs(distance).max() < 0.03
+    export_playlist(playlist, tmp_path / "s.rpp", "reaper", store=store)
+    assert (tmp_path / "s.rpp").read_text().count("MARKER") == len(beats)
+
+
+@pytest.mark.parametrize("knows_original", [True, False])
+@pytest.mark.parametrize("media", ["collect", "reference"])
+def test_an_exported_project_is_read_as_it_was(
+    media: str, knows_original: bool, playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "out" / "song.dawproject"
+    high = replace(playlist.events[4], transpose_semitones=5.0)
+    playlist = replace(playlist, events=(*playlist.events[:4], high))
+    export_playlist(playlist, path, "dawproject", store=store, settings=ExportConfig(media=media))
+    read = read_playlist(path, playlist if knows_original else None)
+    assert [len(layer) for layer in read.layers()] == [4, 1]
+    unpacked = media == "collect" and not knows_original
+    assert (tmp_path / "out" / "song media").is_dir() == unpacked
+    if knows_original:
+        assert {e.source for e in read.events} == {e.source for e in playlist.events}
+    config = RenderConfig(align_ms=0)
+    again = render(read, store=store, rendering=config).samples
+    rendered = render(playlist, store=store).samples
+    assert level_db(again - rendered) - level_db(rendered) < -90
+
+
+def edit(path: Path, change: Callable[[ET.Element], None]) -> None:
+    """Change the XML of a project."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    project = ET.fromstring(content["project.xml"])
+    change(project)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in (content | {"project.xml": ET.tostring(project)}).items():
+            archive.writestr(name, data)
+
+
+@pytest.fixture
+def exported(playlist: Playlist, store: DescriptorStore, tmp_path: Path) -> Path:
+    path = tmp_path / "song.dawproject"
+    export_playlist(playlist, path, "dawproject", store=store)
+    return path
+
+
+def test_clips_moved_trimmed_gained_and_deleted(playlist: Playlist, exported: Path) -> None:
+    before = read_playlist(exported, playlist).events
+
+    def change(project: ET.Element) -> None:
+        first, second = project.findall("Arrangement/Lanes/Lanes/Clips")
+        clips = first.findall("Clip")
+        clips[0].set("enable", "false")  # muted
+        first.remove(clips[2])
+        clips[3].set("time", "2.0")  # moved to where nothing joins it
+        clips[3].set("fadeInTime", "0.01")
+        trimmed = second[0]  # its first 1000 samples
+        for key, sign in (("time", 1), ("playStart", 1), ("duration", -1)):
+            trimmed.set(key, str(float(trimmed.get(key, "")) + sign * 1000 / RATE))
+        second[0].set("fadeInTime", "0")
+        project.find("Structure/Track[@name='layer 1']/Channel/Volume").set("value", "0.5")
+
+    edit(exported, change)
+    second, fourth, other = read_playlist(exported, playlist).events
+    assert second.source == "b/c.wav"
+    # Without its neighbour the clip after it ends with its whole fade.
+    assert second.end_sample == before[1].end_sample + before[1].fade_out_ms / 1000 * RATE / 2
+    assert fourth.onset_sample == 2 * RATE
+    assert (fourth.gain_db, fourth.fade_in_ms) == (pytest.approx(3.0), 10.0)
+    assert (other.start_sample, other.onset_sample) == (21000, 2000)
+    assert (other.n_samples, other.gain_db) == (13000, pytest.approx(-6.02, abs=0.01))
+
+
+def test_a_project_in_beats_with_nested_clips_is_read(tmp_path: Path, make_wav: MakeWav) -> None:
+    """As Bitwig Studio writes it: 60 beats a minute, the sound an octave up."""
+    make_wav("audio/a.wav", np.zeros((2, 5 * RATE)))
+    warps = """<Warps contentTimeUnit="seconds" timeUnit="beats"><Audio algorithm="repitch"
+        channels="2" duration="5" sampleRate="44100"><File path="audio/a.wav" external="true"/>
+        </Audio><Warp time="0" contentTime="0"/><Warp time="2.5" contentTime="5"/></Warps>"""
+    inner = f"""<Clip time="0.5" duration="2" playStart="0.25" contentTimeUnit="beats"
+        fadeTimeUnit="beats" fadeInTime="0.1">{warps}</Clip>"""
+    text = f"""<Project version="1.0"><Transport><Tempo unit="bpm" value="60"/></Transport>
+        <Structure><Track id="t"><Channel><Volume unit="linear" value="1"/></Channel></Track>
+        </Structure><Arrangement><Lanes timeUnit="beats"><Lanes track="t"><Clips>
+        <Clip time="3" duration="1.5" playStart="0"><Clips>{inner}</Clips></Clip>
+        </Clips></Lanes></Lanes></Arrangement></Project>"""
+    with zipfile.ZipFile(tmp_path / "x.dawproject", "w") as archive:
+        archive.writestr("project.xml", text)
+    (event,) = read_playlist(tmp_path / "x.dawproject").events
+    assert (event.root, event.source) == ("project", "audio/a.wav")
+    assert (event.onset_sample, event.n_samples) == (round(3.5 * RATE), RATE)
+    assert event.transpose_semitones == 12
+    assert event.start_sample + event.n_samples / 2 == (0.25 + 0.5) * 2 * RATE
+    assert event.fade_in_ms == pytest.approx(100)
+
+
+def set_attribute(place: str, key: str, value: str) -> Callable[[ET.Element], None]:
+    return lambda project: project.find(place).set(key, value)  # type: ignore[union-attr]
+
+
+CLIP = "Arrangement/Lanes/Lanes/Clips/Clip"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_attribute(CLIP, "time", "x"), r"the clip 'a.wav @ .*': time='x' must be a number"),
+        (set_attribute(CLIP, "loopEnd", "0.01"), "the clip 'a.wav .*' loops"),
+        (set_attribute(f"{CLIP}//File", "path", "no.wav"), "its file 'no.wav' is missing"),
+        (set_attribute(f"{CLIP}[2]", "time", "0.06"), "lies within .*the clip 'a.wav"),
+        (set_attribute("Transport/Tempo", "value", "fast"), "the tempo 'fast' must be a number"),
+        (lambda project: project.clear(), "contains no audio clip"),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    change: Callable[[ET.Element], None], message: str, playlist: Playlist, exported: Path
+) -> None:
+    edit(exported, change)
+    with pytest.raises(ConfigurationError, match=f"song.dawproject: .*{message}"):
+        read_playlist(exported, playlist)
+
+
+def test_other_files_are_no_projects(tmp_path: Path) -> None:
+    path = tmp_path / "x.dawproject"
+    path.write_bytes(b"no zip")
+    with pytest.raises(ConfigurationError, match="cannot be read as a DAWproject"):
+        read_playlist(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "a")
+    with pytest.raises(ConfigurationError, match=r"contains no project\.xml"):
+        read_playlist(path)

@@ -1,0 +1,108 @@
+"""Alternatives of units: other places of the corpus near to what was predicted there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from desc.concatenation import Playlist, PlaylistEvent
+from desc.concatenation.playlist import CORPUS, RECORDING
+from desc.errors import ConfigurationError
+from desc.files import read_json
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The nearest rows of the corpus for each frame of a continuation, from `matches.json`.
+
+    Attributes
+    ----------
+    sources : list of lists of str, (T, K)
+        Files, the nearest row first.
+    samples : list of lists of int, (T, K)
+        Centres of the rows, in samples of the recordings.
+    speeds : list of lists of float, (T, K)
+        Speeds at which they are played.
+    hop_length : int
+        Samples between two frames.
+    """
+
+    sources: list[list[str]]
+    samples: list[list[int]]
+    speeds: list[list[float]]
+    hop_length: int
+
+    @classmethod
+    def load(cls, path: str | Path) -> Candidates:
+        """Read `matches.json`.
+
+        Raises
+        ------
+        ConfigurationError
+            If the file cannot be read, or lists one row per frame.
+        """
+        content: dict[str, Any] = read_json(path, ConfigurationError)
+        try:
+            found = content["_candidates"]
+            samples = found["_sample"]
+            speeds = found.get("_speed") or [[1.0] * len(frame) for frame in samples]
+            return cls(found["_id"], samples, speeds, content["_meta"]["hop_length"])
+        except (KeyError, TypeError, AttributeError):
+            raise ConfigurationError(
+                f"{path}: lists one row per frame and no alternatives; predict with --neighbours 8"
+            ) from None
+
+    def alternatives(self, playlist: Playlist, index: int, n: int) -> list[PlaylistEvent]:
+        """Return up to `n` other events in place of one of the first layer, the nearest first.
+
+        They play what is near to the prediction in the middle of the event, with its length, gain
+        and fades. Places within a hop of each other count as one.
+
+        Parameters
+        ----------
+        playlist : Playlist
+            The continuation, edited or not, with or without the recording's end before it.
+        index : int
+            Of the event.
+        n : int
+            Number of alternatives.
+        """
+        event = playlist.events[index]
+        if event.layer or event.root == RECORDING:
+            return []
+        digests = {e.source: e.digest for e in playlist.events if e.root == CORPUS}
+        found = [event]
+        for source, start, semitones in self._places(playlist, event):
+            other = replace(
+                event,
+                source=source,
+                start_sample=start,
+                transpose_semitones=semitones,
+                digest=digests.get(source, ""),
+                channels=None,
+            )
+            if len(found) <= n and not any(self._is_near(other, known) for known in found):
+                found.append(other)
+        return found[1:]
+
+    def _places(self, playlist: Playlist, event: PlaylistEvent) -> Iterator[tuple[str, int, float]]:
+        """Yield source, start and transposition of the candidates in the middle of an event."""
+        lead = sum(e.n_samples for e in playlist.events if e.root == RECORDING)
+        centre = event.onset_sample - lead + event.n_samples / 2
+        frame = math.floor(centre / self.hop_length)
+        if not 0 <= frame < len(self.samples):
+            return
+        # A frame's sound is the hop around its centre.
+        late = (frame + 0.5) * self.hop_length - centre
+        rows = zip(self.sources[frame], self.samples[frame], self.speeds[frame], strict=True)
+        for source, sample, speed in rows:
+            start = round(sample - late * speed - event.n_samples / 2)
+            yield source, start, 12 * math.log2(speed)
+
+    def _is_near(self, one: PlaylistEvent, other: PlaylistEvent) -> bool:
+        return one.source == other.source and (
+            abs(one.start_sample - other.start_sample) <= self.hop_length
+        )

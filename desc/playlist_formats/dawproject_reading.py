@@ -1,0 +1,217 @@
+"""A DAWproject as a playlist, edited or not."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree as ET
+
+from desc.audio import content_digest, stream_digest
+from desc.concatenation import Playlist, PlaylistEvent
+from desc.errors import ConfigurationError
+from desc.files import replacing
+from desc.playlist_formats.dawproject_clips import TEMPO, AudioClip, ClipReader
+from desc.playlist_formats.pieces import as_playlist
+
+logger = logging.getLogger(__name__)
+
+PROJECT_ROOT = "project"
+"""The root of files that no playlist names: the folder of the project."""
+_LARGEST_XML = 1 << 28
+
+
+def read(path: Path, original: Playlist | None) -> Playlist:
+    """Return the clips of a DAWproject as a playlist: a layer per track that is not muted.
+
+    Read are position, length, offset, fades, gain and speed of the clips, and the volumes of their
+    tracks. Overlaps are crossfades. Effects, panning, automation and notes are not, and a line says
+    so. Files in the ZIP are those of the original with the same content; others are unpacked into
+    a folder `NAME media` beside the project.
+
+    Parameters
+    ----------
+    path : path
+        The project.
+    original : Playlist, optional
+        The playlist that was exported: names the files, and gives the sample rate.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no DAWproject, has no audio clip, or a clip cannot be played; the message names it.
+    """
+    with _opened(path) as archive:
+        project = _project(path, archive)
+        tempo = _tempo(path, project)
+        reader = ClipReader(tempo)
+        lanes = project.find("Arrangement/Lanes")
+        try:
+            clips = [] if lanes is None else list(reader.clips(lanes))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+        tracks = _tracks(project)
+        clips = [clip for clip in clips if tracks.get(clip.track, 1.0) > 0]
+        if not clips:
+            raise ConfigurationError(f"{path}: contains no audio clip on a track that sounds")
+        _note_unread(path, project, reader, clips)
+        rates = Counter(clip.sample_rate or 44100 for clip in clips)
+        rate = original.sample_rate if original else rates.most_common(1)[0][0]
+        files = _Files(path, archive, original)
+        layers: dict[str, list[tuple[str, PlaylistEvent]]] = {}
+        for clip in clips:
+            event = _event(clip, rate, tracks.get(clip.track, 1.0), files)
+            layers.setdefault(clip.track, []).append((f"{path}: the clip {clip.name!r}", event))
+    return as_playlist(list(layers.values()), rate, files.roots)
+
+
+def _project(path: Path, archive: zipfile.ZipFile) -> ET.Element:
+    try:
+        if archive.getinfo("project.xml").file_size > _LARGEST_XML:
+            raise ConfigurationError(f"{path}: project.xml is larger than 256 MB")
+        return ET.fromstring(archive.read("project.xml"))
+    except KeyError:
+        raise ConfigurationError(f"{path}: contains no project.xml: no DAWproject") from None
+    except ET.ParseError as error:
+        raise ConfigurationError(f"{path}: project.xml is damaged: {error}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (OSError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{path}: cannot be read as a DAWproject: {reason}") from error
+
+
+def _tempo(path: Path, project: ET.Element) -> float:
+    points = project.findall("Arrangement/TempoAutomation/RealPoint")
+    if len({point.get("value") for point in points}) > 1:
+        raise ConfigurationError(f"{path}: the tempo changes; only a constant one can be read")
+    elements = points[:1] or project.findall("Transport/Tempo")
+    text = elements[0].get("value", "") if elements else str(TEMPO)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value > 0:
+        raise ConfigurationError(f"{path}: the tempo {text!r} must be a number above 0")
+    return value
+
+
+def _tracks(project: ET.Element) -> dict[str, float]:
+    """Return the volume of each track by its key, 0 where it is muted."""
+    volumes = {}
+    for track in project.iterfind("Structure//Track"):
+        mute, volume = track.find("Channel/Mute"), track.find("Channel/Volume")
+        value = float(volume.get("value", "1")) if volume is not None else 1.0
+        if volume is not None and volume.get("unit") == "decibel":
+            value = float(10 ** (value / 20))
+        is_muted = mute is not None and mute.get("value") == "true"
+        volumes[track.get("id", "")] = 0.0 if is_muted else value
+    return volumes
+
+
+def _note_unread(
+    path: Path, project: ET.Element, reader: ClipReader, clips: list[AudioClip]
+) -> None:
+    """Log what the project holds and a playlist does not."""
+    left_out = [f"{count} {tag}" for tag, count in reader.ignored.items() if tag != "markers"]
+    n_devices = len(project.findall("Structure//Devices/*"))
+    left_out += [f"{n_devices} effects"] if n_devices else []
+    if left_out:
+        logger.warning("%s: not read: %s", path, ", ".join(left_out))
+    n_stretched = sum(clip.is_stretched for clip in clips)
+    if n_stretched:
+        logger.warning(
+            "%s: %d clips are stretched at the same pitch; they change their pitch instead",
+            path,
+            n_stretched,
+        )
+
+
+@dataclass
+class _Files:
+    """The files of a project, as roots and sources of a playlist."""
+
+    path: Path
+    archive: zipfile.ZipFile
+    original: Playlist | None
+    roots: dict[str, str] = field(default_factory=dict)
+    _found: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.roots |= self.original.roots if self.original else {}
+        events = self.original.events if self.original else ()
+        self._known = {e.digest: (e.root, e.source, e.digest) for e in events if e.digest}
+
+    def find(self, clip: AudioClip) -> tuple[str, str, str]:
+        """Return root, source and digest of a clip's file."""
+        if clip.path not in self._found:
+            place = self._external(clip) if clip.is_external else self._unpacked(clip)
+            self._found[clip.path] = place
+        return self._found[clip.path]
+
+    def _external(self, clip: AudioClip) -> tuple[str, str, str]:
+        place = Path(os.path.abspath(self.path.parent / clip.path))
+        if not place.is_file():
+            raise ConfigurationError(
+                f"{self.path}: the clip {clip.name!r}: there is no file {place}"
+            )
+        digest = content_digest(place)
+        return self._known.get(digest) or self._own(place, digest)
+
+    def _unpacked(self, clip: AudioClip) -> tuple[str, str, str]:
+        if clip.path not in self.archive.namelist():
+            raise ConfigurationError(
+                f"{self.path}: the clip {clip.name!r}: its file {clip.path!r} is missing"
+            )
+        with self.archive.open(clip.path) as packed:
+            digest = stream_digest(packed)
+        if digest in self._known:
+            return self._known[digest]
+        parts = [part for part in PurePosixPath(clip.path).parts if part not in {"/", ".."}]
+        place = self.path.parent.absolute() / f"{self.path.stem} media" / Path(*parts)
+        if not place.is_file() or content_digest(place) != digest:
+            with (
+                self.archive.open(clip.path) as packed,
+                replacing(place) as temporary,
+                temporary.open("wb") as file,
+            ):
+                shutil.copyfileobj(packed, file, 1 << 20)
+        return self._own(place, digest)
+
+    def _own(self, place: Path, digest: str) -> tuple[str, str, str]:
+        folder = self.path.parent.absolute()
+        self.roots[PROJECT_ROOT] = folder.as_posix()
+        return PROJECT_ROOT, Path(os.path.relpath(place, folder)).as_posix(), digest
+
+
+def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> PlaylistEvent:
+    root, source, digest = files.find(clip)
+    first, stop = round(clip.start_s * rate), round(clip.end_s * rate)
+    n_samples = max(stop - first, 1)
+    middle = (first + n_samples / 2) / rate - clip.start_s
+    centre = (clip.file_start_s + middle * clip.speed) * rate
+    gain = clip.gain * volume
+    return PlaylistEvent(
+        source,
+        round(centre - n_samples / 2),
+        n_samples,
+        first,
+        digest,
+        fade_in_ms=round(1000 * clip.fade_in_s, 6),
+        fade_out_ms=round(1000 * clip.fade_out_s, 6),
+        gain_db=round(max(20 * math.log10(gain), -200.0), 6) if gain > 0 else -200.0,
+        transpose_semitones=round(12 * math.log2(clip.speed), 6),
+        root=root,
+    )
