@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
+TAKES_DIR = "predictions"
+"""Folder of the takes by default."""
 UNFINISHED = ".unfinished.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
 REPORT, REPORT_DATA = "report.html", "report.npz"
