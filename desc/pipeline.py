@@ -17,7 +17,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, ConfigurationError, DescError
 from desc.files import replacing
-from desc.matching import Matcher
+from desc.matching import Matcher, match_in_parts
 from desc.models.base import DescriptorModel
 from desc.prediction import Predictor
 from desc.progress import clock, part
@@ -144,12 +144,14 @@ class Continuer:
         """Return everything that decides one result for a recording, as plain values.
 
         It does not depend on the number of draws. `from_s` is left out where the whole recording is
-        continued by default.
+        continued by default, `keep_frames` where it is empty.
         """
         settings = to_dict(
             replace(self.prediction, prediction_length=self.n_frames, duration_s=None)
         )
         del settings["n_draws"]
+        if not settings["keep_frames"]:
+            del settings["keep_frames"]
         if settings["from_s"] != "end":
             del settings["from_s"]
             whole = sequence.config.complete_frames(sequence.n_samples)
@@ -267,7 +269,7 @@ class Continuer:
     def _continue(self, job: _Job, recordings: Corpus) -> dict[str, float]:
         """Predict, match, render and write one result; return its figures."""
         prediction = self.predictor.predict(job.sequence, job.sampling, frames=self.n_frames)
-        match = self.matcher.match(prediction)
+        match = match_in_parts(self.matcher, prediction, self.prediction.keep_frames)
         playlist = match.playlist.after_recording(
             prediction.source,
             prediction.digest,

@@ -53,13 +53,13 @@ def run(args: argparse.Namespace) -> int:
     check_integer("max_points", args.max_points, 1)
     with Console(args.quiet) as console:
         from desc.database import DescriptorDatabase
-        from desc.explore import Atlas, ExploreServer
         from desc.storage import DescriptorStore
+        from desc.studio import Atlas, LocalServer, MapRoom
 
         store = DescriptorStore(args.cache_dir)
         corpus = open_folder(args.audio_db_dir, config, store, args).with_sound()
         atlas = Atlas.of(DescriptorDatabase.from_corpus(corpus, store), args.max_points)
-        with ExploreServer(atlas, args.port) as server:
+        with LocalServer(MapRoom(atlas), args.port) as server:
             console.result(server.url)
             console.note("open this address in a browser on this machine; press Ctrl-C to stop")
             if args.open_browser:

@@ -107,6 +107,12 @@ class PredictConfig(SamplingConfig):
         metavar="SECONDS",
         kind=seconds_or_end,
     )
+    keep_frames: tuple[int, ...] = option(
+        (),
+        "numbers of frames up to which the sounds are those of a shorter result with these "
+        "settings; what follows is matched on its own",
+        unit="frames",
+    )
     n_draws: int = option(
         1,
         "number of continuations of each recording; more than one are written to "
@@ -118,6 +124,8 @@ class PredictConfig(SamplingConfig):
         super().__post_init__()
         check_integer("prediction_length", self.prediction_length, 1)
         check_integer("n_draws", self.n_draws, 1)
+        for frames in self.keep_frames:
+            check_integer("keep_frames", frames, 1)
         if self.from_s is not None and self.from_s != "end":
             check_number("from_s", self.from_s, above=0.0)
         if self.duration_s is not None:

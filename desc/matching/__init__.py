@@ -4,11 +4,12 @@
 frames, `slow_scale` adds the second around them and the beat, `knn` searches for neighbours.
 `units` are the pieces played, `boundaries` the limits of long units, `attacks` their exact times.
 `transitions` and `repetition` are the costs and constraints of the searches `frame_search` and
-`unit_search`; `levels` adds gains, layers and transposition.
+`unit_search`; `levels` adds gains, layers and transposition. `parts` matches a target in parts.
 """
 
 from desc.matching.knn import Neighbours
 from desc.matching.matcher import Match, Matcher
+from desc.matching.parts import match_in_parts
 from desc.matching.space import MatchSpace, matching_space
 from desc.matching.units import Unit, played_rows, repeat_share, sounding, to_playlist
 
@@ -18,6 +19,7 @@ __all__ = [
     "Matcher",
     "Neighbours",
     "Unit",
+    "match_in_parts",
     "matching_space",
     "played_rows",
     "repeat_share",

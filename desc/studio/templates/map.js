@@ -1,4 +1,4 @@
-// The page of `desc explore`.
+// The page of the map.
 
 const data = readData();
 const LISTED = 200;

@@ -13,17 +13,17 @@ import soundfile
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
-from desc.explore import Atlas, ExploreServer
 from desc.storage import DescriptorStore
+from desc.studio import Atlas, LocalServer, MapRoom
 from tests.browser import Browser
 from tests.report.conftest import HOSTILE
 
 NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
 
 
-def serve(atlas: Atlas) -> Generator[ExploreServer, None, None]:
+def serve(atlas: Atlas) -> Generator[LocalServer, None, None]:
     """Yield a running server of the atlas."""
-    with ExploreServer(atlas) as server:
+    with LocalServer(MapRoom(atlas)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -50,12 +50,12 @@ def atlas(
 
 
 @pytest.fixture(scope="session")
-def server(atlas: Atlas) -> Iterator[ExploreServer]:
+def server(atlas: Atlas) -> Iterator[LocalServer]:
     yield from serve(atlas)
 
 
 @pytest.fixture
-def opened(server: ExploreServer, browser: Browser) -> Browser:
+def opened(server: LocalServer, browser: Browser) -> Browser:
     browser.open(server.url)
     browser.wait("document.querySelector('#cloud').dataset.ready")
     browser.wait("document.querySelector('#cloud').dataset.ms")

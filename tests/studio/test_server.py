@@ -21,15 +21,15 @@ import numpy as np
 import pytest
 import soundfile
 
-import desc.explore.server
+import desc.studio.server
 from desc.commands.main import main
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
-from desc.explore import Atlas, ExploreServer
-from tests.explore.conftest import NAMES, file_of, serve
+from desc.studio import Atlas, LocalServer
 from tests.fuzzing import damaged
+from tests.studio.conftest import NAMES, file_of, serve
 
 Captured = pytest.CaptureFixture[str]
 
@@ -40,7 +40,7 @@ def get(url: str) -> bytes:
         return body
 
 
-def status(server: ExploreServer, path: str, **headers: str) -> int:
+def status(server: LocalServer, path: str, **headers: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
     connection.request("GET", path, headers=headers)
     found = connection.getresponse().status
@@ -56,7 +56,7 @@ def test_descriptors_that_are_not_finite_are_named(atlas: Atlas) -> None:
         Atlas.of(replace(atlas.database, values=values))
 
 
-def test_only_who_knows_the_token_on_this_machine_gets_anything(server: ExploreServer) -> None:
+def test_only_who_knows_the_token_on_this_machine_gets_anything(server: LocalServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
     assert len(server.token) >= 32
     path = f"/{server.token}/"
@@ -68,11 +68,11 @@ def test_only_who_knows_the_token_on_this_machine_gets_anything(server: ExploreS
     assert status(server, path, Origin="null") == 404
     assert status(server, path, Origin=server.url.removesuffix(path)) == 200
     assert status(server, f"{path}../../etc/passwd") == 404
-    with ExploreServer(server.atlas) as other:
+    with LocalServer(server.room) as other:
         assert other.token != server.token
 
 
-def test_the_points_are_the_frames(server: ExploreServer, atlas: Atlas) -> None:
+def test_the_points_are_the_frames(server: LocalServer, atlas: Atlas) -> None:
     body, n = get(server.url + "points"), len(atlas.database)
     assert len(body) == 16 * n
     positions = np.frombuffer(body, "<u2", 2 * n).reshape(n, 2)
@@ -85,7 +85,7 @@ def test_the_points_are_the_frames(server: ExploreServer, atlas: Atlas) -> None:
     assert np.ptp(positions[inner].astype(int), axis=0).max() < 1000
 
 
-def test_a_column_is_given_in_steps(server: ExploreServer, atlas: Atlas) -> None:
+def test_a_column_is_given_in_steps(server: LocalServer, atlas: Atlas) -> None:
     body = get(server.url + "column?name=mfcc1")
     low, high = np.frombuffer(body, "<f8", 2)
     steps = np.frombuffer(body, np.uint8, offset=16)
@@ -96,7 +96,7 @@ def test_a_column_is_given_in_steps(server: ExploreServer, atlas: Atlas) -> None
     np.testing.assert_allclose(shown[within], values[within], atol=(high - low) / 500)
 
 
-def test_a_grain_is_the_sound_there(server: ExploreServer, atlas: Atlas) -> None:
+def test_a_grain_is_the_sound_there(server: LocalServer, atlas: Atlas) -> None:
     name = NAMES[1]
     file = file_of(atlas, name)
     body = get(f"{server.url}grain?file={file}&centre=66150&ms=200")
@@ -122,14 +122,14 @@ def test_a_grain_is_the_sound_there(server: ExploreServer, atlas: Atlas) -> None
         ("grain", "file"),
     ],
 )
-def test_wrong_queries_are_named(server: ExploreServer, path: str, words: str) -> None:
+def test_wrong_queries_are_named(server: LocalServer, path: str, words: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
         get(server.url + path)
     assert error.value.code == 400
     assert words in json.loads(error.value.read())["error"]
 
 
-def raw(server: ExploreServer, request: bytes) -> bytes:
+def raw(server: LocalServer, request: bytes) -> bytes:
     """Send bytes and return the answer's first line."""
     with socket.create_connection(server.server_address[:2], 10) as connection:
         connection.sendall(request)
@@ -138,13 +138,14 @@ def raw(server: ExploreServer, request: bytes) -> bytes:
 
 
 def test_malformed_requests_are_answered(
-    server: ExploreServer, capfd: pytest.CaptureFixture[str]
+    server: LocalServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     host = f"Host: 127.0.0.1:{server.server_port}\r\n\r\n".encode()
     for line in (b"GET * HTTP/1.1", b"GET http://[::1 HTTP/1.1", b"\x16\x03 b c", b"GET / HTTP/x"):
         assert b" 400 " in raw(server, line + b"\r\n" + host)
     assert b" 431 " in raw(server, b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")
-    assert b" 501 " in raw(server, b"POST / HTTP/1.1\r\n" + host)
+    assert b" 501 " in raw(server, b"PUT / HTTP/1.1\r\n" + host)
+    assert b" 404 " in raw(server, b"POST / HTTP/1.1\r\n" + host)
     whole = f"GET /{server.token}/column?name=mfcc1 HTTP/1.1\r\n".encode() + host
     for seed in range(200):
         answer = raw(server, damaged(whole, seed))
@@ -153,7 +154,7 @@ def test_malformed_requests_are_answered(
     assert capfd.readouterr().err == ""
 
 
-def is_refused(server: ExploreServer) -> bool:
+def is_refused(server: LocalServer) -> bool:
     """Whether a request is refused for want of a free connection."""
     try:
         return status(server, f"/{server.token}/") == 503
@@ -164,7 +165,7 @@ def is_refused(server: ExploreServer) -> bool:
 def test_silent_and_surplus_connections_are_closed(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desc.explore.server, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(desc.studio.server, "MAX_CONNECTIONS", 2)
     with contextlib.closing(serve(atlas)) as servers:
         server = next(servers)
         assert not is_refused(server)
@@ -175,7 +176,7 @@ def test_silent_and_surplus_connections_are_closed(
             connection.close()
         while is_refused(server):
             pass
-        monkeypatch.setattr(desc.explore.server, "TIMEOUT_S", 0.1)
+        monkeypatch.setattr(desc.studio.server, "TIMEOUT_S", 0.1)
         with socket.create_connection(server.server_address[:2], 60) as connection:
             connection.sendall(b"GET / HTT")
             assert connection.recv(1) == b""
@@ -196,7 +197,7 @@ def test_large_databases_are_thinned(rng: np.random.Generator) -> None:
     assert 0 < atlas.share < 0.3
 
 
-def test_a_port_that_is_taken(server: ExploreServer, atlas: Atlas, capsys: Captured) -> None:
+def test_a_port_that_is_taken(server: LocalServer, atlas: Atlas, capsys: Captured) -> None:
     words = ["explore", "--audio_db_dir", str(atlas.database.root), "--jobs", "1"]
     words += ["--cache_dir", str(atlas.database.root.parent / "cache"), "--quiet"]
     assert main([*words, "--port", str(server.server_port)]) == 2

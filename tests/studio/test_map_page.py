@@ -13,9 +13,9 @@ from desc.corpus.discovery import find_files
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.explore import Atlas, ExploreServer
+from desc.studio import Atlas, LocalServer
 from tests.browser import Browser
-from tests.explore.conftest import NAMES, file_of, serve
+from tests.studio.conftest import NAMES, file_of, serve
 
 N_MANY = 300_000
 CLOUD = "document.querySelector('#cloud')"
@@ -49,7 +49,7 @@ def drag(browser: Browser, places: list[tuple[float, float]]) -> None:
     browser.mouse("mouseReleased", *points[-1])
 
 
-def test_it_asks_its_server_only(opened: Browser, server: ExploreServer) -> None:
+def test_it_asks_its_server_only(opened: Browser, server: LocalServer) -> None:
     assert set(opened.requests) - {"data:,"} == {server.url, server.url + "points"}
     assert opened.complaints == []
     assert text(opened, "#found") == "4 files"
@@ -110,7 +110,7 @@ def test_search_dims_the_others(opened: Browser) -> None:
     opened.wait(f"{count} === 2")
 
 
-def test_a_descriptor_colours(opened: Browser, server: ExploreServer) -> None:
+def test_a_descriptor_colours(opened: Browser, server: LocalServer) -> None:
     opened.value(
         "(() => { const s = document.querySelector('#colour'); s.value = 'mfcc1';"
         "s.dispatchEvent(new Event('change')); })()"
@@ -150,7 +150,7 @@ def test_dragging_moves_the_map(opened: Browser, atlas: Atlas) -> None:
     opened.wait("document.querySelector('.tip').textContent.includes('plain/tone.wav')")
 
 
-def test_narrow(server: ExploreServer, browser: Browser) -> None:
+def test_narrow(server: LocalServer, browser: Browser) -> None:
     browser.open(server.url, width=360, height=700, dark=True)
     browser.wait("document.querySelector('#cloud').dataset.ready")
     assert browser.value("document.documentElement.scrollWidth") <= 360
@@ -158,7 +158,7 @@ def test_narrow(server: ExploreServer, browser: Browser) -> None:
 
 
 @pytest.fixture(scope="module")
-def large() -> Iterator[ExploreServer]:
+def large() -> Iterator[LocalServer]:
     """The maximum number of frames, in two thousand files."""
     rng, config = np.random.default_rng(0), DescriptorConfig()
     clusters = rng.standard_normal((2000, 39)).astype(np.float32) * 3
@@ -176,7 +176,7 @@ def large() -> Iterator[ExploreServer]:
     yield from serve(Atlas.of(DescriptorDatabase.from_sequences(sequences, ".")))
 
 
-def test_three_hundred_thousand_points_move(large: ExploreServer, browser: Browser) -> None:
+def test_three_hundred_thousand_points_move(large: LocalServer, browser: Browser) -> None:
     browser.open(large.url)
     browser.wait("document.querySelector('#cloud').dataset.ready")
     browser.wait("document.querySelector('#cloud').dataset.ms")

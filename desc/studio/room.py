@@ -1,0 +1,333 @@
+"""`StudioRoom`: the studio's page and the requests that it makes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from desc import edits, outputs
+from desc.configuration import STYLES, RunConfig, check
+from desc.corpus import open_corpus
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.errors import ConfigurationError, DescError
+from desc.files import read_json, write_json
+from desc.playlist_formats import FORMATS, export_playlist
+from desc.report.page import fill, template
+from desc.runs import SAMPLES, resolve_run
+from desc.storage import DescriptorStore
+from desc.studio import folders, take_view
+from desc.studio.atlas import Atlas
+from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
+from desc.studio.jobs import Jobs
+from desc.studio.map_room import MapRoom
+from desc.studio.server import HTML, WAV, Answer, Request
+from desc.studio.training import Trainings, curves, runs_table
+from desc.takes import mark
+
+SCRIPTS = (
+    *((f"{name}.js", "desc.report") for name in ("common", "timeline", "chart")),
+    *((f"{name}.js", "desc.studio") for name in ("requests", "sound", "folders", "training")),
+    *((f"{name}.js", "desc.studio") for name in ("point", "controls", "takes", "units", "studio")),
+)
+CHOICES_FILE = "studio.json"
+CHOICES: dict[str, Any] = {
+    "recordings": "",
+    "sounds": "",
+    "include": [],
+    "run_id": "",
+    "recording": "",
+}
+EVENTS_S, LOOK_S = 10.0, 1.0
+"""Seconds between two events at most, and between two looks at a training."""
+
+
+class StudioRoom:
+    """Answers the requests of the studio's page with what the library offers.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the studio: dropped sounds, takes, and what was chosen.
+    run : RunConfig
+        Where runs are kept.
+    store : DescriptorStore
+        The cache.
+    """
+
+    def __init__(self, folder: str | Path, run: RunConfig, store: DescriptorStore) -> None:
+        self.folder = Path(folder).resolve()
+        self.run = replace(
+            run, experiment_dir=str(Path(run.experiment_dir).resolve()), offline=True
+        )
+        self.store = store
+        self._changed = threading.Condition()
+        self._version = 0
+        self.jobs = Jobs(on_change=self.tell)
+        self.trainings = Trainings(self.folder, self.run, store.cache_dir)
+        self._map: MapRoom | None = None
+        self._choices = self._read_choices()
+        self._get: dict[str, Callable[[dict[str, str]], Answer]] = {
+            "": lambda _: Answer(self._page(), HTML),
+            "events": lambda _: Answer(events=self._events()),
+            "folders": lambda q: Answer.of(folders.browse(q.get("path", ""))),
+            "listing": lambda q: Answer.of(folders.listing(self._chosen(q.get("kind", "")))),
+            "waveform": lambda q: Answer.of(folders.waveform(self._recording(q))),
+            "excerpt": self._excerpt,
+            "runs": lambda _: Answer.of(runs_table(self.run)),
+            "curves": lambda q: Answer.of(curves(resolve_run(q.get("run_id", ""), self.run))),
+            "sample": self._sample,
+            "takes": lambda q: Answer.of(take_view.takes_table(self._takes_dir(q))),
+            "take": lambda q: Answer.of(take_view.take_page(self._take(q))),
+            "sound": lambda q: Answer(take_view.take_sound(self._take(q)), WAV),
+            "unit": self._unit,
+            "source": lambda q: Answer(
+                take_view.source_sound(self._take(q), _whole(q, "event")), WAV
+            ),
+            "alternatives": self._alternatives,
+            "export": self._export,
+        }
+        self._post: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "choose": self._choose,
+            "demo": lambda _: self.jobs.add("demo", folder=str(self.folder / "demo")).shown(),
+            "train": self._train,
+            "resume": lambda v: self.trainings.resume(str(v.get("run_id", ""))),
+            "stop": lambda _: self.trainings.stop(),
+            "continue": self._continue,
+            "cancel": lambda v: self.jobs.cancel(_whole(v, "number")),
+            "mark": self._mark,
+            "delete": lambda v: take_view.delete(self._take(v)),
+            "edit": self._edit,
+            "replace": self._replace,
+            "undo": lambda v: self._render(self._take(v), edits.undo(self._take(v).folder)),
+            "map": lambda _: self._open_map(),
+        }
+
+    def close(self) -> None:
+        """End the worker; a training goes on."""
+        self.jobs.close()
+
+    def answer(self, request: Request) -> Answer | None:
+        """Return the answer to a request of the page.
+
+        Raises
+        ------
+        DescError
+            If the request is wrong or cannot be met; the page shows the message.
+        """
+        name = request.path
+        if name.startswith("map/") and self._map is not None:
+            return self._map.answer(replace(request, path=name.removeprefix("map/")))
+        if request.method == "GET":
+            return self._get[name](request.query) if name in self._get else None
+        if name == "upload":
+            return Answer.of(self._upload(request))
+        if name not in self._post:
+            return None
+        value = self._post[name](request.json())
+        self.tell()
+        return Answer.of(value)
+
+    def tell(self) -> None:
+        """Wake the pages: something has changed."""
+        with self._changed:
+            self._version += 1
+            self._changed.notify_all()
+
+    def status(self) -> dict[str, Any]:
+        """Return what every page shows at once: choices, jobs and training, as JSON values."""
+        return {
+            "choices": self._choices,
+            "jobs": self.jobs.shown(),
+            "training": self.trainings.state(),
+        }
+
+    def _events(self) -> Iterator[bytes]:
+        """Yield the status as server-sent events: when it changes, and every ten seconds."""
+        seen, waited = "", 0.0
+        while True:
+            version = self._version
+            text = json.dumps(self.status(), allow_nan=False)
+            if text != seen or waited >= EVENTS_S:
+                seen, waited = text, 0.0
+                yield f"data: {text}\n\n".encode()
+            with self._changed:
+                if self._version == version:
+                    self._changed.wait(LOOK_S)
+            waited += LOOK_S
+
+    def _page(self) -> bytes:
+        data = {
+            "controls": controls(),
+            "styles": STYLES,
+            "styleWords": STYLE_WORDS,
+            "speeds": {words: list(values) for words, values in SPEEDS.items()},
+            "formats": [["wav", "WAV"], *([one.name, one.title] for one in FORMATS.values())],
+            "folder": str(self.folder),
+        }
+        scripts = [template(name, package) for name, package in SCRIPTS]
+        page = template("studio.html", "desc.studio")
+        return fill(
+            page, title="desc studio", scripts=scripts, data=data, policy="; connect-src 'self'"
+        ).encode()
+
+    def _read_choices(self) -> dict[str, Any]:
+        try:
+            kept = read_json(self.folder / CHOICES_FILE)
+        except DescError:
+            return dict(CHOICES)
+        kept = kept if isinstance(kept, dict) else {}
+        return {
+            name: kept[name] if isinstance(kept.get(name), type(value)) else value
+            for name, value in CHOICES.items()
+        }
+
+    def _choose(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Set folders, patterns, run or recording, all of them checked."""
+        check(values.keys() <= CHOICES.keys(), "choice", sorted(values), "be known by name")
+        for name, value in values.items():
+            check(isinstance(value, type(CHOICES[name])), name, value, "have the right type")
+            if name in ("recordings", "sounds") and value:
+                folders.browse(value)
+        if values.get("sounds", self._choices["sounds"]) != self._choices["sounds"]:
+            values = {"include": [], **values}
+        self._choices = self._choices | values
+        write_json(self.folder / CHOICES_FILE, self._choices)
+        return self._choices
+
+    def _upload(self, request: Request) -> dict[str, Any]:
+        kind, name = request.query.get("kind", ""), request.query.get("name", "")
+        check(kind in ("recordings", "sounds"), "kind", kind, "be recordings or sounds")
+        folder = self.folder / kind
+        folders.receive(folder, name, request.body, request.n_bytes)
+        return self._choose({kind: str(folder)})
+
+    def _chosen(self, kind: str) -> str:
+        check(kind in ("recordings", "sounds"), "kind", kind, "be recordings or sounds")
+        folder = str(self._choices[kind])
+        check(folder != "", kind, folder, "be chosen first")
+        return folder
+
+    def _recording(self, values: dict[str, Any]) -> Path:
+        return folders.inside(self._chosen("recordings"), str(values.get("recording", "")))
+
+    def _takes_dir(self, values: dict[str, Any]) -> Path:
+        return outputs.result_folder(self.folder / "takes", self._recording(values).name)
+
+    def _take(self, values: dict[str, Any]) -> Any:
+        return take_view.take_of(self._takes_dir(values), values.get("number"))
+
+    def _excerpt(self, query: dict[str, str]) -> Answer:
+        start, seconds = (_number(query, name) for name in ("start", "seconds"))
+        return Answer(folders.excerpt(self._recording(query), start, seconds), WAV)
+
+    def _sample(self, query: dict[str, str]) -> Answer:
+        folder = resolve_run(query.get("run_id", ""), self.run).folder / SAMPLES
+        path = folders.inside(str(folder), query.get("name", ""))
+        return Answer(folders.excerpt(path, 0.0, folders.EXCERPT_S), WAV)
+
+    def _train(self, values: dict[str, Any]) -> None:
+        sounds = self._choices["sounds"] or None
+        self.trainings.start(self._chosen("recordings"), sounds, values)
+
+    def _continue(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Queue a take with the page's settings, or a longer version of an earlier one."""
+        settings, run_id = values.get("settings", {}), str(self._choices["run_id"])
+        if "longer" in values:
+            take = self._take(values)
+            settings = take_view.longer(take, _number(values, "longer"))
+            run_id = take.request["run_id"]
+        check(isinstance(settings, dict), "settings", settings, "be an object")
+        TakeSettings.read(settings)
+        check(run_id != "", "run_id", run_id, "be chosen, or a run be trained first")
+        job = self.jobs.add(
+            "continue",
+            run=str(resolve_run(run_id, self.run).folder),
+            recording=str(self._recording(values)),
+            sounds=self._chosen("sounds"),
+            include=self._choices["include"],
+            settings=settings,
+            takes_dir=str(self.folder / "takes"),
+            cache_dir=str(self.store.cache_dir),
+        )
+        return job.shown()
+
+    def _mark(self, values: dict[str, Any]) -> None:
+        starred, note = values.get("starred"), values.get("note")
+        mark(self._takes_dir(values), self._take(values).number, starred=starred, note=note)
+
+    def _unit(self, query: dict[str, str]) -> Answer:
+        margin_s = float(query.get("margin_s", 0))
+        sound = take_view.unit_sound(
+            self._take(query), _whole(query, "event"), self.store, margin_s
+        )
+        return Answer(sound, WAV)
+
+    def _alternatives(self, query: dict[str, str]) -> Answer:
+        found = edits.alternatives(self._take(query).folder, _whole(query, "event"))
+        return Answer.of([vars(one) for one in found])
+
+    def _edit(self, values: dict[str, Any]) -> dict[str, Any]:
+        take, gain_db = self._take(values), _number(values, "gain_db")
+        playlist = edits.add_edit(take.folder, _whole(values, "event"), {"gain_db": gain_db})
+        return self._render(take, playlist)
+
+    def _replace(self, values: dict[str, Any]) -> dict[str, Any]:
+        take, event = self._take(values), _whole(values, "event")
+        found, index = edits.alternatives(take.folder, event), _whole(values, "alternative")
+        check(0 <= index < len(found), "alternative", index, f"be below {len(found)}")
+        changes = edits.replacement(take.folder, event, found[index])
+        return self._render(take, edits.add_edit(take.folder, event, changes))
+
+    def _render(self, take: Any, playlist: Any) -> dict[str, Any]:
+        """Queue the rendering of an edited take; return the number of its edits."""
+        n_edits = len(edits.edits_of(take.folder))
+        if n_edits:
+            arguments = {"folder": str(take.folder), "cache_dir": str(self.store.cache_dir)}
+            self.jobs.add("render", **arguments)
+        return {"n_edits": n_edits, "n_events": len(playlist.events)}
+
+    def _export(self, query: dict[str, str]) -> Answer:
+        """Return a take as a file to keep: its WAV, or a project of another program."""
+        take, name = self._take(query), query.get("format", "wav")
+        stem = f"{Path(query['recording']).stem} take {take.number}"
+        if name == "wav":
+            return Answer(take_view.sound_file(take).read_bytes(), WAV, f"{stem}.wav")
+        playlist = edits.edited_playlist(take.folder)
+        path = take.folder / "export" / f"{stem}.{name}"
+        export_playlist(playlist, path, name, store=self.store)
+        return Answer(path.read_bytes(), "application/octet-stream", path.name)
+
+    def _open_map(self) -> dict[str, Any]:
+        """Open the map of the sounds, or queue their extraction where it is not done yet."""
+        sounds = self._chosen("sounds")
+        if self._map is not None and str(self._map.atlas.database.root) == sounds:
+            return {"ready": True}
+        done = [
+            job for job in self.jobs.shown() if job["kind"] == "open" and job["state"] == "done"
+        ]
+        if not any(job["result"]["sounds"] == sounds for job in done):
+            self.jobs.add("open", sounds=sounds, cache_dir=str(self.store.cache_dir))
+            return {"ready": False}
+        corpus = open_corpus(sounds, DescriptorConfig(), self.store).with_sound()
+        database = DescriptorDatabase.from_corpus(corpus, self.store)
+        self._map = MapRoom(Atlas.of(database), in_studio=True)
+        return {"ready": True}
+
+
+def _number(values: dict[str, Any], name: str) -> float:
+    try:
+        return float(values[name])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{name}={values.get(name)!r} must be a number") from error
+
+
+def _whole(values: dict[str, Any], name: str) -> int:
+    try:
+        return int(values[name])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{name}={values.get(name)!r} must be a whole number") from error

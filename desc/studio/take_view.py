@@ -1,0 +1,174 @@
+"""Takes of a recording as the page shows them: list, units, sounds, settings to go on from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from desc import edits, outputs
+from desc.audio import probe, read, read_excerpt
+from desc.concatenation import Playlist, around, render
+from desc.concatenation.playlist import RECORDING
+from desc.configuration import check, check_number
+from desc.corpus.ending import level_before_db
+from desc.report.drawing import envelope
+from desc.report.page import packed
+from desc.storage import DescriptorStore
+from desc.studio.controls import CLASSES
+from desc.studio.folders import N_COLUMNS, wav
+from desc.takes import Take, differing_settings, list_takes
+
+MARGIN_S = 1.0
+"""Sound before and after a unit when it is heard in its source, seconds."""
+
+
+def takes_table(folder: Path) -> dict[str, Any]:
+    """Return the takes of a recording and the settings in which they differ, as JSON values."""
+    takes = list_takes(folder)
+    rows = [
+        {
+            "number": take.number,
+            "starred": take.starred,
+            "note": take.note,
+            "n_edits": len(edits.edits_of(take.folder)),
+            **_figures(edits.edited_playlist(take.folder)),
+            "continued_s": _continued_s(take),
+            "is_rendered": sound_file(take).name == edits.EDITED_WAV,
+            "level_db": _level_db(sound_file(take)),
+            "settings": settings_of(take),
+            "run_id": take.request["run_id"],
+            "folder": str(take.folder),
+        }
+        for take in takes
+    ]
+    return {"takes": rows, "differing": differing_settings(takes)}
+
+
+def _figures(playlist: Playlist) -> dict[str, Any]:
+    """Return the figures of a take that the page shows, all of them of its playlist."""
+    units = [event for event in playlist.events if event.root != RECORDING]
+    heard = [event for event in units if event.gain_db > edits.MUTED_DB]
+    return {
+        "seconds": playlist.n_samples / playlist.sample_rate,
+        "n_units": len(heard),
+        "n_files": len({event.source for event in heard}),
+        "unit_s": sum(e.n_samples for e in heard) / max(1, len(heard)) / playlist.sample_rate,
+    }
+
+
+def take_of(folder: Path, number: Any) -> Take:
+    """Return a take by its number.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    found = [take for take in list_takes(folder) if str(take.number) == str(number)]
+    check(bool(found), "take", number, f"be one of those in {folder}")
+    return found[0]
+
+
+def settings_of(take: Take) -> dict[str, Any]:
+    """Return the settings of a take as `TakeSettings.read` takes them."""
+    names = {field.name for kind in CLASSES for field in fields(kind)}
+    found = {name: value for name, value in take.request.items() if name in names}
+    return found | {"speeds": take.request.get("speeds", [])}
+
+
+def longer(take: Take, factor: float) -> dict[str, Any]:
+    """Return the settings of a take that begins with the sounds of this one and lasts longer."""
+    check_number("longer", factor, 1.0, 10.0)
+    settings = settings_of(take)
+    frames = int(settings["prediction_length"])
+    settings["keep_frames"] = [*settings.get("keep_frames", []), frames]
+    return settings | {"prediction_length": max(frames + 1, round(factor * frames))}
+
+
+def _continued_s(take: Take) -> float:
+    """Return the length of the continuation in a take, seconds."""
+    descriptors = take.request["descriptors"]
+    samples = take.request["prediction_length"] * descriptors["hop_length"]
+    return float(samples / descriptors["sample_rate"])
+
+
+def sound_file(take: Take) -> Path:
+    """Return the WAV of a take, with its edits once they are rendered."""
+    edited = take.folder / edits.EDITED_WAV
+    return edited if edited.is_file() else take.folder / outputs.WAV
+
+
+def _level_db(path: Path) -> float:
+    """Return the mean level of a WAV in dB, with which takes are matched in loudness."""
+    return _level_of(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _level_of(path: Path, changed: int) -> float:  # noqa: ARG001
+    info = probe(path)
+    seconds = info.n_samples / info.sample_rate
+    return level_before_db(path, seconds, seconds)
+
+
+def take_sound(take: Take) -> bytes:
+    """Return the sound of a take as WAV."""
+    path = sound_file(take)
+    return wav(read(path), probe(path).sample_rate)
+
+
+def take_page(take: Take) -> dict[str, Any]:
+    """Return picture and units of a take as JSON values, edits included."""
+    playlist = edits.edited_playlist(take.folder)
+    rate = playlist.sample_rate
+    audio = read(sound_file(take))
+    return {
+        "number": take.number,
+        "sample_rate": rate,
+        "seconds": playlist.n_samples / rate,
+        "envelope": packed(envelope(audio, N_COLUMNS), "i1"),
+        "edits": edits.edits_of(take.folder),
+        "is_rendered": sound_file(take).name == edits.EDITED_WAV,
+        "units": [
+            {
+                "event": index,
+                "source": event.source,
+                "onset": event.onset_sample / rate,
+                "length": event.n_samples / rate,
+                "start": event.start_sample / rate,
+                "gain_db": event.gain_db,
+                "semitones": event.transpose_semitones,
+                "layer": event.layer,
+                "is_recording": event.root == RECORDING,
+            }
+            for index, event in enumerate(playlist.events)
+        ],
+    }
+
+
+def unit_sound(take: Take, event: int, store: DescriptorStore, margin_s: float) -> bytes:
+    """Return a unit as the take plays it, with what sounds around it, as WAV."""
+    playlist = edits.edited_playlist(take.folder)
+    part, first, last = around(playlist, event, margin_s)
+    clip = render(part, store=store, rendering=edits.rendering_of(take.folder))
+    scale = clip.sample_rate / playlist.sample_rate
+    samples = clip.samples[round(first * scale) : round(last * scale)]
+    return wav(samples.T, clip.sample_rate)
+
+
+def source_sound(take: Take, event: int) -> bytes:
+    """Return a unit in its file, with a second before and after it, as WAV."""
+    playlist = edits.edited_playlist(take.folder)
+    check(0 <= event < len(playlist.events), "event", event, f"be below {len(playlist.events)}")
+    unit, rate = playlist.events[event], playlist.sample_rate
+    path = Path(playlist.roots[unit.root], unit.source)
+    start_s = max(0.0, unit.start_sample / rate - MARGIN_S)
+    end_s = (unit.start_sample + unit.n_samples) / rate + MARGIN_S
+    return wav(*read_excerpt(path, start_s, end_s - start_s))
+
+
+def delete(take: Take) -> None:
+    """Remove a take's folder."""
+    shutil.rmtree(take.folder)

@@ -1,0 +1,121 @@
+// Settings of the next take, as sliders and choices.
+
+const settingOf = {}; // name → { get, set }
+let base = {}; // settings of the take that is made again, if one is
+
+function slider(control) {
+  const row = element("div", "", "control");
+  const input = element("input");
+  Object.assign(input, { type: "range", id: `set-${control.name}`, min: control.low, max: control.high, step: control.step });
+  const shown = element("output");
+  const title = element("label", control.label);
+  title.htmlFor = input.id;
+  const head = element("div", "", "row");
+  head.append(title, shown);
+  const ends = element("div", "", "ends soft");
+  ends.append(element("span", control.ends[0]), element("span", control.ends[1]));
+  row.append(head, input, ends);
+  row.title = control.help;
+  const show = () => {
+    shown.textContent = `${input.value}${control.unit === "seconds" ? " s" : ""}`;
+    input.setAttribute("aria-valuetext", shown.textContent);
+  };
+  input.addEventListener("input", show);
+  settingOf[control.name] = {
+    get: () => Number(input.value),
+    set: (value) => { input.value = value; show(); },
+  };
+  return row;
+}
+
+function choice(name, text, pairs, help = "") {
+  const row = element("div", "", "control");
+  const select = element("select");
+  select.id = `set-${name}`;
+  const title = element("label", text);
+  title.htmlFor = select.id;
+  options(select, pairs.map(([words], i) => [words, String(i)]));
+  row.append(title, select);
+  row.title = help;
+  settingOf[name] = {
+    get: () => pairs[Number(select.value)][1],
+    set: (value) => {
+      const same = pairs.findIndex((pair) => JSON.stringify(pair[1]) === JSON.stringify(value));
+      if (same >= 0) select.value = String(same);
+    },
+  };
+  return row;
+}
+
+const rows = data.controls.map((control) => (control.choices
+  ? choice(control.name, control.label, control.choices.map((name) => [`${name}: ${control.words[name]}`, name]), control.help)
+  : slider(control)));
+rows.splice(3, 0, choice("style", "style", Object.keys(data.styles).map((name) => [`${name}: ${data.styleWords[name]}`, name])));
+rows.push(choice("speeds", "speeds", Object.entries(data.speeds)));
+$("controls").append(...rows);
+const defaults = Object.fromEntries(data.controls.map((control) => [control.name, control.value]));
+function setAll(values) {
+  for (const [name, value] of Object.entries(values)) if (name in settingOf) settingOf[name].set(value);
+}
+function startAnew() {
+  base = {};
+  setAll({ ...defaults, style: "phrases", speeds: [] });
+  $("again").hidden = true;
+}
+startAnew();
+$("set-style").addEventListener("change", () => {
+  const style = data.styles[settingOf.style.get()];
+  settingOf.continuity.set("continuity" in style ? style.continuity : defaults.continuity);
+});
+
+// The style of a take's settings, and all settings that a style may set.
+const styled = [...new Set(Object.values(data.styles).flatMap(Object.keys))];
+const styleOf = (values) => Object.keys(data.styles).find((name) => Object.keys(data.styles[name]).length &&
+  Object.entries(data.styles[name]).every(([key, value]) => values[key] === value)) || "phrases";
+
+// Settings to send: those of the take that is made again, changed by what the page shows.
+function settings() {
+  const shown = Object.fromEntries(Object.keys(settingOf).map((name) => [name, settingOf[name].get()]));
+  const found = { ...base, ...shown };
+  if (base.prediction_length && Math.abs(shown.duration_s - base.shown_s) < 0.5) delete found.duration_s;
+  else delete found.prediction_length;
+  delete found.shown_s;
+  if (shown.style !== base.style) for (const name of styled) if (!(name in shown)) delete found[name];
+  if (point !== null) found.from_s = point;
+  else if (!Object.keys(base).length) delete found.from_s;
+  return found;
+}
+
+// Take the settings of a take into the form.
+function again(take) {
+  base = { ...take.settings, shown_s: take.continued_s };
+  base.style = styleOf(base);
+  setAll({ ...base, duration_s: Math.round(take.continued_s) });
+  if (typeof take.settings.from_s === "number") setPoint(take.settings.from_s);
+  $("again").hidden = false;
+  $("again-text").textContent = `The settings are those of take ${take.number}. Change what should differ.`;
+  $("controls").scrollIntoView({ block: "center" });
+  $("set-seed").focus();
+}
+on("again-forget", "click", startAnew);
+on("continue", "click", () => post("continue", { recording: $("recording").value, settings: settings() }));
+
+// Jobs that wait or run, and the last line of one that failed.
+const STAGES = { extract: "extracting descriptors", identify: "checking the sounds", predict: "predicting", rendering: "rendering", compose: "making the demo sounds" };
+const KIND = { continue: "Take", demo: "Demo sounds", open: "Map", render: "Edited take" };
+let toldFailure = 0;
+function showJobs(jobs) {
+  const busy = jobs.filter((job) => job.state === "waiting" || job.state === "running");
+  $("jobs").replaceChildren(...busy.filter((job) => job.kind !== "render").map((job) => {
+    const item = element("li", "", "row");
+    const stage = STAGES[job.stage] || job.stage || "starting";
+    const words = job.state === "waiting" ? "waits" : `${stage}${job.total ? ` ${Math.round(100 * job.done / job.total)} %` : ""}`;
+    item.append(element("span", `${KIND[job.kind]}: ${words}`), button("Cancel", () => post("cancel", { number: job.number })));
+    return item;
+  }));
+  const failed = jobs.filter((job) => job.state === "failed").pop();
+  if (failed && failed.number > toldFailure) {
+    toldFailure = failed.number;
+    complain(new Error(failed.result));
+  }
+}
