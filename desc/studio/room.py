@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from desc import edits, outputs
-from desc.configuration import STYLES, RunConfig, check
+from desc.configuration import STYLES, RunConfig, check, to_dict
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
@@ -269,7 +269,7 @@ class StudioRoom:
 
     def _alternatives(self, query: dict[str, str]) -> Answer:
         found = edits.alternatives(self._take(query).folder, _whole(query, "event"))
-        return Answer.of([vars(one) for one in found])
+        return Answer.of([to_dict(one) for one in found])
 
     def _edit(self, values: dict[str, Any]) -> dict[str, Any]:
         take, gain_db = self._take(values), _number(values, "gain_db")

@@ -14,6 +14,7 @@ from desc.concatenation import Playlist, around, render
 from desc.concatenation.playlist import RECORDING
 from desc.configuration import check, check_number
 from desc.corpus.ending import level_before_db
+from desc.matching.units import MUTED_DB
 from desc.report.drawing import envelope
 from desc.report.page import packed
 from desc.storage import DescriptorStore
@@ -50,7 +51,7 @@ def takes_table(folder: Path) -> dict[str, Any]:
 def _figures(playlist: Playlist) -> dict[str, Any]:
     """Return the figures of a take that the page shows, all of them of its playlist."""
     units = [event for event in playlist.events if event.root != RECORDING]
-    heard = [event for event in units if event.gain_db > edits.MUTED_DB]
+    heard = [event for event in units if event.gain_db > MUTED_DB]
     return {
         "seconds": playlist.n_samples / playlist.sample_rate,
         "n_units": len(heard),
