@@ -16,7 +16,7 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError, DescError
 from desc.files import read_json, write_json
-from desc.playlist_formats import FORMATS, export_playlist
+from desc.playlist_formats import FORMATS
 from desc.report.page import fill, template
 from desc.runs import SAMPLES, resolve_run
 from desc.storage import DescriptorStore
@@ -203,7 +203,7 @@ class StudioRoom:
         kind, name = request.query.get("kind", ""), request.query.get("name", "")
         check(kind in ("recordings", "sounds"), "kind", kind, "be recordings or sounds")
         folder = self.folder / kind
-        folders.receive(folder, name, request.body, request.n_bytes)
+        folders.receive(folder, name, request.body)
         return self._choose({kind: str(folder)})
 
     def _chosen(self, kind: str) -> str:
@@ -297,10 +297,7 @@ class StudioRoom:
         stem = f"{Path(query['recording']).stem} take {take.number}"
         if name == "wav":
             return Answer(take_view.sound_file(take).read_bytes(), WAV, f"{stem}.wav")
-        playlist = edits.edited_playlist(take.folder)
-        path = take.folder / "export" / f"{stem}.{name}"
-        export_playlist(playlist, path, name, store=self.store)
-        return Answer(path.read_bytes(), "application/octet-stream", path.name)
+        return Answer(*take_view.exported(take, name, stem, self.store))
 
     def _open_map(self) -> dict[str, Any]:
         """Open the map of the sounds, or queue their extraction where it is not done yet."""

@@ -33,7 +33,7 @@ async function showTraining(training) {
     await showRuns(ended ? training.run_id : "");
   }
   const shown = training.run_id || $("run").value;
-  const step = `${shown} ${training.step}`;
+  const step = `${shown} ${training.state} ${training.step}`;
   if (shown && step !== curvesOf) {
     curvesOf = step;
     await showCurves(shown);
