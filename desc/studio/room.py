@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from desc import edits, outputs
 from desc.configuration import STYLES, RunConfig, check, to_dict
@@ -25,6 +28,7 @@ from desc.studio.atlas import Atlas
 from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
 from desc.studio.jobs import Jobs
 from desc.studio.map_room import MapRoom
+from desc.studio.moments import moments, write_moments
 from desc.studio.server import HTML, WAV, Answer, Request
 from desc.studio.training import Trainings, curves, runs_table
 from desc.takes import mark
@@ -105,6 +109,7 @@ class StudioRoom:
             "replace": self._replace,
             "undo": lambda v: self._render(self._take(v), edits.undo(self._take(v).folder)),
             "map": lambda _: self._open_map(),
+            "moments": self._use_moments,
         }
 
     def close(self) -> None:
@@ -314,6 +319,22 @@ class StudioRoom:
         database = DescriptorDatabase.from_corpus(corpus, self.store)
         self._map = MapRoom(Atlas.of(database), in_studio=True)
         return {"ready": True}
+
+    def _use_moments(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Write the moments selected on the map as files, and choose these as the sounds."""
+        check(self._map is not None, "map", None, "be open")
+        assert self._map is not None
+        atlas = self._map.atlas
+        try:
+            packed = np.frombuffer(base64.b64decode(str(values.get("selected", ""))), np.uint8)
+        except ValueError as error:
+            raise ConfigurationError(f"selected is not a selection: {error}") from error
+        found = moments(atlas, np.unpackbits(packed)[: len(atlas.rows)].astype(bool))
+        above = self.folder / "moments"
+        number = 1 + max((int(p.name) for p in above.glob("*") if p.name.isdecimal()), default=0)
+        folder = above / str(number)
+        write_moments(found, atlas.database.root, folder)
+        return self._choose({"sounds": str(folder)})
 
 
 def _number(values: dict[str, Any], name: str) -> float:

@@ -13,6 +13,7 @@ function trainingText(training) {
   if (training.state === "starting") return `Preparing: ${training.line || "starting"}`;
   if (training.state === "running") return [`Training run ${training.run_id}`, steps, ago(training.left_s)].filter(Boolean).join(", ");
   if (training.state === "failed") return `The training failed: ${training.line}`;
+  if (training.state === "ended" && !training.run_id) return "Stopped before the first step.";
   if (training.state === "ended") return `Run ${training.run_id}: ${training.status} at ${steps}.`;
   return "";
 }
