@@ -250,7 +250,7 @@ def write_matches(folder: Path, match: Match) -> None:
     value: dict[str, Any] = {
         key: [row[0] for row in rows] for key, rows in _places(played, database).items()
     }
-    if match.neighbours.rows.shape[1] > 1:
+    if match.matcher.query.neighbours > 1:
         value["_candidates"] = _places(match.neighbours, database)
     value["_meta"] = {
         "corpus": database.root.as_posix(),
