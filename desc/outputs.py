@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTION, MATCHES, PLAYLIST = "prediction.json", "matches.json", "playlist.json"
+TAKES_DIR = "predictions"
+"""Folder of the takes by default."""
 UNFINISHED = ".unfinished.json"
 WAV, CREDITS = "prediction.wav", "credits.txt"
 REPORT, REPORT_DATA = "report.html", "report.npz"
@@ -248,7 +250,7 @@ def write_matches(folder: Path, match: Match) -> None:
     value: dict[str, Any] = {
         key: [row[0] for row in rows] for key, rows in _places(played, database).items()
     }
-    if match.neighbours.rows.shape[1] > 1:
+    if match.matcher.query.neighbours > 1:
         value["_candidates"] = _places(match.neighbours, database)
     value["_meta"] = {
         "corpus": database.root.as_posix(),

@@ -13,7 +13,8 @@ from desc.commands.options import (
     add_switch,
     from_options,
 )
-from desc.commands.predict import print_continuation
+from desc.commands.page import add_open_option, show_page
+from desc.commands.predict import page_of, print_continuation
 from desc.configuration import RunConfig, check_integer, check_jobs
 
 
@@ -24,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="N", help="seed of the music [default 0]"
     )
     add_switch(parser, "--overwrite", "replace a continuation made with other settings")
+    add_open_option(parser)
     add_jobs_option(parser)
     add_cache_option(parser)
-    add_options(parser.add_argument_group("run"), RunConfig)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,4 +52,6 @@ def run(args: argparse.Namespace) -> int:
         for line in result.comparisons:
             console.result(line)
         console.result(f"run id: {result.run_id}")
+        for outcome in result.continuation.outcomes:
+            show_page(page_of(outcome), args, console)
         return status

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_corpus_options(main)
     evaluate_generated.add_arguments(parser.add_argument_group("generated sound"))
     add_options(parser.add_argument_group("evaluation"), EvaluateConfig)
-    add_options(parser.add_argument_group("run"), RunConfig)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -255,7 +255,7 @@ def _add_audio_options(parser: argparse.ArgumentParser) -> None:
     add_output_option(main, "generated", text)
     add_switch(main, "--overwrite", "replace existing files of another length")
     add_options(parser.add_argument_group("generation"), GenerateConfig)
-    add_options(parser.add_argument_group("run"), RunConfig, exclude=("project",))
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("project", "name"))
 
 
 def _audio(args: argparse.Namespace) -> int:
@@ -286,7 +286,7 @@ def _add_demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of music and sound [default 0]"
     )
-    add_options(parser.add_argument_group("run"), RunConfig, exclude=("project",))
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("project", "name"))
 
 
 def _demo(args: argparse.Namespace) -> int:

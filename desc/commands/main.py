@@ -22,6 +22,7 @@ from desc.devices import is_first_process
 from desc.errors import DescError
 
 COMMANDS = {
+    "continue": "continue a recording in one go: find or train a run, predict, open the page",
     "demo": "synthesise a small corpus, train on it and continue one of its recordings",
     "train": "train a model on a folder of recordings; prints the run id",
     "predict": "continue recordings with the sounds of another folder",
@@ -42,7 +43,7 @@ COMMANDS = {
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of SIGTERM
 
 
-MODULES = {"render": "playlist", "export-playlist": "playlist"}
+MODULES = {"continue": "continue_recording", "render": "playlist", "export-playlist": "playlist"}
 """Modules of sub-commands that are not called like them."""
 
 

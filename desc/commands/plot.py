@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", default="png", choices=FORMATS, help="file format [default png]"
     )
     add_cache_option(parser)
-    add_options(parser.add_argument_group("run"), RunConfig)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,8 +34,6 @@ from desc.errors import ConfigurationError
 if TYPE_CHECKING:
     from desc.pipeline import Continuation, Outcome
 
-TAKES_DIR = "predictions"
-"""Folder of the takes."""
 MOST_USED = "run_id prediction_db_dir audio_db_dir output_dir duration_s from_s temperature style"
 EXAMPLES = (
     "desc predict --run_id 1t212ycn --prediction_db_dir song.wav --audio_db_dir sounds/",
@@ -84,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_options(units, SelectionConfig)
     add_options(parser.add_argument_group("rendering"), RenderConfig)
-    add_options(parser.add_argument_group("run"), RunConfig)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
     given = given_options(PredictConfig, args)
     if "duration_s" in given and "prediction_length" in given:
         raise ConfigurationError("give prediction_length or duration_s, not both")
+    from desc.outputs import TAKES_DIR
+
     output_dir = args.output_dir or TAKES_DIR
     check_apart(output_dir, args.audio_db_dir)
     query = from_options(QueryConfig, args)
@@ -152,7 +152,8 @@ def run(args: argparse.Namespace) -> int:
             if outcome.status == "written":
                 write_settings(outcome.folder, args)
         status = print_continuation(result, console)
-        if pages := pages_of(result):
+        pages = list(dict.fromkeys(map(page_of, result.outcomes)))
+        if pages := [page for page in pages if page.is_file()]:
             more = f" (and {len(pages) - 1} more)" if len(pages) > 1 else ""
             console.note(f"listen: {pages[0].resolve().as_uri()}{more}")
         return status
@@ -174,25 +175,20 @@ def check_apart(output_dir: str, audio_db_dir: Sequence[str]) -> None:
             )
 
 
-def pages_of(result: Continuation) -> list[Path]:
-    """Return the page of each recording: of its takes if there are several, else of its result."""
+def page_of(outcome: Outcome) -> Path:
+    """Return the page of a recording: of its takes if there are several, else of its result."""
     from desc.outputs import REPORT
     from desc.takes import INDEX, list_takes
 
-    pages = []
-    for outcome in result.outcomes:
-        index = outcome.folder.parent / INDEX
-        several = index.is_file() and len(list_takes(index.parent)) > 1
-        pages.append(index if several else outcome.folder / REPORT)
-    return [page for page in dict.fromkeys(pages) if page.is_file()]
+    index = outcome.folder.parent / INDEX
+    several = index.is_file() and len(list_takes(index.parent)) > 1
+    return index if several else outcome.folder / REPORT
 
 
 def print_continuation(result: Continuation, console: Console) -> int:
     """Print the path of each result and each failure; return the exit status."""
-    from desc.outputs import WAV
-
     for outcome in result.outcomes:
-        console.result(f"{outcome.source} → {outcome.folder / WAV}{_figures(outcome)}")
+        print_outcome(outcome, console)
     for failure in result.failures:
         console.error(f"{failure.source}: not continued: {failure.reason}")
     if result.failures:
@@ -200,6 +196,13 @@ def print_continuation(result: Continuation, console: Console) -> int:
         total = len(failed | {outcome.source for outcome in result.outcomes})
         console.error(f"{len(failed)} of {total} recordings could not be continued")
     return 1 if result.failures else 0
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """Print the path of a result, and its figures."""
+    from desc.outputs import WAV
+
+    console.result(f"{outcome.source} → {outcome.folder / WAV}{_figures(outcome)}")
 
 
 def _figures(outcome: Outcome) -> str:

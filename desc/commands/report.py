@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "minutes and needs umap-learn [default pca]",
     )
     add_cache_option(parser)
-    add_options(parser.add_argument_group("run"), RunConfig)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -223,6 +223,7 @@ class RunConfig:
     )
     entity: str | None = option(None, "W&B entity (default: that of the API key)", kind=str)
     offline: bool = option(False, "keep runs on this machine; do not contact W&B")
+    name: str = option("", "name of a new run, which stands for its id; W&B shows it")
 
     def __post_init__(self) -> None:
         for name in ("experiment_dir", "project"):

@@ -361,6 +361,8 @@ class Engine(Generic[R]):
         metrics["steps"] = float(progress.step)
         metrics["fit_s"] = metrics.get("fit_s", 0.0) + fit_s
         if math.isfinite(best_score):
+            if reason not in (FAILED, INTERRUPTED):
+                best = self._completed(best)
             metrics |= best | {"best_step": float(best_step)}
         status = {FINISHED: "finished", EARLY: "finished", FAILED: "failed"}.get(reason, "stopped")
         self.record = replace(
@@ -374,6 +376,12 @@ class Engine(Generic[R]):
                 (self.folder / PREVIOUS).unlink(missing_ok=True)
             self.log.finish(self.record, exit_code=1 if reason == FAILED else 0)
         return self.record
+
+    def _completed(self, figures: dict[str, float]) -> dict[str, float]:
+        if self.fabric.is_global_zero:
+            with preserved_randomness():
+                figures = self.task.complete(figures, self.folder / BEST)
+        return self.fabric.broadcast(figures)
 
     def _say_why(self, record: R) -> None:
         """Log why the run ended, and how good its network is."""

@@ -107,6 +107,10 @@ class Task(ABC):
         """Return further columns of a row of losses."""
         return {}
 
+    def complete(self, metrics: dict[str, float], best: Path) -> dict[str, float]:  # noqa: ARG002
+        """Return the metrics of the best network, given those of its validation and its file."""
+        return metrics
+
     def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
         """Return the metrics for the run's record, given those of the engine."""
         return metrics

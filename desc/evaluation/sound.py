@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from desc.audio import Audio, resample
 from desc.concatenation import Playlist
-from desc.matching.repetition import REACH_FRAMES
+from desc.matching.repetition import REACH_S
 from desc.metrics.musicnn import OUTPUTS, RATE, Tagger
 from desc.metrics.realism import kernel_distance
 from desc.metrics.sound import (
@@ -94,7 +94,7 @@ class Pieces:
     starts, lengths : ndarray of int64, (n,)
         Units in samples: pieces that do not continue each other.
     copies : ndarray of int64, (m,)
-        Lengths of stretches from one place, which jumps by up to 22 hops do not leave, see
+        Lengths of stretches from one place, which jumps by up to .5 s do not leave, see
         `SelectionConfig.max_unit_s`.
     """
 
@@ -106,10 +106,11 @@ class Pieces:
     def of(cls, playlist: Playlist, hop: int) -> Pieces:
         """Measure a playlist."""
         events = [event for _, event in playlist.layers()[0]]
+        reach = hop * round(REACH_S * playlist.sample_rate / hop)
         new = [not event.continues(before) for before, event in pairwise(events)]
         apart = [
             event.source != before.source
-            or abs(event.start_sample - before.start_sample - before.n_samples) > REACH_FRAMES * hop
+            or abs(event.start_sample - before.start_sample - before.n_samples) > reach
             for before, event in pairwise(events)
         ]
         onsets = np.array([event.onset_sample for event in events])

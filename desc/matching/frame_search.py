@@ -8,11 +8,11 @@ always possible, even where the successor is not among the nearest rows.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from desc.matching.arrays import Float64, Positions, Rows
+from desc.matching.arrays import Bools, Float64, Positions, Rows
 from desc.matching.knn import Neighbours, pairwise
 from desc.matching.repetition import TabuWindow
 from desc.matching.transitions import Problem
@@ -49,19 +49,21 @@ def search_frames(problem: Problem, candidates: Neighbours) -> tuple[Rows, Float
     return rows, costs
 
 
-@dataclass(frozen=True, eq=False)
-class _Step:
+class _Step(NamedTuple):
     """Extensions of paths: the parent path, row and total cost of each."""
 
     parents: Positions
     rows: Rows
     costs: Float64
 
+    def only(self, those: Positions | Bools) -> _Step:
+        """Return some of the extensions."""
+        return _Step(self.parents[those], self.rows[those], self.costs[those])
+
     def best(self, count: int) -> _Step:
         """Return the cheapest `count` that are allowed, cheapest first."""
         order = np.argsort(self.costs, kind="stable")[:count]
-        order = order[np.isfinite(self.costs[order])]
-        return _Step(self.parents[order], self.rows[order], self.costs[order])
+        return self.only(order[np.isfinite(self.costs[order])])
 
 
 class _Beam:
@@ -95,14 +97,8 @@ class _Beam:
 
     def _settled(self, step: _Step) -> _Step:
         """Return the paths that agree with the best one on decisions that become final."""
-        agree = self._window.settle()
-        if agree is None:
-            return step
-        if not agree.all():
-            self._window.keep(agree)
-            step = _Step(step.parents[agree], step.rows[agree], step.costs[agree])
-        self._window.forget()
-        return step
+        kept = self._window.settle()
+        return step if kept is None else step.only(kept)
 
     def _step(self, current: _Step, frame: int, rows: Rows, distances: Float64) -> _Step:
         """Return the extensions of the paths; if none is allowed, with more and more candidates."""
@@ -121,23 +117,24 @@ class _Beam:
         transitions = self._problem.transitions
         point = self._problem.points[frame][None]
         distances = pairwise(point, transitions.points[rows], transitions.query)[0]
-        costs = np.where(follow, current.costs + distances, np.inf)
-        barred = self._window.bars_continuing(self._positions.of_row[rows])
-        if barred is not None:
-            costs[barred] = np.inf
+        costs = current.costs + distances
+        costs[~follow | self._window.bars_continuing(self._positions.of_row[rows])] = np.inf
         return _Step(np.arange(len(rows)), rows, costs)
 
     def _merged(
         self, current: _Step, continued: _Step, frame: int, rows: Rows, distances: Float64
     ) -> _Step:
         """Return the best extensions, by continuing in the file or by a jump to one of the rows."""
-        totals = self._problem.transition_costs(continued.rows, rows, frame)  # (B, K)
-        totals += current.costs[:, None] + self._problem.jump_cost
-        barred = self._window.bars_jumps(self._positions.of_row[rows])
-        if barred is not None:
-            totals[barred] = np.inf
+        distances = distances + self._random(len(rows))
+        # Paths that are dearer after any jump than all paths that continue need not be tried.
+        dearest = continued.costs.max() if len(continued.costs) == self._width else np.inf
+        least = self._problem.jump_cost + distances.min()
+        n_paths = max(1, int(np.searchsorted(current.costs + least, dearest)))
+        totals = self._problem.transition_costs(continued.rows[:n_paths], rows, frame)  # (B, K)
+        totals += current.costs[:n_paths, None] + self._problem.jump_cost
+        totals[self._window.bars_jumps(self._positions.of_row[rows], n_paths)] = np.inf
         parents = totals.argmin(0)
-        costs = totals[parents, np.arange(len(rows))] + distances + self._random(len(rows))
+        costs = totals[parents, np.arange(len(rows))] + distances
         # A row reached both ways is kept once: by continuing, if that costs no more.
         path, candidate = np.nonzero(continued.rows[:, None] == rows)
         on = continued.costs.copy()

@@ -32,6 +32,7 @@ from desc.matching.levels import (
     with_gains,
     with_transposition,
 )
+from desc.matching.likeness import distance_between_recordings, nearest_distances, warn_if_far
 from desc.matching.repetition import Limits, feasible_limits
 from desc.matching.slow_scale import SLOW_S, with_slow_scale
 from desc.matching.space import (
@@ -42,7 +43,7 @@ from desc.matching.space import (
     moment_matched,
     target_values,
 )
-from desc.matching.transitions import Problem, Transitions, distance_between_recordings, warn_if_far
+from desc.matching.transitions import Problem, Transitions
 from desc.matching.unit_search import search_units
 from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
 
@@ -70,24 +71,24 @@ class Match:
         Row of the database that each frame plays.
     distances : ndarray of float64, (T,)
         Distance of each frame to its row.
-    neighbours : Neighbours
-        The `query.neighbours` nearest rows of each frame, independent of the selection.
     units : tuple of Unit
         The selected units, of all layers.
     playlist : Playlist
         The units as pieces of files.
     matcher : Matcher
         The matcher that was used, with the statistics of the match space.
+    usable : ndarray of bool, (N,)
+        Rows of the database that might be played.
     """
 
     target: Float32
     points: Float32
     rows: Rows
     distances: Float64
-    neighbours: Neighbours
     units: Units
     playlist: Playlist
     matcher: Matcher
+    usable: Bools
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,9 +97,20 @@ class Match:
         n_files = len({event.source for event in self.playlist.events})
         return (
             f"Match({len(self)} frames: {len(self.units)} units of {n_files} files, mean distance "
-            f"{self.distances.mean():.3g};\n      target {self.target.shape}, neighbours "
-            f"{self.neighbours.rows.shape})"
+            f"{self.distances.mean():.3g})"
         )
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The `query.neighbours` nearest rows of each frame, searched for on first use."""
+        coordinates, query = self.matcher.coordinates, self.matcher.query
+        return search(self.points, coordinates, self.usable, query.neighbours, query)
+
+    @cached_property
+    def nearest_distances(self) -> Float64:
+        """Distances of up to 1,000 frames, evenly spread, to the nearest row."""
+        matcher = self.matcher
+        return nearest_distances(self.points, matcher.coordinates, self.usable, matcher.query)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table with a row per frame: time, file, sample, speed, distance and unit.
@@ -229,7 +241,7 @@ class Matcher:
 
     @cached_property
     def own_distance(self) -> float | None:
-        """See `distance_between_recordings`."""
+        """Result of `distance_between_recordings`."""
         return distance_between_recordings(self.coordinates, self.database, self.query)
 
     def match(
@@ -272,23 +284,21 @@ class Matcher:
             raise ConfigurationError("a target must have at least one frame")
         points, usable = self.space.project(values), self._usable_rows(target, exclude_digest)
         heard = with_slow_scale(points, values, self.selection, self.database.config)
-        near = found = self._candidates(heard, usable, self.query.neighbours)
-        if heard is not points:
-            near = search(points, self.coordinates, usable, self.query.neighbours, self.query)
-        units = self._units(values, heard, usable, found, seed)
+        units = self._units(values, heard, usable, seed)
         rows = rows_of_units(units)
-        if not isinstance(target, np.ndarray) and not self.query.match_space:
-            warn_if_far(target.source, near, self.own_distance)
-        return Match(
+        match = Match(
             target=values,
             points=points,
             rows=rows,
             distances=paired(points, self.coordinates[rows], self.query),
-            neighbours=near.first(self.query.neighbours),
             units=units,
             playlist=to_playlist(units, self.database, self.rendering),
             matcher=self,
+            usable=usable,
         )
+        if not isinstance(target, np.ndarray) and not self.query.match_space:
+            warn_if_far(target.source, match.nearest_distances, self.own_distance)
+        return match
 
     def neighbours(
         self,
@@ -345,15 +355,7 @@ class Matcher:
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
 
-    def _candidates(self, points: Float32, usable: Bools, at_least: int = 1) -> Neighbours:
-        """Return the nearest rows of each frame, as many as the search of the settings takes."""
-        by_frame = self.selection.units == "frame" and self.selection.selection != "nearest"
-        count = max(at_least, self.selection.candidates) if by_frame else at_least
-        return search(points, self.transitions.points, usable, count, self.query)
-
-    def _units(
-        self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
-    ) -> Units:
+    def _units(self, target: Values, points: Float32, usable: Bools, seed: int) -> Units:
         """Return the units of all layers, with gains and transposition."""
         database, gate_db = self.database, self.selection.silence_gate_db
         limit_db = self.selection.unit_gain_db
@@ -361,40 +363,38 @@ class Matcher:
         if gate_db is not None:
             silent = levels_db(target, database.config) < self.loudest_db + gate_db
 
-        def chosen(points: Float32, near: Neighbours) -> Units:
-            rows, costs = self._rows(target, points, usable, near, seed)
+        def chosen(points: Float32) -> Units:
+            rows, costs = self._rows(target, points, usable, seed)
             return split_at(units_of_rows(rows, costs, database), silent)
 
-        units = with_gains(chosen(points, near), target, database, limit_db=limit_db)
-        units = muted(units, silent)
+        units = muted(with_gains(chosen(points), target, database, limit_db=limit_db), silent)
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
             residual = residual_target(target, played, database)
             points = self.space.project(residual)
             rest = with_slow_scale(points, residual, self.selection, database.config)
-            near = self._candidates(rest, usable)
-            further = with_fitted_gains(
-                chosen(rest, near), target, played, database, limit_db=limit_db
-            )
+            further = with_fitted_gains(chosen(rest), target, played, database, limit_db=limit_db)
             units += tuple(replace(unit, layer=layer) for unit in muted(further, silent))
         units = with_attacks(units, target, database, self.transitions.positions)
         return with_transposition(units, target, database, self.selection.transpose_semitones)
 
     def _rows(
-        self, target: Values, points: Float32, usable: Bools, near: Neighbours, seed: int
+        self, target: Values, points: Float32, usable: Bools, seed: int
     ) -> tuple[Rows, Float64]:
         """Return the row of each frame (T,) and its cost, by the search of the settings."""
-        selection = self.selection
-        if selection.selection == "nearest" and selection.units == "frame":
+        selection, positions = self.selection, self.transitions.positions
+        by_frame, greedy = selection.units == "frame", selection.selection == "nearest"
+        count = selection.candidates if by_frame and not greedy else 1
+        near = search(points, self.transitions.points, usable, count, self.query)
+        if by_frame and greedy:
             return near.rows[:, 0], near.distances[:, 0]
         limits, rate = Limits(0, None), self.database.config.frame_rate
-        if selection.selection != "nearest":
-            n_positions = len(np.unique(self.transitions.positions.of_row[usable]))
-            limits = feasible_limits(selection, n_positions, len(points), rate)
+        if not greedy:
+            limits = feasible_limits(selection, positions.count_of(usable), len(points), rate)
         typical = float(np.median(near.distances[:, 0]))
         local = round(SLOW_S * rate / 2) if selection.slow_weight else 0
         problem = Problem(points, usable, typical, limits, selection, self.transitions, local, seed)
-        if selection.units == "frame":
-            return search_frames(problem, near.first(selection.candidates))
+        if by_frame:
+            return search_frames(problem, near)
         starts = self.boundaries.target_starts(target, self.database.config)
         return search_units(problem, self.boundaries, starts)

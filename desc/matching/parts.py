@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from desc.matching.knn import Neighbours
 from desc.matching.matcher import Match, Matcher
 from desc.matching.units import to_playlist
 
@@ -63,11 +62,8 @@ def joined(matches: Sequence[Match], starts: Sequence[int]) -> Match:
         points=np.concatenate([one.points for one in matches]),
         rows=np.concatenate([one.rows for one in matches]),
         distances=np.concatenate([one.distances for one in matches]),
-        neighbours=Neighbours(
-            np.concatenate([one.neighbours.rows for one in matches]),
-            np.concatenate([one.neighbours.distances for one in matches]),
-        ),
         units=tuple(units),
         playlist=to_playlist(tuple(units), matcher.database, matcher.rendering),
         matcher=matcher,
+        usable=matches[0].usable,
     )

@@ -24,9 +24,9 @@ NOWHERE = -(1 << 30)
 LAG_FRAMES = 64
 """Frames (1.5 s) after which a decision is final where uses are counted. Paths that differ in
 earlier frames are dropped, so that one count serves all."""
-REACH_FRAMES = 22
-"""A jump up to this many positions (.5 s) ahead stays in the same place."""
-NO_UNIT = (0, 0, 0)
+REACH_S = 0.5
+"""A jump up to this far ahead stays in the same place, seconds."""
+NO_UNIT = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,23 @@ class Limits:
     longest : int or None
         Maximum number of frames that are played from one place: consecutive frames, and those after
         a jump a little ahead. A single unit of `units` may be longer.
+    reach : int
+        Positions that count as a little ahead; the same position at another speed does, too.
     """
 
     hold: int
     max_use: int | None
     longest: int | None = None
+    reach: int = 0
 
     @property
     def memory(self) -> int:
-        """Frames to remember."""
-        return self.hold if self.max_use is None else max(self.hold, LAG_FRAMES)
+        """Frames to remember, at least one."""
+        return max(self.hold, 1 if self.max_use is None else LAG_FRAMES)
+
+    def stays(self, last: Int32, positions: Int32) -> Bools:
+        """Return whether a jump from the last positions to others stays in the same place."""
+        return (positions >= last) & (positions - last <= self.reach)
 
 
 def feasible_limits(
@@ -103,10 +110,11 @@ def feasible_limits(
             n_frames,
         )
     hold, unit = min(wanted, longest), None
+    reach = max(NEAR_POSITIONS, round(REACH_S * frame_rate))
     left = n_positions - used_up - 1 - (2 * NEAR_POSITIONS + 1) * hold
     if selection.max_unit_s is not None:
         unit = max(1, math.floor(selection.max_unit_s * frame_rate + 1e-9))
-        if left < REACH_FRAMES:
+        if left <= reach:
             if unit < n_frames:
                 logger.info(
                     "max_unit_s=%g is not kept: the corpus has only %d source positions",
@@ -114,11 +122,11 @@ def feasible_limits(
                     n_positions,
                 )
             unit = None
-    return Limits(hold, selection.max_use, unit)
+    return Limits(hold, selection.max_use, unit, reach)
 
 
 class TabuWindow:
-    """Source positions that each path of a beam played lately, in ring buffers.
+    """Source positions that each path of a beam played lately, oldest first.
 
     Parameters
     ----------
@@ -130,119 +138,83 @@ class TabuWindow:
 
     def __init__(self, limits: Limits, n_positions: int) -> None:
         self._limits = limits
-        self._size = limits.memory
-        self._positions: Int32 = np.empty((0, self._size), np.int32)  # (B, frames)
-        self._ages = np.empty(0, np.int64)  # frames of the current unit, (B,)
-        self._stays = np.empty(0, np.int64)  # frames played from the current place, (B,)
-        self._last: Int32 = np.empty(0, np.int32)  # current position, (B,)
-        self._uses: Int32 = np.empty((0, self._size if limits.max_use else 0), np.int32)
         self._used = np.zeros(n_positions if limits.max_use else 0, np.int64)
-        self._frame = 0
+        self._positions: Int32  # (frames, B)
+        self._uses: Int32  # the same, a lasting position once, (frames, B)
+        self._ages: Rows  # frames of the current unit, (B,)
+        self._stays: Rows  # frames played from the current place, (B,)
 
     def start(self, positions: Int32) -> None:
         """Begin paths at these positions (B,)."""
-        self._positions = np.full((len(positions), self._size), NOWHERE, np.int32)
-        self._uses = np.full((len(positions), self._uses.shape[1]), NOWHERE, np.int32)
+        self._positions = np.full((self._limits.memory, len(positions)), NOWHERE, np.int32)
+        self._positions[-1] = positions
+        self._uses = self._positions
         self._ages = self._stays = np.ones(len(positions), np.int64)
-        self._last = positions
-        self._write(positions, positions)
 
     def follow(self, parents: Positions, positions: Int32, continues: Bools) -> None:
         """Extend path parents[i] by a position as the new path i, in the same unit or another."""
-        last = self._last[parents]
-        if self._limits.longest is not None:
-            stays = continues | _just_ahead(last, positions)
-            self._stays = np.where(stays, self._stays[parents] + 1, 1)
-        if self._size:
-            self._positions, self._uses = self._positions[parents], self._uses[parents]
-            self._ages = np.where(continues, self._ages[parents] + 1, 1)
-            lasts = continues & (positions == last)
-            self._write(positions, np.where(lasts, np.int32(NOWHERE), positions))
-        self._last = positions
-
-    def _write(self, positions: Int32, uses: Int32) -> None:
-        if self._size:
-            self._positions[:, self._frame % self._size] = positions
-            if self._limits.max_use is not None:
-                self._uses[:, self._frame % self._size] = uses
-        self._frame += 1
+        last = self._positions[-1, parents]
+        stays = continues | self._limits.stays(last, positions)
+        self._stays = np.where(stays, self._stays[parents] + 1, 1)
+        if self._limits.max_use is not None:
+            uses = np.where(continues & (positions == last), np.int32(NOWHERE), positions)
+            self._uses = np.concatenate([self._uses[1:, parents], uses[None]])
+        self._ages = np.where(continues, self._ages[parents] + 1, 1)
+        self._positions = np.concatenate([self._positions[1:, parents], positions[None]])
 
     def settle(self) -> Bools | None:
-        """Make the oldest remembered frame of the first path final; return which paths agree (B,).
+        """Make the oldest remembered frame of the first path final; drop paths that differ there.
 
-        None if nothing has to be settled. Call it before the next frame.
+        Return which paths (B,) are kept, or None if all are. Call it before the next frame.
         """
-        if self._limits.max_use is None or self._frame < self._size:
+        if self._limits.max_use is None:
             return None
-        oldest = self._uses[:, self._frame % self._size]
+        oldest = self._uses[0].copy()
+        self._uses[0] = NOWHERE  # from now on it counts as used
         if oldest[0] != NOWHERE:
             self._used[oldest[0]] += 1
-        return oldest == oldest[0]
+        kept: Bools = oldest == oldest[0]
+        if kept.all():
+            return None
+        self._positions, self._uses = self._positions[:, kept], self._uses[:, kept]
+        self._ages, self._stays = self._ages[kept], self._stays[kept]
+        return kept
 
-    def keep(self, paths: Bools) -> None:
-        """Drop the other paths."""
-        self._positions, self._uses = self._positions[paths], self._uses[paths]
-        self._ages, self._last = self._ages[paths], self._last[paths]
-        if self._limits.longest is not None:
-            self._stays = self._stays[paths]
-
-    def forget(self) -> None:
-        """Forget the settled frame: its use is counted."""
-        self._uses[:, self._frame % self._size] = NOWHERE
-
-    def bars_jumps(self, positions: Int32) -> Bools | None:
-        """Return whether each path may not jump to each position, (B, K); None: all may."""
-        barred: Bools | None = None
-        if self._limits.hold:
-            barred = np.any(self._near(self._held()[:, :, None], positions), axis=1)
-        if self._limits.max_use is not None:
-            uses = (self._uses[:, :, None] == positions).sum(1) + self._used[positions]
-            spent = uses >= self._limits.max_use
-            barred = spent if barred is None else barred | spent
-        if self._limits.longest is not None:
-            over = self._over()[:, None] & _just_ahead(self._last[:, None], positions)
-            barred = over if barred is None else barred | over
+    def bars_jumps(self, positions: Int32, n_paths: int | None = None) -> Bools:
+        """Return whether each path, or each of the first, may not jump to each position, (B, K)."""
+        hold, max_use, longest = self._limits.hold, self._limits.max_use, self._limits.longest
+        held, stays = self._positions[:, :n_paths], self._stays[:n_paths]
+        barred = np.zeros((held.shape[1], len(positions)), bool)
+        if hold:
+            barred |= _near(held[-hold:, :, None], positions).any(0)
+        if max_use is not None:
+            uses = (self._uses[:, :n_paths, None] == positions).sum(0) + self._used[positions]
+            barred |= uses >= max_use
+        if longest is not None and (over := stays >= longest).any():
+            barred |= over[:, None] & self._limits.stays(held[-1][:, None], positions)
         return barred
 
-    def bars_continuing(self, positions: Int32) -> Bools | None:
-        """Return whether each path may not continue its unit at a position, (B,); None: all may.
+    def bars_continuing(self, positions: Int32) -> Bools:
+        """Return whether each path may not continue its unit at a position, (B,).
 
         Positions of the unit itself are no repetition, and one that lasts is used once.
         """
-        barred: Bools | None = None
-        hold = self._limits.hold
+        hold, max_use, longest = self._limits.hold, self._limits.max_use, self._limits.longest
+        barred = np.zeros(len(positions), bool)
         if hold:
-            near = self._near(self._held(), positions[:, None])
-            near &= np.arange(hold) < hold - self._ages[:, None]
-            barred = np.any(near, axis=1)
-        if self._limits.max_use is not None:
-            uses = (self._uses == positions[:, None]).sum(1) + self._used[positions]
-            spent = (uses >= self._limits.max_use) & (positions != self._last)
-            barred = spent if barred is None else barred | spent
-        if self._limits.longest is not None:
-            barred = self._over() if barred is None else barred | self._over()
+            earlier = np.arange(-hold, 0)[:, None] < -self._ages
+            barred |= (_near(self._positions[-hold:], positions) & earlier).any(0)
+        if max_use is not None:
+            uses = (self._uses == positions).sum(0) + self._used[positions]
+            barred |= (uses >= max_use) & (positions != self._positions[-1])
+        if longest is not None:
+            barred |= self._stays >= longest
         return barred
 
-    def _over(self) -> Bools:
-        """Return which paths (B,) have played from one place for as long as they may."""
-        assert self._limits.longest is not None
-        return self._stays >= self._limits.longest
 
-    def _held(self) -> Int32:
-        """Return the positions of the last `hold` frames (B, hold), oldest first."""
-        order = (self._frame - self._limits.hold + np.arange(self._limits.hold)) % self._size
-        return self._positions[:, order]
-
-    @staticmethod
-    def _near(held: Int32, positions: Int32) -> Bools:
-        # One comparison instead of two: what is below −NEAR_POSITIONS becomes huge without a sign.
-        shifted = (positions - held + np.int32(NEAR_POSITIONS)).view(np.uint32)
-        return shifted <= 2 * NEAR_POSITIONS
-
-
-def _just_ahead(last: Int32, positions: Int32) -> Bools:
-    """Return whether a jump to each position stays in the place of the last one."""
-    return (positions > last) & (positions - last <= REACH_FRAMES)
+def _near(held: Int32, positions: Int32) -> Bools:
+    # One comparison instead of two: what is below −NEAR_POSITIONS becomes huge without a sign.
+    return (positions - (held - np.int32(NEAR_POSITIONS))).view(np.uint32) <= 2 * NEAR_POSITIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,8 +223,9 @@ class UnitHistory:
 
     Attributes
     ----------
-    table : ndarray of int64, (B, U, 3)
-        First row, length, and first frame of the result; length 0: no unit.
+    table : ndarray of int64, (B, U, 4)
+        First row, length, first frame of the result, and frames played from the unit's place up to
+        its end; length 0: no unit.
     positions : SourcePositions
         Source positions of the rows.
     limits : Limits
@@ -273,7 +246,7 @@ class UnitHistory:
         """Return path `paths[i]` of part `owners[i]` for every i."""
         used = np.unique(owners).tolist()
         width = max(parts[k].table.shape[1] for k in used)
-        table = np.empty((len(owners), width, 3), np.int64)
+        table = np.empty((len(owners), width, len(NO_UNIT)), np.int64)
         for k in used:
             own, missing = owners == k, width - parts[k].table.shape[1]
             table[own, :missing] = NO_UNIT
@@ -282,19 +255,27 @@ class UnitHistory:
 
     def continues(self, rows: Rows) -> Bools:
         """Return whether each row (B, K) follows its path's last unit."""
-        first, length, _ = self.table[:, -1:].transpose(2, 0, 1)
+        first, length = self.table[:, -1:, :2].transpose(2, 0, 1)
         return (length > 0) & self.positions.continues(first + length - 1, rows)
+
+    def stays(self, rows: Rows) -> Bools:
+        """Return whether each row (B, K) follows its path's last unit or lies a little ahead."""
+        first, length = self.table[:, -1:, :2].transpose(2, 0, 1)
+        of_row = self.positions.of_row
+        return (length > 0) & self.limits.stays(of_row[first + length - 1], of_row[rows])
 
     def extended(self, paths: Rows, rows: Rows, lengths: Rows, onset: int) -> UnitHistory:
         """Return some paths with one more unit each, without units that no limit can concern."""
         old = self.table[paths]
-        new = np.stack([rows, lengths, np.full_like(rows, onset)], 1)
-        on = replace(self, table=old).continues(rows[:, None])[:, 0]
-        new[on] = old[on, -1]  # a unit that continues moves to the new column
-        new[on, 1] += lengths[on]
+        past = replace(self, table=old)
+        stays = old[:, -1, 3] * past.stays(rows[:, None])[:, 0]
+        new = np.stack([rows, lengths, np.full_like(rows, onset), stays + lengths], 1)
+        on = past.continues(rows[:, None])[:, 0]
+        new[on, 0], new[on, 2] = old[on, -1, 0], old[on, -1, 2]  # it moves to the new column
+        new[on, 1] += old[on, -1, 1]
         old[on, -1] = NO_UNIT
         if self.limits.max_use is None:
-            alive = (old[:, :, 1] > 0) & (old[:, :, 1:].sum(2) + self.limits.hold > onset)
+            alive = (old[:, :, 1] > 0) & (old[:, :, 1:3].sum(2) + self.limits.hold > onset)
             old = old[:, alive.any(0)]
         return replace(self, table=np.concatenate([old, new[:, None]], 1))
 
@@ -315,9 +296,9 @@ class UnitHistory:
         near = self._neighbours(rows, lengths)
         hold, max_use, longest = self.limits.hold, self.limits.max_use, self.limits.longest
         if longest is not None:
-            barred |= self.continues(rows) & (self.table[:, -1:, 1] + lengths > longest)
+            barred |= self.stays(rows) & (self.table[:, -1:, 3] + lengths > longest)
         if hold:
-            lately = now - self.table[:, :, 1:].sum(2) < hold
+            lately = now - self.table[:, :, 1:3].sum(2) < hold
             those = near & lately[:, :, None]
             barred |= self._meet(rows, lengths, those, now, radius=NEAR_POSITIONS, hold=hold).any(1)
         if max_use is not None:

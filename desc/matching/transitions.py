@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,18 +16,12 @@ from desc.matching.repetition import Limits
 from desc.matching.slow_scale import moving_mean
 from desc.matching.units import SourcePositions
 
-logger = logging.getLogger(__name__)
-
-FAR = 2.0
-"""A target counts as far from the corpus above this many times the corpus's own distance."""
 STEP_ROWS = 20000
 """Rows by which the median step is measured."""
 FREE_STEPS = 1.5
 """A transition this many steps wide costs its distance; narrower ones cost less."""
 OCTAVE = 12.0
 """Semitones of the most expensive interval."""
-N_FILES, N_ROWS = 6, 40
-"""Files, and rows of each, by which the distance between recordings is measured."""
 TIE = 1e-9
 """Added to every jump, so that of equal paths the one with fewer units is taken."""
 
@@ -163,56 +156,6 @@ class Problem:
         """Return the `count` nearest usable rows of one frame, or all if there are fewer."""
         point = self.points[frame][None]
         return search(point, self.transitions.points, self.usable, count, self.transitions.query)
-
-
-def distance_between_recordings(
-    points: Float32, database: DescriptorDatabase, query: QueryConfig
-) -> float | None:
-    """Return the median distance of a row to the nearest one of another recording.
-
-    Measured on some rows of some files, evenly spread; None if there is one recording only.
-
-    Parameters
-    ----------
-    points : ndarray of float32, (N, d)
-        Rows of the database in the match space.
-    database : DescriptorDatabase
-        Maps rows to recordings.
-    query : QueryConfig
-        Gives the distance.
-    """
-    digests = np.array([file.digest or file.source for file in database.files])
-    if len(set(digests)) < 2:
-        return None
-    found = []
-    for index in np.unique(np.linspace(0, len(digests) - 1, N_FILES).round().astype(int)):
-        other = (digests != digests[index])[database.file_index]
-        rows = np.flatnonzero(database.file_index == index)
-        if other.any() and len(rows):
-            some = rows[np.linspace(0, len(rows) - 1, N_ROWS).round().astype(int)]
-            found.append(search(points[some], points, other, 1, query).distances[:, 0])
-    return float(np.median(np.concatenate(found)))
-
-
-def warn_if_far(source: str, near: Neighbours, own: float | None) -> None:
-    """Log a warning if a target is far from the corpus.
-
-    Parameters
-    ----------
-    source : str
-        Name of the target.
-    near : Neighbours
-        Nearest rows of its frames.
-    own : float or None
-        See `distance_between_recordings`.
-    """
-    distance = float(np.median(near.distances[:, 0]))
-    if own is not None and distance > FAR * own:
-        logger.warning(
-            f"{source}: the target is far from the corpus: its median distance to the nearest "
-            f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
-            "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
-        )
 
 
 def _semitones(database: DescriptorDatabase) -> Float32 | None:

@@ -240,6 +240,12 @@ class SourcePositions:
         chain = np.concatenate([[0], np.cumsum(steps)])[: len(database)]
         return cls(positions.astype(np.int32), files, count, keys, chain)
 
+    def count_of(self, usable: Bools) -> int:
+        """Return the number of different positions of some rows, given which (N,)."""
+        found = np.zeros(self.count, bool)
+        found[self.of_row[usable]] = True
+        return int(found.sum())
+
     def rows_within(self, files: Rows, positions: Rows, radius: int) -> tuple[Rows, Rows]:
         """Return the first row, and the one after the last, of files (n,) near positions (n,).
 

@@ -101,7 +101,7 @@ class ReportData:
             "n_rows": len(database),
             "recording_path": recording_path.as_posix(),
             "recording_s": sequence.n_samples / config.sample_rate,
-            "nearest_distance": float(np.mean(match.neighbours.distances[:, 0])),
+            "nearest_distance": float(np.mean(match.nearest_distances)),
             "random_distance": float(np.mean(by_chance)),
         }
         static = config.static_columns

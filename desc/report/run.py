@@ -31,12 +31,12 @@ N_DRAWS = 3
 SCRIPTS = ("common.js", "chart.js", "run.js")
 MAX_POINTS = 1500  # of a curve; longer ones are averaged
 
+PEERS = ("real", "var")
+"""Real music and the linear baseline: prefixes of their metrics in a run's record."""
 MEANINGS = {
     "val_loss": "loss on the validation recordings, one frame ahead; lower is better",
-    "var_loss": "loss of the linear baseline (VAR), fitted on the training recordings",
     "val_nll": "negative log-likelihood on the validation recordings, nats per frame; lower is "
     "better",
-    "var_nll": "negative log-likelihood of the linear baseline, nats per frame",
     "val_fd": "Fréchet distance between generated and real one-second windows; lower is better",
     "val_acf": "difference of the autocorrelations of generated and real descriptors; lower is "
     "better",
@@ -49,7 +49,6 @@ MEANINGS = {
     "val_beat": "strength of the pulse at the period of the context; higher is better",
     "val_beats": "validation recordings with a beat",
     "val_beats_kept": "share of these whose beat the continuations keep; higher is better",
-    "var_beats_kept": "the same of the linear baseline",
     "val_spread": "difference between draws, relative to their error; 1 is right",
     "steps": "optimiser steps",
     "epochs": "passes over the training recordings",
@@ -214,12 +213,8 @@ def _data(view: RunView) -> dict[str, Any]:
         "status": record.schedule.get("ended", record.state),
         "created": record.created[:16].replace("T", " "),
         "curves": {name: _curve(curve) for name, curve in view.curves.items()},
-        "baseline": _finite(record.metrics.get("var_loss", math.nan)),
         "bestStep": _finite(record.metrics.get("best_step", math.nan)),
-        "figures": [
-            [name, plain(_finite(value)), MEANINGS.get(name, "")]
-            for name, value in record.metrics.items()
-        ],
+        "figures": _figures(record.metrics),
         "examples": [_packed_example(example) for example in view.examples],
         "names": list(record.descriptor_config.static_names),
         "frameRate": record.descriptor_config.frame_rate,
@@ -228,6 +223,22 @@ def _data(view: RunView) -> dict[str, Any]:
         "training": sorted(record.training_files.values()),
         "validation": sorted(record.validation_files.values()),
     }
+
+
+def _figures(metrics: dict[str, float]) -> list[dict[str, Any]]:
+    """Return each metric with its meaning, and the same of real music and the linear baseline."""
+
+    def value(name: str) -> float | None:
+        return _finite(metrics.get(name, math.nan))
+
+    rows: list[dict[str, Any]] = []
+    for name in metrics:
+        kind, _, rest = name.partition("_")
+        if kind not in PEERS:
+            known = {peer: value(f"{peer}_{rest}") for peer in PEERS} if kind == "val" else {}
+            row = {"name": name, "value": value(name), "meaning": MEANINGS.get(name, "")}
+            rows.append({**row, **known})
+    return rows
 
 
 def _curve(curve: Curve) -> dict[str, Any]:

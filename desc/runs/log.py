@@ -14,6 +14,7 @@ from desc.configuration import RunConfig
 from desc.errors import RunNotFoundError, StorageError, TrackingError
 from desc.files import temporary_beside
 from desc.runs.credentials import offline_reason
+from desc.runs.label import check_name, write_label
 from desc.runs.lock import LOCK_FILE, lock_run
 from desc.runs.metrics_file import MetricsFile
 from desc.runs.record import METRICS_FILE, RUN_FILE, R, Record
@@ -57,9 +58,13 @@ class RunLog:
 
         Raises
         ------
+        ConfigurationError
+            If the name cannot be one, or another run has it.
         StorageError
             If the folder cannot be created.
         """
+        if run.name:
+            check_name(run.name, Path(run.experiment_dir) / run.project)
         return cls(_new_folder(run), run)
 
     @classmethod
@@ -98,6 +103,8 @@ class RunLog:
             The record with status `running`, and `offline` telling whether W&B was reached.
         """
         record = replace(record, status="running", offline=True)
+        if self._run.name:
+            write_label(record.folder, name=self._run.name)
         record.save()
         reason = offline_reason(self._run)
         if reason is None:

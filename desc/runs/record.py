@@ -28,6 +28,7 @@ from desc.configuration import (
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError, StorageError
 from desc.files import read_json, read_npz, replacing, write_json
+from desc.runs.label import LABEL_FILE, read_label
 from desc.runs.lock import is_locked
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def versions() -> dict[str, str]:
 def run_files(folder: Path) -> list[str]:
     """Return the names of a run's files that exist, relative to its folder."""
     samples = sorted(path.name for path in (folder / SAMPLES).glob("[!.]*.wav"))
-    names = (RUN_FILE, METRICS_FILE, STATISTICS_FILE, *CHECKPOINTS)
+    names = (RUN_FILE, LABEL_FILE, METRICS_FILE, STATISTICS_FILE, *CHECKPOINTS)
     names += tuple(f"{SAMPLES}/{name}" for name in samples)
     return [name for name in names if (folder / name).is_file()]
 
@@ -134,7 +135,8 @@ class Record:
     def __repr__(self) -> str:
         loss = self.metrics.get("val_loss")
         return (
-            f"{type(self).__name__}({self.run_id}: {self.model_name}, {self.state}, "
+            f"{type(self).__name__}({' '.join(filter(None, (self.run_id, self.name)))}: "
+            f"{self.model_name}, {self.state}, "
             f"{len(self.training_files)} training files"
             + ("" if loss is None else f", val_loss {loss:.3f}")
             + f", {self.folder})"
@@ -168,9 +170,14 @@ class Record:
         return {name: value for group in self.configs.values() for name, value in group.items()}
 
     @property
+    def name(self) -> str:
+        """Name by which commands find the run, or nothing."""
+        return read_label(self.folder).get("name", "")
+
+    @property
     def notes(self) -> str:
         """Free text kept with the run."""
-        return str(self.settings.get("notes", ""))
+        return read_label(self.folder).get("note", str(self.settings.get("notes", "")))
 
     def save(self) -> None:
         """Write `run.json` into the run's folder."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from desc.configuration import RunConfig, TrainConfig
-from desc.errors import CheckpointError, RunNotFoundError, TrackingError
+from desc.errors import CheckpointError, RunNotFoundError, StorageError, TrackingError
+from desc.files import temporary_beside
 from desc.runs.credentials import offline_reason
+from desc.runs.label import LAST, folder_named, near_names
 from desc.runs.record import RUN_FILE, R, Record, RunRecord
 from desc.runs.wandb_sync import fetch_run
 
@@ -29,12 +32,13 @@ def resolve_run(
     """Return the run with an id or at a path; the network is asked only if all else fails.
 
     Searched in turn: the path of a run's folder or of a .ckpt file; `<experiment_dir>/<project>/
-    <run_id>`, then other projects there; runs downloaded earlier; the W&B server.
+    <run_id>`; the names of runs; other projects there; runs downloaded earlier; the W&B server.
 
     Parameters
     ----------
     run_id_or_path : str or Path
-        A path, or `run_id`, `project/run_id` or `entity/project/run_id`.
+        A path, `run_id`, `project/run_id`, `entity/project/run_id` or a run's name; `last` is the
+        newest run of the project.
     run : RunConfig
         Where runs are kept; with `offline` (or WANDB_MODE=offline) no server is asked.
     download_dir : Path, optional
@@ -45,7 +49,8 @@ def resolve_run(
     Raises
     ------
     RunNotFoundError
-        If no place has the run; the message names every place with the reason.
+        If no place has the run, or several runs have the name; the message names every place with
+        the reason.
     CheckpointError
         If a path was given and its file is damaged or of another program.
     """
@@ -71,12 +76,15 @@ def resolve_record(
     record = _at_path(record_type, Path(text).expanduser(), tried)
     if record is not None:
         return record
+    if text == LAST:
+        return _last(record_type, run)
     for folder in _folders(text, run, download_dir, timeout_s, tried):
         try:
             return record_type.load(folder)
         except CheckpointError as error:
             tried.append(str(error))
-    raise RunNotFoundError(f"run {text} was not found:\n  " + "\n  ".join(tried))
+    near = near_names(text, run)
+    raise RunNotFoundError(f"run {text} was not found{near or ':'}\n  " + "\n  ".join(tried))
 
 
 def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
@@ -96,6 +104,37 @@ def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
         except CheckpointError as error:
             logger.warning("skipped: %s", error)
     return sorted(records, key=lambda record: (record.created, record.run_id))
+
+
+def delete_run(record: Record) -> None:
+    """Remove the folder of a run, at once.
+
+    Raises
+    ------
+    StorageError
+        If a process trains the run, or the folder cannot be removed.
+    """
+    folder = record.folder
+    if record.state == "running":
+        raise StorageError(f"{folder}: a process is training this run; stop it first")
+    if not (folder / RUN_FILE).is_file():
+        raise StorageError(f"{folder}: contains no {RUN_FILE}, so it is not removed")
+    removed = temporary_beside(folder)  # a run that is half removed must not look like one
+    try:
+        folder.rename(removed)
+        shutil.rmtree(removed)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be removed: {error.strerror or error}") from error
+
+
+def _last(record_type: type[R], run: RunConfig) -> R:
+    """Return the newest run of a project."""
+    records = [record for record in list_runs(run) if isinstance(record, record_type)]
+    if not records:
+        raise RunNotFoundError(f"{run.experiment_dir}/{run.project}: there is no run yet")
+    record = records[-1]
+    logger.info("the last run is %s", " ".join(filter(None, (record.run_id, record.name))))
+    return record
 
 
 def _at_path(record_type: type[R], path: Path, tried: list[str]) -> R | None:
@@ -139,10 +178,12 @@ def _record_of(checkpoint: Path) -> RunRecord:
 def _folders(
     text: str, run: RunConfig, download_dir: Path | None, timeout_s: float, tried: list[str]
 ) -> Iterator[Path]:
-    """Yield the folders with a `run.json` for `id`, `project/id` or `entity/project/id`.
+    """Yield the folders with a `run.json` for an id, `project/id`, `entity/project/id` or a name.
 
     The last one is downloaded. Places without the run are added to `tried`.
     """
+    if "/" not in text and (folder := folder_named(text, run)) is not None:
+        yield folder
     parts = text.strip("/").split("/")
     if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
         return

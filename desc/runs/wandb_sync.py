@@ -21,6 +21,7 @@ from desc.configuration import RunConfig
 from desc.errors import TrackingError
 from desc.files import temporary_beside, write_json
 from desc.runs.credentials import offline_reason
+from desc.runs.label import LABEL_FILE
 from desc.runs.metrics_file import read_metrics
 from desc.runs.record import (
     CHECKPOINTS,
@@ -37,7 +38,7 @@ INIT_TIMEOUT_S = 8.0  # limit given to wandb.init
 START_LIMIT_S = 75.0  # starting a process, importing wandb (17 s on a busy machine), wandb.init
 CHECK_LIMIT_S = 30.0  # listing the files after an upload
 EXIT_LIMIT_S = 5.0
-DOWNLOADED = (*CHECKPOINTS, STATISTICS_FILE, METRICS_FILE, RUN_FILE)
+DOWNLOADED = (*CHECKPOINTS, STATISTICS_FILE, METRICS_FILE, LABEL_FILE, RUN_FILE)
 SLOWEST_UPLOAD = 250_000  # bytes per second
 
 # Settings that would turn the process into another run than the one requested.
@@ -209,6 +210,7 @@ class WandbRun(Worker):
             project=record.project,
             folder=str(Path(run.experiment_dir).absolute()),
             config=record.settings,
+            name=record.name,
             notes=record.notes,
             resume=resume,
             init_timeout_s=INIT_TIMEOUT_S,

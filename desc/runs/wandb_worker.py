@@ -38,6 +38,7 @@ def write_run(request: Message, messages: Iterator[Message], emit: Emit) -> None
         id=request["run_id"],
         dir=request["folder"],
         config=request["config"],
+        name=request["name"] or None,
         notes=request["notes"] or None,
         resume="allow" if request["resume"] else None,
         allow_val_change=True,

@@ -144,7 +144,8 @@ def run_training(
     if former is None:
         _log_plan(record, task, schedule)
     limit_s = training.max_time_s
-    stop = StopCondition(None if limit_s is None else began + limit_s, schedule.realism_s)
+    reserve_s = 2 * schedule.realism_s  # of the last network and of the best
+    stop = StopCondition(None if limit_s is None else began + limit_s, reserve_s)
     projects = former is not None
     return Engine(task, record, log, stop, on_validation=on_validation, projects=projects).run()
 
@@ -320,12 +321,15 @@ def _plan(task: DescriptorTask, began: float) -> Schedule:
 
 
 def _reference_figures(realism: Realism | None) -> dict[str, float]:
-    """Return the metrics of the linear baseline and of real music that the verdict names."""
+    """Return the metrics of real music and of the linear baseline, as far as they have them."""
     if realism is None:
         return {}
-    linear, real = realism.linear(), realism.floor()
-    names = [name for name in ("fd", "beats_kept") if f"val_{name}" in linear]
-    return {"real_fd": real["val_fd"]} | {f"var_{name}": linear[f"val_{name}"] for name in names}
+    return {
+        f"{peer}_{name.removeprefix('val_')}": value
+        for peer, figures in (("real", realism.floor()), ("var", realism.linear()))
+        for name, value in figures.items()
+        if math.isfinite(value)
+    }
 
 
 def _try_out(render: SampleRenderer, context: DescriptorSequence, model: DescriptorModel) -> None:

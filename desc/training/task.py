@@ -20,7 +20,7 @@ from desc.engine.optimization import LearningRate, RunningAverage
 from desc.engine.task import Task
 from desc.errors import DescError
 from desc.models.base import DescriptorModel
-from desc.models.checkpoint import KEY, checkpoint_payload
+from desc.models.checkpoint import KEY, checkpoint_payload, load_model
 from desc.scoring.verdict import verdict
 from desc.training.baseline import figures
 from desc.training.data import TrainingData
@@ -184,6 +184,16 @@ class DescriptorTask(Task):
     def checkpoint(self) -> dict[str, Any]:
         """Return the model as `desc.models.checkpoint.load_model` reads it."""
         return {KEY: checkpoint_payload(self.model, self.average.state_dict())}
+
+    def complete(self, metrics: dict[str, float], best: Path) -> dict[str, float]:
+        """Add the realism of the best network if its validation did not measure it."""
+        if self.realism is None or "val_fd" in metrics or not best.is_file():
+            return metrics
+        began = stopping.now()
+        model = load_model(best).to(self.device).eval()
+        metrics = metrics | self.realism.measure(model)
+        self.realism_s += stopping.now() - began
+        return metrics
 
     def final_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
         """Add the number of epochs, the best score, and the seconds spent on realism."""

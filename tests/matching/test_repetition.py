@@ -72,11 +72,19 @@ def test_what_is_settled_counts_once() -> None:
     for row in range(1, LAG_FRAMES):
         assert window.settle() is None
         window.follow(alone, places(row), np.array([True]))
-    assert window.settle() == [True]
-    window.forget()
+    assert window.settle() is None
     assert window.bars_jumps(places(0)).tolist() == [[False]]
     window.follow(alone, places(0), np.array([False]))
     assert window.bars_jumps(places(0)).tolist() == [[True]]
+
+
+def test_a_place_is_not_left_by_playing_it_at_another_speed() -> None:
+    window, alone = TabuWindow(Limits(0, None, longest=3, reach=4), 100), np.zeros(1, np.intp)
+    window.start(places(10))
+    for position, barred in ((10, False), (13, True)):  # the same place, then a little ahead
+        window.follow(alone, places(position), np.array([False]))
+        assert window.bars_continuing(places(position + 1)) == [barred]
+    assert window.bars_jumps(places(12, 13, 17, 18)).tolist() == [[False, True, True, False]]
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.89, 1.06, 2.0])

@@ -14,7 +14,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
 from desc.matching import Matcher
-from desc.matching.repetition import REACH_FRAMES
+from desc.matching.repetition import REACH_S
 from desc.matching.slow_scale import local_pulse, moving_mean, slow_columns
 
 CONFIG = DescriptorConfig()
@@ -127,10 +127,9 @@ def test_nothing_is_played_from_one_place_for_longer_than_allowed(
     played = Matcher(make_database(values), selection=config).match(values[100:400]).units
     lengths = np.array([unit.n_frames for unit in played])
     assert lengths.max() <= int(RATE)
-    if units == "frame":
-        ahead = np.diff([unit.first_row - unit.onset_frame for unit in played])
-        leaves = np.flatnonzero((ahead < 0) | (ahead >= REACH_FRAMES)) + 1
-        assert max(part.sum() for part in np.split(lengths, leaves)) <= int(RATE)
+    ahead = np.diff([unit.first_row - unit.onset_frame for unit in played])
+    leaves = np.flatnonzero((ahead < 0) | (ahead >= REACH_S * RATE)) + 1
+    assert max(part.sum() for part in np.split(lengths, leaves)) <= int(RATE)
 
 
 def test_a_style_is_a_table_of_defaults() -> None:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import typing
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import soundfile
 from nbclient import NotebookClient
 
 import desc
+import desc.notebook
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
@@ -100,7 +102,8 @@ def library_calls(notebook: Any) -> Iterator[tuple[str, Callable[..., Any], ast.
 def resolved(node: ast.expr, made: dict[str, type]) -> Any:
     """Return what an expression such as `desc.Predictor.from_run` names, else None."""
     if isinstance(node, ast.Name):
-        return desc if node.id == "desc" else made.get(node.id)
+        modules = {"desc": desc, "notebook": desc.notebook}
+        return modules.get(node.id) or made.get(node.id)
     if isinstance(node, ast.Attribute):
         owner = resolved(node.value, made)
         if owner is None or node.attr in getattr(owner, "__dataclass_fields__", {}):
@@ -133,8 +136,7 @@ def test_it_is_stored_without_outputs(name: str) -> None:
 @every_notebook
 def test_the_badge_opens_the_repository_that_the_form_installs(name: str) -> None:
     notebook = load(name)
-    address = fields(notebook)["repository"].removeprefix("git+https://")
-    assert address.startswith("github.com/")
+    (address,) = re.findall(r'"git\+https://(github\.com/[^"]+)"', sources(notebook)[0])
     path = address.replace("github.com", "github")
     badge = f"](https://colab.research.google.com/{path}/blob/main/{name})"
     assert badge in notebook.cells[0].source.splitlines()[0]
@@ -285,8 +287,10 @@ def execute(
             shown = [o.data for o in outputs if o.output_type == "display_data"]
             kinds = ["audio" for d in shown if "<audio" in d.get("text/html", "")]
             kinds += ["image" for d in shown if "image/png" in d]
+            kinds += ["page" for d in shown if "<iframe srcdoc=" in d.get("text/html", "")]
             text = "".join(o.text for o in outputs if o.output_type == "stream")
-            return text + f"\nshown: {kinds.count('audio')} audio, {kinds.count('image')} image"
+            counts = [f"{kinds.count(kind)} {kind}" for kind in ("audio", "image", "page")]
+            return text + f"\nshown: {', '.join(counts)}"
 
         yield run
 
@@ -298,20 +302,23 @@ def run_id(printed: str) -> str:
 
 
 @pytest.mark.slow
-def test_train_and_continue(execute: Callable[..., str], workplace: Path) -> None:
+def test_train_and_continue(execute: Callable[..., str], workplace: Path, wheel: Path) -> None:
     printed = execute(
         "train_notebook/descriptor_model_train.ipynb",
         audio_db_dir="recordings", sample_audio_db_dir="sounds", window_size=16, forecast_size=8,
         hidden_size=16, num_layers=1, epochs=2, batch_size=16, offline=True,
     )  # fmt: skip
-    assert re.search(rf"'desc': '{re.escape(desc.__version__)}'.* 'torch': .*device: ", printed)
-    assert re.search(r"shown: [1-9] audio, [1-9] image$", printed)
+    assert f"desc from {wheel.as_uri()}" in printed
+    assert re.search(rf"desc {re.escape(desc.__version__)}, torch .*device: ", printed)
+    assert re.search(r"shown: [1-9] audio, 0 image, 1 page$", printed)
     printed = execute(
         "predict_notebook/descriptor_model_predict.ipynb",
         run_id=run_id(printed), prediction_db_dir="recordings/0.wav", audio_db_dir="sounds",
-        output_dir="predictions", prediction_length=40,
+        output_dir="predictions", prediction_length=40, download=True,
     )  # fmt: skip
-    assert printed.endswith("shown: 1 audio, 3 image")
+    assert printed.endswith("shown: 1 audio, 0 image, 1 page")
+    with zipfile.ZipFile(workplace / "predictions.zip") as packed:
+        assert any(name.endswith("prediction.wav") for name in packed.namelist())
     (wav,) = workplace.glob("predictions/**/prediction.wav")
     assert soundfile.info(wav).frames == 40 * 1024
 
@@ -330,7 +337,7 @@ def test_train_both_networks_and_generate(execute: Callable[..., str], workplace
         "train_notebook/unagan.ipynb", audio_db_dir="recordings", z_dim=4, width=8, seq_frames=32,
         num_va=2, vocoder_run_id=vocoder, **tiny, **TINY_MEL,
     )  # fmt: skip
-    assert re.search(r"shown: [1-9] audio, [1-9] image$", printed)
+    assert re.search(r"shown: [1-9] audio, [1-9] image, 0 page$", printed)
     printed = execute(
         "predict_notebook/Unagan_generate.ipynb", generator_run_id=run_id(printed),
         vocoder_run_id=vocoder, num_samples=2, duration_s=1.5, output_dir="generated",
@@ -341,4 +348,4 @@ def test_train_both_networks_and_generate(execute: Callable[..., str], workplace
     assert [soundfile.info(f).frames for f in files] == [round(1.5 * RATE)] * 3
     assert sorted(soundfile.info(f).channels for f in files) == [1, 1, 2]
     assert (workplace / "generated" / "manifest.csv").is_file()
-    assert printed.endswith("shown: 3 audio, 0 image")
+    assert printed.endswith("shown: 3 audio, 0 image, 0 page")

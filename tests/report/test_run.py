@@ -51,6 +51,14 @@ def test_the_page_of_a_run(
     )
     browser.hover("#loss", x=0.8)
     browser.wait("document.querySelector('.tip').textContent.includes('validation')")
+    charts = browser.value(
+        "[...document.querySelectorAll('#curves figcaption')].map(e => e.textContent)"
+    )
+    curves = RunView.load(small_run.record, small_run.store).curves
+    measured = [
+        name for name in curves if name.startswith("val_") and name not in ("val_loss", "val_beats")
+    ]
+    assert [chart.split(":")[0] for chart in charts] == measured
     shown = browser.value("document.querySelector('#figures').textContent")
     assert f"{small_run.record.metrics['val_loss']:.6g}" in shown
     assert browser.value("document.documentElement.scrollWidth") <= 420

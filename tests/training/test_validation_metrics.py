@@ -117,6 +117,22 @@ def test_best_and_early_stopping_go_by_what_is_monitored(
     assert state["progress"]["best_step"] == best["step"]
 
 
+def test_an_early_stop_measures_the_best_network(
+    fit: Callable[..., RunRecord], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "desc")
+    settings = {"learning_rate": 0.05, "epochs": 30, "patience": 1}
+    often = fit("a", realism_every_epochs=1, **settings)
+    caplog.clear()
+    seldom = fit("b", realism_every_epochs=20, **settings)
+    assert seldom.schedule["ended"] == "stopped early"
+    assert not any("val_fd" in row for row in validations(seldom))
+    step = seldom.metrics["best_step"]
+    (row,) = (row for row in validations(often) if row["step"] == step)
+    assert {n: seldom.metrics[n] for n in REALISM} == {n: row[n] for n in REALISM}
+    assert f"FD {row['val_fd']:.1f} against {seldom.metrics['var_fd']:.1f}" in caplog.text
+
+
 def test_what_is_measured_seldom_decides_seldom(fit: Callable[..., RunRecord]) -> None:
     record = fit("a", monitor="val_acf", patience=1, realism_every_epochs=2)
     measured = {row["step"]: row["val_acf"] for row in validations(record) if "val_acf" in row}

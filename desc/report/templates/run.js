@@ -15,20 +15,51 @@ const losses = [
   ...curve("val_loss", { name: "validation", colour: "predicted" }),
 ];
 const lastStep = Math.max(1, ...losses.map((line) => line.x[line.x.length - 1] || 0));
-if (data.baseline === null) $("baseline-key").hidden = true;
-else losses.push({
-  name: "linear baseline", colour: "matched", dashed: true,
-  x: [0, lastStep], y: [data.baseline, data.baseline],
-});
+const figures = Object.fromEntries(data.figures.map((figure) => [figure.name, figure]));
+function level(value, given) {
+  const known = value !== null && value !== undefined;
+  return known ? [{ ...given, dashed: true, x: [0, lastStep], y: [value, value] }] : [];
+}
+const baseline = level(figures.val_loss?.var, { name: "linear baseline", colour: "matched" });
+$("baseline-key").hidden = !baseline.length;
+losses.push(...baseline);
 new Chart($("loss"), 280, losses, "steps");
 new Chart($("rate"), 140, curve("learning_rate", { name: "learning rate", colour: "wave" }), "steps");
 $("loss-text").textContent = data.bestStep === null
   ? "Lower is better."
   : `Lower is better. The checkpoint of step ${data.bestStep} is used for prediction.`;
 $("loss").setAttribute("aria-label", "training and validation loss over steps");
-table($("figures"), data.figures.map(([name, value, meaning]) => [
-  element("th", name), element("td", value), element("td", meaning, "soft"),
+function cell(value, label) {
+  const known = value !== null && value !== undefined;
+  const found = element("td", known ? +value.toPrecision(6) : "", "number");
+  if (known) found.dataset.label = label;
+  return found;
+}
+table($("figures"), data.figures.map(({ name, value, real, var: linear, meaning }) => [
+  element("th", name), cell(value, "this model"), cell(real, "real music"),
+  cell(linear, "baseline"), element("td", meaning, "soft"),
 ]));
+
+// One small chart for each measure of realism.
+const others = ["val_loss", "val_beats"]; // shown above; a count
+const measured = Object.keys(data.curves).filter((name) => name.startsWith("val_") && !others.includes(name));
+$("realism").hidden = !measured.length;
+for (const name of measured) {
+  const figure = element("figure");
+  const holder = element("div", "", "map");
+  const canvas = element("canvas");
+  const { real, var: linear, meaning = "" } = figures[name] || {};
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `${name} over steps: ${meaning}`);
+  holder.append(canvas);
+  figure.append(holder, element("figcaption", `${name}: ${meaning}`));
+  $("curves").append(figure);
+  new Chart(canvas, 150, [
+    ...curve(name, { name, colour: "predicted" }),
+    ...level(real, { name: "real music", colour: "recorded" }),
+    ...level(linear, { name: "linear baseline", colour: "matched" }),
+  ], "steps");
+}
 table($("settings"), data.settings.map(([name, value]) => [element("th", name), element("td", value)]));
 for (const kind of ["training", "validation"]) {
   const n = data[kind].length;
