@@ -219,7 +219,7 @@ def write_matches(path: Path, n_frames: int, places: list[tuple[str, int]]) -> P
 
 
 def test_alternatives_play_the_next_best_places(playlist: Playlist, tmp_path: Path) -> None:
-    places = [("a.wav", 3880), ("a.wav", 30000), ("a.wav", 30500), ("b/c.wav", 20000)]
+    places = [("a.wav", 3880), ("a.wav", 30000), ("a.wav", 30300), ("b/c.wav", 20000)]
     candidates = Candidates.load(write_matches(tmp_path / "m.json", 30, places))
     found = candidates.alternatives(playlist, 0, 8)
     # The unit's middle is sample 4500, in frame 4, whose middle is 4608: 108 later.
