@@ -6,53 +6,25 @@ They lie beside the result's own files, which stay as they are: `edits.json` is 
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from desc import outputs
 from desc.audio import read_excerpt
 from desc.concatenation import Playlist, PlaylistEvent, render_to_file, with_event
-from desc.concatenation.playlist import CORPUS, RECORDING
 from desc.configuration import RenderConfig, check, from_dict, to_dict
-from desc.corpus.ending import sound_levels
-from desc.errors import AudioError, ConfigurationError, OutputError
+from desc.corpus.ending import level_db
+from desc.errors import ConfigurationError, OutputError
 from desc.files import read_json, replacing, write_json
+from desc.matching.units import MUTED_DB
+from desc.playlist_formats.alternatives import Candidates
 from desc.storage import DescriptorStore
 
 EDITS, EDITED, EDITED_WAV = "edits.json", "edited.json", "edited.wav"
 FIELDS = ("source", "start_sample", "digest", "gain_db", "transpose_semitones")
 """Fields of an event that an edit may change."""
-MUTED_DB = -200.0
 MOST_GAIN_DB = 12.0
 """Largest gain or attenuation with which a replacement is brought to the level before."""
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """A sound that may play a unit instead.
-
-    Attributes
-    ----------
-    source : str
-        The file, relative to the corpus.
-    start_sample : int
-        First sample played.
-    transpose_semitones : float
-        Change of pitch by playback speed.
-    distance : float
-        Mean distance to the prediction of the frames that name it.
-    n_frames : int
-        Number of the unit's frames that name it among their nearest sounds.
-    """
-
-    source: str
-    start_sample: int
-    transpose_semitones: float
-    distance: float
-    n_frames: int
 
 
 def edits_of(folder: Path) -> list[dict[str, Any]]:
@@ -179,12 +151,8 @@ def render_edited(folder: Path, store: DescriptorStore | None = None) -> Path:
             return path
 
 
-def alternatives(folder: Path, event: int, count: int = 8) -> list[Alternative]:
-    """Return the sounds that may play a unit instead, the best one first.
-
-    Each frame of the unit names its nearest sounds (`_candidates` of `matches.json`), and each of
-    these implies a start of the whole unit. Starts that most frames name come first, then those
-    of the smallest mean distance. No two overlap by half.
+def alternatives(folder: Path, event: int, count: int = 8) -> list[PlaylistEvent]:
+    """Return other events in place of a unit of the first layer, the best one first.
 
     Parameters
     ----------
@@ -198,67 +166,14 @@ def alternatives(folder: Path, event: int, count: int = 8) -> list[Alternative]:
     Raises
     ------
     ConfigurationError
-        If the event is no unit, or the result lists no candidates.
-    OutputError
-        If `matches.json` is damaged.
+        If there is no such event, or the result lists one sound per frame.
     """
     playlist = edited_playlist(folder)
     check(0 <= event < len(playlist.events), "event", event, f"be below {len(playlist.events)}")
-    unit = playlist.events[event]
-    check(unit.root == CORPUS, "event", event, "be a unit of the corpus, not of the recording")
-    matches = read_json(folder / outputs.MATCHES, OutputError)
-    listed = "_candidates" in matches
-    check(listed, "neighbours", 1, f"be above 1 for {folder} to list other sounds for a unit")
-    try:
-        named = _named_starts(playlist, unit, matches)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise OutputError(f"{folder / outputs.MATCHES}: damaged: {error!r}") from error
-    kept: list[Alternative] = []
-    taken = [(unit.source, unit.start_sample)]
-    for one in sorted(named, key=lambda one: (-one.n_frames, one.distance, one.source)):
-        near = unit.n_samples / 2
-        if any(one.source == s and abs(one.start_sample - at) < near for s, at in taken):
-            continue
-        taken.append((one.source, one.start_sample))
-        kept.append(one)
-        if len(kept) == count:
-            break
-    return kept
+    return Candidates.load(folder / outputs.MATCHES).alternatives(playlist, event, count)
 
 
-def _named_starts(
-    playlist: Playlist, unit: PlaylistEvent, matches: dict[str, Any]
-) -> list[Alternative]:
-    """Return every start that a candidate of a frame implies."""
-    hop, rows = int(matches["_meta"]["hop_length"]), matches["_candidates"]
-    first = min(one.onset_sample for one in playlist.events if one.root != RECORDING)
-    frame, n_frames = (unit.onset_sample - first) // hop, max(1, unit.n_samples // hop)
-    found: dict[tuple[str, float, int], list[tuple[int, float]]] = defaultdict(list)
-    for offset in range(min(n_frames, len(rows["_id"]) - frame)):
-        row = frame + offset
-        speeds = rows["_speed"][row] if "_speed" in rows else [1.0] * len(rows["_id"][row])
-        places = zip(
-            rows["_id"][row], rows["_sample"][row], rows["_distance"][row], speeds, strict=True
-        )
-        for source, sample, distance, speed in places:
-            # A unit lies around its centre, whatever its speed.
-            centre = sample + speed * hop * ((n_frames - 1) / 2 - offset)
-            start = round(centre - unit.n_samples / 2)
-            if start >= 0:
-                found[source, speed, round(start / hop)].append((start, distance))
-    return [
-        Alternative(
-            source,
-            votes[0][0],
-            round(12 * math.log2(speed), 6),
-            sum(distance for _, distance in votes) / len(votes),
-            len(votes),
-        )
-        for (source, speed, _), votes in found.items()
-    ]
-
-
-def replacement(folder: Path, event: int, other: Alternative) -> dict[str, Any]:
+def replacement(folder: Path, event: int, other: PlaylistEvent) -> dict[str, Any]:
     """Return the changes that play another sound for a unit, at the level of the one before.
 
     Raises
@@ -268,24 +183,13 @@ def replacement(folder: Path, event: int, other: Alternative) -> dict[str, Any]:
     """
     playlist = edited_playlist(folder)
     unit = playlist.events[event]
-    digests = {one.source: one.digest for one in playlist.events if one.root == unit.root}
-    before_db = _level_db(playlist, unit.source, unit.start_sample, unit.n_samples)
-    after_db = _level_db(playlist, other.source, other.start_sample, unit.n_samples)
-    gain_db = max(unit.gain_db, -MOST_GAIN_DB) + before_db - after_db
-    return {
-        "source": other.source,
-        "start_sample": other.start_sample,
-        "digest": digests.get(other.source, ""),
-        "gain_db": round(min(max(gain_db, -MOST_GAIN_DB), MOST_GAIN_DB), 2),
-        "transpose_semitones": other.transpose_semitones,
-    }
+    change_db = _level_db(playlist, unit) - _level_db(playlist, other)
+    gain_db = change_db if unit.gain_db <= MUTED_DB else unit.gain_db + change_db
+    changes = {name: getattr(other, name) for name in FIELDS}
+    return changes | {"gain_db": round(min(max(gain_db, -MOST_GAIN_DB), MOST_GAIN_DB), 2)}
 
 
-def _level_db(playlist: Playlist, source: str, start_sample: int, n_samples: int) -> float:
-    """Return the mean level of a piece of a file, dB."""
-    rate, path = playlist.sample_rate, Path(playlist.roots.get(CORPUS, "."), source)
-    audio, own_rate = read_excerpt(path, start_sample / rate, n_samples / rate)
-    levels_db = sound_levels(audio, own_rate)
-    if not len(levels_db):
-        raise AudioError(f"{path}: ends before sample {start_sample}")
-    return 10 * math.log10(sum(10 ** (level / 10) for level in levels_db) / len(levels_db))
+def _level_db(playlist: Playlist, event: PlaylistEvent) -> float:
+    """Return the mean level of what an event plays of its file, dB."""
+    rate, path = playlist.sample_rate, Path(playlist.roots[event.root], event.source)
+    return level_db(*read_excerpt(path, event.start_sample / rate, event.n_samples / rate))

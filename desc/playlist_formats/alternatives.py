@@ -58,8 +58,9 @@ class Candidates:
     def alternatives(self, playlist: Playlist, index: int, n: int) -> list[PlaylistEvent]:
         """Return up to `n` other events in place of one of the first layer, the nearest first.
 
-        They play what is near to the prediction in the middle of the event, with its length, gain
-        and fades. Places within a hop of each other count as one.
+        They play what is near to the prediction in the middle of the event, then what is near to
+        it in the frames before and after, with the event's length, gain and fades. Places that
+        overlap by half count as one.
 
         Parameters
         ----------
@@ -84,25 +85,29 @@ class Candidates:
                 digest=digests.get(source, ""),
                 channels=None,
             )
-            if len(found) <= n and not any(self._is_near(other, known) for known in found):
+            if not any(self._is_near(other, known) for known in found):
                 found.append(other)
+            if len(found) > n:
+                break
         return found[1:]
 
     def _places(self, playlist: Playlist, event: PlaylistEvent) -> Iterator[tuple[str, int, float]]:
-        """Yield source, start and transposition of the candidates in the middle of an event."""
+        """Yield source, start and transposition of an event's candidates, the middle first."""
         lead = sum(e.n_samples for e in playlist.events if e.root == RECORDING)
-        centre = event.onset_sample - lead + event.n_samples / 2
-        frame = math.floor(centre / self.hop_length)
-        if not 0 <= frame < len(self.samples):
-            return
-        # A frame's sound is the hop around its centre.
-        late = (frame + 0.5) * self.hop_length - centre
-        rows = zip(self.sources[frame], self.samples[frame], self.speeds[frame], strict=True)
-        for source, sample, speed in rows:
-            start = round(sample - late * speed - event.n_samples / 2)
-            yield source, start, 12 * math.log2(speed)
+        hop, onset = self.hop_length, event.onset_sample - lead
+        centre = onset + event.n_samples / 2
+        first, last = math.ceil(onset / hop - 0.5), math.ceil((onset + event.n_samples) / hop - 0.5)
+        frames = {math.floor(centre / hop), *range(first, last)}
+        for frame in sorted(frames, key=lambda frame: abs(frame + 0.5 - centre / hop)):
+            if not 0 <= frame < len(self.samples):
+                continue
+            # A frame's sound is the hop around its centre.
+            late = (frame + 0.5) * hop - centre
+            rows = zip(self.sources[frame], self.samples[frame], self.speeds[frame], strict=True)
+            for source, sample, speed in rows:
+                start = round(sample - late * speed - event.n_samples / 2)
+                yield source, start, 12 * math.log2(speed)
 
     def _is_near(self, one: PlaylistEvent, other: PlaylistEvent) -> bool:
-        return one.source == other.source and (
-            abs(one.start_sample - other.start_sample) <= self.hop_length
-        )
+        near = max(self.hop_length, one.n_samples / 2) * 2 ** (one.transpose_semitones / 12)
+        return one.source == other.source and abs(one.start_sample - other.start_sample) <= near

@@ -1,9 +1,10 @@
 """Local web pages: a studio for composing, and a map of a database.
 
-`server` is the web server of both. `atlas` projects the frames of a database to two dimensions, and
-`map_room` serves them. `room` answers the requests of the studio's page: `folders` finds sounds,
-`training` starts and watches trainings, `jobs` hands work to the process `worker`, `controls`
-describes the settings, `take_view` shows takes. The pages are in `templates/`.
+`server` is the web server of both. `atlas` projects the frames of a database to two dimensions,
+`map_room` serves them, `moments` writes what is selected there. `room` answers the requests of the
+studio's page: `folders` finds sounds, `training` starts and watches trainings, `jobs` hands work to
+the process `worker`, `controls` describes the settings, `take_view` shows takes. The pages are in
+`templates/`.
 """
 
 from desc.studio.atlas import Atlas

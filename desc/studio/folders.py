@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from desc.corpus.discovery import find_files
 from desc.errors import AudioError, ConfigurationError, StorageError
 from desc.files import replacing
 from desc.report.page import packed
+from desc.studio.server import Body
 
 N_COLUMNS = 1400
 EXCERPT_S = 60.0
@@ -70,7 +70,7 @@ def listing(folder: str) -> dict[str, Any]:
     return {"folder": folder, "files": files, "bad": bad}
 
 
-def receive(folder: Path, name: str, body: BufferedIOBase, n_bytes: int) -> Path:
+def receive(folder: Path, name: str, body: Body) -> Path:
     """Write a dropped file into a folder; one that is no sound is refused.
 
     Raises
@@ -83,17 +83,16 @@ def receive(folder: Path, name: str, body: BufferedIOBase, n_bytes: int) -> Path
     name = name.replace("\\", "/").rsplit("/", 1)[-1]
     usable = Path(name).suffix.lower() in AUDIO_EXTENSIONS and not name.startswith(".")
     check(usable, "name", name, "end as audio files do, such as .wav, .flac or .mp3")
+    n_bytes = body.n_left
     check(0 < n_bytes <= MAX_UPLOAD_BYTES, "size", n_bytes, "be 1 byte to 4 GB")
     path = folder / name
     check(not path.exists(), "name", name, f"be new: {folder} already holds a file of this name")
     with replacing(path) as temporary:
         with temporary.open("wb") as stream:
-            while n_bytes:
-                block = body.read(min(n_bytes, BLOCK_BYTES))
-                if not block:
-                    raise StorageError(f"{name}: the transfer broke off")
+            while block := body.read(BLOCK_BYTES):
                 stream.write(block)
-                n_bytes -= len(block)
+            if stream.tell() != n_bytes:
+                raise StorageError(f"{name}: the transfer broke off")
         try:
             probe(temporary)
         except AudioError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -9,14 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from desc import edits, outputs
-from desc.configuration import STYLES, RunConfig, check
+from desc.configuration import STYLES, RunConfig, check, to_dict
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError, DescError
 from desc.files import read_json, write_json
-from desc.playlist_formats import FORMATS, export_playlist
+from desc.playlist_formats import FORMATS
 from desc.report.page import fill, template
 from desc.runs import SAMPLES, resolve_run
 from desc.storage import DescriptorStore
@@ -25,6 +28,7 @@ from desc.studio.atlas import Atlas
 from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
 from desc.studio.jobs import Jobs
 from desc.studio.map_room import MapRoom
+from desc.studio.moments import moments, write_moments
 from desc.studio.server import HTML, WAV, Answer, Request
 from desc.studio.training import Trainings, curves, runs_table
 from desc.takes import mark
@@ -105,6 +109,7 @@ class StudioRoom:
             "replace": self._replace,
             "undo": lambda v: self._render(self._take(v), edits.undo(self._take(v).folder)),
             "map": lambda _: self._open_map(),
+            "moments": self._use_moments,
         }
 
     def close(self) -> None:
@@ -203,7 +208,7 @@ class StudioRoom:
         kind, name = request.query.get("kind", ""), request.query.get("name", "")
         check(kind in ("recordings", "sounds"), "kind", kind, "be recordings or sounds")
         folder = self.folder / kind
-        folders.receive(folder, name, request.body, request.n_bytes)
+        folders.receive(folder, name, request.body)
         return self._choose({kind: str(folder)})
 
     def _chosen(self, kind: str) -> str:
@@ -269,7 +274,7 @@ class StudioRoom:
 
     def _alternatives(self, query: dict[str, str]) -> Answer:
         found = edits.alternatives(self._take(query).folder, _whole(query, "event"))
-        return Answer.of([vars(one) for one in found])
+        return Answer.of([to_dict(one) for one in found])
 
     def _edit(self, values: dict[str, Any]) -> dict[str, Any]:
         take, gain_db = self._take(values), _number(values, "gain_db")
@@ -297,10 +302,7 @@ class StudioRoom:
         stem = f"{Path(query['recording']).stem} take {take.number}"
         if name == "wav":
             return Answer(take_view.sound_file(take).read_bytes(), WAV, f"{stem}.wav")
-        playlist = edits.edited_playlist(take.folder)
-        path = take.folder / "export" / f"{stem}.{name}"
-        export_playlist(playlist, path, name, store=self.store)
-        return Answer(path.read_bytes(), "application/octet-stream", path.name)
+        return Answer(*take_view.exported(take, name, stem, self.store))
 
     def _open_map(self) -> dict[str, Any]:
         """Open the map of the sounds, or queue their extraction where it is not done yet."""
@@ -317,6 +319,22 @@ class StudioRoom:
         database = DescriptorDatabase.from_corpus(corpus, self.store)
         self._map = MapRoom(Atlas.of(database), in_studio=True)
         return {"ready": True}
+
+    def _use_moments(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Write the moments selected on the map as files, and choose these as the sounds."""
+        check(self._map is not None, "map", None, "be open")
+        assert self._map is not None
+        atlas = self._map.atlas
+        try:
+            packed = np.frombuffer(base64.b64decode(str(values.get("selected", ""))), np.uint8)
+        except ValueError as error:
+            raise ConfigurationError(f"selected is not a selection: {error}") from error
+        found = moments(atlas, np.unpackbits(packed)[: len(atlas.rows)].astype(bool))
+        above = self.folder / "moments"
+        number = 1 + max((int(p.name) for p in above.glob("*") if p.name.isdecimal()), default=0)
+        folder = above / str(number)
+        write_moments(found, atlas.database.root, folder)
+        return self._choose({"sounds": str(folder)})
 
 
 def _number(values: dict[str, Any], name: str) -> float:

@@ -25,9 +25,37 @@ TOKEN_BYTES = 24
 MAX_CONNECTIONS = 32
 TIMEOUT_S = 20.0
 MAX_JSON_BYTES = 1 << 20
+MAX_UNREAD_BYTES = 1 << 28
+"""Content of a refused request that is read to its end."""
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 JSON, HTML, BINARY = "application/json", "text/html; charset=utf-8", "application/octet-stream"
 WAV = "audio/wav"
+
+
+class Body:
+    """Content of a request, read in pieces.
+
+    Parameters
+    ----------
+    stream : file
+        The connection.
+    n_bytes : int
+        Length of the content.
+
+    Attributes
+    ----------
+    n_left : int
+        Bytes that are not read yet.
+    """
+
+    def __init__(self, stream: BufferedIOBase, n_bytes: int) -> None:
+        self._stream, self.n_left = stream, n_bytes
+
+    def read(self, n_bytes: int) -> bytes:
+        """Return the next bytes, fewer at the end or where the connection breaks off."""
+        found = self._stream.read(min(n_bytes, self.n_left))
+        self.n_left = self.n_left - len(found) if found else 0
+        return found
 
 
 @dataclass(frozen=True)
@@ -42,17 +70,14 @@ class Request:
         The path after the token.
     query : dict of str to str
         Values after the question mark; of several with one name, the last.
-    body : file
+    body : Body
         Content of a POST.
-    n_bytes : int
-        Its length.
     """
 
     method: str
     path: str
     query: dict[str, str]
-    body: BufferedIOBase
-    n_bytes: int = 0
+    body: Body
 
     def json(self) -> dict[str, Any]:
         """Return the content as a JSON object.
@@ -63,7 +88,7 @@ class Request:
             If it is none.
         """
         try:
-            content = json.loads(self.body.read(min(self.n_bytes, MAX_JSON_BYTES)))
+            content = json.loads(self.body.read(MAX_JSON_BYTES))
             if not isinstance(content, dict):
                 raise ValueError("no object")
         except ValueError as error:
@@ -180,11 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             found = self.server.room.answer(request)
         except DescError as error:
-            self._send(400, Answer.of({"error": str(error)}))
+            self._refuse(request, str(error))
             return
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            self._send(400, Answer.of({"error": f"{where}{error.strerror or error}"}))
+            self._refuse(request, f"{where}{error.strerror or error}")
             return
         if found is None:
             self._send(404, Answer())
@@ -192,6 +217,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(found.events)
         else:
             self._send(200, found)
+
+    def _refuse(self, request: Request, message: str) -> None:
+        """Send an error; a browser reads it only when its own content has been read."""
+        for _ in range(MAX_UNREAD_BYTES // MAX_JSON_BYTES):
+            if not request.body.read(MAX_JSON_BYTES):
+                break
+        self._send(400, Answer.of({"error": message}))
 
     def _request(self) -> Request | None:
         """Return the request if it comes from this machine's page; else refuse it."""
@@ -209,7 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not known or not hmac.compare_digest(token.encode(), self.server.token.encode()):
             self._send(404, Answer())
             return None
-        return Request(self.command, "/".join(names), query, self.rfile, max(0, n_bytes))
+        body = Body(self.rfile, max(0, n_bytes))
+        return Request(self.command, "/".join(names), query, body)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

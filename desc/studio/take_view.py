@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +13,16 @@ from desc import edits, outputs
 from desc.audio import probe, read, read_excerpt
 from desc.concatenation import Playlist, around, render
 from desc.concatenation.playlist import RECORDING
-from desc.configuration import check, check_number
+from desc.configuration import check, check_choice, check_number
 from desc.corpus.ending import level_before_db
+from desc.matching.units import MUTED_DB
+from desc.playlist_formats import FORMATS, ExportConfig, export_playlist
 from desc.report.drawing import envelope
 from desc.report.page import packed
 from desc.storage import DescriptorStore
 from desc.studio.controls import CLASSES
 from desc.studio.folders import N_COLUMNS, wav
+from desc.studio.server import BINARY
 from desc.takes import Take, differing_settings, list_takes
 
 MARGIN_S = 1.0
@@ -50,7 +54,7 @@ def takes_table(folder: Path) -> dict[str, Any]:
 def _figures(playlist: Playlist) -> dict[str, Any]:
     """Return the figures of a take that the page shows, all of them of its playlist."""
     units = [event for event in playlist.events if event.root != RECORDING]
-    heard = [event for event in units if event.gain_db > edits.MUTED_DB]
+    heard = [event for event in units if event.gain_db > MUTED_DB]
     return {
         "seconds": playlist.n_samples / playlist.sample_rate,
         "n_units": len(heard),
@@ -167,6 +171,30 @@ def source_sound(take: Take, event: int) -> bytes:
     start_s = max(0.0, unit.start_sample / rate - MARGIN_S)
     end_s = (unit.start_sample + unit.n_samples) / rate + MARGIN_S
     return wav(*read_excerpt(path, start_s, end_s - start_s))
+
+
+def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tuple[bytes, str, str]:
+    """Return a take in the format of another program: content, media type and file name.
+
+    A project of several files becomes a zip archive. Sound files are copied into projects.
+
+    Raises
+    ------
+    DescError
+        If the format is unknown, or a sound cannot be read.
+    """
+    check_choice("format", format, tuple(FORMATS))
+    chosen = FORMATS[format]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, stem)
+        path = folder / f"{stem}{chosen.extension}"
+        settings = ExportConfig(media="collect" if chosen.media else None)
+        playlist, rendering = edits.edited_playlist(take.folder), edits.rendering_of(take.folder)
+        export_playlist(playlist, path, format, store=store, rendering=rendering, settings=settings)
+        if path.is_file() and len(list(folder.iterdir())) == 1:
+            return path.read_bytes(), BINARY, path.name
+        archive = shutil.make_archive(str(Path(place, "archive")), "zip", folder)
+        return Path(archive).read_bytes(), "application/zip", f"{stem}.zip"
 
 
 def delete(take: Take) -> None:

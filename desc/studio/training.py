@@ -125,7 +125,8 @@ class Trainings:
         elif self._process is not None and code is None:
             state = STARTING if record is None or kept["run_id"] else RUNNING
         else:
-            failed = record is None or record.state in ("failed", "killed")
+            was_stopped = record is None and line == "interrupted"
+            failed = not was_stopped and (record is None or record.state in ("failed", "killed"))
             state = FAILED if failed else ENDED
         found = {"state": state, "pid": kept["pid"], "line": line, "run_id": ""}
         return found if record is None else found | _progress(record, state)

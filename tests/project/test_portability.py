@@ -59,8 +59,14 @@ def test_paths_in_files_have_forward_slashes(tmp_path: Path) -> None:
     )  # fmt: skip
     rows, distances = np.array([1]), np.array([0.5])
     match = SimpleNamespace(
+<<<<<<< HEAD
         matcher=SimpleNamespace(database=database, query=QueryConfig()), rows=rows,
         distances=distances,
+=======
+        matcher=SimpleNamespace(database=database, query=SimpleNamespace(neighbours=1)),
+        rows=rows, distances=distances,
+        neighbours=Neighbours(rows[:, None], distances[:, None]),
+>>>>>>> main
     )  # fmt: skip
     write_matches(tmp_path, match)  # type: ignore[arg-type]
     written = json.loads((tmp_path / MATCHES).read_text("utf-8"))

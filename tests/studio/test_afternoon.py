@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +63,7 @@ def wait_for_takes(browser: Browser, count: int) -> None:
 
 @pytest.mark.slow
 def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> None:
-    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.open(studio.url, 1200, 900)
     browser.wait("document.body.dataset.ready")
     shot(browser, "1 empty")
@@ -131,7 +133,11 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     set_value(browser, "#format", "dawproject")
     browser.click("#export")
     browser.wait("document.querySelector('#exported').textContent.startsWith('Saved')", 60)
-    assert (tmp_path / "01 garden take 2.dawproject").is_file()
+    saved = tmp_path / "01 garden take 2.dawproject"
+    until = time.monotonic() + 30
+    while not saved.is_file() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert zipfile.is_zipfile(saved)
     assert browser.complaints == []
     for width, dark, name in (
         (1200, True, "dark"),
@@ -139,7 +145,7 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
         (400, True, "dark phone"),
     ):
         browser.open(studio.url, width, 900, dark=dark)
-        browser.wait("document.querySelector('#takes .take')")
+        browser.wait("document.querySelector('#units').dataset.take === '3'")
         browser.click("#units", 0.3)
         browser.wait("document.querySelectorAll('#others li').length > 0")
         assert browser.value("document.documentElement.scrollWidth") <= width

@@ -110,6 +110,13 @@ def test_search_dims_the_others(opened: Browser) -> None:
     opened.wait(f"{count} === 2")
 
 
+def test_a_file_of_the_list_is_played(opened: Browser) -> None:
+    opened.click("#names li:last-child button")
+    opened.wait("document.querySelector('#heard').textContent.startsWith('Played')")
+    assert text(opened, "#names li:last-child") in text(opened, "#heard")
+    assert opened.value("document.querySelector('#back').hidden")
+
+
 def test_a_descriptor_colours(opened: Browser, server: LocalServer) -> None:
     opened.value(
         "(() => { const s = document.querySelector('#colour'); s.value = 'mfcc1';"
@@ -119,6 +126,7 @@ def test_a_descriptor_colours(opened: Browser, server: LocalServer) -> None:
     assert server.url + "column?name=mfcc1" in opened.requests
     low, high = (float(text(opened, f"#ramp-{end}")) for end in ("low", "high"))
     assert low < high
+    assert [text(opened, f"#ramp-{end}") for end in ("from", "to")] == ["bright", "dark"]
 
 
 def test_the_lasso_makes_patterns_that_choose_these_files(opened: Browser, atlas: Atlas) -> None:

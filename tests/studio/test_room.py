@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from desc.prediction import Predictor
 from desc.storage import DescriptorStore
 from desc.studio import StudioRoom
 from desc.studio.controls import CONTROLS, TakeSettings, controls
-from desc.studio.server import Request
+from desc.studio.server import Body, Request
 from tests.small_run import SmallRun
 
 RECORDING = "x.wav"
@@ -39,20 +40,20 @@ class Page:
 
     def get(self, path: str, /, **query: Any) -> Any:
         words = {name: str(value) for name, value in query.items()}
-        answer = self.room.answer(Request("GET", path, words, io.BytesIO()))
+        answer = self.room.answer(Request("GET", path, words, Body(io.BytesIO(), 0)))
         assert answer is not None
         return json.loads(answer.body) if answer.media_type == "application/json" else answer.body
 
     def post(self, path: str, /, **values: Any) -> Any:
         body = json.dumps(values).encode()
-        answer = self.room.answer(Request("POST", path, {}, io.BytesIO(body), len(body)))
+        answer = self.room.answer(Request("POST", path, {}, Body(io.BytesIO(body), len(body))))
         assert answer is not None
         return json.loads(answer.body)
 
     def upload(self, kind: str, name: str, body: bytes, n_bytes: int | None = None) -> None:
         n_bytes = len(body) if n_bytes is None else n_bytes
         query = {"kind": kind, "name": name}
-        self.room.answer(Request("POST", "upload", query, io.BytesIO(body), n_bytes))
+        self.room.answer(Request("POST", "upload", query, Body(io.BytesIO(body), n_bytes)))
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +224,9 @@ def test_what_is_heard_around_a_unit_is_the_take(page: Page) -> None:
 def test_exports_are_files_to_keep(page: Page) -> None:
     assert page.get("export", **key(format="wav"))[:4] == b"RIFF"
     assert page.get("export", **key(format="csv")).count(b"\n") == len(playlist_of(page).events) + 1
+    for format in ("dawproject", "reaper", "stems"):
+        with zipfile.ZipFile(io.BytesIO(page.get("export", **key(format=format)))) as archive:
+            assert any(name.endswith(".wav") for name in archive.namelist())
     with pytest.raises(ConfigurationError, match="format"):
         page.get("export", **key(format="none"))
 

@@ -38,13 +38,17 @@ on("use", "click", async () => {
 $("close").addEventListener("click", () => $("dialog").close());
 
 async function upload(kind, files) {
-  for (const file of files) {
-    $(`${kind}-text`).textContent = `Copying ${file.name} …`;
-    const path = address("upload", { kind, name: file.name });
-    await checked(await fetch(path, { method: "POST", body: file }));
+  try {
+    for (const file of files) {
+      $(`${kind}-text`).textContent = `Copying ${file.name} …`;
+      if (!file.size) throw new Error(`${file.name} is empty or a folder; the button chooses folders.`);
+      const path = address("upload", { kind, name: file.name });
+      await checked(await fetch(path, { method: "POST", body: file }));
+    }
+  } finally {
+    listed[kind] = "";
+    await showFolders();
   }
-  listed[kind] = "";
-  await showFolders();
 }
 
 for (const kind of Object.keys(KINDS)) {

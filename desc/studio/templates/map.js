@@ -14,7 +14,15 @@ $("lede").textContent =
   `${data.root}: ${data.n} of ${data.nRows} frames from ${data.files.length} files, by the first two ` +
   `principal components of their descriptors (${(100 * data.share).toFixed(0)} % of the variance)`;
 $("colour").append(new Option("file", "file"), new Option("time in the file", "time"));
-for (const name of data.columns) $("colour").append(new Option(name, name));
+// What columns mean to the ear, and at their low and high ends.
+const WORDS = {
+  mfcc0: ["loudness", "soft", "loud"], rms: ["loudness", "soft", "loud"],
+  mfcc1: ["brightness", "bright", "dark"], centroid: ["brightness", "dark", "bright"],
+  f0: ["pitch", "low", "high"],
+};
+const heardAs = data.columns.filter((name) => name in WORDS);
+for (const name of heardAs) $("colour").append(new Option(`${WORDS[name][0]} (${name})`, name));
+for (const name of data.columns) if (!(name in WORDS)) $("colour").append(new Option(name, name));
 
 async function load(path) {
   const answer = await fetch(path);
@@ -70,6 +78,8 @@ async function chooseColour() {
     column = new Uint8Array(buffer, 16);
   }
   [$("ramp-low").textContent, $("ramp-high").textContent] = range;
+  const words = WORDS[kind] || ["", "", ""];
+  [$("ramp-from").textContent, $("ramp-to").textContent] = words.slice(1);
   const stops = LEVELS.map((c) => `rgb(${c.map((x) => Math.round(255 * x)).join(" ")})`);
   $("ramp").style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
   colourPoints();
@@ -118,7 +128,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 // Sound.
 let audio = null, level = null, playing = null, marked = -1, asked = 0;
-async function hear(i) {
+async function hear(i, ms = $("ms").value) {
   if (i < 0) return;
   marked = i;
   redrawAll();
@@ -131,7 +141,7 @@ async function hear(i) {
       level.connect(audio.destination);
       setVolume();
     }
-    const query = `grain?file=${fileOf[i]}&centre=${Math.round(centreOf[i])}&ms=${$("ms").value}`;
+    const query = `grain?file=${fileOf[i]}&centre=${Math.round(centreOf[i])}&ms=${ms}`;
     const buffer = await audio.decodeAudioData(await load(query));
     if (audio.state === "suspended") await audio.resume();
     if (call !== asked) return; // superseded by a later request
@@ -240,7 +250,12 @@ $("lasso").addEventListener("click", () => {
   $("lasso").setAttribute("aria-pressed", String(on));
 });
 
-// Files by name.
+// Files by name; a click plays five seconds from the middle.
+const FILE_MS = 5000;
+function middleOf(file) {
+  const first = fileOf.indexOf(file);
+  return first < 0 ? -1 : first + Math.floor(counts[file] / 2);
+}
 function search() {
   const words = $("search").value.trim().toLowerCase();
   const matching = data.files.map((name) => name.toLowerCase().includes(words));
@@ -254,9 +269,13 @@ function search() {
 }
 function list(place, files, wording) {
   place.replaceChildren(...files.slice(0, LISTED).map((i) => {
-    const item = element("li", wording(i)), swatch = element("span", "", "swatch");
+    const item = element("li"), name = element("button", wording(i)), swatch = element("span", "", "swatch");
     swatch.dataset.file = i;
-    item.prepend(swatch);
+    name.type = "button";
+    name.title = "play its middle";
+    name.prepend(swatch);
+    name.addEventListener("click", () => hear(middleOf(i), FILE_MS));
+    item.append(name);
     return item;
   }));
   if (files.length > LISTED) place.append(element("li", `… and ${files.length - LISTED} more`));
@@ -266,6 +285,7 @@ $("search").addEventListener("input", search);
 
 // Selected files as patterns for --include, with special characters in brackets.
 const pattern = (name) => name.replace(/[[*?]/g, "[$&]");
+let chosenFiles = [];
 const quoted = (text) => `'${text.replaceAll("'", `'"'"'`)}'`;
 function choose() {
   inside = cloud.inside(polygon);
@@ -287,7 +307,9 @@ function showChosen() {
   list($("chosen-files"), files, (i) => `${share(i).toFixed(0)} % of ${data.files[i]}`);
   $("include").value = files.length
     ? `--include ${files.map((i) => quoted(pattern(data.files[i]))).join(" ")}` : "";
-  $("copy").disabled = !files.length;
+  chosenFiles = files;
+  $("copy").disabled = $("use").disabled = !files.length;
+  $("moments").disabled = !n;
   $("forget").disabled = !n;
 }
 $("least").addEventListener("input", () => { if (cloud) showChosen(); });
@@ -306,6 +328,26 @@ $("copy").addEventListener("click", async () => {
   } catch {
     $("copied").textContent = "Press Ctrl-C to copy.";
   }
+});
+
+// In the studio: go on with the selected files, or with the selected moments alone.
+$("studio-row").hidden = $("back").hidden = !data.inStudio;
+async function send(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  try {
+    const answer = await fetch(`../${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    location.href = "../";
+  } catch (error) { $("sent").textContent = error.message; }
+}
+$("use").addEventListener("click", () => send("choose", { include: chosenFiles.map((i) => pattern(data.files[i])) }));
+$("moments").addEventListener("click", () => {
+  const bits = new Uint8Array(Math.ceil(cloud.n / 8));
+  for (let i = 0; i < cloud.n; i++) if (inside[i]) bits[i >> 3] |= 128 >> (i & 7);
+  let text = "";
+  for (const byte of bits) text += String.fromCharCode(byte);
+  $("sent").textContent = "Writing the moments …";
+  send("moments", { selected: btoa(text) });
 });
 
 load("points").then((buffer) => {

@@ -27,7 +27,7 @@ async function showTakes() {
 }
 
 const sayValue = (value) => (value === null || value === undefined ? "none"
-  : typeof value === "number" ? String(+value.toPrecision(4)) : Array.isArray(value) ? value.join(" ") || "none" : String(value));
+  : typeof value === "number" ? String(Number.isInteger(value) ? value : +value.toPrecision(4)) : Array.isArray(value) ? value.join(" ") || "none" : String(value));
 function differenceOf(take) {
   const at = takes.indexOf(take);
   return Object.entries(differing).filter(([name]) => !name.endsWith("_digest"))

@@ -13,6 +13,7 @@ function trainingText(training) {
   if (training.state === "starting") return `Preparing: ${training.line || "starting"}`;
   if (training.state === "running") return [`Training run ${training.run_id}`, steps, ago(training.left_s)].filter(Boolean).join(", ");
   if (training.state === "failed") return `The training failed: ${training.line}`;
+  if (training.state === "ended" && !training.run_id) return "Stopped before the first step.";
   if (training.state === "ended") return `Run ${training.run_id}: ${training.status} at ${steps}.`;
   return "";
 }
@@ -33,7 +34,7 @@ async function showTraining(training) {
     await showRuns(ended ? training.run_id : "");
   }
   const shown = training.run_id || $("run").value;
-  const step = `${shown} ${training.step}`;
+  const step = `${shown} ${training.state} ${training.step}`;
   if (shown && step !== curvesOf) {
     curvesOf = step;
     await showCurves(shown);

@@ -33,6 +33,7 @@ async function showTake() {
   $("undo").disabled = !page.edits.length;
   $("undo").textContent = page.edits.length ? `Undo (${page.edits.length})` : "Undo";
   $("units").setAttribute("aria-valuemax", units.n);
+  $("units").dataset.take = number;
   showTime();
   showUnit();
 }
@@ -51,7 +52,7 @@ stack.addLane($("wave"), () => 90, (...given) => { if (page) page.draw(...given)
   { tell: (time) => clock(time), click: seek });
 stack.addLane($("units"), stripHeight, (...given) => { if (page) drawUnits(stack, units, (i) => i === unit)(...given); }, {
   tell: (time, y) => { const i = page ? unitAt(time, layerAt(y)) : -1; return i < 0 ? "" : unitWords(page.units[i]); },
-  click: (time, y) => act(pickUnit)(unitAt(time, layerAt(y))),
+  click: (time, y) => { if (page) act(pickUnit)(unitAt(time, layerAt(y))); },
 });
 stack.addLane($("ruler"), () => 20, (...given) => { if (page) stack.drawRuler(...given); },
   { tell: (time) => clock(time), click: seek });
