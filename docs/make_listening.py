@@ -70,7 +70,12 @@ def gallery(folder: Path, command: list[str]) -> None:
     write(f"gallery_{name}_recording", audio.read(folder / recording).mean(0)[-HEARD_S * RATE :])
     write(f"gallery_{name}_corpus", np.concatenate(parts))
     write(f"gallery_{name}", audio.read(result / "prediction.wav").mean(0))
-    page = (result / "report.html").read_text("utf-8").replace(f"{folder}/", "")
+    page = (
+        (result / "report.html")
+        .read_text("utf-8")
+        .replace(f"{folder}/", "")
+        .replace(str(folder), ".")
+    )
     (STATIC / "gallery").mkdir(exist_ok=True)
     (STATIC / "gallery" / f"{name}.html").write_text(page, "utf-8")
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from desc.audio import content_digest
-from desc.configuration import QueryConfig
 from desc.corpus import find_files, parallel, patterns
 from desc.corpus.parallel import Outcome, Task, extract_into
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.families import FAMILIES
 from desc.descriptors.features import FEATURES
+from desc.matching import Neighbours
 from desc.outputs import MATCHES, write_matches
 from desc.storage import DescriptorStore, manifest
 
@@ -59,14 +59,9 @@ def test_paths_in_files_have_forward_slashes(tmp_path: Path) -> None:
     )  # fmt: skip
     rows, distances = np.array([1]), np.array([0.5])
     match = SimpleNamespace(
-<<<<<<< HEAD
-        matcher=SimpleNamespace(database=database, query=QueryConfig()), rows=rows,
-        distances=distances,
-=======
         matcher=SimpleNamespace(database=database, query=SimpleNamespace(neighbours=1)),
         rows=rows, distances=distances,
         neighbours=Neighbours(rows[:, None], distances[:, None]),
->>>>>>> main
     )  # fmt: skip
     write_matches(tmp_path, match)  # type: ignore[arg-type]
     written = json.loads((tmp_path / MATCHES).read_text("utf-8"))
