@@ -12,7 +12,14 @@ import numpy as np
 
 from desc.audio import AUDIO_EXTENSIONS, AudioClip, AudioReader
 from desc.concatenation import Playlist
-from desc.configuration import PredictConfig, RunConfig, SelectionConfig, TrainConfig
+from desc.configuration import (
+    PredictConfig,
+    QueryConfig,
+    RenderConfig,
+    RunConfig,
+    SelectionConfig,
+    TrainConfig,
+)
 from desc.corpus import Corpus, open_corpus
 from desc.corpus.discovery import Paths
 from desc.database import DescriptorDatabase
@@ -21,8 +28,8 @@ from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import AudioError, CheckpointError, DescError
 from desc.matching import Matcher
-from desc.outputs import PLAYLIST, REPORT, TAKES_DIR, WAV
-from desc.pipeline import Continuer, Outcome
+from desc.outputs import PLAYLIST, REPORT, TAKES_DIR, WAV, check_place
+from desc.pipeline import Continuer, Outcome, check_start
 from desc.prediction import Predictor
 from desc.progress import duration
 from desc.runs import RunRecord, list_runs, resolve_run
@@ -33,8 +40,10 @@ from desc.training.recordings import n_complete
 
 logger = logging.getLogger(__name__)
 
-MAX_TIME_S = 600.0
+MAX_TIME_S = 240.0
 """Time limit of a training by default, seconds."""
+LEAST_S, RENDERING_SHARE = 20.0, 1.5
+"""Expected time of a continuation with its page: seconds, and a share of its length."""
 USABLE = ("finished", "stopped", "killed")
 """States of runs that can be used, the best first."""
 
@@ -89,7 +98,9 @@ def continue_recording(
     duration_s: float = 20.0,
     *,
     prediction: PredictConfig = PredictConfig(),
-    style: str = "phrases",
+    query: QueryConfig = QueryConfig(),
+    selection: SelectionConfig = SelectionConfig(),
+    rendering: RenderConfig = RenderConfig(),
     run_id: str | None = None,
     output_dir: str | Path = TAKES_DIR,
     run: RunConfig = RunConfig(),
@@ -112,8 +123,8 @@ def continue_recording(
         Length of the continuation, seconds.
     prediction : PredictConfig
         Sampling, and the time to continue from; its length is not used.
-    style : str
-        Length of the units: phrases, granular or loops.
+    query, selection, rendering : QueryConfig, SelectionConfig, RenderConfig
+        Settings of the matcher; `SelectionConfig.styled("loops")` has longer units.
     run_id : str, optional
         The run to use: an id, a name, a path or `last`.
     output_dir : path
@@ -147,7 +158,6 @@ def continue_recording(
     if not recording.is_file():
         raise AudioError(f"{recording}: no such file; give a recording")
     prediction = replace(prediction, duration_s=duration_s, n_draws=1)
-    selection = SelectionConfig.styled(style)
     training = TrainConfig(max_time_s=max_time_s)
     store = store or DescriptorStore()
     known = None if run_id is None else resolve_run(run_id, run, store.cache_dir / "runs")
@@ -155,11 +165,21 @@ def continue_recording(
     paths = [recording] if known is not None else _beside(recording)
     recordings = open_corpus(paths, config, store, jobs=jobs)
     sequence = _sequence(recordings, recording)
+    if isinstance(prediction.from_s, (int, float)):
+        check_start(sequence, prediction.from_s)
+    check_place(Path(output_dir))
     corpus = open_corpus(sounds, config, store, jobs=jobs).with_sound()
-    record = known or find_run(recordings, run) or _train(recordings, training, run)
+    record = known or find_run(recordings, run)
+    if record is None:
+        _announce(len(recordings.sequences), max_time_s, duration_s)
+        record = train(recordings, training=training, run=run)
     predictor = Predictor.from_run(record)
     matcher = Matcher(
-        DescriptorDatabase.from_corpus(corpus, store), predictor.standardizer, selection=selection
+        DescriptorDatabase.from_corpus(corpus, store),
+        predictor.standardizer,
+        query=query,
+        selection=selection,
+        rendering=rendering,
     )
     one = replace(recordings, sequences=(sequence,), skipped=())
     continued = Continuer(predictor, matcher, prediction, store).run(one, output_dir, takes=True)
@@ -250,13 +270,14 @@ def _described(n_recordings: int) -> str:
     return f"the {n_recordings} recordings in its folder"
 
 
-def _train(recordings: Corpus, training: TrainConfig, run: RunConfig) -> RunRecord:
-    """Train a run on recordings; say which, and how long it may take."""
-    n = len(recordings.sequences)
-    limit = duration(training.max_time_s or 0.0)
+def _announce(n_recordings: int, max_time_s: float, duration_s: float) -> None:
+    """Say that a run is trained first, and how long all of it takes."""
     logger.info(
-        "no run was trained on %s yet; training one first takes at most %s", _described(n), limit
+        "no run was trained on %s yet; training one takes at most %s, "
+        "the continuation then about %s",
+        _described(n_recordings),
+        duration(max_time_s),
+        duration(max(LEAST_S, RENDERING_SHARE * duration_s)),
     )
-    if n == 1:
+    if n_recordings == 1:
         logger.info("a single recording is split by time: its end is held out for validation")
-    return train(recordings, training=training, run=run)

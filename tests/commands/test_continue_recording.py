@@ -9,7 +9,9 @@ import pytest
 
 import desc.continuing
 from desc.commands.main import main
+from desc.configuration import STYLES
 from desc.errors import TrainingInterruptedError
+from desc.takes import list_takes
 from tests.small_run import SmallRun
 
 Captured = pytest.CaptureFixture[str]
@@ -42,9 +44,13 @@ def test_the_page_is_named_and_opened_on_demand(
     page = (tmp_path / "predictions" / "c.wav" / "1" / "report.html").as_uri()
     assert printed.err.splitlines()[-1] == f"listen: {page}"
     assert opened == [], "not without a terminal"
-    assert main([*words, "--open_page", "--seed", "3"]) == 0
+    changed = ["--seed", "3", "--style", "loops", "--match_space", ".5"]
+    assert main([*words, "--open_page", *changed]) == 0
     index = (tmp_path / "predictions" / "c.wav" / "index.html").as_uri()
     assert opened == [index]
+    (take,) = (take for take in list_takes("predictions/c.wav") if take.number == 2)
+    wanted = {"seed": 3, "match_space": 0.5, **STYLES["loops"]}
+    assert {name: take.request[name] for name in wanted} == wanted
     settings = (tmp_path / "predictions" / "c.wav" / "2" / "settings.toml").read_text("utf-8")
     assert "\nseed = 3\n" in settings
     assert "\nwith = [" in settings
@@ -80,8 +86,17 @@ def test_wrong_usage_is_told_before_any_work(
     assert "run nothing-like-it was not found" in capsys.readouterr().err
 
 
-def test_a_place_that_cannot_be_written_is_named(words: list[str], capsys: Captured) -> None:
+def test_a_place_that_cannot_be_written_is_named_before_a_training(
+    words: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untimely(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is trained")
+
+    monkeypatch.setattr(desc.continuing, "find_run", lambda *_: None)
+    monkeypatch.setattr(desc.continuing, "train", untimely)
+    assert main([*words, "--from_s", "99"]) == 2
+    assert "from_s=99.0 must be at most 6.00" in capsys.readouterr().err
     Path("predictions").write_text("a file", "utf-8")
     assert main(words) == 1
-    assert "predictions" in capsys.readouterr().err
+    assert "predictions is a file" in capsys.readouterr().err
     assert Path("predictions").read_text("utf-8") == "a file"
