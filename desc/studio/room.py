@@ -88,6 +88,7 @@ class StudioRoom:
             "takes": lambda q: Answer.of(take_view.takes_table(self._takes_dir(q))),
             "take": lambda q: Answer.of(take_view.take_page(self._take(q))),
             "sound": lambda q: Answer(take_view.take_sound(self._take(q)), WAV),
+            "transition": lambda q: Answer(take_view.transition(self._take(q)), WAV),
             "unit": self._unit,
             "source": lambda q: Answer(
                 take_view.source_sound(self._take(q), _whole(q, "event")), WAV

@@ -17,8 +17,10 @@ from desc.configuration import check, check_choice, check_number
 from desc.corpus.ending import level_before_db
 from desc.matching.units import MUTED_DB
 from desc.playlist_formats import FORMATS, ExportConfig, export_playlist
+from desc.report import ReportData
 from desc.report.drawing import envelope
 from desc.report.page import packed
+from desc.report.result import cut_clip
 from desc.storage import DescriptorStore
 from desc.studio.controls import CLASSES
 from desc.studio.folders import N_COLUMNS, wav
@@ -40,7 +42,7 @@ def takes_table(folder: Path) -> dict[str, Any]:
             "n_edits": len(edits.edits_of(take.folder)),
             **_figures(edits.edited_playlist(take.folder)),
             "continued_s": _continued_s(take),
-            "is_rendered": sound_file(take).name == edits.EDITED_WAV,
+            "sound_version": _version(take),
             "level_db": _level_db(sound_file(take)),
             "settings": settings_of(take),
             "run_id": take.request["run_id"],
@@ -105,6 +107,12 @@ def sound_file(take: Take) -> Path:
     return edited if edited.is_file() else take.folder / outputs.WAV
 
 
+def _version(take: Take) -> str:
+    """Return a text that changes with the sound of a take."""
+    path = sound_file(take)
+    return f"{path.name} {path.stat().st_mtime_ns}"
+
+
 def _level_db(path: Path) -> float:
     """Return the mean level of a WAV in dB, with which takes are matched in loudness."""
     return _level_of(path, path.stat().st_mtime_ns)
@@ -123,9 +131,17 @@ def take_sound(take: Take) -> bytes:
     return wav(read(path), probe(path).sample_rate)
 
 
+def transition(take: Take) -> bytes:
+    """Return the recording's end and the take after it as WAV, at most a minute."""
+    recording = ReportData.load(take.folder / outputs.REPORT_DATA).recording
+    clip = cut_clip(sound_file(take), edits.edited_playlist(take.folder), recording)
+    return wav(clip.audio, clip.sample_rate)
+
+
 def take_page(take: Take) -> dict[str, Any]:
     """Return picture and units of a take as JSON values, edits included."""
     playlist = edits.edited_playlist(take.folder)
+    original = Playlist.load(take.folder / outputs.PLAYLIST)
     rate = playlist.sample_rate
     audio = read(sound_file(take))
     return {
@@ -134,7 +150,7 @@ def take_page(take: Take) -> dict[str, Any]:
         "seconds": playlist.n_samples / rate,
         "envelope": packed(envelope(audio, N_COLUMNS), "i1"),
         "edits": edits.edits_of(take.folder),
-        "is_rendered": sound_file(take).name == edits.EDITED_WAV,
+        "sound_version": _version(take),
         "units": [
             {
                 "event": index,
@@ -143,11 +159,12 @@ def take_page(take: Take) -> dict[str, Any]:
                 "length": event.n_samples / rate,
                 "start": event.start_sample / rate,
                 "gain_db": event.gain_db,
+                "own_gain_db": own.gain_db,
                 "semitones": event.transpose_semitones,
                 "layer": event.layer,
                 "is_recording": event.root == RECORDING,
             }
-            for index, event in enumerate(playlist.events)
+            for index, (event, own) in enumerate(zip(playlist.events, original.events, strict=True))
         ],
     }
 

@@ -123,7 +123,7 @@ class Trainings:
         if record is not None and record.state == "running":
             state = RUNNING
         elif self._process is not None and code is None:
-            state = STARTING if record is None or kept["run_id"] else RUNNING
+            state = STARTING if record is None else RUNNING
         else:
             was_stopped = record is None and line == "interrupted"
             failed = not was_stopped and (record is None or record.state in ("failed", "killed"))

@@ -57,6 +57,14 @@ def shot(browser: Browser, name: str) -> None:
         browser.screenshot(Path(folder) / f"{name}.png")
 
 
+def train_and_stop(browser: Browser, after_step: int = 4) -> None:
+    browser.wait("document.querySelector('#training-text').dataset.state === 'running'", 300)
+    step = "Number(document.querySelector('#training-text').textContent.match(/step (\\d+)|$/)[1])"
+    browser.wait(f"{step} > {after_step}", 300)
+    browser.wait("!document.querySelector('#curve-box').hidden", 120)
+    browser.click("#stop")
+
+
 def wait_for_takes(browser: Browser, count: int) -> None:
     browser.wait(f"document.querySelectorAll('#takes .take').length === {count}", 300)
 
@@ -73,14 +81,18 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     browser.wait("document.querySelector('#recordings-text').textContent.includes('6 files')")
     assert text(browser, "#recordings-text").endswith("6 files, 3:36.0")
 
-    set_value(browser, "#minutes", "0.3")
+    set_value(browser, "#minutes", "30")
     browser.click("#train")
-    browser.wait("document.querySelector('#training-text').dataset.state === 'running'", 300)
-    browser.wait("!document.querySelector('#curve-box').hidden", 120)
+    train_and_stop(browser)
     shot(browser, "2 training")
     browser.open(studio.url, 1200, 900)  # the page is closed and opened again meanwhile
     browser.wait("document.querySelector('#training-text').dataset.state === 'ended'", 300)
-    assert "finished at step" in text(browser, "#training-text")
+    words = text(browser, "#training-text")
+    assert "stopped at step" in words
+    browser.wait("!document.querySelector('#resume').hidden")
+    browser.click("#resume")
+    train_and_stop(browser, int(words.split("step ")[1].split()[0]))
+    browser.wait("document.querySelector('#training-text').dataset.state === 'ended'", 300)
     browser.wait("document.querySelector('#samples button')", 30)
 
     browser.wait("!document.querySelector('#continue').disabled")
@@ -108,9 +120,10 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     assert "seed 1" in text(browser, "[data-number='2'] p")
     browser.click("#play")
     browser.wait("document.querySelector('#play').textContent === 'Pause'")
-    browser.click("#previous")
+    browser.click("#ab")
     browser.wait("document.querySelector('#take-title').textContent === 'Take 2'")
-    browser.click("#play")
+    browser.click("#transition")
+    browser.wait("document.body.dataset.heard.startsWith('transition')")
     browser.click("[data-number='2'] .star")
     browser.wait("document.querySelector(\"[data-number='2'] .star\").textContent === '★'")
 

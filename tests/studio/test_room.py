@@ -217,6 +217,8 @@ def test_what_is_heard_around_a_unit_is_the_take(page: Page) -> None:
     n = playlist.events[0].n_samples + 11025
     assert len(heard) == min(n, len(whole))
     np.testing.assert_allclose(heard, whole[: len(heard)], atol=2e-4)
+    before = samples_of(page.get("transition", **key()))
+    assert len(before) == 10 * 44100 + len(whole)
     source = samples_of(page.get("source", **key(event=1)))
     assert len(source) >= playlist.events[1].n_samples
 

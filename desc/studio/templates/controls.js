@@ -103,8 +103,9 @@ on("continue", "click", () => post("continue", { recording: $("recording").value
 // Jobs that wait or run, and the last line of one that failed.
 const STAGES = { extract: "extracting descriptors", identify: "checking the sounds", predict: "predicting", rendering: "rendering", compose: "making the demo sounds" };
 const KIND = { continue: "Take", demo: "Demo sounds", open: "Map", render: "Edited take" };
-let toldFailure = 0;
+let toldFailure = null; // number of the last failure that was told
 function showJobs(jobs) {
+  if (toldFailure === null) toldFailure = Math.max(0, ...jobs.filter((job) => job.state === "done").map((job) => job.number));
   const busy = jobs.filter((job) => job.state === "waiting" || job.state === "running");
   $("jobs").replaceChildren(...busy.filter((job) => job.kind !== "render").map((job) => {
     const item = element("li", "", "row");
