@@ -33,6 +33,7 @@ _PUBLIC = {
     "LocalServer": "studio",
     "MODELS": "models",
     "MapRoom": "studio",
+    "MasterConfig": "configuration",
     "Match": "matching",
     "Matcher": "matching",
     "MelConfig": "soundgen.settings",

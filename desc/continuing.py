@@ -33,8 +33,10 @@ from desc.training.recordings import n_complete
 
 logger = logging.getLogger(__name__)
 
-MAX_TIME_S = 600.0
+MAX_TIME_S = 240.0
 """Time limit of a training by default, seconds."""
+LEAST_S, RENDERING_SHARE = 20.0, 1.5
+"""Expected time of a continuation with its page: seconds, and a share of its length."""
 USABLE = ("finished", "stopped", "killed")
 """States of runs that can be used, the best first."""
 
@@ -156,7 +158,10 @@ def continue_recording(
     recordings = open_corpus(paths, config, store, jobs=jobs)
     sequence = _sequence(recordings, recording)
     corpus = open_corpus(sounds, config, store, jobs=jobs).with_sound()
-    record = known or find_run(recordings, run) or _train(recordings, training, run)
+    record = known or find_run(recordings, run)
+    if record is None:
+        _announce(len(recordings.sequences), max_time_s, duration_s)
+        record = train(recordings, training=training, run=run)
     predictor = Predictor.from_run(record)
     matcher = Matcher(
         DescriptorDatabase.from_corpus(corpus, store), predictor.standardizer, selection=selection
@@ -250,13 +255,14 @@ def _described(n_recordings: int) -> str:
     return f"the {n_recordings} recordings in its folder"
 
 
-def _train(recordings: Corpus, training: TrainConfig, run: RunConfig) -> RunRecord:
-    """Train a run on recordings; say which, and how long it may take."""
-    n = len(recordings.sequences)
-    limit = duration(training.max_time_s or 0.0)
+def _announce(n_recordings: int, max_time_s: float, duration_s: float) -> None:
+    """Say that a run is trained first, and how long all of it takes."""
     logger.info(
-        "no run was trained on %s yet; training one first takes at most %s", _described(n), limit
+        "no run was trained on %s yet; training one takes at most %s, "
+        "the continuation then about %s",
+        _described(n_recordings),
+        duration(max_time_s),
+        duration(max(LEAST_S, RENDERING_SHARE * duration_s)),
     )
-    if n == 1:
+    if n_recordings == 1:
         logger.info("a single recording is split by time: its end is held out for validation")
-    return train(recordings, training=training, run=run)

@@ -121,10 +121,11 @@ def test_a_lone_recording_is_learned_alone(
     record = desc.resolve_run(result.run_id, desc.RunConfig(str(tmp_path / "experiments")))
     assert set(record.training_files.values()) == {"Lied – 1.wav"}
     assert (
-        "no run was trained on this recording alone yet; training one first takes at most 1 s"
-        in caplog.text
+        "no run was trained on this recording alone yet; training one takes at most 1 s, "
+        "the continuation then about 20 s" in caplog.text
     )
     assert "its end is held out" in caplog.text
+    assert record.inputs == {"audio_db_dir": [str(song)]}, "so that the run can be resumed"
     assert again().run_id == result.run_id
 
 

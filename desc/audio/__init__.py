@@ -38,11 +38,12 @@ from desc.audio.files import (
     is_seekable_pcm,
     stream_digest,
 )
+from desc.audio.loudness import LoudnessMeter
 from desc.audio.plausibility import SILENT
 from desc.audio.reader import AudioReader
 from desc.audio.resampling import resample, resampled_blocks, resampled_length
 from desc.audio.sound import probe
-from desc.audio.writer import AudioWriter, check_space, format_of, write, write_scaled
+from desc.audio.writer import AudioWriter, check_space, encoding_of, format_of, write, write_scaled
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -54,12 +55,14 @@ __all__ = [
     "AudioInfo",
     "AudioReader",
     "AudioWriter",
+    "LoudnessMeter",
     "check_samples",
     "check_space",
     "content_digest",
     "decode",
     "encode_ogg",
     "encode_wav",
+    "encoding_of",
     "format_of",
     "has_ffmpeg",
     "is_seekable_pcm",

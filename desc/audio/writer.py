@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -21,6 +21,16 @@ from desc.files import temporary_beside
 
 _WRITE_CHUNK = 1 << 18
 """Samples written at once: libsndfile crashes on 4 M samples of Ogg in one call."""
+COMPRESSION = {"VORBIS": 0.2, "OPUS": 0.2, "MPEG_LAYER_III": 0.0}
+"""libsndfile's levels for music: about 260 kbit/s of Vorbis, 250 of MP3, in stereo."""
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+LOSSY = {
+    ".mp3": ("MPEG_LAYER_III", _MP3_RATES),
+    ".oga": ("VORBIS", None),
+    ".ogg": ("VORBIS", None),
+    ".opus": ("OPUS", (8000, 12000, 16000, 24000, 48000)),
+}
+"""Sample format of the files with an ending, and the rates in Hz that they can have."""
 WAV_LIMIT = (1 << 32) - (1 << 16)
 """Bytes of samples in a WAV, whose sizes are 32-bit numbers, less room for the header."""
 
@@ -75,6 +85,7 @@ class AudioWriter:
                 self.n_channels,
                 self.subtype,
                 format=self._format,
+                compression_level=COMPRESSION.get(self.subtype),
             )
         return self
 
@@ -174,6 +185,15 @@ def format_of(path: Path, subtype: str) -> str:
     return name
 
 
+def encoding_of(path: str | Path, subtype: str, sample_rate: int) -> tuple[str, int]:
+    """Return the sample format and rate of a file: those wanted, if its ending can hold them.
+
+    MP3, Ogg Vorbis and Opus have a format of their own, and 48 kHz where they lack the rate.
+    """
+    name, rates = LOSSY.get(Path(path).suffix.lower(), (subtype, None))
+    return name, sample_rate if rates is None or sample_rate in rates else 48000
+
+
 def check_space(path: str | Path, n_samples: int, n_channels: int, subtype: str) -> None:
     """Refuse a file that `write_scaled` cannot write.
 
@@ -218,8 +238,10 @@ def write_scaled(
     sample_rate: int,
     n_channels: int,
     subtype: str = "PCM_24",
+    *,
+    gain_of: Callable[[float], float] | None = None,
 ) -> tuple[float, float]:
-    """Write blocks, attenuated as a whole if a sample exceeds full scale.
+    """Write blocks with one gain, by default attenuated if a sample exceeds full scale.
 
     Parameters
     ----------
@@ -228,11 +250,13 @@ def write_scaled(
     path, sample_rate, n_channels, subtype
         As for `AudioWriter`. Integer formats hold nothing beyond full scale, FLOAT does and is left
         as it is.
+    gain_of : callable, optional
+        gain_of(peak) -> gain of the whole file, called after the last block, in any format.
 
     Returns
     -------
     peak, gain : float
-        Largest absolute sample, and the gain of the whole file, min(1, 1 / peak).
+        Largest absolute sample before the gain, and the gain, by default min(1, 1 / peak).
 
     Raises
     ------
@@ -240,7 +264,7 @@ def write_scaled(
         As `AudioWriter` does; no file is left then.
     """
     path = Path(path)
-    if subtype == "FLOAT":
+    if subtype == "FLOAT" and gain_of is None:
         peak = 0.0
         with AudioWriter(path, sample_rate, n_channels, subtype) as writer:
             for block in blocks:
@@ -255,7 +279,7 @@ def write_scaled(
             peak = max(peak, _peak(block))
             with errors_named(path, "write"):
                 held.write(np.ascontiguousarray(block.T, np.float32).tobytes())
-        gain = 1 / max(peak, 1.0)
+        gain = 1 / max(peak, 1.0) if gain_of is None else gain_of(peak)
         held.seek(0)
         with AudioWriter(path, sample_rate, n_channels, subtype) as writer:
             while data := held.read(4 * n_channels * _WRITE_CHUNK):

@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main.add_argument(
         "--max_time_s",
         type=float,
-        default=600.0,
+        default=240.0,
         metavar="SECONDS",
-        help="time limit of a training [seconds, default 600]",
+        help="time limit of a training [seconds, default 240]",
     )
     main.add_argument(
         "--output_dir",

@@ -14,11 +14,13 @@ from desc.commands.options import (
     from_options,
     given_options,
 )
-from desc.configuration import RenderConfig
+from desc.configuration import MasterConfig, RenderConfig
 from desc.errors import OutputError
 
 EXPORT = "export-playlist"
 DAWPROJECT = ".dawproject"
+OUTPUT = ("file to write; its ending decides the format: .wav, .flac, .aiff, .ogg, .opus, .mp3",
+          "file to write")  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "labels of Audacity (.txt)",
     )
     for names, metavar, text in (
-        (["--output_path"], "FILE" if exports else "NEW.wav", "file to write"),
+        (["--output_path"], "FILE" if exports else "NEW.wav", OUTPUT[exports]),
         (
             ["--original"],
             "PLAYLIST.json",
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     if not exports:
         group = parser.add_argument_group("rendering")
         add_options(group, RenderConfig, exclude=["with_recording_s"])
+        add_options(parser.add_argument_group("mastering"), MasterConfig)
         return
     from desc.playlist_formats import FORMATS, ExportConfig
 
@@ -128,10 +131,13 @@ def run(args: argparse.Namespace) -> int:
             args.output_path,
             store=store,
             rendering=rendering,
+            mastering=from_options(MasterConfig, args),
             allow_long=args.allow_long,
             **folders,
         )
-        turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db else ""
+        turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db < 0 else ""
+        if result.loudness is not None:
+            turned = f", gain {result.gain_db:+.1f} dB, {result.loudness:.1f} LUFS"
         console.result(
             f"{result.path} ({result.n_samples / result.sample_rate:.1f} s, "
             f"peak {result.peak:.2f}{turned})"

@@ -118,7 +118,7 @@ def _plain(record: Record) -> dict[str, Any]:
         "music": record.inputs.get("audio_db_dir", []),
         "created": record.created,
         "state": record.state,
-        "n_recordings": len(record.training_files) + len(record.validation_files),
+        "n_recordings": len(record.training_files | record.validation_files),
         "metrics": {name: None if math.isnan(x) else x for name, x in record.metrics.items()},
         "settings": record.settings,
         "uploaded": record.uploaded,
@@ -132,7 +132,7 @@ def _music(record: Record) -> str:
 
     paths = record.inputs.get("audio_db_dir")
     if not paths:
-        n = len(record.training_files) + len(record.validation_files)
+        n = len(record.training_files | record.validation_files)
         return f"{n} file{'s' * (n != 1)}"
     place = common_root(paths)
     return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)

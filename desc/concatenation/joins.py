@@ -5,7 +5,7 @@ Shifts and correlations belong to rendering; the playlist keeps the nominal posi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -174,7 +174,9 @@ SILENCE = 1e-9
 """Energy of a window, full scale squared times samples, below which there is nothing to align."""
 
 
-def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]:
+def aligned_spans(
+    playlist: Playlist, read: Read, align_ms: float, kept: Collection[int] = ()
+) -> list[Span]:
     """Return the events in order of their starts, aligned where they overlap.
 
     At a join with a fade the incoming event is shifted by up to `align_ms`, to where its normalised
@@ -190,6 +192,8 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
         Reads the file of an event.
     align_ms : float
         Largest shift in milliseconds; at 0 only the fade is adapted.
+    kept : collection of int
+        Places in the playlist of events that are not shifted.
     """
     found = {span.index: span for span in spans(playlist)}
     largest = round(align_ms * playlist.sample_rate / 1000)
@@ -202,8 +206,8 @@ def aligned_spans(playlist: Playlist, read: Read, align_ms: float) -> list[Span]
             if event.continues(before):
                 found[right] = replace(second, shift=first.shift)
             elif first.fade_out.n_samples == second.fade_in.n_samples > 0:
-                rate = playlist.sample_rate
-                shift, correlation = _agreement(first, second, read, largest, rate)
+                rate, reach = playlist.sample_rate, 0 if right in kept else largest
+                shift, correlation = _agreement(first, second, read, reach, rate)
                 fade_out = replace(first.fade_out, correlation=correlation)
                 fade_in = replace(second.fade_in, correlation=correlation)
                 found[left] = replace(first, fade_out=fade_out)

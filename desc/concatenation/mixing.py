@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,38 +172,57 @@ class Mixer:
         Its files.
     n_channels : int
         Channels of the result: see `to_channels`.
-    align_ms : float
+    align_ms, kept
         See `aligned_spans`.
 
     Attributes
     ----------
+    sources : Sources
+        The files.
     spans : list of Span
         The events with their fades and shifts, in order of their starts.
     """
 
     def __init__(
-        self, playlist: Playlist, sources: Sources, n_channels: int, align_ms: float
+        self,
+        playlist: Playlist,
+        sources: Sources,
+        n_channels: int,
+        align_ms: float,
+        kept: Collection[int] = (),
     ) -> None:
         self.n_samples = playlist.n_samples
         self.n_channels = n_channels
-        self._sources = sources
-        self.spans = aligned_spans(playlist, self._read, align_ms)
+        self.sources = sources
+        self.spans = aligned_spans(playlist, self._read, align_ms, kept)
         self._transposed: dict[int, Audio] = {}
 
-    def blocks(self, spans: Sequence[Span] | None = None) -> Iterator[Audio]:
-        """Yield consecutive samples (n, C), of all events or of some of `spans`, in their order."""
+    def blocks(
+        self, spans: Sequence[Span] | None = None, first: int = 0, last: int | None = None
+    ) -> Iterator[Audio]:
+        """Yield consecutive samples (n, C).
+
+        Parameters
+        ----------
+        spans : sequence of Span, optional
+            Some of `spans`, in their order; by default all.
+        first, last : int, optional
+            First sample, and the one after the last; by default all are mixed.
+        """
+        last = self.n_samples if last is None else last
         waiting = iter(self.spans if spans is None else spans)
         upcoming = next(waiting, None)
         sounding: list[Span] = []
-        for start in range(0, self.n_samples, BLOCK_SAMPLES):
-            stop = min(start + BLOCK_SAMPLES, self.n_samples)
+        for start in range(first, last, BLOCK_SAMPLES):
+            stop = min(start + BLOCK_SAMPLES, last)
             while upcoming is not None and upcoming.first < stop:
-                sounding.append(upcoming)
+                if upcoming.stop > start:
+                    sounding.append(upcoming)
                 upcoming = next(waiting, None)
             block = np.zeros((stop - start, self.n_channels), np.float32)
             for span in sounding:
-                first, last = max(span.first, start), min(span.stop, stop)
-                block[first - start : last - start] += self._piece(span, first, last)
+                begin, end = max(span.first, start), min(span.stop, stop)
+                block[begin - start : end - start] += self._piece(span, begin, end)
                 if span.stop <= stop:
                     self._transposed.pop(span.index, None)
             sounding = [span for span in sounding if span.stop > stop]
@@ -240,7 +259,7 @@ class Mixer:
         if event.transpose_semitones:
             samples = self._resampled(event, start_sample, n_samples)
         else:
-            samples = self._sources.reader(event).read(start_sample, n_samples).T
+            samples = self.sources.reader(event).read(start_sample, n_samples).T
         if event.channels is not None:
             samples = samples[:, list(event.channels)]
         return to_channels(samples, self.n_channels)
@@ -256,7 +275,7 @@ class Mixer:
         begin = centre + (start_sample - centre) * ratio
         first = math.floor(begin) - MARGIN_SAMPLES
         last = math.ceil(begin + n_samples * ratio) + MARGIN_SAMPLES
-        read = self._sources.reader(event).read(first, last - first)
+        read = self.sources.reader(event).read(first, last - first)
         resampled = resample(read, round(ratio * RATE_STEPS), RATE_STEPS).T
         offset = round((begin - first) / ratio)
         return resampled[offset : offset + n_samples]

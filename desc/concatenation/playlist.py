@@ -107,6 +107,24 @@ class PlaylistEvent:
             and self.channels == other.channels
         )
 
+    def retimed(self, onset_sample: int, end_sample: int, moved: int = 0) -> PlaylistEvent:
+        """Return the event with another extent in the result.
+
+        Its content lies `moved` samples later in the result than before; where an end moved by
+        another number, more or less of the file is played.
+        """
+        n_samples = end_sample - onset_sample
+        ratio = 2 ** (self.transpose_semitones / 12)
+        # The file is read about the same centre, which trimming moves.
+        later = (onset_sample + end_sample - self.onset_sample - self.end_sample) / 2 - moved
+        centre = self.start_sample + self.n_samples / 2 + ratio * later
+        return replace(
+            self,
+            start_sample=round(centre - n_samples / 2),
+            n_samples=n_samples,
+            onset_sample=onset_sample,
+        )
+
 
 EVENT_KEYS = tuple(field.name for field in fields(PlaylistEvent))
 FORMAT, VERSION = "desc playlist", 1

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,16 @@ from desc.audio import (
     Audio,
     AudioClip,
     check_space,
+    encoding_of,
     resampled_blocks,
     resampled_length,
     write_scaled,
 )
+from desc.concatenation.looping import Loop
+from desc.concatenation.mastering import Leveller, high_passed
 from desc.concatenation.mixing import Mixer, Sources
 from desc.concatenation.playlist import Playlist
-from desc.configuration import RenderConfig, check_type
+from desc.configuration import MasterConfig, RenderConfig, check_type
 from desc.errors import ConfigurationError
 from desc.progress import report
 from desc.storage import DescriptorStore
@@ -49,7 +53,9 @@ class RenderResult:
     peak : float
         Largest absolute sample before any gain; 1 is full scale.
     gain_db : float
-        Gain on the whole file so that it fits the sample format: 0, or negative.
+        Gain on the whole file, so that it fits the sample format, or has the loudness wanted.
+    loudness : float or None
+        Integrated loudness of the file in LUFS, if one was wanted.
     """
 
     path: Path
@@ -58,6 +64,7 @@ class RenderResult:
     n_channels: int
     peak: float
     gain_db: float
+    loudness: float | None = None
 
 
 def render(
@@ -119,6 +126,7 @@ def render_to_file(
     *,
     store: DescriptorStore | None = None,
     rendering: RenderConfig = RenderConfig(),
+    mastering: MasterConfig = MasterConfig(),
     source_root: str | Path | None = None,
     recording_root: str | Path | None = None,
     allow_long: bool = False,
@@ -133,9 +141,12 @@ def render_to_file(
     playlist, store, source_root, recording_root, allow_long
         As for `render`.
     path : path
-        The file; it appears when it is complete.
+        The file; it appears when it is complete. The ending decides its kind: .wav, .flac, .aiff,
+        .ogg, .opus, .mp3 …
     rendering : RenderConfig
-        As for `render`; `subtype` is the sample format.
+        As for `render`; `subtype` is the sample format where the kind leaves a choice.
+    mastering : MasterConfig
+        Loudness, high-pass filter, loop.
 
     Raises
     ------
@@ -144,9 +155,14 @@ def render_to_file(
     """
     path = Path(path)
     _check_length(playlist, allow_long)
-    rate = rendering.output_sample_rate or playlist.sample_rate
-    n_samples = resampled_length(playlist.n_samples, playlist.sample_rate, rate)
-    check_space(path, n_samples, 1, rendering.subtype)
+    own_rate = playlist.sample_rate
+    wanted = rendering.output_sample_rate or own_rate
+    subtype, rate = encoding_of(path, rendering.subtype, wanted)
+    if mastering.loop and rate != own_rate:
+        raise ConfigurationError(
+            f"loop=True must keep the sample rate of the playlist, {own_rate} Hz, not {rate} Hz"
+        )
+    check_space(path, resampled_length(playlist.n_samples, own_rate, rate), 1, subtype)
     with open_mixer(
         playlist,
         store=store,
@@ -155,10 +171,42 @@ def render_to_file(
         recording_root=recording_root,
         allow_long=allow_long,
     ) as mixer:
-        check_space(path, n_samples, mixer.n_channels, rendering.subtype)
-        blocks = (block.T for block in _blocks(mixer, playlist.sample_rate, rate))
-        peak, gain = write_scaled(blocks, path, rate, mixer.n_channels, rendering.subtype)
-    return RenderResult(path, n_samples, rate, mixer.n_channels, peak, 20 * math.log10(gain))
+        mix: Mixer | Loop = mixer
+        if mastering.loop:
+            mix = Loop(playlist, mixer, rendering.crossfade_ms, rendering.align_ms)
+        n_samples = resampled_length(mix.n_samples, own_rate, rate)
+        check_space(path, n_samples, mix.n_channels, subtype)
+        blocks = _blocks(mix, own_rate, rate)
+        if mastering.high_pass_hz:
+            blocks = _filtered(mix, blocks, mastering, rate)
+        leveller = None
+        if mastering.loudness is not None:
+            leveller = Leveller(mastering.loudness, rate, mix.n_channels)
+            blocks = leveller.heard(blocks)
+        gain_of = leveller.gain if leveller else None
+        turned = (block.T for block in blocks)
+        peak, gain = write_scaled(turned, path, rate, mix.n_channels, subtype, gain_of=gain_of)
+    loudness = leveller.loudness(gain) if leveller else None
+    gain_db = 20 * math.log10(gain)
+    return RenderResult(path, n_samples, rate, mix.n_channels, peak, gain_db, loudness)
+
+
+def _filtered(
+    mix: Mixer | Loop, blocks: Iterator[Audio], mastering: MasterConfig, rate: int
+) -> Iterator[Audio]:
+    """Yield blocks through the high-pass; of a loop the second time around, without a seam."""
+    if not mastering.loop:
+        return high_passed(blocks, mastering.high_pass_hz, rate)
+    twice = high_passed(chain(mix.blocks(), blocks), mastering.high_pass_hz, rate)
+    return _after(twice, mix.n_samples)
+
+
+def _after(blocks: Iterator[Audio], n_samples: int) -> Iterator[Audio]:
+    """Yield blocks without their first samples."""
+    for block in blocks:
+        if len(block) > n_samples:
+            yield block[n_samples:]
+        n_samples = max(n_samples - len(block), 0)
 
 
 def _check_length(playlist: Playlist, allow_long: bool) -> None:
@@ -245,7 +293,7 @@ def _note_strange(playlist: Playlist, sources: Sources) -> None:
         logger.warning("layers are counted from 0 without gaps, but there are %s", listed)
 
 
-def _blocks(mixer: Mixer, rate: int, output_rate: int) -> Iterator[Audio]:
+def _blocks(mixer: Mixer | Loop, rate: int, output_rate: int) -> Iterator[Audio]:
     """Yield the mix (n, C) at the output's rate, and report the progress."""
 
     def reported() -> Iterator[Audio]:

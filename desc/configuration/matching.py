@@ -171,6 +171,32 @@ class SelectionConfig:
 
 
 @dataclass(frozen=True)
+class MasterConfig:
+    """Settings of the last steps before a sound file."""
+
+    loudness: float | None = option(
+        None,
+        "integrated loudness (EBU R 128), such as -16; true peaks stay below -1 dB, and the "
+        "loudness with them (default: as mixed)",
+        unit="LUFS",
+        kind=float,
+    )
+    high_pass_hz: float = option(
+        0.0, "high-pass filter, such as 20 against a constant offset; 0: none", unit="Hz"
+    )
+    loop: bool = option(
+        False,
+        "make a loop: the end is crossfaded into the beginning, after a whole number of beats if "
+        "there is a pulse",
+    )
+
+    def __post_init__(self) -> None:
+        if self.loudness is not None:
+            check_number("loudness", self.loudness, -70.0, 0.0)
+        check_number("high_pass_hz", self.high_pass_hz, 0.0, 1000.0)
+
+
+@dataclass(frozen=True)
 class RenderConfig:
     """Settings of rendering a playlist to audio."""
 

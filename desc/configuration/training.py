@@ -78,6 +78,8 @@ class ModelConfig:
         check_number("dropout", self.dropout, 0.0, 0.9)
         check_number("style_noise", self.style_noise, 0.0)
         check_choice("head", self.head, HEADS)
+        rule = "be 0 with head=mse: plans are drawn from a distribution"
+        check(self.head != "mse" or not self.plan_size, "plan_size", self.plan_size, rule)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ LAGS_S = (0.25, 4.0)  # from a beat of 240 per minute to a long bar
 NEAR = 0.8  # of the highest peak: from here on, the shortest lag is the period
 SMOOTHING = (0.25, 0.5, 0.25)  # so that onsets half a frame apart still coincide
 BEAT_S, TIGHTNESS, BELL = 0.5, 100.0, 32  # as in librosa
+BEAT = 0.4  # strength from which a pulse is a beat that a continuation should keep
 PULSE = 0.2  # least strength of a pulse whose beats are worth tracking
 WIDTH = 1  # frames around a period in which a peak is looked for
 

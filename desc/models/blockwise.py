@@ -17,7 +17,6 @@ from desc.models.base import (
     most_likely,
     update_cache,
 )
-from desc.models.heads import DETERMINISTIC
 from desc.models.inputs import ContextStatistics
 from desc.models.planner import HISTORY, Block, Planner
 
@@ -36,7 +35,7 @@ class BlockwiseModel(DescriptorModel):
     frames the window, now ending with generated frames, is encoded again, so time stays linear in
     the number of frames. A subclass implements `encode`, `decode` and `decoder_step`.
 
-    With a `plan_size`, and a head other than `mse`, the decoder also reads a plan of the forecast's
+    With a `plan_size` the decoder also reads a plan of the forecast's
     `forecast_size` frames. It is drawn once for all of them from a `Planner`, which sees the plans
     of the blocks before. In the window the decoder has no plan.
 
@@ -47,9 +46,8 @@ class BlockwiseModel(DescriptorModel):
 
     def build(self) -> None:
         """Make the planner; a subclass adds its layers."""
-        config = self.model_config
-        is_density, dropout = config.head != DETERMINISTIC, config.dropout
-        size = min(config.plan_size, 3 * self.n_features) if is_density else 0
+        size = min(self.model_config.plan_size, 3 * self.n_features)
+        dropout = self.model_config.dropout
         self.planner = Planner(self.n_features, size, dropout) if size else None
         self.n_decoder_inputs = self.n_inputs + (size + POSITION if size else 0)
 

@@ -64,7 +64,7 @@ class Planner(nn.Module):
 
     def __init__(self, n_features: int, size: int, dropout: float) -> None:
         super().__init__()
-        self.n_features, self.size = n_features, size
+        self.size = size
         self.register_buffer("centre", torch.zeros(3 * n_features))
         self.register_buffer("basis", torch.eye(3 * n_features, size))
         n_inputs = (len(SCALES) + 2) * size + 2 * n_features

@@ -14,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from desc.descriptors.standardizer import Standardizer
-from desc.metrics.rhythm import band_levels, find_pulse, onset_curve
+from desc.metrics.rhythm import BEAT, band_levels, find_pulse, onset_curve
 
-LEAST_PULSE = 0.4  # strength from which a context has a pulse
 TINY = 1e-9  # against rounding
 DRAWN = 256  # frames whose random numbers are drawn at once
 
 
 def context_period(static: npt.NDArray[np.floating], standardizer: Standardizer) -> float:
-    """Return the period of the pulse of a context in frames, NaN without a pulse.
+    """Return the period of the beat of a context in frames, NaN without a beat.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def context_period(static: npt.NDArray[np.floating], standardizer: Standardizer)
     mfcc = [i for i, name in enumerate(config.static_names) if name.startswith("mfcc")]
     levels = band_levels(static[:, mfcc]) if mfcc else standardizer.transform_static(static)
     pulse = find_pulse(onset_curve(levels), config.frame_rate)
-    return pulse.period if pulse.strength >= LEAST_PULSE else math.nan
+    return pulse.period if pulse.strength >= BEAT else math.nan
 
 
 def replayed_positions(

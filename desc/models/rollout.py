@@ -33,7 +33,7 @@ def replayed_blocks(
     mean_length: float,
     generators: list[torch.Generator],
 ) -> Iterator[Tensor]:
-    """Yield the context's innovations for `BLOCK` frames (BLOCK, B, F), in replayed stretches.
+    """Yield the contexts' innovations for `BLOCK` frames (BLOCK, G, F), in replayed stretches.
 
     See `desc.models.replay`; parameters as in `continuation`.
     """
@@ -42,16 +42,27 @@ def replayed_blocks(
     z, known = (torch.cat(each) for each in zip(*read, strict=True))
     # Contexts are padded on the left: the known innovations are a row's last ones.
     counts = known.sum(1).clamp(min=1).tolist()
-    rows = []
-    for frames, present, count, generator in zip(context, valid, counts, generators, strict=True):
-        static = frames[present][-model.replay_frames :].cpu().numpy()
-        period = context_period(static, model.statistics.standardizer)
-        rows.append(replayed_positions(count, mean_length, period, partial(uniform, generator)))
-    first = z.shape[1] - torch.tensor(counts, device=z.device)[:, None]
-    row = torch.arange(len(z), device=z.device)[:, None]
+    periods = [
+        context_period(
+            frames[present][-model.replay_frames :].cpu().numpy(), model.statistics.standardizer
+        )
+        for frames, present in zip(context, valid, strict=True)
+    ]
+    rows = row_of_each(context, generators)
+    places = [
+        replayed_positions(counts[row], mean_length, periods[row], partial(uniform, generator))
+        for row, generator in zip(rows.tolist(), generators, strict=True)
+    ]
+    first = z.shape[1] - torch.tensor(counts, device=z.device)[rows, None]
     while True:
-        index = torch.tensor([list(islice(positions, BLOCK)) for positions in rows])
-        yield z[row, first + index.to(z.device)].transpose(0, 1)
+        index = torch.tensor([list(islice(positions, BLOCK)) for positions in places])
+        yield z[rows[:, None], first + index.to(z.device)].transpose(0, 1)
+
+
+def row_of_each(context: Tensor, generators: list[torch.Generator]) -> Tensor:
+    """Return the context's row (G,) of each generator; those of a row are side by side."""
+    rows = torch.arange(len(context), device=context.device)
+    return rows.repeat_interleave(len(generators) // len(context))
 
 
 def uniform(generator: torch.Generator, n: int) -> list[float]:
@@ -79,12 +90,12 @@ def replayed_plans(
 ) -> Draw:
     """Return a function that draws plans by the innovations of random blocks of the context."""
     z, known = model.plan_innovations(context, valid)
-    rows = torch.arange(len(z), device=z.device)
+    rows = row_of_each(context, generators)
 
     def draw(head: Head, parameters: Tensor) -> Tensor:
         place = torch.cat([torch.rand(1, generator=generator) for generator in generators])
         # Contexts are padded on the left: the known blocks are a row's last ones.
-        back = (place.to(z.device) * known.sum(1)).long()
+        back = (place.to(z.device) * known.sum(1)[rows]).long()
         return head.replay(parameters, z[rows, z.shape[1] - 1 - back], temperature)
 
     return draw
@@ -117,25 +128,28 @@ def continuation(
     sampling : Sampling
         How innovations are sampled; its seed and draw are those of `generators`.
     generators : list of torch.Generator
-        One per row, on the CPU. A row's result depends on other rows by rounding only; for
-        equal bytes continue rows one by one, as `desc.prediction` does.
+        One per continuation, on the CPU: one for each row, or the same number for each, those of a
+        row side by side. A result depends on other rows by rounding only; for equal bytes continue
+        rows one by one, as `desc.prediction` does.
 
     Returns
     -------
-    Tensor (B, frames, F)
-        Raw units, within the range of the training recordings. A context far louder or quieter
-        than these is continued at their mean level, then shifted back.
+    Tensor (G, frames, F)
+        One for each generator. Raw units, within the range of the training recordings. A context
+        far louder or quieter than these is continued at their mean level, then shifted back.
     """
     check_integer("frames", frames, 1)
     n_rows = len(context)
-    check(len(generators) == n_rows, "generators", len(generators), f"be one per row, {n_rows}")
+    whole = len(generators) > 0 and len(generators) % n_rows == 0
+    check(whole, "generators", len(generators), f"be a multiple of the rows, {n_rows}")
     check(bool(valid[:, -1].all()), "valid", False, "contain the last frame of every row")
     device, is_training = model.space.mean.device, model.training
     context, valid = context.to(device), valid.to(device)
     recent = slice(-model.context_frames, None)
     gain = model.space.gain(context[:, recent], valid[:, recent])
     context = model.space.shifted(context, -gain)
-    generated = context.new_empty(n_rows, frames, model.n_features, dtype=torch.float32)
+    rows = row_of_each(context, generators)
+    generated = context.new_empty(len(rows), frames, model.n_features, dtype=torch.float32)
     temperature = 0.0 if sampling.is_mean else sampling.temperature
     replay = sampling.sampling == "replay" and not sampling.is_mean
     draw = model.head.replay if replay else model.head.draw
@@ -147,7 +161,7 @@ def continuation(
         else:
             blocks = noise_blocks(model, generators)
             draw_plan = drawn_plans(generators, temperature)
-        state = model.start(context, valid, draw=draw_plan)
+        state = model.start(context[rows], valid[rows], draw=draw_plan)
         for t in range(frames):
             if t % BLOCK == 0:
                 block = next(blocks)
@@ -159,7 +173,7 @@ def continuation(
     finally:
         model.train(is_training)
     report("predict", frames, frames)
-    return model.space.shifted(model.space.restore(generated), gain)
+    return model.space.shifted(model.space.restore(generated), gain[rows])
 
 
 def free_run(

@@ -10,7 +10,7 @@ from desc.concatenation import Playlist, PlaylistEvent
 from desc.errors import ConfigurationError
 from desc.files import write_text
 from desc.playlist_formats.arrangement import Arrangement
-from desc.playlist_formats.pieces import as_playlist, retimed
+from desc.playlist_formats.pieces import as_playlist
 
 _GAIN = re.compile(r"^(?P<label>.*?)(?:\s+(?P<gain>[+-]?\d+(?:\.\d+)?) ?dB)?$")
 
@@ -107,5 +107,5 @@ def _edited(
     event = min(units[label], key=lambda unit: abs(unit.onset_sample - first))
     was_moved = abs((stop - first) - event.n_samples) <= 1  # times are rounded
     moved = first - event.onset_sample if was_moved else 0
-    changed = retimed(event, first, stop, moved)
+    changed = event.retimed(first, stop, moved)
     return replace(changed, gain_db=event.gain_db + float(gain or 0))

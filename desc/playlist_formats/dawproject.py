@@ -15,10 +15,10 @@ from xml.etree import ElementTree as ET
 
 from desc import __version__
 from desc.audio import AudioInfo, probe
+from desc.concatenation.beats import tempo_of
 from desc.errors import AudioError
 from desc.files import replacing
 from desc.playlist_formats.arrangement import Arrangement, Clip
-from desc.playlist_formats.beats import tempo_of
 from desc.playlist_formats.media import collected_names, relative_path
 
 logger = logging.getLogger(__name__)

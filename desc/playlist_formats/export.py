@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from desc.concatenation import Playlist, PlaylistEvent
+from desc.concatenation.beats import find_beats
 from desc.concatenation.joins import spans
 from desc.concatenation.rendering import open_mixer
 from desc.configuration import RenderConfig, check_choice
 from desc.errors import ConfigurationError
 from desc.playlist_formats.alternatives import Candidates
 from desc.playlist_formats.arrangement import Arrangement
-from desc.playlist_formats.beats import find_beats
 from desc.playlist_formats.registry import FORMATS
 from desc.playlist_formats.settings import ExportConfig
 from desc.storage import DescriptorStore

@@ -10,32 +10,6 @@ from desc.concatenation.playlist import MAX_FADE_MS
 from desc.errors import ConfigurationError
 
 
-def retimed(event: PlaylistEvent, onset_sample: int, end_sample: int, moved: int) -> PlaylistEvent:
-    """Return an event of another extent.
-
-    Parameters
-    ----------
-    event : PlaylistEvent
-        The event as it was.
-    onset_sample, end_sample : int
-        Its new extent in the result.
-    moved : int
-        Samples by which its content lies later in the result than it did: with 0 a new end plays
-        more or less of the file.
-    """
-    n_samples = end_sample - onset_sample
-    ratio = 2 ** (event.transpose_semitones / 12)
-    # The file is read about the same centre, which trimming moves.
-    later = (onset_sample + end_sample - event.onset_sample - event.end_sample) / 2 - moved
-    centre = event.start_sample + event.n_samples / 2 + ratio * later
-    return replace(
-        event,
-        start_sample=round(centre - n_samples / 2),
-        n_samples=n_samples,
-        onset_sample=onset_sample,
-    )
-
-
 def joined(pieces: list[tuple[str, PlaylistEvent]], sample_rate: int) -> list[PlaylistEvent]:
     """Return the events of a layer without overlaps: these become crossfades.
 
@@ -65,8 +39,8 @@ def joined(pieces: list[tuple[str, PlaylistEvent]], sample_rate: int) -> list[Pl
             )
         middle = other.onset_sample + overlap // 2
         fade = min(1000 * overlap / sample_rate, MAX_FADE_MS)
-        events[left] = replace(retimed(one, one.onset_sample, middle, 0), fade_out_ms=fade)
-        events[right] = replace(retimed(other, middle, other.end_sample, 0), fade_in_ms=fade)
+        events[left] = replace(one.retimed(one.onset_sample, middle), fade_out_ms=fade)
+        events[right] = replace(other.retimed(middle, other.end_sample), fade_in_ms=fade)
     return events
 
 

@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from desc.audio import probe
+from desc.concatenation.beats import tempo_of
 from desc.concatenation.joins import Fade
 from desc.files import replacing, write_text
 from desc.playlist_formats.arrangement import Arrangement, Clip, one_line
-from desc.playlist_formats.beats import tempo_of
 from desc.playlist_formats.media import collected_names, relative_path
 
 logger = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from desc.descriptors.standardizer import Standardizer
 from desc.metrics.rhythm import (
+    BEAT,
     LAGS_S,
     Pulse,
     band_levels,
@@ -23,8 +24,6 @@ from desc.metrics.rhythm import (
 
 Array = npt.NDArray[np.float64]
 
-BEAT = 0.4
-"""Strength of a pulse that is a beat: music with one has about .7, orchestral music .3."""
 KEPT = 0.5
 """Share of a context's strength, at its period, with which a continuation keeps the beat."""
 RATIOS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0)

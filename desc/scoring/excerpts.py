@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
-MAX_BATCH = 256  # continuations computed at once
+MAX_BATCH = 256  # continuations computed at once, those of one excerpt always together
 
 
 @dataclass(frozen=True)
@@ -220,14 +220,15 @@ def continue_excerpts(
         Static columns in descriptor units.
     """
     n, steps = len(excerpts), excerpts.protocol.steps
-    rows = [(m, e) for m in range(n_draws) for e in range(n)]
+    at_once = max(1, MAX_BATCH // n_draws)
     parts = []
-    for first in range(0, len(rows), MAX_BATCH):
-        batch = rows[first : first + MAX_BATCH]
-        context = torch.from_numpy(excerpts.raw_contexts[[e for _, e in batch]])
-        digests = [excerpts.digests[excerpts.tracks[e]] for _, e in batch]
+    for first in range(0, n, at_once):
+        chosen = range(first, min(first + at_once, n))
+        context = torch.from_numpy(excerpts.raw_contexts[chosen.start : chosen.stop])
         keys = [
-            f"{d}:{excerpts.positions[e]}:{m}" for d, (m, e) in zip(digests, batch, strict=True)
+            f"{excerpts.digests[excerpts.tracks[e]]}:{excerpts.positions[e]}:{m}"
+            for e in chosen
+            for m in range(n_draws)
         ]
         with one_thread(), progress.reporting(None):
             values = continuation(
@@ -238,6 +239,6 @@ def continue_excerpts(
                 sampling,
                 generators=[recording_generator(sampling.seed, key) for key in keys],
             )
-        parts.append(values.cpu().numpy())
-        progress.report("continue", first + len(batch), len(rows))
-    return np.concatenate(parts).reshape(n_draws, n, steps, -1)
+        parts.append(values.cpu().numpy().reshape(len(chosen), n_draws, steps, -1))
+        progress.report("continue", chosen.stop * n_draws, n * n_draws)
+    return np.concatenate(parts).swapaxes(0, 1)

@@ -64,7 +64,7 @@ def train(
         Called as on_validation(model, step) after each validation at the end of an epoch. Random
         numbers it draws do not change the training.
     inputs : mapping, optional
-        Options that name the recordings, kept in the run's record.
+        Options that name the recordings, kept in the run's record; by default those of the corpus.
 
     Returns
     -------
@@ -87,7 +87,9 @@ def train(
     check_type("corpus", corpus, Corpus, "open_corpus(folder) makes one")
     check_type("model", model, ModelConfig, "e.g. ModelConfig(selected_model='LSTM')")
     check_type("training", training, TrainConfig, "e.g. TrainConfig(epochs=20)")
-    recordings = Recordings(corpus, validation, render_sample, dict(inputs or {}))
+    recordings = Recordings(
+        corpus, validation, render_sample, dict(corpus.inputs if inputs is None else inputs)
+    )
     former = parent = None
     if resume_run_id is not None:
         former = resolve_run(resume_run_id, run)

@@ -81,7 +81,7 @@ def statistics(make_sequence: Callable[..., DescriptorSequence]) -> TrainingStat
 def make_model(statistics: TrainingStatistics) -> Callable[..., DescriptorModel]:
     """make_model(name, statistics=…, seed=0, **settings): untrained, small unless told.
 
-    A name ending in ", planned" gives a model that plans.
+    A name ending in ", planned" gives a model that plans, except with the head mse.
     """
 
     def make(
@@ -92,7 +92,8 @@ def make_model(statistics: TrainingStatistics) -> Callable[..., DescriptorModel]
     ) -> DescriptorModel:
         torch.manual_seed(seed)
         name, _, planned = name.partition(", ")
-        settings = {"plan_size": 4} | settings if planned else settings
+        plans = planned and settings.get("head") != "mse"
+        settings = {"plan_size": 4} | settings if plans else settings
         model_config = ModelConfig(**{**SMALL, "selected_model": name, **settings})
         model = create_model(model_config, statistics.standardizer.config, statistics)
         with torch.no_grad():

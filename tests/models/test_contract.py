@@ -429,6 +429,20 @@ def test_other_families(name: str, make_model: Make, make_sequence: MakeSequence
     assert ((largest == 1) | (largest <= 0.5)).all()  # one class is at 1, or it is silent
 
 
+@pytest.mark.parametrize("sampling", ["plain", "replay"])
+def test_a_row_has_a_continuation_for_each_of_its_generators(
+    model: DescriptorModel, make_sequence: MakeSequence, sampling: str
+) -> None:
+    frames, valid = items(model, make_sequence)
+    settings = Sampling(sampling=sampling)
+    each = [0, 0, 1, 1, 2, 2, 3, 3]
+    together = continuation(model, frames, valid, 20, settings, generators=generators(8))
+    repeated = continuation(
+        model, frames[each], valid[each], 20, settings, generators=generators(8)
+    )
+    torch.testing.assert_close(together, repeated)
+
+
 def test_prediction_in_mid_training_leaves_no_trace(
     model: DescriptorModel, make_sequence: MakeSequence
 ) -> None:
@@ -451,7 +465,7 @@ def test_progress_counts_frames(model: DescriptorModel, make_sequence: MakeSeque
 
 def test_wrong_calls_are_refused(model: DescriptorModel, make_sequence: MakeSequence) -> None:
     frames, valid = items(model, make_sequence)
-    for settings in ({"frames": 0}, {"generators": generators(3)}):
+    for settings in ({"frames": 0}, {"generators": generators(3)}, {"generators": []}):
         arguments = {"frames": 3, "generators": generators(4), **settings}
         with pytest.raises(ConfigurationError):
             continuation(model, frames, valid, **arguments)

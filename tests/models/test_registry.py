@@ -59,6 +59,11 @@ def test_heads_must_divide_the_width(name: str, make_model: Make) -> None:
         make_model(name, hidden_size=12, nhead=4)
 
 
+def test_plans_need_a_distribution() -> None:
+    with pytest.raises(ConfigurationError, match="plan_size=8 must be 0 with head=mse"):
+        ModelConfig(head="mse", plan_size=8)
+
+
 def test_statistics_must_fit(make_model: Make, statistics: TrainingStatistics) -> None:
     from desc.descriptors.config import DescriptorConfig
 

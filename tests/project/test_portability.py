@@ -59,7 +59,8 @@ def test_paths_in_files_have_forward_slashes(tmp_path: Path) -> None:
     )  # fmt: skip
     rows, distances = np.array([1]), np.array([0.5])
     match = SimpleNamespace(
-        matcher=SimpleNamespace(database=database), rows=rows, distances=distances,
+        matcher=SimpleNamespace(database=database, query=SimpleNamespace(neighbours=1)),
+        rows=rows, distances=distances,
         neighbours=Neighbours(rows[:, None], distances[:, None]),
     )  # fmt: skip
     write_matches(tmp_path, match)  # type: ignore[arg-type]
