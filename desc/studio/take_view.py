@@ -11,22 +11,24 @@ from typing import Any
 
 from desc import edits, outputs
 from desc.audio import probe, read, read_excerpt
-from desc.concatenation import Playlist, around, render
+from desc.concatenation import Playlist, around, render, render_to_file
 from desc.concatenation.playlist import RECORDING
 from desc.configuration import check, check_choice, check_number
 from desc.corpus.ending import level_before_db
 from desc.matching.units import MUTED_DB
 from desc.playlist_formats import FORMATS, ExportConfig, export_playlist
-from desc.report import ReportData
+from desc.report import ReportData, write_result_report
 from desc.report.drawing import envelope
 from desc.report.page import packed
 from desc.report.result import cut_clip
 from desc.storage import DescriptorStore
 from desc.studio.controls import CLASSES
 from desc.studio.folders import N_COLUMNS, wav
-from desc.studio.server import BINARY
+from desc.studio.server import BINARY, WAV
 from desc.takes import Take, differing_settings, list_takes
 
+SOUNDS = ("wav", "flac", "ogg", "mp3")
+"""Kinds of sound files that a take is exported to."""
 MARGIN_S = 1.0
 """Sound before and after a unit when it is heard in its source, seconds."""
 
@@ -190,8 +192,20 @@ def source_sound(take: Take, event: int) -> bytes:
     return wav(*read_excerpt(path, start_s, end_s - start_s))
 
 
+def report(take: Take) -> bytes:
+    """Return the page of a take as it was made, without edits.
+
+    Raises
+    ------
+    DescError
+        If a file of the take is damaged.
+    """
+    path = take.folder / outputs.REPORT
+    return (path if path.is_file() else write_result_report(take.folder)).read_bytes()
+
+
 def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tuple[bytes, str, str]:
-    """Return a take in the format of another program: content, media type and file name.
+    """Return a take as a sound file or for another program: content, media type and file name.
 
     A project of several files becomes a zip archive. Sound files are copied into projects.
 
@@ -200,13 +214,19 @@ def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tupl
     DescError
         If the format is unknown, or a sound cannot be read.
     """
-    check_choice("format", format, tuple(FORMATS))
-    chosen = FORMATS[format]
+    check_choice("format", format, (*SOUNDS, *FORMATS))
+    if format == "wav":
+        return sound_file(take).read_bytes(), WAV, f"{stem}.wav"
+    playlist, rendering = edits.edited_playlist(take.folder), edits.rendering_of(take.folder)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, stem)
+        if format in SOUNDS:
+            path = folder / f"{stem}.{format}"
+            render_to_file(playlist, path, store=store, rendering=rendering, allow_long=True)
+            return path.read_bytes(), BINARY, path.name
+        chosen = FORMATS[format]
         path = folder / f"{stem}{chosen.extension}"
         settings = ExportConfig(media="collect" if chosen.media else None)
-        playlist, rendering = edits.edited_playlist(take.folder), edits.rendering_of(take.folder)
         export_playlist(playlist, path, format, store=store, rendering=rendering, settings=settings)
         if path.is_file() and len(list(folder.iterdir())) == 1:
             return path.read_bytes(), BINARY, path.name

@@ -229,6 +229,9 @@ def test_exports_are_files_to_keep(page: Page) -> None:
     for format in ("dawproject", "reaper", "stems"):
         with zipfile.ZipFile(io.BytesIO(page.get("export", **key(format=format)))) as archive:
             assert any(name.endswith(".wav") for name in archive.namelist())
+    flac = samples_of(page.get("export", **key(format="flac")))
+    np.testing.assert_allclose(flac, samples_of(page.get("sound", **key())), atol=1e-4)
+    assert b"<!DOCTYPE html>" in page.get("report", **key())
     with pytest.raises(ConfigurationError, match="format"):
         page.get("export", **key(format="none"))
 
@@ -260,8 +263,9 @@ def test_runs_and_curves(page: Page, small_run: SmallRun) -> None:
         page.post("resume", run_id=small_run.run_id)
     with pytest.raises(ConfigurationError, match="running"):
         page.post("stop")
-    with pytest.raises(ConfigurationError, match="no_such"):
-        page.post("train", no_such=1)
+    for wrong in ({"no_such": 1}, {"name": "a/b"}):
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            page.post("train", **wrong)
 
 
 def test_choices_outlive_the_studio(page: Page, small_run: SmallRun) -> None:

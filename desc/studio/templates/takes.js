@@ -53,7 +53,9 @@ function takeRow(take) {
     `${take.n_files} file${take.n_files === 1 ? "" : "s"}, ${seconds(take.unit_s)} each on average` +
     (take.n_edits ? `, ${take.n_edits} edit${take.n_edits === 1 ? "" : "s"}` : "");
   head.append(pick, star, element("span", words, "figures"));
-  const tools = element("div", "", "row");
+  const tools = element("div", "", "row"), report = element("a", "Report");
+  report.href = address("report", takeKey(take.number));
+  report.target = "_blank";
   const remove = button("Delete", async () => {
     if (!window.confirm(`Delete take ${take.number}? Its files are removed.`)) return;
     await post("delete", takeKey(take.number));
@@ -62,7 +64,7 @@ function takeRow(take) {
   tools.append(
     button("Again with …", () => again(take)),
     button(`Longer (${Math.round(2 * take.continued_s)} s)`, () => post("continue", { ...takeKey(take.number), longer: 2 })),
-    remove,
+    remove, report,
   );
   item.append(head, element("p", differenceOf(take), "soft"), tools);
   item.dataset.number = take.number;
