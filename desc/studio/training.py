@@ -24,6 +24,8 @@ from desc.runs.label import check_name
 
 LOG_FILE, STATE_FILE = "training.log", "training.json"
 STARTING, RUNNING, ENDED, FAILED = "starting", "running", "ended", "failed"
+CLEAN = (None, 0, 130, -signal.SIGTERM)
+"""Exit statuses of a training that was complete or stopped; None: not known."""
 _STEP_S = 0.2
 
 
@@ -131,7 +133,8 @@ class Trainings:
             state = STARTING if record is None else RUNNING
         else:
             was_stopped = record is None and line == "interrupted"
-            failed = not was_stopped and (record is None or record.state in ("failed", "killed"))
+            unusable = record is None or record.state in ("failed", "killed")
+            failed = not was_stopped and (unusable or code not in CLEAN)
             state = FAILED if failed else ENDED
         found = {"state": state, "pid": kept["pid"], "line": line, "run_id": ""}
         return found if record is None else found | _progress(record, state)
