@@ -91,9 +91,9 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     assert "stopped at step" in words
     browser.wait("!document.querySelector('#resume').hidden")
     browser.click("#resume")
+    browser.wait("document.querySelector('#samples button')", 300)
     train_and_stop(browser, int(words.split("step ")[1].split()[0]))
     browser.wait("document.querySelector('#training-text').dataset.state === 'ended'", 300)
-    browser.wait("document.querySelector('#samples button')", 30)
 
     browser.wait("!document.querySelector('#continue').disabled")
     browser.click("#point", 0.75, 0.5)
@@ -143,6 +143,10 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     assert sum(changed) == 1
     shot(browser, "4 unit")
 
+    browser.click("[data-number='1'] .row:last-child button")  # again with the same settings
+    browser.wait("!document.querySelector('#again').hidden")
+    browser.click("#continue")
+    browser.wait("document.querySelector('#problem').textContent.includes('Take 1 already')", 120)
     set_value(browser, "#format", "dawproject")
     browser.click("#export")
     browser.wait("document.querySelector('#exported').textContent.startsWith('Saved')", 60)
