@@ -14,11 +14,10 @@ from scipy.signal import stft
 
 from desc import audio
 from desc.descriptors.config import DescriptorConfig
-from desc.metrics.musicnn import HOP, RATE, Tagger
-from desc.metrics.musicnn import log_mel as tagger_log_mel
-from desc.metrics.realism import kernel_distance
-from desc.metrics.rhythm import find_pulse, onset_curve
-from desc.metrics.sound import chroma, chroma_similarity
+from desc.evaluation.sound import Heard
+from desc.metrics.musicnn import RATE, Tagger, audio_distance
+from desc.metrics.rhythm import find_pulse
+from desc.metrics.sound import ONSET_HOP, chroma_similarity
 
 Audio = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -68,26 +67,22 @@ class Listener:
 
     def __init__(self, wheel: Path, real: list[Audio], rate: int) -> None:
         self._tagger, self._rate = Tagger.load(wheel), rate
-        self._real = self._resampled(real)
-        self._described = self._describe(self._real)
+        self._real = self._heard(real)
 
     def figures(self, sounds: list[Audio]) -> dict[str, float]:
         """Return KAD, chroma and pulse of sounds beside the real ones."""
-        heard = self._resampled(sounds)
-        alike = [chroma_similarity(chroma(a, RATE), chroma(b, RATE))
-                 for a, b in zip(heard, self._real, strict=True)]  # fmt: skip
-        pulses = [find_pulse(onset_curve(tagger_log_mel(x)), RATE / HOP).strength for x in heard]
+        heard, real = self._heard(sounds), self._real
+        described = [np.concatenate([one.described for one in x]) for x in (heard, real)]
+        alike = [chroma_similarity(a.chroma, b.chroma) for a, b in zip(heard, real, strict=True)]
+        pulses = [find_pulse(one.onsets, RATE / ONSET_HOP).strength for one in heard]
         return {
-            "KAD": 1000 * kernel_distance(self._describe(heard), self._described),
+            "KAD": audio_distance(*described),
             "chroma": float(np.mean(alike)),
             "pulse": float(np.mean(pulses)),
         }
 
-    def _resampled(self, sounds: list[Audio]) -> list[Audio]:
-        return [audio.resample(sound[None], self._rate, RATE)[0] for sound in sounds]
-
-    def _describe(self, sounds: list[Audio]) -> Array:
-        return np.concatenate([self._tagger.describe(sound, RATE) for sound in sounds])
+    def _heard(self, sounds: list[Audio]) -> list[Heard]:
+        return [Heard.of(sound, self._rate, self._tagger) for sound in sounds]
 
 
 def frame_line_db(signals: list[Audio], config: DescriptorConfig) -> float:

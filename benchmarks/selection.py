@@ -321,7 +321,8 @@ def compare(judge: Judge, targets: list[Target], names: list[str]) -> None:
         values, digest = targets[index].values, targets[index].sequence.digest
         if name == FIXED:
             return select_fixed(matcher, values, digest)
-        return matcher.match(values, seed=index, exclude_digest=digest).units
+        before = targets[index].sequence[targets[index].start :].before
+        return matcher.match(values, before=before, seed=index, exclude_digest=digest).units
 
     for name in names:
         matcher = Matcher(judge.database, selection=METHODS.get(name, SelectionConfig()))

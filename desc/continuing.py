@@ -21,8 +21,8 @@ from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.errors import AudioError, CheckpointError, DescError
 from desc.matching import Matcher
-from desc.outputs import PLAYLIST, REPORT, TAKES_DIR, WAV
-from desc.pipeline import Continuer, Outcome
+from desc.outputs import PLAYLIST, REPORT, TAKES_DIR, WAV, check_place
+from desc.pipeline import Continuer, Outcome, check_start
 from desc.prediction import Predictor
 from desc.progress import duration
 from desc.runs import RunRecord, list_runs, resolve_run
@@ -157,6 +157,9 @@ def continue_recording(
     paths = [recording] if known is not None else _beside(recording)
     recordings = open_corpus(paths, config, store, jobs=jobs)
     sequence = _sequence(recordings, recording)
+    if isinstance(prediction.from_s, (int, float)):
+        check_start(sequence, prediction.from_s)
+    check_place(Path(output_dir))
     corpus = open_corpus(sounds, config, store, jobs=jobs).with_sound()
     record = known or find_run(recordings, run)
     if record is None:

@@ -60,6 +60,22 @@ def result_folders(path: str | Path) -> list[Path]:
     return sorted(found.parent for found in Path(path).rglob(PREDICTION))
 
 
+def check_place(folder: Path) -> None:
+    """Refuse a folder in which nothing can be written.
+
+    Raises
+    ------
+    OutputError
+        Names the folder, and what is in its way.
+    """
+    folder = folder.absolute()
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    if not parent.is_dir():
+        raise OutputError(f"{folder}: cannot hold a result: {parent} is a file")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: cannot hold a result: {parent} is read-only")
+
+
 def is_kept(folder: Path, request: dict[str, Any], *, overwrite: bool) -> bool:
     """Return whether a folder already holds the result of this request.
 

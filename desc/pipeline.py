@@ -243,8 +243,7 @@ class Continuer:
         from_s, reason = self.prediction.from_s, ""
         end_s = duration_s = sequence.n_samples / self.predictor.config.sample_rate
         if isinstance(from_s, (int, float)):
-            rule = f"be at most {duration_s:.2f}, the length of the recording"
-            check(from_s <= duration_s, "from_s", from_s, rule)
+            check_start(sequence, from_s)
             end_s = from_s
         elif from_s is None and path.is_file():
             end_s, reason = find_music_end(path, duration_s)
@@ -337,6 +336,20 @@ class Continuer:
                 write_index(folder)
             except DescError as error:
                 logger.warning("no page of the takes: %s", error)
+
+
+def check_start(sequence: DescriptorSequence, from_s: float) -> None:
+    """Refuse to continue a recording from a time after its end, or with too little before it.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the time and the rule.
+    """
+    duration_s = sequence.n_samples / sequence.config.sample_rate
+    rule = f"be at most {duration_s:.2f}, the length of the recording"
+    check(from_s <= duration_s, "from_s", from_s, rule)
+    sequence.until(from_s)
 
 
 def audio_sampler(

@@ -39,6 +39,8 @@ class Prediction(DescriptorFrames):
     ----------
     values, config, source, digest, first_frame
         See `DescriptorFrames`.
+    before : ndarray of float32, (n, D)
+        The end of the recording, as the model saw it.
     sampling : Sampling
         Settings of the draw.
     standardizer : Standardizer
@@ -218,11 +220,13 @@ class Predictor:
         valid = torch.ones(context.shape[:2], dtype=torch.bool)
         generator = recording_generator(sampling.draw_seed, sequence.digest)
         with one_thread():
-            values = continuation(
+            drawn = continuation(
                 self.model, context, valid, frames, sampling, generators=[generator]
             )
+        before, values = with_deltas(context[0].numpy(), drawn[0].cpu().numpy(), self.config)
         return Prediction(
-            values=with_deltas(context[0].numpy(), values[0].cpu().numpy(), self.config),
+            values=values,
+            before=before,
             source=sequence.source,
             digest=sequence.digest,
             first_frame=sequence.first_frame + sequence.complete.stop,
@@ -237,8 +241,8 @@ class Predictor:
 
 def with_deltas(
     context: npt.NDArray[np.float32], static: npt.NDArray[np.float32], config: DescriptorConfig
-) -> npt.NDArray[np.float32]:
-    """Return all columns of a continuation, deltas taken over context and continuation.
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return all columns of a context and of its continuation, deltas taken over both.
 
     Parameters
     ----------
@@ -248,10 +252,10 @@ def with_deltas(
 
     Returns
     -------
-    ndarray of float32, (T, D)
+    before, values : ndarray of float32, (C, D) and (T, D)
     """
-    values = append_deltas(np.concatenate([context, static]), config)
-    return np.ascontiguousarray(values[len(context) :], dtype=np.float32)
+    every = append_deltas(np.concatenate([context, static]), config).astype(np.float32)
+    return every[: len(context)], np.ascontiguousarray(every[len(context) :])
 
 
 def recording_generator(seed: int, digest: str) -> torch.Generator:

@@ -108,6 +108,9 @@ def test_a_prediction_is_read_like_a_sequence(predictor: Predictor) -> None:
     part = prediction[2:5]
     np.testing.assert_array_equal(part.values, prediction.values[2:5])
     np.testing.assert_array_equal(part.times, prediction.times[2:5])
+    known = np.concatenate([prediction.before, prediction.values])
+    np.testing.assert_array_equal(part.before, known[: -len(prediction) + 2])
+    np.testing.assert_array_equal(prediction.before[:, :13], sequence.complete_static[:, :13])
     assert repr(part).startswith("Prediction('0.wav': 3 frames × 39 columns")
     name = predictor.model.model_config.selected_model
     assert repr(predictor).startswith(f"Predictor({name} of run 1t212ycn: 39 columns")

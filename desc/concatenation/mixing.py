@@ -270,15 +270,37 @@ class Mixer:
         A sample played p samples after the event's centre lies p·2^(semitones/12) after it in the
         file; `start_sample` counts samples as played.
         """
-        ratio = 2 ** (event.transpose_semitones / 12)
-        centre = event.start_sample + event.n_samples / 2
-        begin = centre + (start_sample - centre) * ratio
-        first = math.floor(begin) - MARGIN_SAMPLES
-        last = math.ceil(begin + n_samples * ratio) + MARGIN_SAMPLES
-        read = self.sources.reader(event).read(first, last - first)
+        ratio = played_speed(event)
+        first, offset = _resampled_start(event, start_sample)
+        n_read = math.ceil((offset + n_samples) * ratio) + MARGIN_SAMPLES
+        read = self.sources.reader(event).read(first, n_read)
         resampled = resample(read, round(ratio * RATE_STEPS), RATE_STEPS).T
-        offset = round((begin - first) / ratio)
         return resampled[offset : offset + n_samples]
+
+
+def played_speed(event: PlaylistEvent) -> float:
+    """Return the samples of its file that an event plays per sample, to a millionth."""
+    return round(2 ** (event.transpose_semitones / 12) * RATE_STEPS) / RATE_STEPS
+
+
+def _resampled_start(event: PlaylistEvent, start_sample: int) -> tuple[int, int]:
+    """Return the first sample that is read, and the samples as played from there to the start."""
+    ratio = 2 ** (event.transpose_semitones / 12)
+    centre = event.start_sample + event.n_samples / 2
+    begin = centre + (start_sample - centre) * ratio
+    first = math.floor(begin) - MARGIN_SAMPLES
+    return first, round((begin - first) / ratio)
+
+
+def file_position(event: PlaylistEvent, start_sample: int) -> float:
+    """Return the sample of its file with which an event begins if it starts at a sample as played.
+
+    `start_sample` counts about the event's centre, as it is played.
+    """
+    if not event.transpose_semitones:
+        return start_sample
+    first, offset = _resampled_start(event, start_sample)
+    return first + offset * played_speed(event)
 
 
 def to_channels(samples: Audio, n_channels: int) -> Audio:

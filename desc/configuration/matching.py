@@ -176,8 +176,8 @@ class MasterConfig:
 
     loudness: float | None = option(
         None,
-        "integrated loudness (EBU R 128), such as -16; true peaks stay below -1 dB, and the "
-        "loudness with them (default: as mixed)",
+        "integrated loudness (EBU R 128), such as -16; less where true peaks would exceed -1 dB "
+        "(default: as mixed)",
         unit="LUFS",
         kind=float,
     )

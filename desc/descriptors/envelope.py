@@ -18,8 +18,7 @@ def envelope_db(values: npt.NDArray[np.floating], config: DescriptorConfig) -> F
 
     It is the inverse of the orthonormal cosine transform that made the MFCC of mel bands in dB.
     """
-    columns = config.groups["mfcc"]
-    return values[:, columns[0] : columns[-1] + 1] @ _basis(config)
+    return values[:, list(config.groups["mfcc"])] @ _basis(config)
 
 
 def mfcc_of(envelope: Float64, config: DescriptorConfig) -> Float64:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MIN_FRAMES = 9
 """Width of librosa's delta filter in frames: the fewest complete frames of a usable recording."""
 
+MOST_BEFORE = 512
+"""Frames before a slice that are kept with it."""
+
 Values = npt.NDArray[np.float32]
 
 
@@ -48,6 +51,8 @@ class DescriptorFrames:
         Digest of the recording's content.
     first_frame : int
         Frame of the recording to which `values[0]` belongs.
+    before : ndarray of float32, (n, D)
+        Frames just before them, as far as they are known: up to 512 for a slice.
 
     Raises
     ------
@@ -60,6 +65,7 @@ class DescriptorFrames:
     source: str
     digest: str
     first_frame: int = field(default=0, kw_only=True)
+    before: Values = field(default_factory=lambda: np.zeros((0, 0), np.float32), kw_only=True)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != self.config.n_columns:
@@ -68,6 +74,7 @@ class DescriptorFrames:
                 f"(T, {self.config.n_columns})"
             )
         object.__setattr__(self, "values", read_only(self.values))
+        object.__setattr__(self, "before", self.before if len(self.before) else self.values[:0])
 
     def __len__(self) -> int:
         return len(self.values)
@@ -110,7 +117,13 @@ class DescriptorFrames:
             rule = "a column's name, a frame's number or a slice without a step"
             raise ConfigurationError(f"[{key!r}] must be {rule}")
         start, stop, _ = key.indices(len(self))
-        return replace(self, values=self.values[start:stop], first_frame=self.first_frame + start)
+        before = np.concatenate([self.before, self.values[max(0, start - MOST_BEFORE) : start]])
+        return replace(
+            self,
+            values=self.values[start:stop],
+            first_frame=self.first_frame + start,
+            before=before[-MOST_BEFORE:],
+        )
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a pandas DataFrame: one column per descriptor, the index in seconds.

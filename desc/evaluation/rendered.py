@@ -198,8 +198,8 @@ class _Analysis:
         """Render a continuation (T, F) of an excerpt, and measure it."""
         excerpts, config = self.full.excerpts, self.sounds.config
         digest = excerpts.digests[excerpts.tracks[excerpt]]
-        values = with_deltas(excerpts.raw_contexts[excerpt], static, config)
-        match = matcher.match(values, seed=self.seed, exclude_digest=digest)
+        before, values = with_deltas(excerpts.raw_contexts[excerpt], static, config)
+        match = matcher.match(values, before=before, seed=self.seed, exclude_digest=digest)
         with progress.reporting(None):
             clip = render(match.playlist, store=self.store, rendering=RENDERING)
         sound, rate = clip.samples[:, 0], config.sample_rate

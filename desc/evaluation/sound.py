@@ -13,8 +13,7 @@ import numpy.typing as npt
 from desc.audio import Audio, resample
 from desc.concatenation import Playlist
 from desc.matching.repetition import REACH_S
-from desc.metrics.musicnn import OUTPUTS, RATE, Tagger
-from desc.metrics.realism import kernel_distance
+from desc.metrics.musicnn import OUTPUTS, RATE, Tagger, audio_distance
 from desc.metrics.sound import (
     ONSET_HOP,
     chroma,
@@ -142,7 +141,7 @@ def heard_figures(
     return {
         "chroma": float(np.mean(similarities)),
         "level_db": float(np.mean(levels)),
-        "kad": 1000 * kernel_distance(*described),
+        "kad": audio_distance(*described),
         **{f"sound_{name}": value for name, value in rhythm.items()},
     }
 

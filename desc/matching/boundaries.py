@@ -82,6 +82,16 @@ class UnitBoundaries:
             return beat_frames(target, config)
         return np.arange(0, len(target), self.look if self.units == "grain" else 1)
 
+    def target_stops(self, starts: Rows, n_frames: int) -> Rows:
+        """Return the end of the longest unit from each frame (T,) of a target on.
+
+        Units on beats end at the next of the beats after the first, others with the target.
+        """
+        if self.units != "beat":
+            return np.full(n_frames, n_frames)
+        later = np.append(starts[1:], n_frames)
+        return later[(np.searchsorted(starts, np.arange(n_frames), "right") - 1).clip(0)]
+
     def sketches(self, points: Float32, starts: Rows, remaining: Rows) -> Float32:
         """Return the means (m, 2·d) of the two halves of the first `look` frames of stretches.
 

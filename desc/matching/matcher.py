@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -40,9 +39,8 @@ from desc.matching.space import (
     MatchSpace,
     check_selection,
     matching_space,
-    moment_matched,
-    target_values,
 )
+from desc.matching.target import moment_matched, target_values, usable_rows
 from desc.matching.transitions import Problem, Transitions
 from desc.matching.unit_search import search_units
 from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
@@ -53,8 +51,6 @@ if TYPE_CHECKING:
     from desc.prediction import Prediction
 
     Target = Prediction | DescriptorSequence | Values
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -248,6 +244,7 @@ class Matcher:
         self,
         target: Target,
         *,
+        before: Values | None = None,
         seed: int | None = None,
         exclude_digest: str | None = None,
     ) -> Match:
@@ -259,6 +256,9 @@ class Matcher:
         ----------
         target : Prediction, DescriptorSequence or ndarray (T, D)
             Descriptors to match, columns as in the database, at least one frame.
+        before : ndarray (n, D), optional
+            Frames before the target, which its slow scale hears too, unless the target is moved
+            by `query.match_space`. By default the target's own.
         seed : int, optional
             Seed of the selection `sample`. By default a prediction's own, else 0.
         exclude_digest : str, optional
@@ -275,16 +275,20 @@ class Matcher:
         """
         matcher = self._with_statistics_of(target)
         if matcher is not self:
-            return matcher.match(target, seed=seed, exclude_digest=exclude_digest)
+            return matcher.match(target, before=before, seed=seed, exclude_digest=exclude_digest)
         if seed is None:
             described = np.ndarray, DescriptorSequence
             seed = 0 if isinstance(target, described) else target.sampling.draw_seed
         values = self.moved(target)
         if not len(values):
             raise ConfigurationError("a target must have at least one frame")
-        points, usable = self.space.project(values), self._usable_rows(target, exclude_digest)
-        heard = with_slow_scale(points, values, self.selection, self.database.config)
-        units = self._units(values, heard, usable, seed)
+        if before is None:
+            before = values[:0] if isinstance(target, np.ndarray) else target.before
+        if self.query.match_space:
+            before = values[:0]  # it would not fit to what was moved
+        points = self.space.project(values)
+        usable = usable_rows(target, exclude_digest, self.database, self.query)
+        units = self._units(values, self._heard(values, before), usable, seed)
         rows = rows_of_units(units)
         match = Match(
             target=values,
@@ -314,7 +318,7 @@ class Matcher:
         """
         matcher = self._with_statistics_of(target)
         points = matcher.space.project(self.moved(target))
-        usable = self._usable_rows(target, exclude_digest)
+        usable = usable_rows(target, exclude_digest, self.database, self.query)
         count = self.query.neighbours if k is None else k
         check_integer("k", count, 1)
         return search(points, matcher.coordinates, usable, count, self.query)
@@ -329,21 +333,6 @@ class Matcher:
             return values
         return moment_matched(values, self.corpus_statistics, self.query.match_space)
 
-    def _usable_rows(self, target: Target, exclude_digest: str | None) -> Bools:
-        """Return which rows (N,) may be played; all, with a warning, if none would be left."""
-        every = np.ones(len(self.database), bool)
-        if exclude_digest is None and not isinstance(target, np.ndarray):
-            exclude_digest = target.digest
-        if exclude_digest is None or self.query.allow_self_match:
-            return every
-        usable = ~self.database.rows_of(exclude_digest)
-        if usable.any():
-            return usable
-        logger.warning(
-            "the database contains only the recording itself, so it is matched with itself"
-        )
-        return every
-
     def _with_statistics_of(self, target: Target) -> Matcher:
         """Return the matcher itself, or one with a prediction's statistics if it has none."""
         if self.standardizer is not None or isinstance(target, (np.ndarray, DescriptorSequence)):
@@ -354,6 +343,13 @@ class Matcher:
             self._of_models.clear()  # only the last model's coordinates are kept
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
+
+    def _heard(self, values: Values, before: Values) -> Float32:
+        """Return descriptors (T, D) in the match space with the slow scale, given those before."""
+        whole = np.concatenate([before, values])
+        points = self.space.project(whole)
+        heard = with_slow_scale(points, whole, self.selection, self.database.config)
+        return heard[len(before) :]
 
     def _units(self, target: Values, points: Float32, usable: Bools, seed: int) -> Units:
         """Return the units of all layers, with gains and transposition."""
@@ -371,9 +367,8 @@ class Matcher:
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
             residual = residual_target(target, played, database)
-            points = self.space.project(residual)
-            rest = with_slow_scale(points, residual, self.selection, database.config)
-            further = with_fitted_gains(chosen(rest), target, played, database, limit_db=limit_db)
+            rest = chosen(self._heard(residual, residual[:0]))
+            further = with_fitted_gains(rest, target, played, database, limit_db=limit_db)
             units += tuple(replace(unit, layer=layer) for unit in muted(further, silent))
         units = with_attacks(units, target, database, self.transitions.positions)
         return with_transposition(units, target, database, self.selection.transpose_semitones)
@@ -382,19 +377,19 @@ class Matcher:
         self, target: Values, points: Float32, usable: Bools, seed: int
     ) -> tuple[Rows, Float64]:
         """Return the row of each frame (T,) and its cost, by the search of the settings."""
-        selection, positions = self.selection, self.transitions.positions
+        selection = self.selection
         by_frame, greedy = selection.units == "frame", selection.selection == "nearest"
         count = selection.candidates if by_frame and not greedy else 1
         near = search(points, self.transitions.points, usable, count, self.query)
         if by_frame and greedy:
             return near.rows[:, 0], near.distances[:, 0]
-        limits, rate = Limits(0, None), self.database.config.frame_rate
+        limits, config = Limits(0, None), self.database.config
         if not greedy:
-            limits = feasible_limits(selection, positions.count_of(usable), len(points), rate)
+            n_positions = self.transitions.positions.count_of(usable)
+            limits = feasible_limits(selection, n_positions, len(points), config.frame_rate)
         typical = float(np.median(near.distances[:, 0]))
-        local = round(SLOW_S * rate / 2) if selection.slow_weight else 0
+        local = round(SLOW_S * config.frame_rate / 2) if selection.slow_weight else 0
         problem = Problem(points, usable, typical, limits, selection, self.transitions, local, seed)
         if by_frame:
             return search_frames(problem, near)
-        starts = self.boundaries.target_starts(target, self.database.config)
-        return search_units(problem, self.boundaries, starts)
+        return search_units(problem, self.boundaries, self.boundaries.target_starts(target, config))

@@ -35,16 +35,7 @@ def match_in_parts(matcher: Matcher, prediction: Prediction, ends: Sequence[int]
     """
     n = len(prediction.values)
     cuts = [0, *sorted({end for end in ends if 0 < end < n}), n]
-    matches = [
-        matcher.match(
-            replace(
-                prediction,
-                values=prediction.values[start:end],
-                first_frame=prediction.first_frame + start,
-            )
-        )
-        for start, end in pairwise(cuts)
-    ]
+    matches = [matcher.match(prediction[start:end]) for start, end in pairwise(cuts)]
     return matches[0] if len(matches) == 1 else joined(matches, cuts[:-1])
 
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from desc.configuration import QueryConfig, SelectionConfig, check
 from desc.descriptors.config import DescriptorConfig
-from desc.descriptors.sequence import DescriptorFrames
 from desc.descriptors.standardizer import Standardizer, to_unbounded
-from desc.errors import ConfigurationError, DescError
+from desc.errors import ConfigurationError
 from desc.matching.arrays import Float32, Float64, Positions, Values
 
 DELTA_GROUPS = ("delta", "delta2")
@@ -146,58 +145,6 @@ def parse_factors(text: str, config: DescriptorConfig) -> dict[str, float]:
         )
         factors[name] = factor
     return factors
-
-
-def target_values(target: DescriptorFrames | Values, config: DescriptorConfig) -> Values:
-    """Return the descriptors (T, D) of a target.
-
-    Raises
-    ------
-    ConfigurationError
-        If it has other columns than the database, or was extracted with other settings.
-    DescError
-        If a frame is not finite; the message names it.
-    """
-    if isinstance(target, DescriptorFrames) and target.config != config:
-        raise ConfigurationError(
-            f"{target.source}: its descriptors were extracted with other settings than those of "
-            "the database"
-        )
-    values = target.values if isinstance(target, DescriptorFrames) else target
-    if values.ndim != 2 or values.shape[1] != config.n_columns:
-        raise ConfigurationError(
-            f"a target of shape {values.shape} must be (T, {config.n_columns})"
-        )
-    broken = np.flatnonzero(~np.isfinite(values).all(1))
-    if len(broken):
-        raise DescError(
-            f"frame {broken[0]} of the {len(values)} frames to match is not finite "
-            f"({len(broken)} such frames); descriptors must be finite numbers"
-        )
-    return values
-
-
-def moment_matched(values: Values, corpus: Standardizer, amount: float) -> Float32:
-    """Return descriptors (T, D) whose mean and spread are moved towards those of a corpus.
-
-    Each column is shifted and scaled as a whole, in its unbounded space, so the course of the
-    target stays.
-
-    Parameters
-    ----------
-    values : ndarray, (T, D)
-        At least one frame, in descriptor units.
-    corpus : Standardizer
-        Mean and scale of the corpus.
-    amount : float
-        At 0 nothing changes, at 1 mean and standard deviation become those of the corpus. In
-        between means move linearly and scales by a constant factor.
-    """
-    own = Standardizer.fit([values], corpus.config)
-    mean = own.mean + amount * (corpus.mean - own.mean)
-    scale = own.scale ** (1 - amount) * corpus.scale**amount
-    moved = Standardizer(mean, scale, corpus.config).inverse(own.transform(values))
-    return moved.astype(np.float32)
 
 
 def check_selection(selection: SelectionConfig, config: DescriptorConfig) -> None:

@@ -139,11 +139,7 @@ class _UnitBeam:
         )
         self._n_candidates = min(problem.selection.candidates, len(self._starts))
         self._anchors = starts
-        n_frames = len(self._points)
-        self._stops = np.full(n_frames, n_frames)
-        if boundaries.units == "beat":
-            later = np.append(starts[1:], n_frames)
-            self._stops = later[(np.searchsorted(starts, np.arange(n_frames), "right") - 1).clip(0)]
+        self._stops = boundaries.target_stops(starts, len(self._points))
 
     def run(self) -> tuple[Rows, Float64]:
         """Return the rows (T,) of the cheapest path, and the cost of each."""

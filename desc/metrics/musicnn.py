@@ -143,7 +143,7 @@ class Tagger:
             np.concatenate([none, *(self.describe(*sound) for sound in sounds)])
             for sounds in (real, generated)
         )
-        return 1000 * kernel_distance(b, a)
+        return audio_distance(b, a)
 
     def describe(self, samples: Audio, sample_rate: int) -> Array:
         """Describe every 3 s of mono sound (S,), 1.5 s apart, by 200 numbers: (n, 200)."""
@@ -178,6 +178,11 @@ class Tagger:
         scale, shift = self.pooled
         pooled = (pooled * scale + shift).astype(np.float32)
         return self.dense.activated(pooled @ self.dense.kernel[:, 0])
+
+
+def audio_distance(generated: npt.ArrayLike, real: npt.ArrayLike) -> float:
+    """Return the kernel audio distance of two sets of descriptions (n, 200), times 1000."""
+    return 1000 * kernel_distance(generated, real)
 
 
 def _timbres(spectrum: Array, starts: range, layer: Layer) -> Array:

@@ -74,10 +74,14 @@ def level_db(sound: Audio) -> float:
 
 
 def flux(sound: Audio) -> Array:
-    """Return the rise of the log spectrum from one short window to the next, (n,)."""
+    """Return the rise of the log spectrum from one short window to the next, (n,).
+
+    Windows lie inside the sound, so its beginning and its end are no rises.
+    """
     from scipy.signal import stft
 
-    _, _, spectrum = stft(sound, nperseg=FLUX_FFT, noverlap=FLUX_FFT - FLUX_HOP)
+    overlap = FLUX_FFT - FLUX_HOP
+    _, _, spectrum = stft(sound, nperseg=FLUX_FFT, noverlap=overlap, boundary=None, padded=False)
     power = np.abs(spectrum) ** 2
     level = 10 * np.log10(power + 1e-9 * power.mean() + 1e-20)
     return np.asarray(np.maximum(np.diff(level, axis=1), 0).mean(0), dtype=np.float64)
@@ -89,8 +93,8 @@ def flux_at(sound: Audio, joins: npt.NDArray[np.int64], sample_rate: int) -> tup
     near = np.zeros(len(rises), bool)
     reach = round(NEAR_S * sample_rate / FLUX_HOP)
     for join in joins:
-        centre = join // FLUX_HOP
-        near[max(0, centre - reach) : centre + reach + 1] = True
+        centre = (join - FLUX_FFT // 2) // FLUX_HOP
+        near[max(0, centre - reach) : max(0, centre + reach + 1)] = True
     at, elsewhere = (
         float(rises[part].mean()) if part.any() else math.nan for part in (near, ~near)
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from desc.concatenation import Playlist, PlaylistEvent
 from desc.concatenation.joins import Span
-from desc.concatenation.mixing import Mixer
+from desc.concatenation.mixing import Mixer, file_position, played_speed
 from desc.playlist_formats.settings import ExportConfig
 
 CURVE_SEGMENTS = 64
@@ -113,7 +113,7 @@ class Clip:
     @property
     def speed(self) -> float:
         """Seconds of the file that are played in a second."""
-        return 2 ** (self.event.transpose_semitones / 12)
+        return played_speed(self.event)
 
     @property
     def position_s(self) -> float:
@@ -149,9 +149,8 @@ class Clip:
     @cached_property
     def _first_read(self) -> float:
         """Sample of the file that belongs to the span's first."""
-        event, first = self.event, self.span.first
-        centre = event.start_sample + event.n_samples / 2 + self.speed * self.span.shift
-        return centre - self.speed * (event.onset_sample + event.n_samples / 2 - first)
+        start = self.event.start_sample + self.span.shift - self.span.fade_in.overhang
+        return file_position(self.event, start)
 
     @property
     def _before(self) -> float:

@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +40,8 @@ def read(path: Path, original: Playlist | None) -> Playlist:
     path : path
         The project.
     original : Playlist, optional
-        The playlist that was exported: names the files, and gives the sample rate.
+        The playlist that was exported: names the files, and gives the sample rate; by default that
+        is the highest of the files.
 
     Raises
     ------
@@ -62,8 +62,8 @@ def read(path: Path, original: Playlist | None) -> Playlist:
         if not clips:
             raise ConfigurationError(f"{path}: contains no audio clip on a track that sounds")
         _note_unread(path, project, reader, clips)
-        rates = Counter(clip.sample_rate or 44100 for clip in clips)
-        rate = original.sample_rate if original else rates.most_common(1)[0][0]
+        highest = max(clip.sample_rate for clip in clips) or 44100
+        rate = original.sample_rate if original else highest
         files = _Files(path, archive, original)
         layers: dict[str, list[tuple[str, PlaylistEvent]]] = {}
         for clip in clips:
@@ -212,6 +212,6 @@ def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> Playlist
         fade_in_ms=round(1000 * clip.fade_in_s, 6),
         fade_out_ms=round(1000 * clip.fade_out_s, 6),
         gain_db=round(max(20 * math.log10(gain), -200.0), 6) if gain > 0 else -200.0,
-        transpose_semitones=round(12 * math.log2(clip.speed), 6),
+        transpose_semitones=round(12 * math.log2(clip.speed), 4),
         root=root,
     )

@@ -79,7 +79,7 @@ _ALL = (
     PlaylistFormat(
         "stems",
         "",
-        "stems: WAV files per layer and per sound file",
+        "WAV files per layer and per sound file",
         ("fades", "gains", "speeds", "layers", "channels"),
         stems.write,
         as_played=True,

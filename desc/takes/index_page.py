@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from desc import outputs
-from desc.audio import encode_ogg
+from desc.audio import LoudnessMeter, encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
-from desc.corpus.ending import level_db
 from desc.errors import DescError, OutputError
 from desc.files import write_text
 from desc.report.drawing import envelope
@@ -29,6 +28,8 @@ N_COLUMNS = 1400
 PAGE_BYTES = 24_000_000
 """Size of the sound of a page, shared by its takes."""
 TAKE_BYTES = 1_000_000
+SILENT_LUFS = -70.0
+"""Loudness of a take that is silent."""
 NEWEST = 32
 """Takes on the page, beside those with a star."""
 
@@ -108,13 +109,15 @@ def _sound(view: ResultView, max_bytes: int) -> dict[str, Any]:
     clip = view.clip
     ogg = encode_ogg(clip.audio, clip.sample_rate, max_bytes)
     continuation = clip.audio[:, round(-clip.start_s * clip.sample_rate) :]
+    meter = LoudnessMeter(clip.sample_rate, len(continuation))
+    meter.add(continuation)
     return {
         "ogg": base64.b64encode(ogg).decode(),
         "start": clip.start_s,
         "end": clip.end_s,
         "total": clip.total_s,
         "envelope": packed(envelope(clip.audio, N_COLUMNS), "i1"),
-        "level": level_db(continuation, clip.sample_rate),
+        "lufs": max(meter.loudness, SILENT_LUFS),
     }
 
 

@@ -80,8 +80,17 @@ def test_wrong_usage_is_told_before_any_work(
     assert "run nothing-like-it was not found" in capsys.readouterr().err
 
 
-def test_a_place_that_cannot_be_written_is_named(words: list[str], capsys: Captured) -> None:
+def test_a_place_that_cannot_be_written_is_named_before_a_training(
+    words: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untimely(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is trained")
+
+    monkeypatch.setattr(desc.continuing, "find_run", lambda *_: None)
+    monkeypatch.setattr(desc.continuing, "train", untimely)
+    assert main([*words, "--from_s", "99"]) == 2
+    assert "from_s=99.0 must be at most 6.00" in capsys.readouterr().err
     Path("predictions").write_text("a file", "utf-8")
     assert main(words) == 1
-    assert "predictions" in capsys.readouterr().err
+    assert "predictions is a file" in capsys.readouterr().err
     assert Path("predictions").read_text("utf-8") == "a file"

@@ -132,6 +132,21 @@ def test_nothing_is_played_from_one_place_for_longer_than_allowed(
     assert max(part.sum() for part in np.split(lengths, leaves)) <= int(RATE)
 
 
+def test_what_comes_before_a_target_decides_between_equal_sounds(rng: np.random.Generator) -> None:
+    """The same sound follows two others in the corpus."""
+    one, other = (40 * rng.standard_normal((80, CONFIG.n_columns)) for _ in range(2))
+    sound = np.cumsum(rng.standard_normal((12, CONFIG.n_columns)), 0)
+    past = [np.concatenate([start, sound]).astype(np.float32) for start in (one, other)]
+    matcher = Matcher(make_database(*past))
+    for file, values in enumerate(past):
+        sequence = DescriptorSequence(values, CONFIG, "song.wav", "elsewhere", 92 * 1024)
+        of_slice = matcher.match(sequence[80:])
+        of_array = matcher.match(values[80:], before=values[:80])
+        assert of_slice.units == of_array.units
+        assert (matcher.database.file_index[of_slice.rows] == file).all()
+    assert matcher.match(past[0][80:]).units == matcher.match(past[1][80:]).units
+
+
 def test_a_style_is_a_table_of_defaults() -> None:
     assert SelectionConfig.styled("phrases") == SelectionConfig()
     granular = SelectionConfig.styled("granular", continuity=1.0)

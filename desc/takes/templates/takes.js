@@ -8,9 +8,12 @@ let heard = "A";
 const player = new Player("", 0, 0);
 const name = (take) => (take.number ? `Take ${take.number}` : "The take without a number");
 
-// Levels: all as loud as the softest, so that nothing clips.
-const softest = Math.min(...takes.map((take) => take.sound.level));
-const gainOf = (take) => ($("match").checked ? 10 ** ((softest - take.sound.level) / 20) : 1);
+// Levels: all as loud as the softest that is no silence, so that nothing clips.
+const SILENT_LUFS = -60;
+const audible = takes.map((take) => take.sound.lufs).filter((lufs) => lufs > SILENT_LUFS);
+const softest = Math.min(...audible);
+const gainOf = (take) =>
+  ($("match").checked ? Math.min(1, 10 ** ((softest - take.sound.lufs) / 20)) : 1);
 
 function complain(error) {
   const trouble = $("trouble");
