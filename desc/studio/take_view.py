@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from desc import edits, outputs
-from desc.audio import probe, read, read_excerpt
+from desc.audio import LoudnessMeter, probe, read, read_blocks, read_excerpt
 from desc.concatenation import Playlist, around, render, render_to_file
 from desc.concatenation.playlist import RECORDING
 from desc.configuration import check, check_choice, check_number
-from desc.corpus.ending import level_before_db
 from desc.matching.units import MUTED_DB
 from desc.playlist_formats import FORMATS, ExportConfig, export_playlist
 from desc.report import ReportData, write_result_report
@@ -26,6 +25,7 @@ from desc.studio.controls import CLASSES
 from desc.studio.folders import N_COLUMNS, wav
 from desc.studio.server import BINARY, WAV
 from desc.takes import Take, differing_settings, list_takes
+from desc.takes.index_page import SILENT_LUFS
 
 SOUNDS = ("wav", "flac", "ogg", "mp3")
 """Kinds of sound files that a take is exported to."""
@@ -45,7 +45,7 @@ def takes_table(folder: Path) -> dict[str, Any]:
             **_figures(edits.edited_playlist(take.folder)),
             "continued_s": _continued_s(take),
             "sound_version": _version(take),
-            "level_db": _level_db(sound_file(take)),
+            "lufs": _loudness(sound_file(take), sound_file(take).stat().st_mtime_ns),
             "settings": settings_of(take),
             "run_id": take.request["run_id"],
             "folder": str(take.folder),
@@ -82,7 +82,7 @@ def take_of(folder: Path, number: Any) -> Take:
 
 def settings_of(take: Take) -> dict[str, Any]:
     """Return the settings of a take as `TakeSettings.read` takes them."""
-    names = {field.name for kind in CLASSES for field in fields(kind)}
+    names = {field.name for kind in CLASSES for field in fields(kind)} - {"duration_s"}
     found = {name: value for name, value in take.request.items() if name in names}
     return found | {"speeds": take.request.get("speeds", [])}
 
@@ -115,16 +115,14 @@ def _version(take: Take) -> str:
     return f"{path.name} {path.stat().st_mtime_ns}"
 
 
-def _level_db(path: Path) -> float:
-    """Return the mean level of a WAV in dB, with which takes are matched in loudness."""
-    return _level_of(path, path.stat().st_mtime_ns)
-
-
 @lru_cache(maxsize=1024)
-def _level_of(path: Path, changed: int) -> float:  # noqa: ARG001
+def _loudness(path: Path, changed: int) -> float:  # noqa: ARG001
+    """Return the loudness of a WAV in LUFS, by which takes are compared."""
     info = probe(path)
-    seconds = info.n_samples / info.sample_rate
-    return level_before_db(path, seconds, seconds)
+    meter = LoudnessMeter(info.sample_rate, info.n_channels)
+    for block in read_blocks(path):
+        meter.add(block)
+    return max(meter.loudness, SILENT_LUFS)
 
 
 def take_sound(take: Take) -> bytes:

@@ -1,6 +1,7 @@
 // Takes: heard side by side at one loudness, starred, compared, made again or longer.
 
 const player = new Sound();
+const SILENT_LUFS = -60; // softer takes do not count
 let takes = [], differing = {}, chosen = null, before = null; // before: the take heard before
 const takeKey = (number) => ({ recording: $("recording").value, number });
 const takeOf = (number) => takes.find((take) => take.number === number);
@@ -8,8 +9,8 @@ const takeOf = (number) => takes.find((take) => take.number === number);
 // Every take is as loud as the softest one, so that none clips.
 function gainOf(take) {
   if (!$("match").checked) return 1;
-  const softest = Math.min(...takes.map((one) => one.level_db));
-  return 10 ** ((softest - take.level_db) / 20);
+  const softest = Math.min(...takes.map((one) => one.lufs).filter((lufs) => lufs > SILENT_LUFS));
+  return Math.min(1, 10 ** ((softest - take.lufs) / 20));
 }
 const soundOf = (take) => address("sound", { ...takeKey(take.number), v: take.sound_version });
 
