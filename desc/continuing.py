@@ -12,7 +12,14 @@ import numpy as np
 
 from desc.audio import AUDIO_EXTENSIONS, AudioClip, AudioReader
 from desc.concatenation import Playlist
-from desc.configuration import PredictConfig, RunConfig, SelectionConfig, TrainConfig
+from desc.configuration import (
+    PredictConfig,
+    QueryConfig,
+    RenderConfig,
+    RunConfig,
+    SelectionConfig,
+    TrainConfig,
+)
 from desc.corpus import Corpus, open_corpus
 from desc.corpus.discovery import Paths
 from desc.database import DescriptorDatabase
@@ -91,7 +98,9 @@ def continue_recording(
     duration_s: float = 20.0,
     *,
     prediction: PredictConfig = PredictConfig(),
-    style: str = "phrases",
+    query: QueryConfig = QueryConfig(),
+    selection: SelectionConfig = SelectionConfig(),
+    rendering: RenderConfig = RenderConfig(),
     run_id: str | None = None,
     output_dir: str | Path = TAKES_DIR,
     run: RunConfig = RunConfig(),
@@ -114,8 +123,8 @@ def continue_recording(
         Length of the continuation, seconds.
     prediction : PredictConfig
         Sampling, and the time to continue from; its length is not used.
-    style : str
-        Length of the units: phrases, granular or loops.
+    query, selection, rendering : QueryConfig, SelectionConfig, RenderConfig
+        Settings of the matcher; `SelectionConfig.styled("loops")` has longer units.
     run_id : str, optional
         The run to use: an id, a name, a path or `last`.
     output_dir : path
@@ -149,7 +158,6 @@ def continue_recording(
     if not recording.is_file():
         raise AudioError(f"{recording}: no such file; give a recording")
     prediction = replace(prediction, duration_s=duration_s, n_draws=1)
-    selection = SelectionConfig.styled(style)
     training = TrainConfig(max_time_s=max_time_s)
     store = store or DescriptorStore()
     known = None if run_id is None else resolve_run(run_id, run, store.cache_dir / "runs")
@@ -167,7 +175,11 @@ def continue_recording(
         record = train(recordings, training=training, run=run)
     predictor = Predictor.from_run(record)
     matcher = Matcher(
-        DescriptorDatabase.from_corpus(corpus, store), predictor.standardizer, selection=selection
+        DescriptorDatabase.from_corpus(corpus, store),
+        predictor.standardizer,
+        query=query,
+        selection=selection,
+        rendering=rendering,
     )
     one = replace(recordings, sequences=(sequence,), skipped=())
     continued = Continuer(predictor, matcher, prediction, store).run(one, output_dir, takes=True)

@@ -12,9 +12,15 @@ from desc.commands.options import (
     from_options,
 )
 from desc.commands.page import add_open_option, show_page
-from desc.commands.predict import check_apart, page_of, print_outcome
+from desc.commands.predict import (
+    add_matching_options,
+    check_apart,
+    page_of,
+    print_outcome,
+    selection_from,
+)
 from desc.commands.settings_file import write_settings
-from desc.configuration import STYLES, PredictConfig, RunConfig, check_number
+from desc.configuration import PredictConfig, QueryConfig, RenderConfig, RunConfig, check_number
 from desc.errors import TrainingInterruptedError
 
 MOST_USED = "recording with duration_s from_s seed temperature style run_id"
@@ -65,20 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_open_option(main)
     add_jobs_option(main)
     add_cache_option(main)
-    sampling = parser.add_argument_group("prediction")
-    add_options(sampling, PredictConfig, exclude=OWN)
-    sampling.add_argument(
-        "--style",
-        choices=tuple(STYLES),
-        default="phrases",
-        help="length of the units [default phrases]",
-    )
+    add_options(parser.add_argument_group("prediction"), PredictConfig, exclude=OWN)
+    add_matching_options(parser)
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:
     """Continue, print the path of the WAV, and open its page."""
-    prediction = from_options(PredictConfig, args)
+    prediction, query = from_options(PredictConfig, args), from_options(QueryConfig, args)
+    selection, rendering = selection_from(args), from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     for name in ("duration_s", "max_time_s"):
         check_number(name, vars(args)[name], above=0.0)
@@ -94,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
                 sounds,
                 args.duration_s,
                 prediction=prediction,
-                style=args.style,
+                query=query,
+                selection=selection,
+                rendering=rendering,
                 run_id=args.run_id,
                 output_dir=args.output_dir,
                 run=run_config,

@@ -74,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_tempo_option(main)
     add_corpus_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
+    add_matching_options(parser)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
+
+
+def add_matching_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of query, selection and rendering."""
     add_options(parser.add_argument_group("query"), QueryConfig)
     units = parser.add_argument_group("selection")
     text = "length of the units; sets the defaults of: " + ", ".join(STYLES["granular"])
@@ -82,7 +88,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_options(units, SelectionConfig)
     add_options(parser.add_argument_group("rendering"), RenderConfig)
-    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
+
+
+def selection_from(args: argparse.Namespace) -> SelectionConfig:
+    """Return the settings of selection: those of the style, but for those given."""
+    chosen = given_options(SelectionConfig, args)
+    return SelectionConfig.styled(args.style, **{name: vars(args)[name] for name in chosen})
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,8 +107,7 @@ def run(args: argparse.Namespace) -> int:
     output_dir = args.output_dir or TAKES_DIR
     check_apart(output_dir, args.audio_db_dir)
     query = from_options(QueryConfig, args)
-    chosen = given_options(SelectionConfig, args)
-    selection = SelectionConfig.styled(args.style, **{name: vars(args)[name] for name in chosen})
+    selection = selection_from(args)
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
     with Console(args.quiet) as console:

@@ -107,5 +107,8 @@ def _edited(
     event = min(units[label], key=lambda unit: abs(unit.onset_sample - first))
     was_moved = abs((stop - first) - event.n_samples) <= 1  # times are rounded
     moved = first - event.onset_sample if was_moved else 0
-    changed = event.retimed(first, stop, moved)
-    return replace(changed, gain_db=event.gain_db + float(gain or 0))
+    try:
+        changed = event.retimed(first, stop, moved)
+        return replace(changed, gain_db=event.gain_db + float(gain or 0))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from error

@@ -171,12 +171,7 @@ class ClipReader:
         text = element.get(key)
         if text is None and otherwise is not None:
             return otherwise
-        try:
-            value = float(text or "")
-        except ValueError:
-            raise ConfigurationError(
-                f"the clip {name!r}: {key}={text!r} must be a number"
-            ) from None
+        value = finite(text, f"the clip {name!r}: {key}")
         return value * 60 / self.tempo if unit == "beats" else value
 
     def _with_curves(self, lanes: ET.Element, place: _Place) -> _Place:
@@ -185,10 +180,11 @@ class ClipReader:
             target = curve.find("Target")
             if target is None or target.get("expression") != "gain":
                 continue
+            what = f"the clip {place.name!r}: gain"
             points = [
                 (
                     place.origin_s + self._time(point, "time", place.unit, place.name),
-                    _factor(point.get("value", ""), curve.get("unit", "linear"), place.name),
+                    factor(point.get("value"), curve.get("unit", "linear"), what),
                 )
                 for point in curve.findall("RealPoint")
             ]
@@ -224,11 +220,22 @@ class ClipReader:
         return _sound(audio, place, place.origin_s + first - begin / speed, speed)
 
 
-def _factor(text: str, unit: str, name: str) -> float:
+def finite(text: str | None, what: str) -> float:
+    """Return the number of a text; the error names what it is."""
     try:
-        return float(10 ** (float(text) / 20)) if unit == "decibel" else float(text)
+        value = float(text or "")
     except ValueError:
-        raise ConfigurationError(f"the clip {name!r}: gain {text!r} must be a number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise ConfigurationError(f"{what}={text!r} must be a number")
+    return value
+
+
+def factor(text: str | None, unit: str, what: str) -> float:
+    """Return a gain as a factor, from one in `linear` units or in `decibel`."""
+    if unit == "decibel":
+        return 0.0 if text == "-inf" else float(10 ** (min(finite(text, what), 200) / 20))
+    return finite(text, what)
 
 
 def _sound(audio: ET.Element, place: _Place, origin_s: float, speed: float) -> AudioClip:
@@ -238,11 +245,15 @@ def _sound(audio: ET.Element, place: _Place, origin_s: float, speed: float) -> A
     if file is None or not path:
         raise ConfigurationError(f"the clip {place.name!r} names no file")
     speed = 1.0 if abs(speed - 1) < NEAR_S else speed
+    end_s = place.end_s
+    if math.isinf(end_s):  # the clip gives no length: to the end of the file
+        length = finite(audio.get("duration"), f"the clip {place.name!r}: duration")
+        end_s = origin_s + length / speed
     return AudioClip(
         place.name or path,
         place.track,
         place.start_s,
-        place.end_s,
+        end_s,
         (place.start_s - origin_s) * speed,
         speed,
         speed != 1 and audio.get("algorithm") not in {"repitch", "resample"},

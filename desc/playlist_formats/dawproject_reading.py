@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from xml.etree import ElementTree as ET
 
 from desc.audio import content_digest, stream_digest
 from desc.concatenation import Playlist, PlaylistEvent
+from desc.concatenation.playlist import MAX_FADE_MS
+from desc.configuration import check
 from desc.errors import ConfigurationError
 from desc.files import replacing
-from desc.playlist_formats.dawproject_clips import TEMPO, AudioClip, ClipReader
+from desc.playlist_formats.dawproject_clips import TEMPO, AudioClip, ClipReader, factor, finite
 from desc.playlist_formats.pieces import as_playlist
 
 logger = logging.getLogger(__name__)
@@ -50,25 +53,33 @@ def read(path: Path, original: Playlist | None) -> Playlist:
     """
     with _opened(path) as archive:
         project = _project(path, archive)
-        tempo = _tempo(path, project)
-        reader = ClipReader(tempo)
-        lanes = project.find("Arrangement/Lanes")
+        files = _Files(path, archive, original)
         try:
-            clips = [] if lanes is None else list(reader.clips(lanes))
+            return _playlist(path, project, files, original)
         except ConfigurationError as error:
             raise ConfigurationError(f"{path}: {error}") from error
-        tracks = _tracks(project)
-        clips = [clip for clip in clips if tracks.get(clip.track, 1.0) > 0]
-        if not clips:
-            raise ConfigurationError(f"{path}: contains no audio clip on a track that sounds")
-        _note_unread(path, project, reader, clips)
-        highest = max(clip.sample_rate for clip in clips) or 44100
-        rate = original.sample_rate if original else highest
-        files = _Files(path, archive, original)
-        layers: dict[str, list[tuple[str, PlaylistEvent]]] = {}
-        for clip in clips:
+
+
+def _playlist(
+    path: Path, project: ET.Element, files: _Files, original: Playlist | None
+) -> Playlist:
+    reader, tracks = ClipReader(_tempo(project)), _tracks(project)
+    lanes = project.find("Arrangement/Lanes")
+    clips = [] if lanes is None else list(reader.clips(lanes))
+    clips = [clip for clip in clips if tracks.get(clip.track, 1.0) > 0]
+    if not clips:
+        raise ConfigurationError("it contains no audio clip on a track that sounds")
+    _note_unread(path, project, reader, clips)
+    highest = max(clip.sample_rate for clip in clips) or 44100
+    rate = original.sample_rate if original else highest
+    layers: dict[str, list[tuple[str, PlaylistEvent]]] = {}
+    for clip in clips:
+        name = f"the clip {clip.name!r}"
+        try:
             event = _event(clip, rate, tracks.get(clip.track, 1.0), files)
-            layers.setdefault(clip.track, []).append((f"{path}: the clip {clip.name!r}", event))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from error
+        layers.setdefault(clip.track, []).append((name, event))
     return as_playlist(list(layers.values()), rate, files.roots)
 
 
@@ -88,23 +99,19 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"{path}: cannot be read as a DAWproject: {reason}") from error
 
 
-def _tempo(path: Path, project: ET.Element) -> float:
+def _tempo(project: ET.Element) -> float:
     points = project.findall("Arrangement/TempoAutomation/RealPoint")
     if len({point.get("value") for point in points}) > 1:
-        raise ConfigurationError(f"{path}: the tempo changes; only a constant one can be read")
+        raise ConfigurationError("the tempo changes; only a constant one can be read")
     elements = points[:1] or project.findall("Transport/Tempo")
     text = elements[0].get("value", "") if elements else str(TEMPO)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not value > 0:
-        raise ConfigurationError(f"{path}: the tempo {text!r} must be a number above 0")
+    value = finite(text, "the tempo")
+    check(value > 0, "the tempo", value, "be above 0")
     return value
 
 
@@ -113,9 +120,10 @@ def _tracks(project: ET.Element) -> dict[str, float]:
     volumes = {}
     for track in project.iterfind("Structure//Track"):
         mute, volume = track.find("Channel/Mute"), track.find("Channel/Volume")
-        value = float(volume.get("value", "1")) if volume is not None else 1.0
-        if volume is not None and volume.get("unit") == "decibel":
-            value = float(10 ** (value / 20))
+        value = 1.0
+        if volume is not None:
+            what = f"the volume of the track {track.get('name')!r}"
+            value = factor(volume.get("value", "1"), volume.get("unit", "linear"), what)
         is_muted = mute is not None and mute.get("value") == "true"
         volumes[track.get("id", "")] = 0.0 if is_muted else value
     return volumes
@@ -164,17 +172,13 @@ class _Files:
     def _external(self, clip: AudioClip) -> tuple[str, str, str]:
         place = Path(os.path.abspath(self.path.parent / clip.path))
         if not place.is_file():
-            raise ConfigurationError(
-                f"{self.path}: the clip {clip.name!r}: there is no file {place}"
-            )
+            raise ConfigurationError(f"there is no file {place}")
         digest = content_digest(place)
         return self._known.get(digest) or self._own(place, digest)
 
     def _unpacked(self, clip: AudioClip) -> tuple[str, str, str]:
         if clip.path not in self.archive.namelist():
-            raise ConfigurationError(
-                f"{self.path}: the clip {clip.name!r}: its file {clip.path!r} is missing"
-            )
+            raise ConfigurationError(f"its file {clip.path!r} is missing")
         with self.archive.open(clip.path) as packed:
             digest = stream_digest(packed)
         if digest in self._known:
@@ -209,8 +213,8 @@ def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> Playlist
         n_samples,
         first,
         digest,
-        fade_in_ms=round(1000 * clip.fade_in_s, 6),
-        fade_out_ms=round(1000 * clip.fade_out_s, 6),
+        fade_in_ms=min(round(1000 * clip.fade_in_s, 6), MAX_FADE_MS),
+        fade_out_ms=min(round(1000 * clip.fade_out_s, 6), MAX_FADE_MS),
         gain_db=round(max(20 * math.log10(gain), -200.0), 6) if gain > 0 else -200.0,
         transpose_semitones=round(12 * math.log2(clip.speed), 4),
         root=root,

@@ -9,7 +9,9 @@ import pytest
 
 import desc.continuing
 from desc.commands.main import main
+from desc.configuration import STYLES
 from desc.errors import TrainingInterruptedError
+from desc.takes import list_takes
 from tests.small_run import SmallRun
 
 Captured = pytest.CaptureFixture[str]
@@ -42,9 +44,13 @@ def test_the_page_is_named_and_opened_on_demand(
     page = (tmp_path / "predictions" / "c.wav" / "1" / "report.html").as_uri()
     assert printed.err.splitlines()[-1] == f"listen: {page}"
     assert opened == [], "not without a terminal"
-    assert main([*words, "--open_page", "--seed", "3"]) == 0
+    changed = ["--seed", "3", "--style", "loops", "--match_space", ".5"]
+    assert main([*words, "--open_page", *changed]) == 0
     index = (tmp_path / "predictions" / "c.wav" / "index.html").as_uri()
     assert opened == [index]
+    (take,) = (take for take in list_takes("predictions/c.wav") if take.number == 2)
+    wanted = {"seed": 3, "match_space": 0.5, **STYLES["loops"]}
+    assert {name: take.request[name] for name in wanted} == wanted
     settings = (tmp_path / "predictions" / "c.wav" / "2" / "settings.toml").read_text("utf-8")
     assert "\nseed = 3\n" in settings
     assert "\nwith = [" in settings
