@@ -35,7 +35,6 @@ from desc.progress import duration
 from desc.runs import RunRecord, list_runs, resolve_run
 from desc.storage import DescriptorStore
 from desc.takes import Take, list_takes
-from desc.training.fit import train
 from desc.training.recordings import n_complete
 
 logger = logging.getLogger(__name__)
@@ -171,6 +170,8 @@ def continue_recording(
     corpus = open_corpus(sounds, config, store, jobs=jobs).with_sound()
     record = known or find_run(recordings, run)
     if record is None:
+        from desc.training.fit import train  # Lightning Fabric takes as long to load as the rest
+
         _announce(len(recordings.sequences), max_time_s, duration_s)
         record = train(recordings, training=training, run=run)
     predictor = Predictor.from_run(record)

@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from desc import outputs
 from desc.concatenation import RenderResult, render_to_file
@@ -25,7 +25,9 @@ from desc.report import ReportData, write_result_report
 from desc.runs import versions
 from desc.storage import DescriptorStore
 from desc.takes import release, take_folder, write_index
-from desc.training.task import SampleRenderer
+
+if TYPE_CHECKING:
+    from desc.training.task import SampleRenderer  # which loads Lightning Fabric
 
 logger = logging.getLogger(__name__)
 

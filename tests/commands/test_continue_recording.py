@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import desc.continuing
+import desc.training.fit
 from desc.commands.main import main
 from desc.configuration import STYLES
 from desc.errors import TrainingInterruptedError
@@ -67,7 +68,7 @@ def test_an_interrupted_training_says_how_to_go_on(
         raise TrainingInterruptedError("abcd1234")
 
     monkeypatch.setattr(desc.continuing, "find_run", lambda *_: None)
-    monkeypatch.setattr(desc.continuing, "train", interrupted)
+    monkeypatch.setattr(desc.training.fit, "train", interrupted)
     assert main(words) == 130
     told = capsys.readouterr().err
     assert "run abcd1234 is kept; the same command continues with it" in told
@@ -93,7 +94,7 @@ def test_a_place_that_cannot_be_written_is_named_before_a_training(
         raise AssertionError("nothing is trained")
 
     monkeypatch.setattr(desc.continuing, "find_run", lambda *_: None)
-    monkeypatch.setattr(desc.continuing, "train", untimely)
+    monkeypatch.setattr(desc.training.fit, "train", untimely)
     assert main([*words, "--from_s", "99"]) == 2
     assert "from_s=99.0 must be at most 6.00" in capsys.readouterr().err
     Path("predictions").write_text("a file", "utf-8")
