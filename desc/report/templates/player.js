@@ -69,7 +69,7 @@ class Player {
     this.tell();
   }
 
-  stop(when = this.context.currentTime) {
+  stop(when = this.context?.currentTime) {
     if (!this.playing) return;
     this.position = this.now;
     const source = this.source;
