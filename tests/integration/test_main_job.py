@@ -18,6 +18,7 @@ import torch
 
 from desc import pipeline
 from desc.commands.main import main
+from desc.commands.settings_file import SETTINGS
 from desc.configuration import RenderConfig
 from desc.corpus import open_corpus
 from desc.database import DescriptorDatabase
@@ -50,7 +51,7 @@ def test_every_model_trains_and_continues(
     assert re.fullmatch("[a-z0-9]{8}", run_ids[model])
     assert workplace.predict(run_ids[model], tmp_path) == 0
     for source in ("a.wav", "b.flac", "more/a.wav"):
-        assert {p.name for p in (tmp_path / source).iterdir()} == {*FILES, REPORT}
+        assert {p.name for p in (tmp_path / source).iterdir()} == {*FILES, REPORT, SETTINGS}
         audio, rate = soundfile.read(tmp_path / source / "prediction.wav", always_2d=True)
         used = set(json.loads((tmp_path / source / "matches.json").read_text())["_id"])
         assert audio.shape == (20 * 1024, 2 if "stereo.wav" in used else 1)
@@ -108,7 +109,7 @@ def test_the_report_may_be_left_out_and_is_never_of_another_result(
     shutil.copytree(results / "a.wav", tmp_path / "a.wav")
     words = ["--no-report", "--overwrite", "--seed", "9"]
     assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
-    assert {p.name for p in (tmp_path / "a.wav").iterdir()} == set(FILES)
+    assert {p.name for p in (tmp_path / "a.wav").iterdir()} == {*FILES, SETTINGS}
     capsys.readouterr()
     assert workplace.predict(run_ids["LSTM"], tmp_path, "--seed", "9") == 0
     assert capsys.readouterr().out.count("kept") == 3, "a report is no part of the request"
@@ -127,7 +128,7 @@ def test_a_report_that_cannot_be_written_leaves_the_result(
     words = ["--prediction_db_dir", alone]
     assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
     assert "no report: " in capsys.readouterr().err
-    assert {p.name for p in (tmp_path / "b.flac").iterdir()} == set(FILES)
+    assert {p.name for p in (tmp_path / "b.flac").iterdir()} == {*FILES, SETTINGS}
 
 
 def test_selection_is_chosen_and_told(
@@ -186,7 +187,7 @@ def test_after_a_full_disk_the_same_command_finishes(
     if name != "prediction.wav":
         assert workplace.predict(run_ids["LSTM"], tmp_path, *alone, "--seed", "9") == 1
     assert workplace.predict(run_ids["LSTM"], tmp_path, *alone) == 0
-    assert {path.name for path in (tmp_path / "a.wav").iterdir()} == set(FILES)
+    assert {path.name for path in (tmp_path / "a.wav").iterdir()} == {*FILES, SETTINGS}
 
 
 def test_a_result_with_the_former_name_of_the_beam_search_is_kept(
@@ -285,7 +286,7 @@ def test_several_samples_of_a_recording(
     for figure in ("mean unit", "mean distance", "distinct rows =", "% of the corpus, repeats"):
         assert figure in line
     assert {p.name for p in folder.iterdir()} == {"1", "2"}
-    assert {p.name for p in (folder / "2").iterdir()} == {*FILES, REPORT}
+    assert {p.name for p in (folder / "2").iterdir()} == {*FILES, REPORT, SETTINGS}
     first, second = (json.loads((folder / n / "prediction.json").read_text()) for n in "12")
     assert first["mfcc0"] != second["mfcc0"]
     assert second["_meta"]["request"]["sample"] == 2
@@ -308,13 +309,16 @@ def test_several_samples_of_a_recording(
 
 
 def test_a_playlist_renders_again(
-    results: Path, workplace: Workplace, tmp_path: Path, capsys: Captured
+    run_ids: dict[str, str], workplace: Workplace, tmp_path: Path, capsys: Captured
 ) -> None:
-    playlist = results / "a.wav" / "playlist.json"
+    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav")]
+    words = [*alone, "--style", "granular"]  # many units, and so crossfades
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
+    playlist = tmp_path / "a.wav" / "playlist.json"
     again, other = tmp_path / "again.wav", tmp_path / "other.wav"
     cache = ["--cache_dir", str(workplace.root / "cache")]
     assert main(["render", str(playlist), "--output_path", str(again), *cache]) == 0
-    assert again.read_bytes() == (results / "a.wav" / "prediction.wav").read_bytes()
+    assert again.read_bytes() == playlist.with_name("prediction.wav").read_bytes()
     words = ["render", str(playlist), "--output_path", str(other), "--crossfade_ms", "0", *cache]
     assert main(words) == 0
     assert soundfile.info(other).frames == soundfile.info(again).frames
