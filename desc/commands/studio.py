@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a file that starts the studio by a double click, and end",
     )
     add_cache_option(main)
-    add_options(parser.add_argument_group("run"), RunConfig)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,7 +95,9 @@ def write_launcher(studio_dir: Path, config: RunConfig, platform: str = sys.plat
     words += ["--project", config.project]
     if platform == "win32":
         path = studio_dir / "desc studio.bat"
-        text = "@echo off\n" + " ".join(f'"{word}"' for word in words) + "\npause\n"
+        text = (
+            "@echo off\n" + " ".join(f'"{word.replace("%", "%%")}"' for word in words) + "\npause\n"
+        )
     elif platform == "darwin":
         path, text = studio_dir / "desc studio.command", f"#!/bin/sh\n{shlex.join(words)}\n"
     else:

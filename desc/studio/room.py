@@ -88,6 +88,8 @@ class StudioRoom:
             "takes": lambda q: Answer.of(take_view.takes_table(self._takes_dir(q))),
             "take": lambda q: Answer.of(take_view.take_page(self._take(q))),
             "sound": lambda q: Answer(take_view.take_sound(self._take(q)), WAV),
+            "report": lambda q: Answer(take_view.report(self._take(q)), HTML),
+            "transition": lambda q: Answer(take_view.transition(self._take(q)), WAV),
             "unit": self._unit,
             "source": lambda q: Answer(
                 take_view.source_sound(self._take(q), _whole(q, "event")), WAV
@@ -171,7 +173,10 @@ class StudioRoom:
             "styles": STYLES,
             "styleWords": STYLE_WORDS,
             "speeds": {words: list(values) for words, values in SPEEDS.items()},
-            "formats": [["wav", "WAV"], *([one.name, one.title] for one in FORMATS.values())],
+            "formats": [
+                *([name, f"sound ({name.upper()})"] for name in take_view.SOUNDS),
+                *([one.name, one.title] for one in FORMATS.values()),
+            ],
             "folder": str(self.folder),
         }
         scripts = [template(name, package) for name, package in SCRIPTS]
@@ -237,7 +242,8 @@ class StudioRoom:
 
     def _train(self, values: dict[str, Any]) -> None:
         sounds = self._choices["sounds"] or None
-        self.trainings.start(self._chosen("recordings"), sounds, values)
+        name = str(values.pop("name", ""))
+        self.trainings.start(self._chosen("recordings"), sounds, values, name)
 
     def _continue(self, values: dict[str, Any]) -> dict[str, Any]:
         """Queue a take with the page's settings, or a longer version of an earlier one."""
@@ -300,8 +306,6 @@ class StudioRoom:
         """Return a take as a file to keep: its WAV, or a project of another program."""
         take, name = self._take(query), query.get("format", "wav")
         stem = f"{Path(query['recording']).stem} take {take.number}"
-        if name == "wav":
-            return Answer(take_view.sound_file(take).read_bytes(), WAV, f"{stem}.wav")
         return Answer(*take_view.exported(take, name, stem, self.store))
 
     def _open_map(self) -> dict[str, Any]:

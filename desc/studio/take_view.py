@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from desc import edits, outputs
-from desc.audio import probe, read, read_excerpt
-from desc.concatenation import Playlist, around, render
+from desc.audio import LoudnessMeter, probe, read, read_blocks, read_excerpt
+from desc.concatenation import Playlist, around, render, render_to_file
 from desc.concatenation.playlist import RECORDING
 from desc.configuration import check, check_choice, check_number
-from desc.corpus.ending import level_before_db
 from desc.matching.units import MUTED_DB
 from desc.playlist_formats import FORMATS, ExportConfig, export_playlist
+from desc.report import ReportData, write_result_report
 from desc.report.drawing import envelope
 from desc.report.page import packed
+from desc.report.result import cut_clip
 from desc.storage import DescriptorStore
 from desc.studio.controls import CLASSES
 from desc.studio.folders import N_COLUMNS, wav
-from desc.studio.server import BINARY
+from desc.studio.server import BINARY, WAV
 from desc.takes import Take, differing_settings, list_takes
+from desc.takes.index_page import SILENT_LUFS
 
+SOUNDS = ("wav", "flac", "ogg", "mp3")
+"""Kinds of sound files that a take is exported to."""
 MARGIN_S = 1.0
 """Sound before and after a unit when it is heard in its source, seconds."""
 
@@ -40,8 +44,8 @@ def takes_table(folder: Path) -> dict[str, Any]:
             "n_edits": len(edits.edits_of(take.folder)),
             **_figures(edits.edited_playlist(take.folder)),
             "continued_s": _continued_s(take),
-            "is_rendered": sound_file(take).name == edits.EDITED_WAV,
-            "level_db": _level_db(sound_file(take)),
+            "sound_version": _version(take),
+            "lufs": _loudness(sound_file(take), sound_file(take).stat().st_mtime_ns),
             "settings": settings_of(take),
             "run_id": take.request["run_id"],
             "folder": str(take.folder),
@@ -78,7 +82,7 @@ def take_of(folder: Path, number: Any) -> Take:
 
 def settings_of(take: Take) -> dict[str, Any]:
     """Return the settings of a take as `TakeSettings.read` takes them."""
-    names = {field.name for kind in CLASSES for field in fields(kind)}
+    names = {field.name for kind in CLASSES for field in fields(kind)} - {"duration_s"}
     found = {name: value for name, value in take.request.items() if name in names}
     return found | {"speeds": take.request.get("speeds", [])}
 
@@ -105,16 +109,20 @@ def sound_file(take: Take) -> Path:
     return edited if edited.is_file() else take.folder / outputs.WAV
 
 
-def _level_db(path: Path) -> float:
-    """Return the mean level of a WAV in dB, with which takes are matched in loudness."""
-    return _level_of(path, path.stat().st_mtime_ns)
+def _version(take: Take) -> str:
+    """Return a text that changes with the sound of a take."""
+    path = sound_file(take)
+    return f"{path.name} {path.stat().st_mtime_ns}"
 
 
 @lru_cache(maxsize=1024)
-def _level_of(path: Path, changed: int) -> float:  # noqa: ARG001
+def _loudness(path: Path, changed: int) -> float:  # noqa: ARG001
+    """Return the loudness of a WAV in LUFS, by which takes are compared."""
     info = probe(path)
-    seconds = info.n_samples / info.sample_rate
-    return level_before_db(path, seconds, seconds)
+    meter = LoudnessMeter(info.sample_rate, info.n_channels)
+    for block in read_blocks(path):
+        meter.add(block)
+    return max(meter.loudness, SILENT_LUFS)
 
 
 def take_sound(take: Take) -> bytes:
@@ -123,9 +131,17 @@ def take_sound(take: Take) -> bytes:
     return wav(read(path), probe(path).sample_rate)
 
 
+def transition(take: Take) -> bytes:
+    """Return the recording's end and the take after it as WAV, at most a minute."""
+    recording = ReportData.load(take.folder / outputs.REPORT_DATA).recording
+    clip = cut_clip(sound_file(take), edits.edited_playlist(take.folder), recording)
+    return wav(clip.audio, clip.sample_rate)
+
+
 def take_page(take: Take) -> dict[str, Any]:
     """Return picture and units of a take as JSON values, edits included."""
     playlist = edits.edited_playlist(take.folder)
+    original = Playlist.load(take.folder / outputs.PLAYLIST)
     rate = playlist.sample_rate
     audio = read(sound_file(take))
     return {
@@ -134,7 +150,7 @@ def take_page(take: Take) -> dict[str, Any]:
         "seconds": playlist.n_samples / rate,
         "envelope": packed(envelope(audio, N_COLUMNS), "i1"),
         "edits": edits.edits_of(take.folder),
-        "is_rendered": sound_file(take).name == edits.EDITED_WAV,
+        "sound_version": _version(take),
         "units": [
             {
                 "event": index,
@@ -143,11 +159,12 @@ def take_page(take: Take) -> dict[str, Any]:
                 "length": event.n_samples / rate,
                 "start": event.start_sample / rate,
                 "gain_db": event.gain_db,
+                "own_gain_db": own.gain_db,
                 "semitones": event.transpose_semitones,
                 "layer": event.layer,
                 "is_recording": event.root == RECORDING,
             }
-            for index, event in enumerate(playlist.events)
+            for index, (event, own) in enumerate(zip(playlist.events, original.events, strict=True))
         ],
     }
 
@@ -173,8 +190,20 @@ def source_sound(take: Take, event: int) -> bytes:
     return wav(*read_excerpt(path, start_s, end_s - start_s))
 
 
+def report(take: Take) -> bytes:
+    """Return the page of a take as it was made, without edits.
+
+    Raises
+    ------
+    DescError
+        If a file of the take is damaged.
+    """
+    path = take.folder / outputs.REPORT
+    return (path if path.is_file() else write_result_report(take.folder)).read_bytes()
+
+
 def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tuple[bytes, str, str]:
-    """Return a take in the format of another program: content, media type and file name.
+    """Return a take as a sound file or for another program: content, media type and file name.
 
     A project of several files becomes a zip archive. Sound files are copied into projects.
 
@@ -183,13 +212,19 @@ def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tupl
     DescError
         If the format is unknown, or a sound cannot be read.
     """
-    check_choice("format", format, tuple(FORMATS))
-    chosen = FORMATS[format]
+    check_choice("format", format, (*SOUNDS, *FORMATS))
+    if format == "wav":
+        return sound_file(take).read_bytes(), WAV, f"{stem}.wav"
+    playlist, rendering = edits.edited_playlist(take.folder), edits.rendering_of(take.folder)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, stem)
+        if format in SOUNDS:
+            path = folder / f"{stem}.{format}"
+            render_to_file(playlist, path, store=store, rendering=rendering, allow_long=True)
+            return path.read_bytes(), BINARY, path.name
+        chosen = FORMATS[format]
         path = folder / f"{stem}{chosen.extension}"
         settings = ExportConfig(media="collect" if chosen.media else None)
-        playlist, rendering = edits.edited_playlist(take.folder), edits.rendering_of(take.folder)
         export_playlist(playlist, path, format, store=store, rendering=rendering, settings=settings)
         if path.is_file() and len(list(folder.iterdir())) == 1:
             return path.read_bytes(), BINARY, path.name

@@ -20,9 +20,12 @@ from desc.errors import ConfigurationError, DescError
 from desc.files import read_json, write_json
 from desc.report.page import packed
 from desc.runs import SAMPLES, Record, RunRecord, list_runs, read_metrics, resolve_run
+from desc.runs.label import check_name
 
 LOG_FILE, STATE_FILE = "training.log", "training.json"
 STARTING, RUNNING, ENDED, FAILED = "starting", "running", "ended", "failed"
+CLEAN = (None, 0, 130, -signal.SIGTERM)
+"""Exit statuses of a training that was complete or stopped; None: not known."""
 _STEP_S = 0.2
 
 
@@ -47,21 +50,25 @@ class Trainings:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def start(self, recordings: str, sounds: str | None, settings: dict[str, Any]) -> None:
-        """Start a training on a folder, with samples from the sounds.
+    def start(
+        self, recordings: str, sounds: str | None, settings: dict[str, Any], name: str = ""
+    ) -> None:
+        """Start a training on a folder, with samples from the sounds; the run gets the name.
 
         Raises
         ------
         ConfigurationError
-            If another training runs, or a setting is wrong.
+            If another training runs, or a setting or the name is wrong.
         """
         from_dict(TrainConfig, settings)
+        if name:
+            check_name(name, Path(self.run.experiment_dir) / self.run.project)
         words = ["--audio_db_dir", recordings]
         if sounds is not None:
             words += ["--sample_audio_db_dir", sounds]
-        for name, value in settings.items():
-            words += [f"--{name}", str(value)]
-        self._launch(words, recordings)
+        for key, value in settings.items():
+            words += [f"--{key}", str(value)]
+        self._launch([*words, *(["--name", name] if name else [])], recordings)
 
     def resume(self, run_id: str) -> None:
         """Go on with a stopped run.
@@ -123,10 +130,11 @@ class Trainings:
         if record is not None and record.state == "running":
             state = RUNNING
         elif self._process is not None and code is None:
-            state = STARTING if record is None or kept["run_id"] else RUNNING
+            state = STARTING if record is None else RUNNING
         else:
             was_stopped = record is None and line == "interrupted"
-            failed = not was_stopped and (record is None or record.state in ("failed", "killed"))
+            unusable = record is None or record.state in ("failed", "killed")
+            failed = not was_stopped and (unusable or code not in CLEAN)
             state = FAILED if failed else ENDED
         found = {"state": state, "pid": kept["pid"], "line": line, "run_id": ""}
         return found if record is None else found | _progress(record, state)
@@ -200,6 +208,7 @@ def runs_table(run: RunConfig) -> list[dict[str, Any]]:
         rows.append(
             {
                 "run_id": record.run_id,
+                "name": record.name,
                 "model": record.model_name,
                 "created": record.created[:16].replace("T", " "),
                 "n_files": len(record.training_files),

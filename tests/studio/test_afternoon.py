@@ -57,6 +57,14 @@ def shot(browser: Browser, name: str) -> None:
         browser.screenshot(Path(folder) / f"{name}.png")
 
 
+def train_and_stop(browser: Browser, after_step: int = 4) -> None:
+    browser.wait("document.querySelector('#training-text').dataset.state === 'running'", 300)
+    step = "Number(document.querySelector('#training-text').textContent.match(/step (\\d+)|$/)[1])"
+    browser.wait(f"{step} > {after_step}", 300)
+    browser.wait("!document.querySelector('#curve-box').hidden", 120)
+    browser.click("#stop")
+
+
 def wait_for_takes(browser: Browser, count: int) -> None:
     browser.wait(f"document.querySelectorAll('#takes .take').length === {count}", 300)
 
@@ -73,15 +81,19 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     browser.wait("document.querySelector('#recordings-text').textContent.includes('6 files')")
     assert text(browser, "#recordings-text").endswith("6 files, 3:36.0")
 
-    set_value(browser, "#minutes", "0.3")
+    set_value(browser, "#minutes", "30")
     browser.click("#train")
-    browser.wait("document.querySelector('#training-text').dataset.state === 'running'", 300)
-    browser.wait("!document.querySelector('#curve-box').hidden", 120)
+    train_and_stop(browser)
     shot(browser, "2 training")
     browser.open(studio.url, 1200, 900)  # the page is closed and opened again meanwhile
     browser.wait("document.querySelector('#training-text').dataset.state === 'ended'", 300)
-    assert "finished at step" in text(browser, "#training-text")
-    browser.wait("document.querySelector('#samples button')", 30)
+    words = text(browser, "#training-text")
+    assert "stopped at step" in words
+    browser.wait("!document.querySelector('#resume').hidden")
+    browser.click("#resume")
+    browser.wait("document.querySelector('#samples button')", 300)
+    train_and_stop(browser, int(words.split("step ")[1].split()[0]))
+    browser.wait("document.querySelector('#training-text').dataset.state === 'ended'", 300)
 
     browser.wait("!document.querySelector('#continue').disabled")
     browser.click("#point", 0.75, 0.5)
@@ -97,7 +109,13 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     wait_for_takes(browser, 3)
     shot(browser, "3 takes")
 
-    takes = tmp_path / "studio" / "takes" / "01 garden.wav"
+    compare_and_edit(browser, tmp_path / "studio" / "takes" / "01 garden.wav")
+    save_project(browser, tmp_path)
+    look_at_it(browser, studio.url)
+
+
+def compare_and_edit(browser: Browser, takes: Path) -> None:
+    """Hear three takes, star one, make one again, and replace a unit."""
     for number in (1, 2, 3):
         playlist = Playlist.load(takes / str(number) / "playlist.json")
         files = {event.source for event in playlist.events}
@@ -108,9 +126,10 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     assert "seed 1" in text(browser, "[data-number='2'] p")
     browser.click("#play")
     browser.wait("document.querySelector('#play').textContent === 'Pause'")
-    browser.click("#previous")
+    browser.click("#ab")
     browser.wait("document.querySelector('#take-title').textContent === 'Take 2'")
-    browser.click("#play")
+    browser.click("#transition")
+    browser.wait("(document.body.dataset.heard || '').startsWith('transition')")
     browser.click("[data-number='2'] .star")
     browser.wait("document.querySelector(\"[data-number='2'] .star\").textContent === '★'")
 
@@ -130,27 +149,38 @@ def test_an_afternoon(studio: LocalServer, browser: Browser, tmp_path: Path) -> 
     assert sum(changed) == 1
     shot(browser, "4 unit")
 
+    browser.click("[data-number='1'] .row:last-child button")  # again with the same settings
+    browser.wait("!document.querySelector('#again').hidden")
+    browser.click("#continue")
+    browser.wait("document.querySelector('#problem').textContent.includes('Take 1 already')", 120)
+
+
+def save_project(browser: Browser, folder: Path) -> None:
+    """Export a DAWproject."""
     set_value(browser, "#format", "dawproject")
     browser.click("#export")
     browser.wait("document.querySelector('#exported').textContent.startsWith('Saved')", 60)
-    saved = tmp_path / "01 garden take 2.dawproject"
+    saved = folder / "01 garden take 2.dawproject"
     until = time.monotonic() + 30
     while not saved.is_file() and time.monotonic() < until:
         time.sleep(0.1)
     assert zipfile.is_zipfile(saved)
     assert browser.complaints == []
+
+
+def look_at_it(browser: Browser, url: str) -> None:
+    """Open the page dark and on a phone."""
     for width, dark, name in (
         (1200, True, "dark"),
         (400, False, "phone"),
         (400, True, "dark phone"),
     ):
-        browser.open(studio.url, width, 900, dark=dark)
+        browser.open(url, width, 900, dark=dark)
         browser.wait("document.querySelector('#units').dataset.take === '3'")
         browser.click("#units", 0.3)
         browser.wait("document.querySelectorAll('#others li').length > 0")
         assert browser.value("document.documentElement.scrollWidth") <= width
         shot(browser, f"5 {name}")
         assert browser.complaints == []
-    assert {url.split("/")[2] for url in browser.requests if url.startswith("http")} == {
-        studio.url.split("/")[2]
-    }
+    asked = {one.split("/")[2] for one in browser.requests if one.startswith("http")}
+    assert asked == {url.split("/")[2]}

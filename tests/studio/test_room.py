@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from desc import edits
+from desc.audio import LoudnessMeter
 from desc.concatenation import Playlist
 from desc.configuration import PredictConfig, RunConfig
 from desc.corpus import open_corpus
@@ -174,7 +175,11 @@ def test_takes_are_shown_by_their_playlists(page: Page) -> None:
         assert row["unit_s"] * row["n_units"] == pytest.approx(row["seconds"])
         sound = samples_of(page.get("sound", **key(row["number"])))
         assert len(sound) == playlist.n_samples
-        assert row["level_db"] == pytest.approx(10 * np.log10(np.mean(sound**2)), abs=0.1)
+        meter = LoudnessMeter(44100, 1)
+        meter.add(sound[None].astype(np.float32))
+        assert row["lufs"] == pytest.approx(meter.loudness, abs=0.01)
+        again = TakeSettings.read(row["settings"])
+        assert again.prediction.n_steps(44100 / 1024) * 1024 == playlist.n_samples
     assert found["differing"] == {"seed": [0, 1]}
     page.post("mark", **key(2, starred=True))
     assert [row["starred"] for row in page.get("takes", recording=RECORDING)["takes"]] == [0, 1]
@@ -217,6 +222,8 @@ def test_what_is_heard_around_a_unit_is_the_take(page: Page) -> None:
     n = playlist.events[0].n_samples + 11025
     assert len(heard) == min(n, len(whole))
     np.testing.assert_allclose(heard, whole[: len(heard)], atol=2e-4)
+    before = samples_of(page.get("transition", **key()))
+    assert len(before) == 10 * 44100 + len(whole)
     source = samples_of(page.get("source", **key(event=1)))
     assert len(source) >= playlist.events[1].n_samples
 
@@ -227,6 +234,9 @@ def test_exports_are_files_to_keep(page: Page) -> None:
     for format in ("dawproject", "reaper", "stems"):
         with zipfile.ZipFile(io.BytesIO(page.get("export", **key(format=format)))) as archive:
             assert any(name.endswith(".wav") for name in archive.namelist())
+    flac = samples_of(page.get("export", **key(format="flac")))
+    np.testing.assert_allclose(flac, samples_of(page.get("sound", **key())), atol=1e-4)
+    assert b"<!DOCTYPE html>" in page.get("report", **key())
     with pytest.raises(ConfigurationError, match="format"):
         page.get("export", **key(format="none"))
 
@@ -258,8 +268,9 @@ def test_runs_and_curves(page: Page, small_run: SmallRun) -> None:
         page.post("resume", run_id=small_run.run_id)
     with pytest.raises(ConfigurationError, match="running"):
         page.post("stop")
-    with pytest.raises(ConfigurationError, match="no_such"):
-        page.post("train", no_such=1)
+    for wrong in ({"no_such": 1}, {"name": "a/b"}):
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            page.post("train", **wrong)
 
 
 def test_choices_outlive_the_studio(page: Page, small_run: SmallRun) -> None:

@@ -1,7 +1,8 @@
 // Settings of the next take, as sliders and choices.
 
 const settingOf = {}; // name → { get, set }
-let base = {}; // settings of the take that is made again, if one is
+let base = null; // settings of the take that is made again, if one is
+const touched = new Set(); // names of the settings changed since
 
 function slider(control) {
   const row = element("div", "", "control");
@@ -20,7 +21,7 @@ function slider(control) {
     shown.textContent = `${input.value}${control.unit === "seconds" ? " s" : ""}`;
     input.setAttribute("aria-valuetext", shown.textContent);
   };
-  input.addEventListener("input", show);
+  input.addEventListener("input", () => { touched.add(control.name); show(); });
   settingOf[control.name] = {
     get: () => Number(input.value),
     set: (value) => { input.value = value; show(); },
@@ -37,6 +38,7 @@ function choice(name, text, pairs, help = "") {
   options(select, pairs.map(([words], i) => [words, String(i)]));
   row.append(title, select);
   row.title = help;
+  select.addEventListener("change", () => touched.add(name));
   settingOf[name] = {
     get: () => pairs[Number(select.value)][1],
     set: (value) => {
@@ -57,15 +59,20 @@ const defaults = Object.fromEntries(data.controls.map((control) => [control.name
 function setAll(values) {
   for (const [name, value] of Object.entries(values)) if (name in settingOf) settingOf[name].set(value);
 }
-function startAnew() {
-  base = {};
-  setAll({ ...defaults, style: "phrases", speeds: [] });
+function forgetBase() {
+  base = null;
+  touched.clear();
   $("again").hidden = true;
+}
+function startAnew() {
+  forgetBase();
+  setAll({ ...defaults, style: "phrases", speeds: [] });
 }
 startAnew();
 $("set-style").addEventListener("change", () => {
   const style = data.styles[settingOf.style.get()];
   settingOf.continuity.set("continuity" in style ? style.continuity : defaults.continuity);
+  touched.add("continuity");
 });
 
 // The style of a take's settings, and all settings that a style may set.
@@ -73,25 +80,28 @@ const styled = [...new Set(Object.values(data.styles).flatMap(Object.keys))];
 const styleOf = (values) => Object.keys(data.styles).find((name) => Object.keys(data.styles[name]).length &&
   Object.entries(data.styles[name]).every(([key, value]) => values[key] === value)) || "phrases";
 
-// Settings to send: those of the take that is made again, changed by what the page shows.
+// Settings to send: all that the page shows, or those of a take with what was changed.
 function settings() {
-  const shown = Object.fromEntries(Object.keys(settingOf).map((name) => [name, settingOf[name].get()]));
-  const found = { ...base, ...shown };
-  if (base.prediction_length && Math.abs(shown.duration_s - base.shown_s) < 0.5) delete found.duration_s;
-  else delete found.prediction_length;
-  delete found.shown_s;
-  if (shown.style !== base.style) for (const name of styled) if (!(name in shown)) delete found[name];
-  if (point !== null) found.from_s = point;
-  else if (!Object.keys(base).length) delete found.from_s;
+  const found = { ...base };
+  if (touched.has("style")) for (const name of styled) delete found[name];
+  for (const name of Object.keys(settingOf)) {
+    if (base === null || touched.has(name)) found[name] = settingOf[name].get();
+  }
+  if ("duration_s" in found) delete found.prediction_length;
+  if (base === null || touched.has("from_s")) {
+    delete found.from_s;
+    if (point !== null) found.from_s = point;
+  }
   return found;
 }
 
 // Take the settings of a take into the form.
 function again(take) {
-  base = { ...take.settings, shown_s: take.continued_s };
-  base.style = styleOf(base);
-  setAll({ ...base, duration_s: Math.round(take.continued_s) });
-  if (typeof take.settings.from_s === "number") setPoint(take.settings.from_s);
+  base = take.settings;
+  setAll({ ...base, style: styleOf(base), duration_s: Math.round(take.continued_s) });
+  touched.clear();
+  point = base.from_s ?? null;
+  showPoint();
   $("again").hidden = false;
   $("again-text").textContent = `The settings are those of take ${take.number}. Change what should differ.`;
   $("controls").scrollIntoView({ block: "center" });
@@ -103,8 +113,9 @@ on("continue", "click", () => post("continue", { recording: $("recording").value
 // Jobs that wait or run, and the last line of one that failed.
 const STAGES = { extract: "extracting descriptors", identify: "checking the sounds", predict: "predicting", rendering: "rendering", compose: "making the demo sounds" };
 const KIND = { continue: "Take", demo: "Demo sounds", open: "Map", render: "Edited take" };
-let toldFailure = 0;
+let toldFailure = null; // number of the last failure that was told
 function showJobs(jobs) {
+  if (toldFailure === null) toldFailure = Math.max(0, ...jobs.filter((job) => job.state === "done").map((job) => job.number));
   const busy = jobs.filter((job) => job.state === "waiting" || job.state === "running");
   $("jobs").replaceChildren(...busy.filter((job) => job.kind !== "render").map((job) => {
     const item = element("li", "", "row");

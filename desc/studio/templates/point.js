@@ -16,7 +16,7 @@ async function loadRecording() {
   if (source !== state.choices.recording) await post("choose", { recording: source });
   picture = null;
   point = null;
-  recording.pause();
+  forgetBase();
   if (source) {
     const found = await get("waveform", { recording: source });
     if ($("recording").value !== source) return; // another one was chosen meanwhile
@@ -34,6 +34,7 @@ on("recording", "change", loadRecording);
 
 function setPoint(time) {
   point = time === null ? null : Math.round(clamp(time, 0.5, picture.end) * 100) / 100;
+  touched.add("from_s");
   showPoint();
 }
 

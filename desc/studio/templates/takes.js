@@ -1,27 +1,32 @@
 // Takes: heard side by side at one loudness, starred, compared, made again or longer.
 
 const player = new Sound();
-let takes = [], differing = {}, chosen = null, shownVersion = "";
+const SILENT_LUFS = -60; // softer takes do not count
+let takes = [], differing = {}, chosen = null, before = null; // before: the take heard before
 const takeKey = (number) => ({ recording: $("recording").value, number });
 const takeOf = (number) => takes.find((take) => take.number === number);
 
 // Every take is as loud as the softest one, so that none clips.
 function gainOf(take) {
   if (!$("match").checked) return 1;
-  const softest = Math.min(...takes.map((one) => one.level_db));
-  return 10 ** ((softest - take.level_db) / 20);
+  const softest = Math.min(...takes.map((one) => one.lufs).filter((lufs) => lufs > SILENT_LUFS));
+  return Math.min(1, 10 ** ((softest - take.lufs) / 20));
 }
-const soundOf = (take) => address("sound", { ...takeKey(take.number), v: `${take.n_edits}-${take.is_rendered}` });
+const soundOf = (take) => address("sound", { ...takeKey(take.number), v: take.sound_version });
 
 async function showTakes() {
   if (!$("recording").value) { takes = []; chosen = null; drawTakes(); return; }
   const found = await get("takes", { recording: $("recording").value });
-  const before = takes.map((take) => take.number);
+  const known = takes.map((take) => take.number);
   takes = found.takes;
   differing = found.differing;
-  const added = takes.filter((take) => !before.includes(take.number));
+  const added = takes.filter((take) => !known.includes(take.number));
   if (chosen !== null && !takeOf(chosen)) chosen = null;
-  if (takes.length && (chosen === null || (before.length && added.length))) chosen = takes[takes.length - 1].number;
+  if (!takeOf(before)) before = null;
+  if (takes.length && (chosen === null || (known.length && added.length))) {
+    before = chosen;
+    chosen = takes[takes.length - 1].number;
+  }
   drawTakes();
   await showTake();
 }
@@ -49,7 +54,9 @@ function takeRow(take) {
     `${take.n_files} file${take.n_files === 1 ? "" : "s"}, ${seconds(take.unit_s)} each on average` +
     (take.n_edits ? `, ${take.n_edits} edit${take.n_edits === 1 ? "" : "s"}` : "");
   head.append(pick, star, element("span", words, "figures"));
-  const tools = element("div", "", "row");
+  const tools = element("div", "", "row"), report = element("a", "Report");
+  report.href = address("report", takeKey(take.number));
+  report.target = "_blank";
   const remove = button("Delete", async () => {
     if (!window.confirm(`Delete take ${take.number}? Its files are removed.`)) return;
     await post("delete", takeKey(take.number));
@@ -58,7 +65,7 @@ function takeRow(take) {
   tools.append(
     button("Again with …", () => again(take)),
     button(`Longer (${Math.round(2 * take.continued_s)} s)`, () => post("continue", { ...takeKey(take.number), longer: 2 })),
-    remove,
+    remove, report,
   );
   item.append(head, element("p", differenceOf(take), "soft"), tools);
   item.dataset.number = take.number;
@@ -69,17 +76,20 @@ function drawTakes() {
   $("takes").replaceChildren(...[...takes].reverse().map(takeRow));
   $("no-takes").hidden = takes.length > 0;
   $("take-player").hidden = !takes.length;
+  $("ab").disabled = before === null;
+  $("ab").textContent = before === null ? "A/B" : `A/B: take ${before}`;
 }
 
 async function choose(number) {
   const was = player.playing;
+  if (number !== chosen) before = chosen;
   chosen = number;
   drawTakes();
   await showTake();
   if (was) await player.play(player.now);
 }
 
-// A and B: the chosen take and the one before it in the list of choices.
+// A/B goes back and forth between the two takes heard last, at the same place.
 const toggle = act(async () => (player.playing ? player.pause() : player.play()));
 on("play", "click", toggle);
 const step = (by) => {
@@ -89,6 +99,12 @@ const step = (by) => {
 };
 on("previous", "click", () => step(-1));
 on("next", "click", () => step(1));
+const flip = () => (before === null ? null : choose(before));
+on("ab", "click", flip);
+on("transition", "click", () => {
+  player.pause();
+  return hear(address("transition", { ...takeKey(chosen), v: takeOf(chosen).sound_version }));
+});
 on("match", "change", () => showTake());
 on("export", "click", () => {
   const link = element("a");
@@ -108,8 +124,9 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("dialog").open) return;
   if (event.target.closest("input, select, textarea, summary, button, a")) return;
   if (event.key === " ") toggle();
-  else if (event.key === "b" || event.key === "n") act(step)(1);
-  else if (event.key === "a" || event.key === "p") act(step)(-1);
+  else if (event.key === "b") act(flip)();
+  else if (event.key === "n") act(step)(1);
+  else if (event.key === "p") act(step)(-1);
   else return;
   event.preventDefault();
 });

@@ -45,7 +45,7 @@ async function showRuns(use = "") {
   const runs = await get("runs");
   const usable = runs.filter((run) => run.state !== "running" && run.steps > 0);
   options($("run"), usable.map((run) => [
-    `${run.run_id} · ${run.model} · ${run.recordings || `${run.n_files} files`} · ${run.created}` +
+    `${run.name || run.run_id} · ${run.model} · ${run.recordings || `${run.n_files} files`} · ${run.created}` +
     ` · ${run.steps} steps${run.state === "finished" ? "" : ` · ${run.state}`}`, run.run_id,
   ]), use || state.choices.run_id);
   $("run").disabled = !usable.length;
@@ -80,7 +80,7 @@ async function showCurves(run_id) {
 }
 
 on("train", "click", () => {
-  const settings = { sample_every_epochs: 5 };
+  const settings = { sample_every_epochs: 5, name: $("run-name").value.trim() };
   const minutes = Number($("minutes").value);
   if (minutes > 0) settings.max_time_s = 60 * minutes;
   return post("train", settings);

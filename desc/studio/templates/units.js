@@ -1,6 +1,7 @@
 // The chosen take: its wave and units; a unit is heard, muted, louder, or replaced.
 
 let page = null, units = { n: 0, layers: 1 }, unit = -1, names = [], others = [];
+let edition = 0; // changes with every edit, so that no earlier sound is heard
 const stack = new Timeline($("take-stack"), player);
 player.listeners.push(() => { $("play").textContent = player.playing ? "Pause" : "Play"; });
 const showTime = () => {
@@ -19,7 +20,7 @@ async function showTake() {
   const isOther = !page || page.number !== number;
   page = found;
   page.draw = drawWave(stack, { envelope: page.envelope, start: 0, end: page.seconds });
-  take.is_rendered = page.is_rendered;
+  take.sound_version = page.sound_version;
   player.use(soundOf(take), page.seconds, gainOf(take));
   if (isOther) { stack.low = 0; stack.high = page.seconds; unit = -1; others = []; }
   names = [...new Set(page.units.map((one) => one.source))];
@@ -59,7 +60,7 @@ stack.addLane($("ruler"), () => 20, (...given) => { if (page) stack.drawRuler(..
 on("closer", "click", () => stack.zoom(0.5));
 on("wider", "click", () => stack.zoom(2));
 
-const unitKey = (query = {}) => ({ ...takeKey(chosen), event: page.units[unit].event, ...query, v: page.edits.length });
+const unitKey = (query = {}) => ({ ...takeKey(chosen), event: page.units[unit].event, ...query, v: `${page.edits.length} ${edition}` });
 const hearUnit = (margin_s) => hear(address("unit", unitKey({ margin_s })));
 
 async function pickUnit(i, play = true) {
@@ -103,7 +104,7 @@ async function change(path, values = {}) {
   const began = performance.now();
   player.pause();
   await post(path, { ...takeKey(chosen), event: page.units[unit].event, ...values });
-  page.edits.push(null); // another address for the changed sound
+  edition = began;
   await hearUnit(0.5);
   document.body.dataset.swapMs = (performance.now() - began).toFixed(0);
   const kept = others;
@@ -114,11 +115,18 @@ async function change(path, values = {}) {
 on("unit-hear", "click", () => hearUnit(0));
 on("unit-among", "click", () => hearUnit(1));
 on("unit-source", "click", () => hear(address("source", unitKey())));
-on("mute", "click", () => change("edit", { gain_db: page.units[unit].gain_db <= SILENT_DB ? 0 : -200 }));
+function mute() {
+  const one = page.units[unit];
+  if (one.gain_db > SILENT_DB) return change("edit", { gain_db: -200 });
+  const gains = page.edits.filter((edit) => edit.event === one.event).map((edit) => edit.changes.gain_db);
+  return change("edit", { gain_db: gains.filter((gain) => gain > SILENT_DB).pop() ?? one.own_gain_db });
+}
+on("mute", "click", mute);
 $("gain").addEventListener("input", () => { $("gain-text").textContent = `${Number($("gain").value).toFixed(1)} dB`; });
 on("gain", "change", () => change("edit", { gain_db: Number($("gain").value) }));
 on("undo", "click", async () => {
   await post("undo", takeKey(chosen));
+  edition = performance.now();
   await showTakes();
 });
 $("units").addEventListener("keydown", (event) => {
