@@ -311,14 +311,13 @@ def test_several_samples_of_a_recording(
 def test_a_playlist_renders_again(
     run_ids: dict[str, str], workplace: Workplace, tmp_path: Path, capsys: Captured
 ) -> None:
-    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav")]
-    words = [*alone, "--style", "granular"]  # many units, and so crossfades
-    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
-    playlist = tmp_path / "a.wav" / "playlist.json"
+    results = tmp_path / "results"
+    assert workplace.predict(run_ids["LSTM"], results, "--selection", "nearest") == 0
+    playlist = results / "a.wav" / "playlist.json"
     again, other = tmp_path / "again.wav", tmp_path / "other.wav"
     cache = ["--cache_dir", str(workplace.root / "cache")]
     assert main(["render", str(playlist), "--output_path", str(again), *cache]) == 0
-    assert again.read_bytes() == playlist.with_name("prediction.wav").read_bytes()
+    assert again.read_bytes() == (results / "a.wav" / "prediction.wav").read_bytes()
     words = ["render", str(playlist), "--output_path", str(other), "--crossfade_ms", "0", *cache]
     assert main(words) == 0
     assert soundfile.info(other).frames == soundfile.info(again).frames
