@@ -123,11 +123,11 @@ def _sound(view: ResultView, max_bytes: int) -> dict[str, Any]:
 
 def _figures(take: Take) -> str:
     figures = take.figures
-    units = round(figures["n_units"])
+    units, files = round(figures["n_units"]), round(figures["files_used"])
     repeated = figures.get("repeated_share", figures.get("repeat_share", 0.0))
     return (
         f"{figures['duration_s']:.1f} s · {units} unit{'s' * (units != 1)} from "
-        f"{figures['files_used']:.0f} files · mean distance "
+        f"{files} file{'s' * (files != 1)} · mean distance "
         f"{figures['mean_match_distance']:.2f} · repeats {outputs.percent(repeated)}"
     )
 
