@@ -52,7 +52,8 @@ class Parser(argparse.ArgumentParser):
             return self.format_help()
         by_name = {action.dest: action for action in self._actions}
         formatter = self._get_formatter()
-        formatter.add_text(f"usage: {self.prog} [options]")
+        shown = [str(action.metavar) for action in self._get_positional_actions()]
+        formatter.add_text(f"usage: {' '.join([self.prog, *shown])} [options]")
         formatter.add_text(self.description)
         formatter.start_section("options used most")
         formatter.add_arguments([by_name[name] for name in self.most_used])
@@ -72,6 +73,11 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unknown argument {' '.join(unknown)}")
         return parsed
+
+    @property
+    def positionals(self) -> list[str]:
+        """Names of the arguments that are no options."""
+        return [action.dest for action in self._get_positional_actions()]
 
     def groups(self) -> Iterator[tuple[str, list[argparse.Action]]]:
         """Yield the title and the options of each group."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -112,7 +113,11 @@ def _words(place: str, name: str, action: argparse.Action, value: Any) -> list[s
 def write_settings(folder: str | Path, args: argparse.Namespace) -> None:
     """Write the settings file of a call into a folder: given options, others as comments."""
     parser: Parser = args.parser
-    lines = [f"# {parser.prog} --config {SETTINGS}", f"[{'.'.join(parser.prog.split()[1:])}]"]
+    words = [shlex.quote(str(vars(args)[name])) for name in parser.positionals]
+    lines = [
+        f"# {' '.join([parser.prog, *words])} --config {SETTINGS}",
+        f"[{'.'.join(parser.prog.split()[1:])}]",
+    ]
     for title, actions in parser.groups():
         found = [line for action in actions for line in _lines(action, vars(args))]
         lines += ["", f"# {title}", *found] if found else []

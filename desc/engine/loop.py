@@ -90,6 +90,7 @@ class Engine(Generic[R]):
         self.progress = Progress()
         self.on_validation = on_validation
         self.measured: dict[int, dict[str, float]] = {}  # by step, of this call
+        self.best_figures: dict[str, float] = {}  # complete, at the end
         self.saved_step = 0
         self._row_began: tuple[float, int] | None = None
         self._timed_from: tuple[float, int] | None = None if projects else (math.nan, 0)
@@ -176,6 +177,8 @@ class Engine(Generic[R]):
         unmeasured = task.monitor not in self.measured.get(progress.step, {})
         if unmeasured and progress.step > 0 and self.stop.reason not in (None, EARLY):
             self._validate_at_stop()
+        if self.stop.reason != INTERRUPTED:
+            self._complete_best()
         self.fabric.barrier()  # no process ends before the first has saved the run
 
     def _numbers(self, losses: dict[str, Tensor]) -> dict[str, float]:
@@ -279,6 +282,30 @@ class Engine(Generic[R]):
             self._save(BEST)
         self._save(LAST)
 
+    def _best(self) -> tuple[float, int, dict[str, float]]:
+        """Return score, step and metrics of the best network."""
+        progress, monitor = self.progress, self.task.monitor
+        measured = [(progress.best_score, progress.best_step, progress.best_figures)]
+        measured += [
+            (figures[monitor], step, figures)
+            for step, figures in self.measured.items()
+            if math.isfinite(figures.get(monitor, math.inf))
+        ]
+        return min(measured, key=lambda one: one[:2])
+
+    def _complete_best(self) -> None:
+        """Add what the validation of the best network did not measure to its metrics."""
+        score, _, figures = self._best()
+        if not math.isfinite(score):
+            return
+        if self.fabric.is_global_zero:
+            try:
+                with preserved_randomness():
+                    figures = self.task.complete(figures, self.folder / BEST)
+            except DescError as error:
+                logger.warning("the best network is not measured: %s", error)
+        self.best_figures = self.fabric.broadcast(figures)
+
     def _measure(self, *, last: bool) -> dict[str, float]:
         """Return the metrics of a validation, computed by the first process for all."""
         began, figures = stopping.now(), {}
@@ -350,19 +377,12 @@ class Engine(Generic[R]):
     def _finish(self, reason: str, fit_s: float) -> R:
         """Record the outcome of the run; return its record."""
         progress, task = self.progress, self.task
-        measured = [(progress.best_score, progress.best_step, progress.best_figures)]
-        measured += [
-            (figures[task.monitor], step, figures)
-            for step, figures in self.measured.items()
-            if math.isfinite(figures.get(task.monitor, math.inf))
-        ]
-        best_score, best_step, best = min(measured, key=lambda one: one[:2])
+        best_score, best_step, best = self._best()
+        best = self.best_figures or best
         metrics = {k: v for k, v in self.record.metrics.items() if not k.startswith("val_")}
         metrics["steps"] = float(progress.step)
         metrics["fit_s"] = metrics.get("fit_s", 0.0) + fit_s
         if math.isfinite(best_score):
-            if reason not in (FAILED, INTERRUPTED):
-                best = self._completed(best)
             metrics |= best | {"best_step": float(best_step)}
         status = {FINISHED: "finished", EARLY: "finished", FAILED: "failed"}.get(reason, "stopped")
         self.record = replace(
@@ -376,12 +396,6 @@ class Engine(Generic[R]):
                 (self.folder / PREVIOUS).unlink(missing_ok=True)
             self.log.finish(self.record, exit_code=1 if reason == FAILED else 0)
         return self.record
-
-    def _completed(self, figures: dict[str, float]) -> dict[str, float]:
-        if self.fabric.is_global_zero:
-            with preserved_randomness():
-                figures = self.task.complete(figures, self.folder / BEST)
-        return self.fabric.broadcast(figures)
 
     def _say_why(self, record: R) -> None:
         """Log why the run ended, and how good its network is."""

@@ -63,7 +63,7 @@ def read(path: Path, original: Playlist | None) -> Playlist:
 def _playlist(
     path: Path, project: ET.Element, files: _Files, original: Playlist | None
 ) -> Playlist:
-    reader, tracks = ClipReader(_tempo(project)), _tracks(project)
+    reader, tracks = ClipReader(_tempo(project)), _tracks(project.find("Structure"))
     lanes = project.find("Arrangement/Lanes")
     clips = [] if lanes is None else list(reader.clips(lanes))
     clips = [clip for clip in clips if tracks.get(clip.track, 1.0) > 0]
@@ -115,18 +115,22 @@ def _tempo(project: ET.Element) -> float:
     return value
 
 
-def _tracks(project: ET.Element) -> dict[str, float]:
-    """Return the volume of each track by its key, 0 where it is muted."""
-    volumes = {}
-    for track in project.iterfind("Structure//Track"):
+def _tracks(
+    structure: ET.Element | None, group: float = 1.0, found: dict[str, float] | None = None
+) -> dict[str, float]:
+    """Return the volume of each track by its key, that of its groups included; 0 if muted."""
+    found = {} if found is None else found
+    for track in [] if structure is None else structure.iterfind("Track"):
         mute, volume = track.find("Channel/Mute"), track.find("Channel/Volume")
-        value = 1.0
+        value = group
         if volume is not None:
             what = f"the volume of the track {track.get('name')!r}"
-            value = factor(volume.get("value", "1"), volume.get("unit", "linear"), what)
-        is_muted = mute is not None and mute.get("value") == "true"
-        volumes[track.get("id", "")] = 0.0 if is_muted else value
-    return volumes
+            value *= factor(volume.get("value", "1"), volume.get("unit", "linear"), what)
+        if mute is not None and mute.get("value") == "true":
+            value = 0.0
+        found[track.get("id", "")] = value
+        _tracks(track, value, found)
+    return found
 
 
 def _note_unread(
@@ -183,7 +187,8 @@ class _Files:
             digest = stream_digest(packed)
         if digest in self._known:
             return self._known[digest]
-        parts = [part for part in PurePosixPath(clip.path).parts if part not in {"/", ".."}]
+        packed_path = PurePosixPath(clip.path.replace("\\", "/").replace(":", "_"))
+        parts = [part for part in packed_path.parts if part not in {"/", ".."}]
         place = self.path.parent.absolute() / f"{self.path.stem} media" / Path(*parts)
         if not place.is_file() or content_digest(place) != digest:
             with (

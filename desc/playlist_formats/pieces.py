@@ -23,7 +23,7 @@ def joined(pieces: list[tuple[str, PlaylistEvent]], sample_rate: int) -> list[Pl
     Raises
     ------
     ConfigurationError
-        If an event lies within another, or three overlap.
+        If an event lies within the one before it.
     """
     pieces = sorted(pieces, key=lambda piece: piece[1].onset_sample)
     events = [event for _, event in pieces]

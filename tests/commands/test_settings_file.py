@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -125,10 +126,19 @@ def test_a_written_file_gives_the_same_call_from_any_folder(
     assert differing == {"config", "overwrite", "quiet", "prediction_db_dir", "audio_db_dir"}
 
 
+def test_the_first_line_is_the_command_that_reads_the_file(tmp_path: Path) -> None:
+    write_settings(tmp_path, parsed(["continue", "my song.wav", "--with", "sounds"]))
+    first, *_ = (tmp_path / SETTINGS).read_text("utf-8").splitlines()
+    words = shlex.split(first.removeprefix("# desc "))
+    words[-1] = str(tmp_path / words[-1])
+    assert parsed(words).recording == "my song.wav"
+
+
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"generate", "completion"}))
 def test_every_default_in_a_written_file_is_accepted(command: str, tmp_path: Path) -> None:
     parser = build_parser(command).of([command])
-    write_settings(tmp_path, argparse.Namespace(parser=parser))
+    given = dict.fromkeys(parser.positionals, "x")
+    write_settings(tmp_path, argparse.Namespace(parser=parser, **given))
     lines = (tmp_path / SETTINGS).read_text("utf-8").splitlines()
     settings = [line.removeprefix("# ") for line in lines if " = " in line]
     text = "\n".join(line for line in settings if not line.endswith('"none"'))

@@ -96,3 +96,11 @@ def run_ids(workplace: Workplace) -> dict[str, str]:
             assert workplace.train(model) == 0
         ids[model] = printed.getvalue().strip().splitlines()[-1].removeprefix("run id: ")
     return ids
+
+
+@pytest.fixture(scope="module")
+def results(workplace: Workplace, run_ids: dict[str, str]) -> Path:
+    """The results of the default model for every recording."""
+    output_dir = workplace.root / "results"
+    assert workplace.predict(run_ids["LSTM"], output_dir) == 0
+    return output_dir

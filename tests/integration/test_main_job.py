@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from desc import pipeline
 from desc.commands.main import main
 from desc.commands.settings_file import SETTINGS
-from desc.configuration import RenderConfig
-from desc.corpus import open_corpus
-from desc.database import DescriptorDatabase
-from desc.descriptors.config import DescriptorConfig
 from desc.errors import StorageError
-from desc.matching import Matcher
 from desc.models import MODELS
 from desc.outputs import FILES, REPORT, REPORT_DATA
-from desc.pipeline import Continuer
-from desc.prediction import Predictor
-from desc.storage import DescriptorStore
-from desc.takes import list_takes
 from tests.integration.conftest import Workplace
 
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def results(workplace: Workplace, run_ids: dict[str, str]) -> Path:
-    """The results of the default model for every recording."""
-    output_dir = workplace.root / "results"
-    assert workplace.predict(run_ids["LSTM"], output_dir) == 0
-    return output_dir
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -156,111 +134,6 @@ def test_selection_is_chosen_and_told(
         assert figure["mean_match_distance"] == pytest.approx(np.mean(folder["_distance"]))
 
 
-def test_the_same_request_is_kept(
-    results: Path, workplace: Workplace, run_ids: dict[str, str], capsys: Captured
-) -> None:
-    before = {p: p.stat().st_mtime_ns for p in results.rglob("*.*") if p.is_file()}
-    assert workplace.predict(run_ids["LSTM"], results) == 0
-    assert {p: p.stat().st_mtime_ns for p in results.rglob("*.*") if p.is_file()} == before
-    assert capsys.readouterr().out.count("kept") == 3
-
-
-@pytest.mark.parametrize("name", ["prediction.wav", "playlist.json", "prediction.json"])
-def test_after_a_full_disk_the_same_command_finishes(
-    workplace: Workplace,
-    run_ids: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-) -> None:
-    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--no-report"]
-    replace = os.replace
-
-    def full(source: str, target: str | Path) -> None:
-        if Path(target).name == name:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        replace(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", full)
-        assert workplace.predict(run_ids["LSTM"], tmp_path, *alone) == 1
-    if name != "prediction.wav":
-        assert workplace.predict(run_ids["LSTM"], tmp_path, *alone, "--seed", "9") == 1
-    assert workplace.predict(run_ids["LSTM"], tmp_path, *alone) == 0
-    assert {path.name for path in (tmp_path / "a.wav").iterdir()} == {*FILES, SETTINGS}
-
-
-def test_a_result_with_the_former_name_of_the_beam_search_is_kept(
-    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
-) -> None:
-    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
-    stored = json.loads((tmp_path / "a.wav" / "prediction.json").read_text())
-    assert stored["_meta"]["request"]["selection"] == "beam"
-    stored["_meta"]["request"]["selection"] = "path"
-    (tmp_path / "a.wav" / "prediction.json").write_text(json.dumps(stored))
-    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav")]
-    for name in ("beam", "path"):
-        assert workplace.predict(run_ids["LSTM"], tmp_path, *alone, "--selection", name) == 0
-        assert "kept" in capsys.readouterr().out
-
-
-def test_a_result_of_before_the_styles_is_granular(
-    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
-) -> None:
-    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
-    stored = json.loads((tmp_path / "a.wav" / "prediction.json").read_text())
-    request = stored["_meta"]["request"] | {"continuity": 0.5}
-    for name in ("slow_weight", "beat_weight", "max_unit_s"):
-        del request[name]
-    stored["_meta"]["request"] = request
-    (tmp_path / "a.wav" / "prediction.json").write_text(json.dumps(stored))
-    alone = ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--style", "granular"]
-    assert workplace.predict(run_ids["LSTM"], tmp_path, *alone) == 0
-    assert "kept" in capsys.readouterr().out
-
-
-def test_another_request_is_refused_then_overwrites(
-    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
-) -> None:
-    output_dir = tmp_path / "out"
-    shutil.copytree(results / "a.wav", output_dir / "a.wav")
-    (output_dir / "a.wav" / "mine.txt").write_text("keep me")
-    before = (output_dir / "a.wav" / "prediction.wav").read_bytes()
-    assert workplace.predict(run_ids["LSTM"], output_dir, "--seed", "5") == 1
-    message = capsys.readouterr().err
-    assert "another request (seed)" in message
-    assert "--overwrite" in message
-    assert str(output_dir / "a.wav") in message
-    assert (output_dir / "a.wav" / "prediction.wav").read_bytes() == before
-    assert (output_dir / "b.flac" / "prediction.wav").exists(), "the others go on"
-    assert workplace.predict(run_ids["LSTM"], output_dir, "--seed", "5", "--overwrite") == 0
-    assert (output_dir / "a.wav" / "prediction.wav").read_bytes() != before
-    assert (output_dir / "a.wav" / "mine.txt").read_text() == "keep me"
-
-
-def test_a_result_loses_its_marker_before_its_sound_is_replaced(
-    results: Path,
-    workplace: Workplace,
-    run_ids: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A kill between the two must not leave old settings with new sound."""
-    shutil.copytree(results / "a.wav", tmp_path / "a.wav")
-    marked: list[bool] = []
-    replace = os.replace
-
-    def observed(source: Path, target: Path) -> None:
-        if Path(target) == tmp_path / "a.wav" / "prediction.wav":
-            marked.append((tmp_path / "a.wav" / "prediction.json").exists())
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", observed)
-    words = ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--seed", "5"]
-    assert workplace.predict(run_ids["LSTM"], tmp_path, *words, "--overwrite") == 0
-    assert marked == [False]
-
-
 def test_one_seed_gives_one_result(
     results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
 ) -> None:
@@ -366,76 +239,6 @@ def test_the_recording_can_go_before(
     np.testing.assert_array_equal(audio[: 44100 - 441, 0], recording[cut - 44100 : cut - 441])
 
 
-def test_an_unknown_run_is_an_error_that_names_the_places(
-    workplace: Workplace, tmp_path: Path, capsys: Captured
-) -> None:
-    assert workplace.predict("zzzzzzzz", tmp_path, "--offline") == 1
-    message = capsys.readouterr().err
-    assert "zzzzzzzz" in message
-    assert str(workplace.root / "experiments") in message
-
-
-def test_the_runs_are_listed(
-    workplace: Workplace, run_ids: dict[str, str], capsys: Captured
-) -> None:
-    words = ["runs", "--experiment_dir", str(workplace.root / "experiments")]
-    assert main(words) == 0
-    listed = capsys.readouterr().out
-    for model, run_id in run_ids.items():
-        assert re.search(f"{run_id} .*{model}", listed)
-
-
-def test_extract_export_and_cache(
-    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
-) -> None:
-    del run_ids  # they filled the cache
-    cache = ["--cache_dir", str(workplace.root / "cache")]
-    folder = ["--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
-    assert main(["extract", *folder, *cache]) == 0
-    assert "3 files," in (text := capsys.readouterr().out)
-    assert "0 extracted now" in text
-    words = ["export", *folder, *cache, "--output_dir", str(tmp_path), "--format", "npz"]
-    assert main(words) == 0
-    with np.load(tmp_path / "more" / "a.wav.npz") as exported:
-        assert exported["values"].shape == (216, 39)
-    assert main(["cache", *cache]) == 0
-    assert "3" in capsys.readouterr().out
-    assert main(["extract", "--audio_db_dir", str(workplace.recordings / "more"), *cache]) == 0
-    assert "1 file," in capsys.readouterr().out
-
-
-def test_a_failing_result_leaves_the_earlier_one(
-    results: Path, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
-) -> None:
-    """The recording, which precedes the result, is removed once its descriptors are cached."""
-    output_dir, recordings = tmp_path / "out", tmp_path / "recordings"
-    shutil.copytree(results / "a.wav", output_dir / "a.wav")
-    before = {p.name: p.read_bytes() for p in (output_dir / "a.wav").iterdir()}
-    recordings.mkdir()
-    shutil.copy(workplace.recordings / "a.wav", recordings)
-    config, store = DescriptorConfig(), DescriptorStore(workplace.root / "cache")
-    corpus = open_corpus(recordings, config, store, jobs=1)
-    sounds = open_corpus(workplace.sounds, config, store, jobs=1)
-    (recordings / "a.wav").unlink()
-    folder = workplace.root / "experiments" / "descriptor_model" / run_ids["LSTM"]
-    matcher = Matcher(
-        DescriptorDatabase.from_corpus(sounds, store), rendering=RenderConfig(with_recording_s=1.0)
-    )
-    continuer = Continuer(Predictor.from_run(folder), matcher, store=store)
-    result = continuer.run(corpus, output_dir, overwrite=True)
-    assert [failure.source for failure in result.failures] == ["a.wav"]
-    assert {p.name: p.read_bytes() for p in (output_dir / "a.wav").iterdir()} == before
-
-
-def test_results_cannot_go_where_a_file_is(
-    workplace: Workplace, run_ids: dict[str, str], capsys: Captured
-) -> None:
-    assert workplace.predict(run_ids["LSTM"], workplace.recordings) == 1
-    message = capsys.readouterr().err
-    assert "a.wav: cannot hold a result" in message
-    assert "unexpected" not in message
-
-
 def test_wrong_weights_are_usage(
     workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured
 ) -> None:
@@ -449,144 +252,3 @@ def test_wrong_weights_are_usage(
     assert "must lie outside audio_db_dir" in capsys.readouterr().err
     assert not (workplace.sounds / "out").exists()
     assert not list(tmp_path.iterdir())
-
-
-def test_a_resumed_run_refuses_what_it_cannot_change(
-    workplace: Workplace, run_ids: dict[str, str], capsys: Captured
-) -> None:
-    words = ["train", "--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
-    words += [*workplace.common(), "--resume_run_id", run_ids["LSTMEncoderDecoderModel"]]
-    assert main([*words, "--selected_model", "LSTM"]) == 2
-    assert "selected_model='LSTM' (the run has 'LSTMEncoderDecoderModel')" in (
-        capsys.readouterr().err
-    )
-    assert main(words) == 0
-    assert "nothing is left to do" in capsys.readouterr().err
-
-
-def test_a_run_learns_at_other_speeds_and_is_gone_on_with(
-    workplace: Workplace, capsys: Captured
-) -> None:
-    assert workplace.train("LSTM", "--speeds", "0.9", "1.1", "--epochs", "1") == 0
-    told = capsys.readouterr()
-    assert "recordings at 3 speeds" in told.err
-    run_id = told.out.strip().splitlines()[-1].removeprefix("run id: ")
-    folder = workplace.root / "experiments" / "descriptor_model" / run_id
-    record = json.loads((folder / "run.json").read_text())
-    learned = sorted(record["training_files"].values())
-    assert len(learned) % 3 == 0
-    assert learned[1::3] == [f"{source} at 0.9" for source in learned[::3]]
-    assert not any(" at " in source for source in record["validation_files"].values())
-    record["status"] = "stopped"
-    (folder / "run.json").write_text(json.dumps(record))
-    words = ["train", "--audio_db_dir", str(workplace.recordings), "--jobs", "1"]
-    assert main([*words, *workplace.common(), "--resume_run_id", run_id]) == 0
-    assert capsys.readouterr().out.strip().endswith(run_id)
-
-
-def test_what_this_machine_lacks_is_refused_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["train", "--audio_db_dir", "nowhere", "--cache_dir", "cache"]
-    missing = "cuda" if torch.backends.mps.is_available() else "mps"
-    for option in (["--accelerator", missing], ["--accelerator", "cpu", "--precision", "16-mixed"]):
-        assert main([*words, *option]) == 2
-        assert f"{option[-2][2:]}='{option[-1]}'" in capsys.readouterr().err
-    assert main(["demo", "--jobs", "0"]) == 2
-    assert "jobs=0 must be -1 (all cores) or at least 1" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_training_writes_audio_samples(workplace: Workplace, capsys: Captured) -> None:
-    sounds = ["--sample_audio_db_dir", str(workplace.sounds), "--save_interval", "2"]
-    assert workplace.train("LSTM", *sounds, "--epochs", "5", "--sample_every_epochs", "2") == 0
-    run_id = capsys.readouterr().out.strip().splitlines()[-1].removeprefix("run id: ")
-    runs = workplace.root / "experiments" / "descriptor_model"
-    samples = sorted((runs / run_id / "samples").iterdir())
-    assert [path.name[:10] for path in samples] == ["epoch_0002", "epoch_0004", "epoch_0005"]
-    for path in samples:
-        audio, rate = soundfile.read(path, always_2d=True)
-        assert len(audio) == 216 * 1024  # 5 s, whole frames
-        assert rate == 44100
-        assert np.sqrt(np.mean(audio**2)) > 1e-3
-    assert samples[0].read_bytes() != samples[1].read_bytes()
-
-
-def test_a_bad_sample_folder_is_refused_before_training(
-    workplace: Workplace, tmp_path: Path, capsys: Captured
-) -> None:
-    (tmp_path / "empty").mkdir()
-    before = sorted((workplace.root / "experiments").rglob("run.json"))
-    for folder in ("missing", "empty"):
-        assert workplace.train("LSTM", "--sample_audio_db_dir", str(tmp_path / folder)) != 0
-        assert str(tmp_path / folder) in capsys.readouterr().err
-    assert sorted((workplace.root / "experiments").rglob("run.json")) == before
-
-
-def test_the_scripts_are_the_commands(
-    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
-) -> None:
-    scripts = Path(__file__).parents[2] / "desc"
-
-    def call(script: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(scripts / script), *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    assert "--window_size" in call("train_function.py", "--help").stdout
-    done = call(
-        "predict_function.py", "--run_id", run_ids["LSTM"], "--quiet",
-        "--prediction_db_dir", str(workplace.recordings / "a.wav"), "--jobs", "1",
-        "--audio_db_dir", str(workplace.sounds), "--prediction_length", "5", "--n_samples", "2",
-        *workplace.common(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    for sample in "12":
-        assert (tmp_path / "predictions" / "a.wav" / sample / "prediction.wav").exists()
-    refused = call("train_function.py", "--audio_db_dir", str(tmp_path), "--window_size", "0")
-    assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr
-
-
-def test_without_an_output_folder_results_are_numbered_takes(
-    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, capsys: Captured,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    def predict(*options: str) -> list[str]:
-        words = ["predict", "--run_id", run_ids["LSTM"], "--audio_db_dir", str(workplace.sounds)]
-        words += ["--prediction_db_dir", str(workplace.recordings / "a.wav"), "--jobs", "1"]
-        assert main([*words, "--prediction_length", "5", *workplace.common(), *options]) == 0
-        return re.findall(r"→ (\S+)/prediction.wav", capsys.readouterr().out)
-
-    monkeypatch.chdir(tmp_path)
-    assert predict() == ["predictions/a.wav/1"]
-    assert predict("--seed", "4", "--n_draws", "2") == [
-        "predictions/a.wav/2",
-        "predictions/a.wav/3",
-    ]
-    before = (tmp_path / "predictions/a.wav/2/prediction.wav").stat().st_mtime_ns
-    assert predict("--seed", "4", "--overwrite") == ["predictions/a.wav/2"]
-    assert (tmp_path / "predictions/a.wav/2/prediction.wav").stat().st_mtime_ns == before
-    assert [take.request["seed"] for take in list_takes("predictions/a.wav")] == [0, 4, 4]
-    assert "--seed 4" in (tmp_path / "predictions/a.wav/index.html").read_text("utf-8")
-
-
-def test_a_take_that_fails_leaves_no_folder(
-    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise StorageError("the disk is full")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pipeline, "render_to_file", full)
-    words = ["predict", "--run_id", run_ids["LSTM"], "--audio_db_dir", str(workplace.sounds)]
-    words += ["--prediction_db_dir", str(workplace.recordings), "--jobs", "1"]
-    assert main([*words, "--prediction_length", "5", *workplace.common()]) == 1
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not (tmp_path / "predictions" / "a.wav").exists()

@@ -85,6 +85,32 @@ def test_clips_moved_trimmed_gained_and_deleted(playlist: Playlist, exported: Pa
     assert (other.n_samples, other.gain_db) == (13000, pytest.approx(-6.02, abs=0.01))
 
 
+@pytest.mark.parametrize(
+    ("tag", "value", "gain_db"), [("Volume", "0.5", -6.02), ("Mute", "true", None)]
+)
+def test_a_group_sets_the_level_of_its_tracks(
+    tag: str, value: str, gain_db: float | None, playlist: Playlist, exported: Path
+) -> None:
+    before = [event.gain_db for event in read_playlist(exported, playlist).events]
+
+    def group(project: ET.Element) -> None:
+        structure = project.find("Structure")
+        tracks = list(structure)
+        for track in tracks:
+            structure.remove(track)
+        around = ET.SubElement(structure, "Track", id="group")
+        ET.SubElement(ET.SubElement(around, "Channel"), tag, value=value, unit="linear")
+        around.extend(tracks)
+
+    edit(exported, group)
+    if gain_db is None:
+        with pytest.raises(ConfigurationError, match="no audio clip on a track that sounds"):
+            read_playlist(exported, playlist)
+        return
+    after = [event.gain_db for event in read_playlist(exported, playlist).events]
+    assert after == pytest.approx([gain + gain_db for gain in before], abs=0.01)
+
+
 def test_a_project_in_beats_with_nested_clips_is_read(tmp_path: Path, make_wav: MakeWav) -> None:
     """As Bitwig Studio writes it: 60 beats a minute, the sound an octave up."""
     make_wav("audio/a.wav", np.zeros((2, 5 * RATE)))

@@ -9,7 +9,6 @@ import itertools
 import re
 import subprocess
 import sys
-import typing
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,7 +88,7 @@ def library_calls(notebook: Any) -> Iterator[tuple[str, Callable[..., Any], ast.
             kind = resolved(node.value.func, {})
             owner = getattr(kind, "__self__", kind)
             if inspect.isfunction(kind):
-                owner = typing.get_type_hints(kind).get("return")
+                owner = returned(kind)
             if inspect.isclass(owner) and owner.__module__.startswith("desc."):
                 made |= {t.id: owner for t in node.targets if isinstance(t, ast.Name)}
     for node in ast.walk(tree):
@@ -97,6 +96,12 @@ def library_calls(notebook: Any) -> Iterator[tuple[str, Callable[..., Any], ast.
             called = resolved(node.func, made)
             if called is not None:
                 yield ast.unparse(node.func), called, node
+
+
+def returned(function: Callable[..., Any]) -> Any:
+    """Return the class that a function's annotation names, else None."""
+    name = function.__annotations__.get("return")
+    return getattr(sys.modules[function.__module__], str(name), None)
 
 
 def resolved(node: ast.expr, made: dict[str, type]) -> Any:
