@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -283,7 +284,7 @@ class StudioRoom:
         mark(self._takes_dir(values), self._take(values).number, starred=starred, note=note)
 
     def _unit(self, query: dict[str, str]) -> Answer:
-        margin_s = float(query.get("margin_s", 0))
+        margin_s = _number({"margin_s": 0, **query}, "margin_s")
         sound = take_view.unit_sound(
             self._take(query), _whole(query, "event"), self.store, margin_s
         )
@@ -356,13 +357,15 @@ class StudioRoom:
 
 def _number(values: dict[str, Any], name: str) -> float:
     try:
-        return float(values[name])
+        value = float(values[name])
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{name}={values.get(name)!r} must be a number") from error
+    check(math.isfinite(value), name, value, "be finite")
+    return value
 
 
 def _whole(values: dict[str, Any], name: str) -> int:
     try:
         return int(values[name])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{name}={values.get(name)!r} must be a whole number") from error

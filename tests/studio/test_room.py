@@ -254,6 +254,17 @@ def test_edits_of_several_pages_are_all_kept(page: Page) -> None:
     assert sorted(one["changes"]["gain_db"] for one in kept) == sorted(gains)
 
 
+def test_numbers_are_finite(page: Page) -> None:
+    with pytest.raises(ConfigurationError, match="start=inf"):
+        page.get("excerpt", recording=RECORDING, start="inf", seconds=1)
+    with pytest.raises(ConfigurationError, match="gain_db=nan"):
+        page.post("edit", **key(event=0, gain_db=float("nan")))
+    with pytest.raises(ConfigurationError, match="event=inf"):
+        page.post("edit", **key(event=float("inf"), gain_db=0))
+    with pytest.raises(ConfigurationError, match="margin_s='x'"):
+        page.get("unit", **key(event=0, margin_s="x"))
+
+
 def test_a_damaged_take_hides_no_other(page: Page) -> None:
     (page.room.folder / "takes" / RECORDING / "1" / "edits.json").write_text("[3]")
     assert [row["number"] for row in page.get("takes", recording=RECORDING)["takes"]] == [2]
