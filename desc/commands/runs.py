@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from desc.commands.console import Console
 from desc.commands.options import add_options, from_options
-from desc.configuration import RunConfig, check_number
+from desc.configuration import RunConfig, check, check_number
 from desc.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -70,12 +70,18 @@ def run(args: argparse.Namespace) -> int:
                 console.result(line)
         elif args.rename is not None:
             record = found(args.rename[0])
-            write_label(record.folder, name=args.rename[1])
-            console.result(f"run {record.run_id} is named {args.rename[1]}")
+            name = args.rename[1]
+            write_label(record.folder, name=name)
+            said = f"is named {name}" if name else "has no name now"
+            console.result(f"run {record.run_id} {said}")
         elif args.note is not None:
-            write_label(found(args.note[0]).folder, note=args.note[1])
+            record, note = found(args.note[0]), args.note[1]
+            write_label(record.folder, note=note)
+            said = f"has the note: {note}" if note else "has no note now"
+            console.result(f"run {record.run_id} {said}")
         elif args.delete is not None:
             record = found(args.delete)
+            _check_named(record, args.delete, config)
             if not args.yes and not _agreed(record):
                 console.result("nothing is deleted")
                 return 1
@@ -90,6 +96,21 @@ def run(args: argparse.Namespace) -> int:
             if not records:
                 console.result(f"no runs in {config.experiment_dir}/{config.project}")
     return 0
+
+
+def _check_named(record: Record, text: str, config: RunConfig) -> None:
+    """Refuse to delete a run unless it is of the project, or its folder is given.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the run that was found.
+    """
+    path, project = Path(text).expanduser(), Path(config.experiment_dir, config.project)
+    is_own = record.folder.absolute().parent.resolve() == project.resolve()
+    is_named = path.is_dir() and path.samefile(record.folder)
+    rule = f"be a run of project {config.project} or the folder of a run; found: {record.folder}"
+    check(record.checkpoint_file is None and (is_own or is_named), "delete", text, rule)
 
 
 def _agreed(record: Record) -> bool:

@@ -107,14 +107,14 @@ def list_runs(run: RunConfig = RunConfig()) -> list[Record]:
 
 
 def delete_run(record: Record) -> None:
-    """Remove the folder of a run, at once.
+    """Remove the folder of a run, at once; of a link to a folder, both.
 
     Raises
     ------
     StorageError
         If a process trains the run, or the folder cannot be removed.
     """
-    folder = record.folder
+    folder = record.folder.resolve()
     if record.state == "running":
         raise StorageError(f"{folder}: a process is training this run; stop it first")
     if not (folder / RUN_FILE).is_file():
@@ -123,6 +123,8 @@ def delete_run(record: Record) -> None:
     try:
         folder.rename(removed)
         shutil.rmtree(removed)
+        if record.folder.is_symlink():
+            record.folder.unlink()
     except OSError as error:
         raise StorageError(f"{folder}: cannot be removed: {error.strerror or error}") from error
 

@@ -31,7 +31,7 @@ from desc.studio.map_room import MapRoom
 from desc.studio.moments import moments, write_moments
 from desc.studio.server import HTML, WAV, Answer, Request
 from desc.studio.training import Trainings, curves, runs_table
-from desc.takes import mark
+from desc.takes import mark, remove
 
 SCRIPTS = (
     *((f"{name}.js", "desc.report") for name in ("common", "timeline", "chart")),
@@ -106,7 +106,7 @@ class StudioRoom:
             "continue": self._continue,
             "cancel": lambda v: self.jobs.cancel(_whole(v, "number")),
             "mark": self._mark,
-            "delete": lambda v: take_view.delete(self._take(v)),
+            "delete": lambda v: remove(self._takes_dir(v), self._take(v).number),
             "edit": self._edit,
             "replace": self._replace,
             "undo": lambda v: self._render(self._take(v), edits.undo(self._take(v).folder)),

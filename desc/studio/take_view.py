@@ -230,8 +230,3 @@ def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tupl
             return path.read_bytes(), BINARY, path.name
         archive = shutil.make_archive(str(Path(place, "archive")), "zip", folder)
         return Path(archive).read_bytes(), "application/zip", f"{stem}.zip"
-
-
-def delete(take: Take) -> None:
-    """Remove a take's folder."""
-    shutil.rmtree(take.folder)

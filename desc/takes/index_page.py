@@ -1,4 +1,4 @@
-"""The page that compares the takes of a recording: `index.html`."""
+"""The page that compares the takes of a recording, `index.html`, and the removal of takes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from desc import outputs
 from desc.audio import LoudnessMeter, encode_ogg
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
 from desc.errors import DescError, OutputError
-from desc.files import write_text
+from desc.files import temporary_beside, write_json, write_text
 from desc.report.drawing import envelope
 from desc.report.page import fill, packed, plain, template
 from desc.report.result import ResultView
 from desc.report.result_page import command_of
-from desc.takes.numbered import MARKS, Take, differing_settings, list_takes
+from desc.takes.numbered import MARKS, Take, differing_settings, list_takes, read_marks
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,42 @@ def write_index(folder: str | Path) -> Path:
     page = template("takes.html", "desc.takes")
     write_text(path, fill(page, title=title, scripts=scripts, data=data))
     return path
+
+
+def remove(folder: str | Path, number: int) -> None:
+    """Remove a take with its star and note, and write the page anew if there is one.
+
+    Parameters
+    ----------
+    folder : path
+        A recording's folder with the results `1/`, `2/` …
+    number : int
+        At least 1: take 0 lies in the folder of all takes.
+
+    Raises
+    ------
+    OutputError
+        If it is take 0, or the take cannot be removed.
+    StorageError
+        If `takes.json` is damaged or cannot be written, or the page cannot be written.
+    """
+    folder = Path(folder)
+    if number < 1:
+        raise OutputError(f"{folder}: take {number} is not removed: its folder holds all takes")
+    marks, path = read_marks(folder), folder / str(number)
+    removed = temporary_beside(path)  # a take that is half removed must not look like one
+    try:
+        path.rename(removed)
+        if marks.pop(str(number), None) is not None:
+            write_json(folder / MARKS, marks, indent=2)
+        if (folder / INDEX).is_file():
+            try:
+                write_index(folder)
+            except OutputError:  # no take is left
+                (folder / INDEX).unlink()
+        shutil.rmtree(removed)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed: {error.strerror or error}") from error
 
 
 def _contents(take: Take, sounds: dict[str, Any], max_bytes: int) -> dict[str, Any]:

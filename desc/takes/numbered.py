@@ -57,7 +57,12 @@ def list_takes(folder: str | Path) -> list[Take]:
     A damaged one is left out, with a warning.
     """
     folder = Path(folder)
-    marks, takes = _marks(folder), []
+    takes = []
+    try:
+        marks = read_marks(folder)
+    except StorageError as error:
+        logger.warning("stars and notes are left out: %s", error)
+        marks = {}
     for number, path in _numbered(folder):
         file = path / outputs.PREDICTION
         try:
@@ -132,20 +137,35 @@ def mark(
     OutputError
         If there is no take of this number.
     StorageError
-        If `takes.json` cannot be written.
+        If `takes.json` is damaged or cannot be written.
     """
     folder = Path(folder)
     numbers = [take.number for take in list_takes(folder)]
     if number not in numbers:
         known = ", ".join(map(str, numbers)) or "none"
         raise OutputError(f"{folder}: has no take {number}; it has {known}")
-    marks = _marks(folder)
+    marks = read_marks(folder)
     was_starred, old_note = _mark(marks, number)
     marks[str(number)] = {
         "starred": was_starred if starred is None else starred,
         "note": old_note if note is None else note,
     }
     write_json(folder / MARKS, marks, indent=2)
+
+
+def read_marks(folder: Path) -> dict[str, Any]:
+    """Return the stars and notes of a recording's takes, by number.
+
+    Raises
+    ------
+    StorageError
+        If `takes.json` is damaged.
+    """
+    path = folder / MARKS
+    marks = read_json(path) if path.exists() else {}
+    if not isinstance(marks, dict):
+        raise StorageError(f"{path}: damaged: it must be an object")
+    return marks
 
 
 def differing_settings(takes: Sequence[Take]) -> dict[str, list[Any]]:
@@ -166,18 +186,6 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     numbers = sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
     own = [(0, folder)] if outputs.PREDICTION in names else []
     return own + [(n, folder / str(n)) for n in numbers if n > 0]
-
-
-def _marks(folder: Path) -> dict[str, Any]:
-    path = folder / MARKS
-    if not path.exists():
-        return {}
-    try:
-        marks = read_json(path)
-    except StorageError as error:
-        logger.warning("stars and notes are left out: %s", error)
-        return {}
-    return marks if isinstance(marks, dict) else {}
 
 
 def _mark(marks: dict[str, Any], number: int) -> tuple[bool, str]:

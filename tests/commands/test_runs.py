@@ -110,6 +110,44 @@ def test_a_run_is_deleted_on_demand_only(
     assert not folder.exists()
 
 
+def test_a_run_that_is_not_clearly_named_is_not_deleted(
+    project: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(project[1]) / "quartet" / "1t212ycn"
+    (folder / "checkpoints").mkdir()
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(b"x")
+    assert main(["runs", *project, "--rename", "1t212ycn", "garden"]) == 0
+    other = [*project[:2], "--project", "other"]
+    for name in ("garden", "1t212ycn"):
+        assert main(["runs", *other, "--delete", name, "--yes"]) == 2
+        told = capsys.readouterr().err
+        assert f"delete='{name}' must be a run of project other" in told
+        assert str(folder) in told
+    assert main(["runs", *project, "--delete", str(checkpoint), "--yes"]) == 2
+    assert checkpoint.is_file()
+    assert main(["runs", *other, "--delete", str(folder), "--yes"]) == 0
+    assert not folder.exists()
+
+
+def test_a_name_and_a_note_can_be_taken_away(
+    project: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for option, text in (("rename", "garden"), ("note", "long"), ("rename", ""), ("note", "")):
+        assert main(["runs", *project, f"--{option}", "1t212ycn", text]) == 0
+        said.append(capsys.readouterr().out)
+    assert said == [
+        "run 1t212ycn is named garden\n",
+        "run 1t212ycn has the note: long\n",
+        "run 1t212ycn has no name now\n",
+        "run 1t212ycn has no note now\n",
+    ]
+    assert main(["runs", *project, "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed["name"], listed["note"]) == ("", "")
+
+
 def test_a_folder_without_runs_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--experiment_dir", "nowhere"]) == 0
     assert capsys.readouterr().out == "no runs in nowhere/descriptor_model\n"

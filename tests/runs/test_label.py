@@ -101,3 +101,17 @@ def test_a_deleted_run_leaves_nothing(runs: dict[str, RunRecord]) -> None:
     assert sorted(path.name for path in folder.parent.iterdir()) == ["bbbbbbbb", "cccccccc"]
     with pytest.raises(StorageError, match="not removed"):
         delete_run(runs["aaaaaaaa"])
+
+
+def test_a_run_is_deleted_by_a_link_or_a_dot(
+    runs: dict[str, RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, link = runs["aaaaaaaa"].folder, tmp_path / "link"
+    link.symlink_to(folder.absolute())
+    delete_run(RunRecord.load(link))
+    assert not link.is_symlink()
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["bbbbbbbb", "cccccccc"]
+    monkeypatch.chdir(runs["bbbbbbbb"].folder)
+    delete_run(RunRecord.load(Path(".")))
+    monkeypatch.chdir(tmp_path)
+    assert [path.name for path in folder.parent.iterdir()] == ["cccccccc"]

@@ -15,7 +15,7 @@ import soundfile
 from desc import outputs
 from desc.audio import LoudnessMeter
 from desc.errors import OutputError
-from desc.takes import list_takes, mark, write_index
+from desc.takes import list_takes, mark, remove, write_index
 from tests.browser import Browser
 from tests.report.conftest import HOSTILE, write_result
 
@@ -157,6 +157,16 @@ def test_known_sounds_are_taken_from_the_earlier_page(
     copy.write_text("<html>")
     takes = contents(write_index(tmp_path / "takes"))["takes"]
     assert [take["sound"].get("known") for take in takes] == [None, None]
+
+
+def test_a_removed_take_leaves_the_page(folder: Path, page: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "takes")
+    assert (copy / page.name).is_file()
+    remove(copy, 2)
+    assert [take["number"] for take in contents(copy / page.name)["takes"]] == [1, 3]
+    remove(copy, 1)
+    remove(copy, 3)
+    assert sorted(path.name for path in copy.iterdir()) == ["takes.json"]
 
 
 def test_a_folder_without_takes_has_no_page(tmp_path: Path) -> None:

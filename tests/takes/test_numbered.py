@@ -10,8 +10,8 @@ import pytest
 
 from desc import outputs
 from desc.configuration import STYLES
-from desc.errors import OutputError
-from desc.takes import differing_settings, list_takes, mark, release, take_folder
+from desc.errors import OutputError, StorageError
+from desc.takes import differing_settings, list_takes, mark, release, remove, take_folder
 
 REQUEST = {
     "recording": "söng 1.wav",
@@ -108,6 +108,38 @@ def test_stars_and_notes_stay(folder: Path) -> None:
     assert list_takes(folder)[1].note == "warm, from 12 s"
     with pytest.raises(OutputError, match="no take 7; it has 1, 2"):
         mark(folder, 7, starred=True)
+
+
+@pytest.mark.parametrize("damage", ["[", "[1]"])
+def test_damaged_stars_and_notes_are_not_replaced(folder: Path, damage: str) -> None:
+    made(folder)
+    (folder / "takes.json").write_text(damage)
+    with pytest.raises(StorageError, match=r"takes\.json.*damaged"):
+        mark(folder, 1, starred=True)
+    assert (folder / "takes.json").read_text() == damage
+
+
+def test_a_removed_take_leaves_neither_files_nor_marks(folder: Path) -> None:
+    for seed in (0, 1):
+        made(folder, seed=seed)
+        mark(folder, seed + 1, starred=True, note=f"seed {seed}")
+    remove(folder, 2)
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "takes.json"]
+    assert made(folder, seed=3).name == "2"
+    assert [(take.starred, take.note) for take in list_takes(folder)] == [
+        (True, "seed 0"),
+        (False, ""),
+    ]
+    with pytest.raises(OutputError, match="cannot be removed"):
+        remove(folder, 7)
+
+
+def test_a_result_in_the_folder_of_the_takes_is_not_removed(folder: Path) -> None:
+    finish(folder, REQUEST)
+    made(folder, seed=1)
+    with pytest.raises(OutputError, match="take 0 is not removed"):
+        remove(folder, 0)
+    assert [take.number for take in list_takes(folder)] == [0, 1]
 
 
 def test_only_settings_that_differ_are_named(folder: Path) -> None:
