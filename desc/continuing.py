@@ -243,8 +243,9 @@ def find_run(recordings: Corpus, run: RunConfig = RunConfig()) -> RunRecord | No
         and record.descriptor_config == recordings.config
         and wanted == {variant_of(d)[0] for d in (*record.training_files, *record.validation_files)}
     ]
+    found.reverse()
     for state in USABLE:
-        for record in sorted(reversed(found), key=_distance):
+        for record in sorted(found, key=_distance):
             if record.state == state and _has_model(record):
                 _tell(record, len(wanted))
                 return record

@@ -81,10 +81,8 @@ def _read(path: str, names: Sequence[str], commands: Collection[str]) -> dict[st
         raise ConfigurationError(f"config={path!r} is not a settings file: {error}") from error
     command = names[1] if len(names) > 1 else ""
     tables = [key for key, value in content.items() if key in commands and isinstance(value, dict)]
-    if tables == list(content) and command not in tables:
-        raise ConfigurationError(
-            f"{path}: holds options of desc {tables[0]}, none of desc {command}"
-        )
+    if tables and tables == list(content) and command not in tables:
+        raise ConfigurationError(f"{path}: these are options of desc {tables[0]}, not of {command}")
     settings = _without_tables(content, commands)
     for index, name in enumerate(names[1:], 2):
         table = content.get(name, {})
