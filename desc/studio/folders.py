@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,19 @@ def listing(folder: str) -> dict[str, Any]:
     return {"folder": folder, "files": files, "bad": bad}
 
 
+def state(folder: str) -> str:
+    """Return a text that changes with the audio files of a folder and those below it.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such folder.
+    """
+    found = [(source, path.stat()) for path, source in find_files(folder)[0]]
+    lines = [f"{source}\n{one.st_size} {one.st_mtime_ns}" for source, one in found]
+    return sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def receive(folder: Path, name: str, body: Body) -> Path:
     """Write a dropped file into a folder; one that is no sound is refused.
 
@@ -83,7 +97,9 @@ def receive(folder: Path, name: str, body: Body) -> Path:
     """
     name = name.replace("\\", "/").rsplit("/", 1)[-1]
     usable = Path(name).suffix.lower() in AUDIO_EXTENSIONS and not name.startswith(".")
-    check(usable, "name", name, "end as audio files do, such as .wav, .flac or .mp3")
+    usable = usable and ":" not in name  # a drive or a stream of a file on Windows
+    rule = "end as audio files do, such as .wav, .flac or .mp3, and have no colon"
+    check(usable, "name", name, rule)
     n_bytes = body.n_left
     check(0 < n_bytes <= MAX_UPLOAD_BYTES, "size", n_bytes, "be 1 byte to 4 GB")
     path = folder / name

@@ -14,6 +14,8 @@ from typing import Any
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 KEPT = 20
 """Jobs that have ended and are still told to pages."""
+GRACE_S = 2.0
+"""Time in which a worker may remove what is half done before it is killed, seconds."""
 
 
 @dataclass
@@ -111,7 +113,11 @@ class Jobs:
                     is_running = job.state == RUNNING
                     job.state = CANCELLED
                     if is_running and self._process is not None:
-                        self._process.kill()
+                        process, self._process = self._process, None
+                        process.terminate()  # it removes what is half done
+                        timer = threading.Timer(GRACE_S, process.kill)
+                        timer.daemon = True
+                        timer.start()
             self._changed.notify_all()
         self._on_change()
 
@@ -123,10 +129,14 @@ class Jobs:
     def close(self) -> None:
         """End the worker."""
         with self._changed:
-            self._closed = True
-            if self._process is not None:
-                self._process.kill()
+            self._closed, process = True, self._process
             self._changed.notify_all()
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
@@ -151,7 +161,12 @@ class Jobs:
             if self._process is None or self._process.poll() is not None:
                 pipe = subprocess.PIPE
                 self._process = subprocess.Popen(
-                    self.command, stdin=pipe, stdout=pipe, text=True, encoding="utf-8"
+                    self.command,
+                    stdin=pipe,
+                    stdout=pipe,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,  # Ctrl-C in the studio's terminal is not for it
                 )
             process = self._process
         self._on_change()

@@ -61,7 +61,7 @@ def moments(atlas: Atlas, selected: npt.NDArray[np.bool_]) -> list[Moment]:
 
 
 def write_moments(found: list[Moment], root: Path, folder: Path) -> int:
-    """Write moments as WAV files below a folder; return their number.
+    """Write moments as WAV files below a folder; return the number of files.
 
     Parameters
     ----------
@@ -76,10 +76,12 @@ def write_moments(found: list[Moment], root: Path, folder: Path) -> int:
     AudioError
         If a file cannot be read or written.
     """
+    n_files = 0
     for moment in found:
         source = PurePosixPath(moment.source)
         audio, rate = read_excerpt(root / source, moment.start_s, moment.end_s - moment.start_s)
-        name = f"{source.stem} {moment.start_s:07.2f} s.wav"
+        name = f"{source.name} {moment.start_s:07.2f} s.wav"
         if audio.size:
             write(folder / source.parent / name, audio, rate, "FLOAT")
-    return len(found)
+            n_files += 1
+    return n_files

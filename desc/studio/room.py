@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -71,9 +72,11 @@ class StudioRoom:
         self.store = store
         self._changed = threading.Condition()
         self._version = 0
+        self._changing = threading.Lock()
         self.jobs = Jobs(on_change=self.tell)
         self.trainings = Trainings(self.folder, self.run, store.cache_dir)
         self._map: MapRoom | None = None
+        self._mapped = ("", "")
         self._choices = self._read_choices()
         self._get: dict[str, Callable[[dict[str, str]], Answer]] = {
             "": lambda _: Answer(self._page(), HTML),
@@ -88,7 +91,7 @@ class StudioRoom:
             "takes": lambda q: Answer.of(take_view.takes_table(self._takes_dir(q))),
             "take": lambda q: Answer.of(take_view.take_page(self._take(q))),
             "sound": lambda q: Answer(take_view.take_sound(self._take(q)), WAV),
-            "report": lambda q: Answer(take_view.report(self._take(q)), HTML),
+            "report": lambda q: Answer(take_view.report(self._take(q)), HTML, sandboxed=True),
             "transition": lambda q: Answer(take_view.transition(self._take(q)), WAV),
             "unit": self._unit,
             "source": lambda q: Answer(
@@ -135,7 +138,9 @@ class StudioRoom:
             return Answer.of(self._upload(request))
         if name not in self._post:
             return None
-        value = self._post[name](request.json())
+        values = request.json()
+        with self._changing:  # one change at a time, also of several pages
+            value = self._post[name](values)
         self.tell()
         return Answer.of(value)
 
@@ -202,19 +207,23 @@ class StudioRoom:
         for name, value in values.items():
             check(isinstance(value, type(CHOICES[name])), name, value, "have the right type")
             if name in ("recordings", "sounds") and value:
-                folders.browse(value)
+                values = values | {name: folders.browse(value)["path"]}
+            if name == "include":
+                check(all(isinstance(one, str) for one in value), name, value, "be a list of texts")
         if values.get("sounds", self._choices["sounds"]) != self._choices["sounds"]:
             values = {"include": [], **values}
-        self._choices = self._choices | values
-        write_json(self.folder / CHOICES_FILE, self._choices)
-        return self._choices
+        choices = self._choices | values
+        write_json(self.folder / CHOICES_FILE, choices)
+        self._choices = choices
+        return choices
 
     def _upload(self, request: Request) -> dict[str, Any]:
         kind, name = request.query.get("kind", ""), request.query.get("name", "")
         check(kind in ("recordings", "sounds"), "kind", kind, "be recordings or sounds")
         folder = self.folder / kind
         folders.receive(folder, name, request.body)
-        return self._choose({kind: str(folder)})
+        with self._changing:
+            return self._choose({kind: str(folder)})
 
     def _chosen(self, kind: str) -> str:
         check(kind in ("recordings", "sounds"), "kind", kind, "be recordings or sounds")
@@ -226,7 +235,9 @@ class StudioRoom:
         return folders.inside(self._chosen("recordings"), str(values.get("recording", "")))
 
     def _takes_dir(self, values: dict[str, Any]) -> Path:
-        return outputs.result_folder(self.folder / "takes", self._recording(values).name)
+        path, root = self._recording(values), os.path.abspath(self._chosen("recordings"))
+        source = path.relative_to(root).as_posix()
+        return outputs.result_folder(self.folder / "takes", source)
 
     def _take(self, values: dict[str, Any]) -> Any:
         return take_view.take_of(self._takes_dir(values), values.get("number"))
@@ -262,7 +273,7 @@ class StudioRoom:
             sounds=self._chosen("sounds"),
             include=self._choices["include"],
             settings=settings,
-            takes_dir=str(self.folder / "takes"),
+            takes_dir=str(self._takes_dir(values).parent),
             cache_dir=str(self.store.cache_dir),
         )
         return job.shown()
@@ -311,17 +322,19 @@ class StudioRoom:
     def _open_map(self) -> dict[str, Any]:
         """Open the map of the sounds, or queue their extraction where it is not done yet."""
         sounds = self._chosen("sounds")
-        if self._map is not None and str(self._map.atlas.database.root) == sounds:
+        files = folders.state(sounds)
+        if self._map is not None and self._mapped == (sounds, files):
             return {"ready": True}
         done = [
             job for job in self.jobs.shown() if job["kind"] == "open" and job["state"] == "done"
         ]
-        if not any(job["result"]["sounds"] == sounds for job in done):
-            self.jobs.add("open", sounds=sounds, cache_dir=str(self.store.cache_dir))
+        wanted = {"sounds": sounds, "files": files}
+        if not any(job["result"].items() >= wanted.items() for job in done):
+            self.jobs.add("open", **wanted, cache_dir=str(self.store.cache_dir))
             return {"ready": False}
         corpus = open_corpus(sounds, DescriptorConfig(), self.store).with_sound()
         database = DescriptorDatabase.from_corpus(corpus, self.store)
-        self._map = MapRoom(Atlas.of(database), in_studio=True)
+        self._map, self._mapped = MapRoom(Atlas.of(database), in_studio=True), (sounds, files)
         return {"ready": True}
 
     def _use_moments(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -98,11 +98,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer: content and media type, or a stream of events (server-sent events)."""
+    """An answer: content and media type, or a stream of events (server-sent events).
+
+    A sandboxed page has an origin of its own: its scripts cannot make requests to the room.
+    """
 
     body: bytes = b""
     media_type: str = JSON
     file_name: str = ""
+    sandboxed: bool = False
     events: Iterator[bytes] | None = field(default=None, repr=False)
 
     @classmethod
@@ -211,6 +215,10 @@ class _Handler(BaseHTTPRequestHandler):
             where = f"{error.filename}: " if error.filename else ""
             self._refuse(request, f"{where}{error.strerror or error}")
             return
+        except Exception as error:
+            logger.warning("a request failed: %r", error)
+            self._refuse(request, f"unexpected error: {type(error).__name__}: {error}", 500)
+            return
         if found is None:
             self._send(404, Answer())
         elif found.events is not None:
@@ -218,12 +226,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, found)
 
-    def _refuse(self, request: Request, message: str) -> None:
+    def _refuse(self, request: Request, message: str, status: int = 400) -> None:
         """Send an error; a browser reads it only when its own content has been read."""
         for _ in range(MAX_UNREAD_BYTES // MAX_JSON_BYTES):
             if not request.body.read(MAX_JSON_BYTES):
                 break
-        self._send(400, Answer.of({"error": message}))
+        self._send(status, Answer.of({"error": message}))
 
     def _request(self) -> Request | None:
         """Return the request if it comes from this machine's page; else refuse it."""
@@ -263,6 +271,8 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.file_name:
             name = quote(answer.file_name)
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+        if answer.sandboxed:
+            headers["Content-Security-Policy"] = "sandbox allow-scripts"
         try:
             self._head(status, headers)
             self.wfile.write(answer.body)

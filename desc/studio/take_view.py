@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from dataclasses import fields
@@ -14,6 +15,7 @@ from desc.audio import LoudnessMeter, probe, read, read_blocks, read_excerpt
 from desc.concatenation import Playlist, around, render, render_to_file
 from desc.concatenation.playlist import RECORDING
 from desc.configuration import check, check_choice, check_number
+from desc.errors import DescError
 from desc.matching.units import MUTED_DB
 from desc.playlist_formats import FORMATS, ExportConfig, export_playlist
 from desc.report import ReportData, write_result_report
@@ -27,6 +29,8 @@ from desc.studio.server import BINARY, WAV
 from desc.takes import Take, differing_settings, list_takes
 from desc.takes.index_page import SILENT_LUFS
 
+logger = logging.getLogger(__name__)
+
 SOUNDS = ("wav", "flac", "ogg", "mp3")
 """Kinds of sound files that a take is exported to."""
 MARGIN_S = 1.0
@@ -34,25 +38,34 @@ MARGIN_S = 1.0
 
 
 def takes_table(folder: Path) -> dict[str, Any]:
-    """Return the takes of a recording and the settings in which they differ, as JSON values."""
-    takes = list_takes(folder)
-    rows = [
-        {
-            "number": take.number,
-            "starred": take.starred,
-            "note": take.note,
-            "n_edits": len(edits.edits_of(take.folder)),
-            **_figures(edits.edited_playlist(take.folder)),
-            "continued_s": _continued_s(take),
-            "sound_version": _version(take),
-            "lufs": _loudness(sound_file(take), sound_file(take).stat().st_mtime_ns),
-            "settings": settings_of(take),
-            "run_id": take.request["run_id"],
-            "folder": str(take.folder),
-        }
-        for take in takes
-    ]
+    """Return the takes of a recording and the settings in which they differ, as JSON values.
+
+    A damaged one is left out, with a warning.
+    """
+    rows, takes = [], []
+    for take in list_takes(folder):
+        try:
+            rows.append(_row(take))
+            takes.append(take)
+        except DescError as error:
+            logger.warning("a take is left out: %s", error)
     return {"takes": rows, "differing": differing_settings(takes)}
+
+
+def _row(take: Take) -> dict[str, Any]:
+    return {
+        "number": take.number,
+        "starred": take.starred,
+        "note": take.note,
+        "n_edits": len(edits.edits_of(take.folder)),
+        **_figures(edits.edited_playlist(take.folder)),
+        "continued_s": _continued_s(take),
+        "sound_version": _version(take),
+        "lufs": _loudness(sound_file(take), sound_file(take).stat().st_mtime_ns),
+        "settings": settings_of(take),
+        "run_id": take.request["run_id"],
+        "folder": str(take.folder),
+    }
 
 
 def _figures(playlist: Playlist) -> dict[str, Any]:
@@ -214,6 +227,8 @@ def exported(take: Take, format: str, stem: str, store: DescriptorStore) -> tupl
     """
     check_choice("format", format, (*SOUNDS, *FORMATS))
     if format == "wav":
+        if edits.edits_of(take.folder) and not (take.folder / edits.EDITED_WAV).is_file():
+            edits.render_edited(take.folder, store)
         return sound_file(take).read_bytes(), WAV, f"{stem}.wav"
     playlist, rendering = edits.edited_playlist(take.folder), edits.rendering_of(take.folder)
     with tempfile.TemporaryDirectory() as place:

@@ -80,9 +80,9 @@ class Trainings:
         """
         record = resolve_run(run_id, self.run)
         check(record.state != "finished", "run_id", run_id, "be a run that was stopped")
-        self._launch(["--resume_run_id", str(record.folder)], "", run_id)
+        self._launch(["--resume_run_id", str(record.folder)], "", str(record.folder.resolve()))
 
-    def _launch(self, words: list[str], recordings: str, run_id: str = "") -> None:
+    def _launch(self, words: list[str], recordings: str, run: str = "") -> None:
         with self._lock:
             if self.state()["state"] in (STARTING, RUNNING):
                 raise ConfigurationError("a training is running; stop it before another one")
@@ -99,7 +99,7 @@ class Trainings:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C in the studio's terminal is not for it
                 )
-            state = {"pid": self._process.pid, "began": time.time(), "run_id": run_id}
+            state = {"pid": self._process.pid, "began": time.time(), "run_id": run}
             write_json(self.folder / STATE_FILE, state | {"recordings": recordings})
 
     def stop(self) -> None:
@@ -108,12 +108,26 @@ class Trainings:
         Raises
         ------
         ConfigurationError
-            If none runs.
+            If none runs, or another process trains the run.
         """
         state = self.state()
         check(state["state"] in (STARTING, RUNNING), "training", state["state"], "be running")
+        if not (self._is_own(state["pid"]) if self._process is None else self._is_alive()):
+            raise ConfigurationError("another process trains this run; stop it where it was begun")
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(state["pid"]), signal.SIGTERM)
+
+    def _is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @staticmethod
+    def _is_own(pid: int) -> bool:
+        """Return whether a process is a training: the number may be another one's by now."""
+        command = ["ps", "-o", "command=", "-p", str(pid)]
+        with contextlib.suppress(OSError):
+            found = subprocess.run(command, check=False, capture_output=True, text=True)
+            return "-m desc train" in found.stdout
+        return False
 
     def state(self) -> dict[str, Any]:
         """Return the state of the last training as JSON values: state, step, time left, log line.
@@ -129,7 +143,7 @@ class Trainings:
         code = None if self._process is None else self._process.poll()
         if record is not None and record.state == "running":
             state = RUNNING
-        elif self._process is not None and code is None:
+        elif self._is_alive():
             state = STARTING if record is None else RUNNING
         else:
             was_stopped = record is None and line == "interrupted"
@@ -140,19 +154,23 @@ class Trainings:
         return found if record is None else found | _progress(record, state)
 
     def _record(self, kept: dict[str, Any]) -> Record | None:
-        """Return the run of a training: the one named, or the first that began after it."""
+        """Return the run of a training: the one named, or the first that began while it ran."""
         folder = Path(self.run.experiment_dir) / self.run.project
         if kept["run_id"]:
             with contextlib.suppress(DescError):
                 return Record.load(folder / kept["run_id"])
             return None
+        ended = math.inf
+        if not self._is_alive():
+            with contextlib.suppress(OSError):
+                ended = (self.folder / LOG_FILE).stat().st_mtime
         for record in list_runs(self.run):
             began = datetime.fromisoformat(record.created).timestamp()
             of_folder = record.inputs.get("audio_db_dir") in (
                 kept["recordings"],
                 [kept["recordings"]],
             )
-            if began >= kept["began"] - _STEP_S and of_folder:
+            if kept["began"] - _STEP_S <= began <= ended and of_folder:
                 write_json(self.folder / STATE_FILE, kept | {"run_id": record.run_id})
                 return record
         return None

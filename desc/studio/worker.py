@@ -6,9 +6,11 @@ It reads jobs from standard input, one JSON object a line, and writes lines of J
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -116,10 +118,16 @@ def make_take(
     return {"source": outcome.source, "number": number, "status": outcome.status}
 
 
-def open_sounds(warm: Warm, *, sounds: str, cache_dir: str) -> dict[str, Any]:  # noqa: ARG001
+def open_sounds(
+    warm: Warm,  # noqa: ARG001
+    *,
+    sounds: str,
+    files: str,
+    cache_dir: str,
+) -> dict[str, Any]:
     """Extract a folder's descriptors into the cache, so that its map opens at once."""
     corpus = open_corpus(sounds, DescriptorConfig(), DescriptorStore(cache_dir))
-    return {"sounds": sounds, "n_files": len(corpus.sequences)}
+    return {"sounds": sounds, "files": files, "n_files": len(corpus.sequences)}
 
 
 def make_demo(warm: Warm, *, folder: str) -> dict[str, Any]:  # noqa: ARG001
@@ -167,7 +175,8 @@ class _Lines(logging.Handler):
 
 
 def main() -> None:
-    """Do the jobs of standard input until it is closed."""
+    """Do the jobs of standard input until it is closed, or SIGTERM ends the process."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a take then removes its parts
     lines = _Lines(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what a library prints must not look like an answer
     logger = logging.getLogger("desc")
@@ -186,4 +195,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

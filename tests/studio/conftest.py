@@ -15,15 +15,16 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.storage import DescriptorStore
 from desc.studio import Atlas, LocalServer, MapRoom
+from desc.studio.server import Room
 from tests.browser import Browser
 from tests.report.conftest import HOSTILE
 
 NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
 
 
-def serve(atlas: Atlas) -> Generator[LocalServer, None, None]:
-    """Yield a running server of the atlas."""
-    with LocalServer(MapRoom(atlas)) as server:
+def serve(room: Room) -> Generator[LocalServer, None, None]:
+    """Yield a running server of the room."""
+    with LocalServer(room) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -51,7 +52,7 @@ def atlas(
 
 @pytest.fixture(scope="session")
 def server(atlas: Atlas) -> Iterator[LocalServer]:
-    yield from serve(atlas)
+    yield from serve(MapRoom(atlas))
 
 
 @pytest.fixture

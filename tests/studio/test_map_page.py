@@ -13,7 +13,7 @@ from desc.corpus.discovery import find_files
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.studio import Atlas, LocalServer
+from desc.studio import Atlas, LocalServer, MapRoom
 from tests.browser import Browser
 from tests.studio.conftest import NAMES, file_of, serve
 
@@ -181,7 +181,7 @@ def large() -> Iterator[LocalServer]:
         )
         for i, centre in enumerate(clusters)
     ]
-    yield from serve(Atlas.of(DescriptorDatabase.from_sequences(sequences, ".")))
+    yield from serve(MapRoom(Atlas.of(DescriptorDatabase.from_sequences(sequences, "."))))
 
 
 def test_three_hundred_thousand_points_move(large: LocalServer, browser: Browser) -> None:

@@ -34,12 +34,22 @@ def test_points_that_follow_each_other_are_one_moment(atlas: Atlas, tmp_path: Pa
     assert write_moments(found, atlas.database.root, tmp_path / "out") == len(found) == 3
     written = sorted(path for path in (tmp_path / "out").rglob("*.wav"))
     assert len(written) == 3
-    one = tmp_path / "out" / f"{Path(name).stem} {first.start_s:07.2f} s.wav"
+    one = tmp_path / "out" / f"{Path(name).name} {first.start_s:07.2f} s.wav"
     audio, rate = soundfile.read(one, dtype="float32")
     source, _ = soundfile.read(atlas.database.root / name, dtype="float32")
     start = round(first.start_s * rate)
     np.testing.assert_array_equal(audio, source[start : start + len(audio)])
     assert len(audio) == pytest.approx((first.end_s - first.start_s) * rate, abs=1)
+
+
+def test_moments_of_files_of_one_stem_are_files_of_their_own(atlas: Atlas, tmp_path: Path) -> None:
+    source, _ = soundfile.read(atlas.database.root / NAMES[3])
+    for name in ("kick.wav", "kick.flac"):
+        soundfile.write(tmp_path / name, source, 44100)
+    found = [Moment("kick.wav", 0.0, 0.5), Moment("kick.flac", 0.0, 0.5)]
+    found.append(Moment("kick.wav", 99.0, 99.5))
+    assert write_moments(found, tmp_path, tmp_path / "out") == 2
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_a_selection_must_fit_the_map(atlas: Atlas) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from desc.errors import AudioError, ConfigurationError, DescError
 from desc.matching import Matcher
 from desc.pipeline import Continuer
 from desc.prediction import Predictor
+from desc.runs.lock import lock_run
 from desc.storage import DescriptorStore
 from desc.studio import StudioRoom
 from desc.studio.controls import CONTROLS, TakeSettings, controls
@@ -145,6 +150,9 @@ def test_dropped_files_are_kept_if_they_are_sounds(page: Page, small_run: SmallR
     folder = page.room.folder / "sounds"
     assert [path.name for path in folder.iterdir()] == ["a b.wav"]
     assert page.room.status()["choices"]["sounds"] == str(folder)
+    for wrong in ("D:x.wav", "..\\D:x.wav"):
+        with pytest.raises(ConfigurationError, match="colon"):
+            page.upload("sounds", wrong, sound)
     with pytest.raises(AudioError, match=r"bad\.wav"):
         page.upload("sounds", "bad.wav", b"no sound")
     with pytest.raises(ConfigurationError, match="name"):
@@ -228,6 +236,68 @@ def test_what_is_heard_around_a_unit_is_the_take(page: Page) -> None:
     assert len(source) >= playlist.events[1].n_samples
 
 
+def test_a_wav_is_exported_with_edits_that_are_not_rendered_yet(page: Page) -> None:
+    before = samples_of(page.get("export", **key(format="wav")))
+    take = page.room.folder / "takes" / RECORDING / "1"
+    for event in range(len(playlist_of(page).events)):
+        edits.add_edit(take, event, {"gain_db": -200})
+    assert np.abs(samples_of(page.get("export", **key(format="wav")))).max() < 1e-4
+    assert np.abs(before).max() > 1e-2
+
+
+def test_edits_of_several_pages_are_all_kept(page: Page) -> None:
+    event = len(playlist_of(page).events) - 1
+    with ThreadPoolExecutor(8) as pool:
+        gains = [-float(index) for index in range(8)]
+        list(pool.map(lambda gain: page.post("edit", **key(event=event, gain_db=gain)), gains))
+    kept = edits.edits_of(page.room.folder / "takes" / RECORDING / "1")
+    assert sorted(one["changes"]["gain_db"] for one in kept) == sorted(gains)
+
+
+def test_a_damaged_take_hides_no_other(page: Page) -> None:
+    (page.room.folder / "takes" / RECORDING / "1" / "edits.json").write_text("[3]")
+    assert [row["number"] for row in page.get("takes", recording=RECORDING)["takes"]] == [2]
+
+
+def test_recordings_of_one_name_have_takes_of_their_own(
+    page: Page, small_run: SmallRun, tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "same" / folder).mkdir(parents=True)
+        shutil.copy(small_run.root / "held_out" / RECORDING, tmp_path / "same" / folder)
+    page.post("choose", recordings=str(tmp_path / "same"))
+    takes = page.room.folder / "takes"
+    shutil.copytree(takes / RECORDING, takes / "a" / RECORDING)
+    assert len(page.get("takes", recording=f"a/{RECORDING}")["takes"]) == 2
+    assert page.get("takes", recording=f"b/{RECORDING}")["takes"] == []
+    page.post("continue", recording=f"b/{RECORDING}")
+    job = page.room.jobs.newest()
+    page.room.jobs.cancel(job.number)
+    assert Path(job.arguments["takes_dir"]) == takes / "b"
+
+
+def test_a_map_is_opened_again_when_sounds_have_changed(
+    page: Page, small_run: SmallRun, tmp_path: Path
+) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    echo = "print(json.dumps(['done', json.loads(line)['arguments']]), flush=True)"
+    script = f"import json, sys\nfor line in sys.stdin: {echo}"
+    page.room.jobs.command = [sys.executable, "-c", script]
+    shutil.copy(small_run.root / "held_out" / "short.wav", sounds / "a.wav")
+    page.post("choose", sounds=str(sounds))
+
+    def is_ready() -> bool:
+        return bool(page.post("map")["ready"])
+
+    assert not is_ready()
+    page.room.jobs.wait(page.room.jobs.newest(), 60)
+    assert is_ready()
+    shutil.copy(small_run.root / "held_out" / "short.wav", sounds / "b.wav")
+    assert not is_ready()
+    page.room.jobs.cancel(page.room.jobs.newest().number)
+
+
 def test_exports_are_files_to_keep(page: Page) -> None:
     assert page.get("export", **key(format="wav"))[:4] == b"RIFF"
     assert page.get("export", **key(format="csv")).count(b"\n") == len(playlist_of(page).events) + 1
@@ -273,6 +343,48 @@ def test_runs_and_curves(page: Page, small_run: SmallRun) -> None:
             page.post("train", **wrong)
 
 
+def test_a_training_is_the_run_that_began_while_it_ran(page: Page, small_run: SmallRun) -> None:
+    record, folder = small_run.record, page.room.folder
+    created = datetime.fromisoformat(record.created).timestamp()
+    kept = {"pid": os.getpid(), "began": created - 9, "run_id": ""}
+    kept["recordings"] = record.inputs["audio_db_dir"]
+    (folder / "training.log").write_text("error: no")
+    for ended, run_id in ((created - 3, ""), (created + 3, record.run_id)):
+        (folder / "training.json").write_text(json.dumps(kept))
+        os.utime(folder / "training.log", (ended, ended))
+        assert page.room.trainings.state()["run_id"] == run_id
+
+
+def test_only_an_own_training_is_stopped(
+    page: Page, small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run.record.folder, run)
+    content = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(content | {"status": "running"}))
+    kept = {"pid": os.getpid(), "began": 0.0, "run_id": str(run), "recordings": ""}
+    (page.room.folder / "training.json").write_text(json.dumps(kept))
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("another process was ended"))
+    lock = lock_run(run)
+    assert lock is not None
+    with lock:
+        assert page.room.trainings.state()["state"] == "running"
+        with pytest.raises(ConfigurationError, match="another process"):
+            page.post("stop")
+
+
+def test_choices_are_whole_paths_and_texts(page: Page) -> None:
+    assert page.post("choose", sounds="~")["sounds"] == os.path.expanduser("~")
+    before = page.room.status()["choices"]
+    with pytest.raises(ConfigurationError, match="include"):
+        page.post("choose", include=[1, {}])
+    (page.room.folder / "studio.json").unlink()
+    (page.room.folder / "studio.json").mkdir()
+    with pytest.raises(DescError, match="studio"):
+        page.post("choose", sounds="")
+    assert page.room.status()["choices"] == before
+
+
 def test_choices_outlive_the_studio(page: Page, small_run: SmallRun) -> None:
     again = StudioRoom(page.room.folder, RunConfig("none"), DescriptorStore(small_run.root / "c"))
     again.close()
@@ -286,8 +398,6 @@ def test_choices_outlive_the_studio(page: Page, small_run: SmallRun) -> None:
 @pytest.fixture
 def make_jobs(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """make_jobs(script) -> jobs whose worker is this Python program."""
-    import sys
-
     from desc.studio.jobs import Jobs
 
     made = []
@@ -324,3 +434,31 @@ def test_jobs_report_and_outlive_their_worker(make_jobs: Callable[..., Any]) -> 
     jobs.cancel(hanging.number)
     assert jobs.wait(waiting, 30).result == "next"
     assert hanging.state == "cancelled"
+
+
+def test_a_cancelled_job_may_end_what_it_does(
+    make_jobs: Callable[..., Any], tmp_path: Path
+) -> None:
+    jobs = make_jobs(
+        "import sys, json, os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "for line in sys.stdin:\n"
+        "    part = json.loads(line)['arguments']['part']\n"
+        "    if not part: print(json.dumps(['done', os.getsid(0)]), flush=True); continue\n"
+        "    try:\n"
+        "        open(part, 'w').close()\n"
+        "        print(json.dumps(['note', 'begun']), flush=True)\n"
+        "        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        os.unlink(part)\n"
+        "        os.mkdir(part)\n"
+        "        break\n"
+    )
+    part = tmp_path / "part"
+    job = jobs.add("work", part=str(part))
+    while not job.notes:
+        jobs.wait(job, 0.01)
+    jobs.cancel(job.number)
+    other = jobs.wait(jobs.add("work", part=""), 30)
+    assert other.result != os.getsid(0)
+    assert part.is_dir()

@@ -27,7 +27,8 @@ from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import DescError
-from desc.studio import Atlas, LocalServer
+from desc.studio import Atlas, LocalServer, MapRoom
+from desc.studio.server import HTML, Answer, Request
 from tests.fuzzing import damaged
 from tests.studio.conftest import NAMES, file_of, serve
 
@@ -154,6 +155,30 @@ def test_malformed_requests_are_answered(
     assert capfd.readouterr().err == ""
 
 
+class Faulty:
+    """A room with a fault in it, and a page of others."""
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "fault":
+            raise ValueError("embedded null byte")
+        return Answer(b"<p>", HTML, sandboxed=request.path == "report")
+
+
+def test_faults_are_answered_and_pages_of_others_sandboxed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with contextlib.closing(serve(Faulty())) as servers:
+        server = next(servers)
+        with pytest.raises(urllib.error.HTTPError) as error:
+            get(server.url + "fault")
+        assert error.value.code == 500
+        assert "embedded null byte" in json.loads(error.value.read())["error"]
+        assert "embedded null byte" in caplog.text
+        for path, policy in (("report", "sandbox allow-scripts"), ("page", None)):
+            with urllib.request.urlopen(server.url + path) as answer:
+                assert answer.headers["Content-Security-Policy"] == policy
+
+
 def is_refused(server: LocalServer) -> bool:
     """Whether a request is refused for want of a free connection."""
     try:
@@ -166,7 +191,7 @@ def test_silent_and_surplus_connections_are_closed(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desc.studio.server, "MAX_CONNECTIONS", 2)
-    with contextlib.closing(serve(atlas)) as servers:
+    with contextlib.closing(serve(MapRoom(atlas))) as servers:
         server = next(servers)
         assert not is_refused(server)
         silent = [socket.create_connection(server.server_address[:2], 60) for _ in range(2)]
