@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,13 @@ from desc.configuration import (
     SelectionConfig,
     TrainConfig,
 )
-from desc.corpus import Corpus, open_corpus
-from desc.corpus.discovery import Paths
+from desc.corpus import Corpus, log_skipped, open_corpus
+from desc.corpus.discovery import Paths, label
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import variant_of
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
+from desc.engine.stopping import TIME
 from desc.errors import AudioError, CheckpointError, DescError
 from desc.matching import Matcher
 from desc.outputs import PLAYLIST, REPORT, TAKES_DIR, WAV, check_place
@@ -155,7 +157,8 @@ def continue_recording(
     """
     recording = Path(recording)
     if not recording.is_file():
-        raise AudioError(f"{recording}: no such file; give a recording")
+        what = "is a folder" if recording.is_dir() else "no such file"
+        raise AudioError(f"{recording}: {what}; give one recording")
     prediction = replace(prediction, duration_s=duration_s, n_draws=1)
     training = TrainConfig(max_time_s=max_time_s)
     store = store or DescriptorStore()
@@ -167,7 +170,10 @@ def continue_recording(
     if isinstance(prediction.from_s, (int, float)):
         check_start(sequence, prediction.from_s)
     check_place(Path(output_dir))
-    corpus = open_corpus(sounds, config, store, jobs=jobs).with_sound()
+    corpus = open_corpus(sounds, config, store, jobs=jobs)
+    log_skipped(label(paths), recordings.skipped)
+    log_skipped(label(sounds), corpus.skipped)
+    corpus = corpus.with_sound()
     record = known or find_run(recordings, run)
     if record is None:
         from desc.training.fit import train  # Lightning Fabric takes as long to load as the rest
@@ -216,8 +222,8 @@ def _sequence(recordings: Corpus, recording: Path) -> DescriptorSequence:
 def find_run(recordings: Corpus, run: RunConfig = RunConfig()) -> RunRecord | None:
     """Return the best run that was trained on these recordings alone, or None.
 
-    Finished runs come before stopped ones, then new ones before old ones. Recordings are compared
-    by content, so that a folder may be moved or renamed.
+    Finished runs come before stopped ones, then those nearest to the music by `val_fd`, then new
+    ones. Recordings are compared by content, so that a folder may be moved or renamed.
 
     Parameters
     ----------
@@ -237,12 +243,19 @@ def find_run(recordings: Corpus, run: RunConfig = RunConfig()) -> RunRecord | No
         and record.descriptor_config == recordings.config
         and wanted == {variant_of(d)[0] for d in (*record.training_files, *record.validation_files)}
     ]
+    found.reverse()
     for state in USABLE:
-        for record in reversed(found):
+        for record in sorted(found, key=_distance):
             if record.state == state and _has_model(record):
                 _tell(record, len(wanted))
                 return record
     return None
+
+
+def _distance(record: RunRecord) -> float:
+    """Return the distance from the music, relative to that of other real music; inf if unknown."""
+    model, real = (record.metrics.get(name, math.nan) for name in ("val_fd", "real_fd"))
+    return model / real if real > 0 and model >= 0 else math.inf
 
 
 def _has_model(record: RunRecord) -> bool:
@@ -259,10 +272,10 @@ def _tell(record: RunRecord, n_recordings: int) -> None:
         *(named, record.model_name, _described(n_recordings)),
     )
     if record.state != "finished":
-        logger.info(
-            "its training was stopped early; desc train --resume_run_id %s goes on with it",
-            record.run_id,
-        )
+        how = "--resume_run_id %s goes on with it"
+        if record.schedule.get("ended") == TIME:
+            how = "--from_run %s --max_time_s 1200 trains it longer, as a new run"
+        logger.info(f"its training was stopped early; desc train {how}", record.run_id)
 
 
 def _described(n_recordings: int) -> str:
@@ -275,7 +288,7 @@ def _announce(n_recordings: int, max_time_s: float, duration_s: float) -> None:
     """Say that a run is trained first, and how long all of it takes."""
     logger.info(
         "no run was trained on %s yet; training one takes at most %s, "
-        "the continuation then about %s",
+        "the continuation then up to %s",
         _described(n_recordings),
         duration(max_time_s),
         duration(max(LEAST_S, RENDERING_SHARE * duration_s)),

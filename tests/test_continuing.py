@@ -99,6 +99,26 @@ def test_finished_runs_come_before_stopped_ones(
     assert find_run(recordings, run) is None
 
 
+def test_of_finished_runs_the_one_nearest_to_the_music_is_used(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    recordings = recordings_of(small_run, small_run.root / "training")
+    run = desc.RunConfig(str(tmp_path))
+    for run_id, val_fd in (("aaaaaaaa", None), ("bbbbbbbb", 4.0), ("cccccccc", 9.0)):
+        folder = tmp_path / run.project / run_id
+        shutil.copytree(small_run.record.folder, folder)
+        metrics = {"real_fd": 2.0} | ({} if val_fd is None else {"val_fd": val_fd})
+        replace(small_run.record, run_id=run_id, folder=folder, metrics=metrics).save()
+    found = find_run(recordings, run)
+    assert found is not None
+    assert found.run_id == "bbbbbbbb"
+
+
+def test_a_folder_is_no_recording(tmp_path: Path) -> None:
+    with pytest.raises(desc.DescError, match="is a folder; give one recording"):
+        continue_recording(tmp_path, tmp_path)
+
+
 def test_a_lone_recording_is_learned_alone(
     small_run: SmallRun, tmp_path: Path, make_signal: Callable[..., np.ndarray],
     caplog: pytest.LogCaptureFixture,
@@ -122,7 +142,7 @@ def test_a_lone_recording_is_learned_alone(
     assert set(record.training_files.values()) == {"Lied – 1.wav"}
     assert (
         "no run was trained on this recording alone yet; training one takes at most 1 s, "
-        "the continuation then about 20 s" in caplog.text
+        "the continuation then up to 20 s" in caplog.text
     )
     assert "its end is held out" in caplog.text
     assert record.inputs == {"audio_db_dir": [str(song)]}, "so that the run can be resumed"

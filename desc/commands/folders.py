@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 FOLDERS = "audio_db_dir", "validation_db_dir", "sample_audio_db_dir"
 PATTERNS = "include", "exclude"
 """Options that name the recordings of a training; its run keeps them."""
-SHOWN = 20  # skipped files named one by one; more are counted
 
 
 def open_folder(
@@ -57,7 +56,7 @@ def open_folder(
     besides : Corpus, optional
         A folder opened before; the files that it skipped are not logged again.
     """
-    from desc.corpus import open_corpus
+    from desc.corpus import log_skipped, open_corpus
     from desc.corpus.discovery import label
 
     corpus = open_corpus(
@@ -77,12 +76,8 @@ def open_folder(
     )
     named = {besides.path(file.source) for file in besides.skipped} if besides else set()
     skipped = [file for file in corpus.skipped if corpus.path(file.source) not in named]
-    if skipped and name_skipped:
-        logger.info(f"{names}: {len(skipped)} skipped:")
-        for file in skipped[:SHOWN]:
-            logger.info(f"  {file.source}: {file.reason}")
-        if len(skipped) > SHOWN:
-            logger.info(f"  … and {len(skipped) - SHOWN} more")
+    if name_skipped:
+        log_skipped(names, skipped)
     return corpus
 
 

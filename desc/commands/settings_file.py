@@ -79,6 +79,10 @@ def _read(path: str, names: Sequence[str], commands: Collection[str]) -> dict[st
         raise ConfigurationError(f"config={path!r} cannot be read: {error.strerror}") from error
     except ValueError as error:  # no UTF-8, or no TOML
         raise ConfigurationError(f"config={path!r} is not a settings file: {error}") from error
+    command = names[1] if len(names) > 1 else ""
+    tables = [key for key, value in content.items() if key in commands and isinstance(value, dict)]
+    if tables and tables == list(content) and command not in tables:
+        raise ConfigurationError(f"{path}: these are options of desc {tables[0]}, not of {command}")
     settings = _without_tables(content, commands)
     for index, name in enumerate(names[1:], 2):
         table = content.get(name, {})

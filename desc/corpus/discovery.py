@@ -17,6 +17,7 @@ from desc.errors import CorpusError
 logger = logging.getLogger(__name__)
 
 Paths = str | Path | Sequence[str | Path]
+SHOWN = 20  # skipped files named one by one; more are counted
 
 
 @dataclass(frozen=True)
@@ -207,3 +208,14 @@ def _problem(path: Path) -> str:
     except OSError as error:  # a link to itself, a folder that may be listed but not entered
         return error.strerror or str(error)
     return "" if stat.S_ISREG(mode) else "not a regular file"
+
+
+def log_skipped(names: str, skipped: Sequence[SkippedFile]) -> None:
+    """Log the skipped files of folders with these names, each with its reason."""
+    if not skipped:
+        return
+    logger.info(f"{names}: {len(skipped)} skipped:")
+    for file in skipped[:SHOWN]:
+        logger.info(f"  {file.source}: {file.reason}")
+    if len(skipped) > SHOWN:
+        logger.info(f"  … and {len(skipped) - SHOWN} more")

@@ -132,4 +132,10 @@ def read_playlist(path: str | Path, original: Playlist | None = None) -> Playlis
     """
     ending = Path(path).suffix.lower()
     readers = {format.extension: format.read for format in FORMATS.values() if format.read}
+    written = {format.extension: name for name, format in FORMATS.items() if not format.read}
+    if ending in written and ending not in readers:
+        raise ConfigurationError(
+            f"{path}: a file of the format {written[ending]} cannot be read back; "
+            f"{', '.join(sorted(readers))} can"
+        )
     return readers[ending](Path(path), original) if ending in readers else Playlist.load(path)

@@ -21,6 +21,7 @@ from desc.audio import (
 )
 from desc.configuration import check
 from desc.corpus.discovery import find_files
+from desc.corpus.ending import find_music_end
 from desc.errors import AudioError, ConfigurationError, StorageError
 from desc.files import replacing
 from desc.report.page import packed
@@ -131,7 +132,7 @@ def inside(folder: str, source: str) -> Path:
 
 
 def waveform(path: Path) -> dict[str, Any]:
-    """Return the length of a recording and its envelope for `drawWave`.
+    """Return the length of a recording, the end of its music and its envelope for `drawWave`.
 
     Raises
     ------
@@ -162,7 +163,9 @@ def _waveform(path: str, size: int, changed: int) -> dict[str, Any]:  # noqa: AR
     low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
     scale = 127 / max(float(high.max()), -float(low.min()), 1e-9)
     picture = np.rint(np.stack([low, high]) * scale)
-    return {"seconds": n_samples / rate, "envelope": packed(picture, "i1")}
+    seconds = n_samples / rate
+    music_end, _ = find_music_end(path, seconds)
+    return {"seconds": seconds, "music_end": music_end, "envelope": packed(picture, "i1")}
 
 
 def excerpt(path: Path, start_s: float, duration_s: float) -> bytes:

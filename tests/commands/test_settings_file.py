@@ -81,6 +81,7 @@ def test_positional_arguments_stay_apart_from_lists(tmp_path: Path) -> None:
         ("[predict.sampling]", "sampling must be a text or a number"),
         ("[predicts]", "no option 'predicts'"),
         ("seed = ", "is not a settings file"),
+        ("[train]\nseed = 1", "these are options of desc train, not of predict"),
     ],
 )
 def test_a_wrong_file_is_a_usage_error_that_names_it(

@@ -58,6 +58,12 @@ def exported(playlist: Playlist, store: DescriptorStore, tmp_path: Path) -> Path
     return path
 
 
+def test_a_format_that_is_only_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "song.rpp").write_text("<REAPER_PROJECT>")
+    with pytest.raises(ConfigurationError, match=r"song\.rpp: .* reaper cannot be read back"):
+        read_playlist(tmp_path / "song.rpp")
+
+
 def test_clips_moved_trimmed_gained_and_deleted(playlist: Playlist, exported: Path) -> None:
     before = read_playlist(exported, playlist).events
 

@@ -25,13 +25,23 @@ function openDialog(kind) {
   return look(state.choices[kind] || "");
 }
 
-on("look", "click", () => look($("place").value));
+// Open the folder that is written in the dialog; an error is shown there, and returned as false.
+async function lookAtWritten() {
+  try { await look($("place").value); } catch (error) {
+    $("here").textContent = error.message;
+    return false;
+  }
+  return true;
+}
+
+on("look", "click", lookAtWritten);
 $("place").addEventListener("keydown", (event) => {
   if (event.key !== "Enter") return;
   event.preventDefault();
-  act(look)($("place").value);
+  lookAtWritten();
 });
 on("use", "click", async () => {
+  if ($("place").value !== place && !await lookAtWritten()) return;
   await post("choose", { [asked]: place });
   $("dialog").close();
 });

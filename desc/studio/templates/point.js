@@ -20,7 +20,7 @@ async function loadRecording() {
   if (source) {
     const found = await get("waveform", { recording: source });
     if ($("recording").value !== source) return; // another one was chosen meanwhile
-    picture = { envelope: found.envelope, start: 0, end: found.seconds };
+    picture = { envelope: found.envelope, start: 0, end: found.seconds, musicEnd: found.music_end };
     recording.position = 0;
     recording.use("", found.seconds);
     wave.low = 0;
@@ -38,10 +38,12 @@ function setPoint(time) {
   showPoint();
 }
 
+const marked = () => (point === null ? picture.musicEnd : point);
+
 function showPoint() {
   $("point-text").textContent = point === null
     ? "Continues from the end of the music." : `Continues from ${clock(point)}.`;
-  $("point").setAttribute("aria-valuenow", point === null ? (picture ? picture.end : 0) : point);
+  $("point").setAttribute("aria-valuenow", picture ? marked() : 0);
   $("point").setAttribute("aria-valuetext", $("point-text").textContent);
   if (picture) $("point").setAttribute("aria-valuemax", picture.end.toFixed(2));
   redrawAll();
@@ -50,7 +52,7 @@ function showPoint() {
 wave.addLane($("point"), () => 110, (context, width, height) => {
   if (!picture) return;
   picture.draw(context, width, height);
-  const x = wave.x(point === null ? picture.end : point);
+  const x = wave.x(marked());
   context.globalAlpha = 0.72;
   context.fillStyle = colour("back");
   context.fillRect(x, 0, width - x, height);
@@ -63,7 +65,7 @@ wave.addLane($("point-ruler"), () => 20, (...given) => { if (picture) wave.drawR
 
 $("point").addEventListener("keydown", (event) => {
   if (!picture) return;
-  const now = point === null ? picture.end : point;
+  const now = marked();
   const moves = { ArrowLeft: -0.5, ArrowRight: 0.5, ArrowDown: -0.5, ArrowUp: 0.5, PageDown: -5, PageUp: 5 };
   if (event.key in moves) setPoint(now + moves[event.key]);
   else if (event.key === "Home") setPoint(0.5);
@@ -77,7 +79,7 @@ on("point-end", "click", () => setPoint(null));
 // The five seconds before the point.
 async function hearPoint() {
   if (!picture) return;
-  const end = point === null ? picture.end : point, start = Math.max(0, end - 5);
+  const end = marked(), start = Math.max(0, end - 5);
   await hear(address("excerpt", { recording: $("recording").value, start, seconds: end - start }));
 }
 on("point-hear", "click", hearPoint);
