@@ -35,7 +35,7 @@ def fill(page: str, *, title: str, scripts: Sequence[str], data: Any, policy: st
     Parameters
     ----------
     page : str
-        HTML with `{{policy}}`, `{{title}}`, `{{style}}`, `{{data}}` and `{{script}}`.
+        HTML with `{{head}}`, which holds policy, title and style, `{{data}}` and `{{script}}`.
     title : str
         Any text.
     scripts : sequence of str
@@ -57,8 +57,9 @@ def fill(page: str, *, title: str, scripts: Sequence[str], data: Any, policy: st
         "script": script,
         "data": text,
     }
-    head, *pieces = page.split("{{")
-    filled = [head]
+    whole = page.replace("{{head}}\n", template("head.html"))
+    first, *pieces = whole.split("{{")
+    filled = [first]
     for piece in pieces:
         name, rest = piece.split("}}", 1)
         filled += [parts[name], rest]
