@@ -62,6 +62,63 @@ def test_a_prediction_says_all_that_made_it(results: Path, run_ids: dict[str, st
     assert set(prediction["_id"]) == {"a.wav"}
 
 
+@pytest.mark.parametrize("options", [(), ("--selection", "nearest", "--hold_s", "0")])
+def test_every_figure_follows_from_the_files_of_the_result(
+    options: tuple[str, ...], run_ids: dict[str, str], workplace: Workplace, tmp_path: Path
+) -> None:
+    """The pages show these figures; they are computed here from the other files alone."""
+    words = ("--prediction_length", "150", *options)
+    assert workplace.predict(run_ids["LSTM"], tmp_path, *words) == 0
+    for source in ("a.wav", "b.flac"):
+        folder = tmp_path / source
+        figures = json.loads((folder / "prediction.json").read_text())["_meta"]["results"]
+        matches = json.loads((folder / "matches.json").read_text())
+        events = json.loads((folder / "playlist.json").read_text())["events"]
+        sound, rate = soundfile.read(folder / "prediction.wav", always_2d=True)
+        recording, _ = soundfile.read(workplace.recordings / source, always_2d=True)
+        places = list(zip(matches["_id"], np.array(matches["_sample"]) // 1024, strict=True))
+        whole_db, context_db = (10 * np.log10(np.mean(x**2)) for x in (sound, recording))
+        assert figures == {
+            "n_frames": len(places),
+            "mean_match_distance": pytest.approx(np.mean(matches["_distance"])),
+            "distinct_rows": len(set(places)),
+            "corpus_coverage": pytest.approx(len(set(places)) / (3 * 259)),
+            "files_used": len({event["source"] for event in events}),
+            "n_units": len(events),
+            "mean_unit_frames": pytest.approx(
+                np.mean([event["n_samples"] / 1024 for event in events])
+            ),
+            "repeated_share": pytest.approx(share_played_before(places)),
+            "duration_s": len(sound) / rate,
+            "n_samples": len(sound),
+            "sample_rate": rate,
+            "n_channels": sound.shape[1],
+            "peak": pytest.approx(abs(sound).max() / 10 ** (figures["gain_db"] / 20), abs=1e-4),
+            "gain_db": pytest.approx(-20 * np.log10(max(1, figures["peak"]))),
+            "level_change_db": pytest.approx(whole_db - context_db, abs=0.3),
+        }
+
+
+def share_played_before(places: list[tuple[str, int]]) -> float:
+    """Return the share of frames within two of one that an earlier piece of the result played."""
+    piece = np.cumsum(
+        [
+            i == 0 or places[i] != (places[i - 1][0], places[i - 1][1] + 1)
+            for i in range(len(places))
+        ]
+    )
+    repeated = [
+        any(
+            piece[other] != piece[i]
+            and places[other][0] == file
+            and abs(places[other][1] - at) <= 2
+            for other in range(i)
+        )
+        for i, (file, at) in enumerate(places)
+    ]
+    return float(np.mean(repeated))
+
+
 def test_matches_and_playlist_agree(results: Path) -> None:
     matches = json.loads((results / "a.wav" / "matches.json").read_text())
     assert len(matches["_id"]) == len(matches["_sample"]) == len(matches["_distance"]) == 20
