@@ -207,24 +207,24 @@ class Continuer:
             Failure(s.source, s.reason) for s in recordings.skipped if s.source not in usable
         ]
         todo: list[_Job] = []
-        for sequence in recordings.sequences:
-            try:
-                context = self._context(sequence, recordings.path(sequence.source))
-            except DescError as error:
-                failures.append(_failure(sequence, error))
-                continue
-            for draw in range(1, self.prediction.n_draws + 1):
+        try:
+            for sequence in recordings.sequences:
                 try:
-                    job = self._job(context, Path(output_dir), draw, takes=takes)
-                    if outputs.is_kept(job.folder, job.request, overwrite=overwrite):
-                        outcomes.append(_outcome(job, "kept"))
-                        if not (job.folder / outputs.REPORT).exists():
-                            self._write_report(job.folder)
-                    else:
-                        todo.append(job)
+                    context = self._context(sequence, recordings.path(sequence.source))
                 except DescError as error:
                     failures.append(_failure(sequence, error))
-        try:
+                    continue
+                for draw in range(1, self.prediction.n_draws + 1):
+                    try:
+                        job = self._job(context, Path(output_dir), draw, takes=takes)
+                        if outputs.is_kept(job.folder, job.request, overwrite=overwrite):
+                            outcomes.append(_outcome(job, "kept"))
+                            if not (job.folder / outputs.REPORT).exists():
+                                self._write_report(job.folder)
+                        else:
+                            todo.append(job)
+                    except DescError as error:
+                        failures.append(_failure(sequence, error))
             for index, job in enumerate(todo):
                 try:
                     with part(index, len(todo)):

@@ -34,7 +34,7 @@ def show_page(page: Path, args: argparse.Namespace, console: Console) -> None:
 
 
 def has_screen() -> bool:
-    """Whether somebody sits in front of this machine, as far as the environment tells."""
+    """Return whether a user sits at this machine, by its environment variables."""
     names = os.environ
     if "CI" in names or "SSH_CONNECTION" in names:
         return False

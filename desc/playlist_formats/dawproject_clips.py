@@ -63,7 +63,7 @@ class AudioClip:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a nested timeline lies in the project.
+    """Position of a nested timeline in the project.
 
     Attributes
     ----------

@@ -203,3 +203,24 @@ def test_a_take_that_fails_leaves_no_folder(
     assert main([*words, "--prediction_length", "5", *workplace.common()]) == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not (tmp_path / "predictions" / "a.wav").exists()
+
+
+def test_ctrl_c_before_the_first_take_is_made_leaves_no_folder(
+    workplace: Workplace, run_ids: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def interrupted(path: Path, duration_s: float) -> tuple[float, str]:
+        seen.append(path)
+        if len(seen) == 2:  # the folder of the first recording's take is made
+            raise KeyboardInterrupt
+        return duration_s, ""
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pipeline, "find_music_end", interrupted)
+    words = ["predict", "--run_id", run_ids["LSTM"], "--audio_db_dir", str(workplace.sounds)]
+    words += ["--prediction_db_dir", str(workplace.recordings), "--jobs", "1"]
+    assert main([*words, "--prediction_length", "5", *workplace.common()]) == 130
+    assert len(seen) == 2
+    assert not list((tmp_path / "predictions").rglob("*.json"))
+    assert not list((tmp_path / "predictions").glob("*/1"))
