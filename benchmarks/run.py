@@ -42,14 +42,15 @@ LONGEST_S, QUICK_S = 30.0, 4.0
 Row = dict[str, Any]
 
 
-def measure(stage: Stage, way: str, folder: Path, sizes: list[int], longest_s: float) -> list[Row]:
+def measure(stage: Stage, way: str, folder: Path, quick: bool) -> list[Row]:
     """Measure a way at ascending sizes, up to the one that would take too long."""
+    longest_s, repeats = (QUICK_S, 2) if quick else (LONGEST_S, 3)
     rows: list[Row] = []
-    for size in sizes:
+    for size in stage.quick if quick else stage.sizes:
         if rows and rows[-1]["cpu_s"] * size / rows[-1]["size"] > longest_s:
             break
         work = stage.ways[way](folder, size)
-        (seconds,) = least_cpu_s({way: work}).values()
+        (seconds,) = least_cpu_s({way: work}, repeats).values()
         rows.append({"size": size, "cpu_s": seconds, "peak_mib": peak_mib()})
     return rows
 
@@ -114,16 +115,12 @@ def ways_of(name: str, folder: Path, quick: bool) -> Iterator[tuple[str, list[Ro
 
 def job(name: str, way: str, folder: Path, quick: bool) -> None:
     """Do one job in this process, and print its rows as JSON."""
-    import torch
-
-    torch.set_num_threads(1)
-    stage, rows = STAGES[name], []
-    sizes = stage.quick if quick else stage.sizes
+    stage = STAGES[name]
     if way == "prepare" and stage.prepare:
-        stage.prepare(folder, sizes)
+        stage.prepare(folder, stage.quick if quick else stage.sizes)
+        print("[]")
     else:
-        rows = measure(stage, way, folder, list(sizes), QUICK_S if quick else LONGEST_S)
-    print(json.dumps(rows))
+        print(json.dumps(measure(stage, way, folder, quick)))
 
 
 def print_rows(name: str, ways: dict[str, list[Row]]) -> None:
