@@ -96,6 +96,9 @@ def search(
 
 def pairwise(a: Float32, b: Float32, query: QueryConfig) -> Float64:
     """Return the distances (n, m) between points (n, d) and (m, d), in float64."""
+    if query.distance == "euclidean":  # importing scipy takes longer than a whole search
+        difference = a[:, None].astype(np.float64) - b
+        return np.sqrt(np.einsum("nmd,nmd->nm", difference, difference))
     from scipy.spatial.distance import cdist
 
     options = {"p": query.minkowski_p} if query.distance == "minkowski" else {}

@@ -16,6 +16,8 @@ from desc.descriptors.envelope import envelope_db
 from desc.matching.arrays import Float32, Float64, Positions, Values
 from desc.metrics.rhythm import onset_curve
 
+Complex = npt.NDArray[np.complex128]
+
 SLOW_S = 1.0
 """Length of the window around a frame, seconds."""
 SPREAD_WEIGHT = MOTION_WEIGHT = 2.0
@@ -109,15 +111,13 @@ def beat_columns(envelope: Float64, frame_rate: float) -> Float32:
     return np.stack([strength, pulse.real, pulse.imag], 1).astype(np.float32)
 
 
-def local_pulse(strength: Float64, frame_rate: float) -> npt.NDArray[np.complex128]:
+def local_pulse(strength: Float64, frame_rate: float) -> Complex:
     """Return the predominant local pulse of an onset curve (n,) as complex numbers, (n,).
 
     The sinusoid that agrees best with the curve in a window around each frame, evaluated there
     (Grosche and Müller 2011). Its angle is 0 at a beat; its absolute value is at most about 1,
     and near 0 where nothing recurs. A curve of less than two periods of any pulse gives 0.
     """
-    from scipy.signal import fftconvolve
-
     if len(strength) < 2 * frame_rate / PULSES_HZ[-1]:
         return np.zeros(len(strength), complex)
     second = round(frame_rate / 2)
@@ -127,17 +127,28 @@ def local_pulse(strength: Float64, frame_rate: float) -> npt.NDArray[np.complex1
     window = np.hanning(2 * round(PULSE_S * frame_rate / 2) + 3)[1:-1]
     window /= window.sum()
     half = len(window) // 2
-    inside = slice(half, half + len(curve))
-    energy = fftconvolve(curve**2, window)[inside]
+    size = fast_length(len(curve) + len(window))  # what wraps around falls into the padding
+    kernel = np.fft.fft(np.roll(np.pad(window, (0, size - len(window))), -half))
+
+    def smooth(values: Float64 | Complex) -> Complex:
+        found: Complex = np.fft.ifft(np.fft.fft(values, size) * kernel)
+        return found[..., : len(curve)]
+
+    energy = smooth(curve**2).real
     time = np.arange(len(curve)) / frame_rate
-    best = np.zeros(len(curve), complex)
+    best: Complex = np.zeros(len(curve), complex)
     together = max(1, TOGETHER // len(curve))  # one call for a short recording
     for first in range(0, len(PULSES_HZ), together):
         turning = np.exp(2j * np.pi * PULSES_HZ[first : first + together, None] * time)
-        found = fftconvolve(curve * turning.conj(), window[None], axes=1)[:, inside] * turning
+        found = smooth(curve * turning.conj()) * turning
         found = found[np.abs(found).argmax(0), np.arange(len(curve))]
         best = np.where(np.abs(found) > np.abs(best), found, best)
     return 2 * best / np.sqrt(np.maximum(energy, 1e-6))
+
+
+def fast_length(n: int) -> int:
+    """Return a length from n up to n · 6 / 5 whose Fourier transform is fast: few factors but 2."""
+    return min(odd << (-(-n // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 27))
 
 
 def moving_mean(values: Float64, half: int) -> Float64:
