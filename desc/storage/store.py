@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -45,6 +46,7 @@ from desc.storage.folder import ArrayFolder, writable
 from desc.storage.manifest import Manifest, identify
 from desc.storage.packed import PackedViews, about_config
 
+logger = logging.getLogger(__name__)
 Values = npt.NDArray[np.float32]
 
 FORMAT_VERSIONS = {DESCRIPTORS: 2, AUDIO: 2, PACKED: 2, INDEX: 1}
@@ -210,6 +212,13 @@ class DescriptorStore:
         packed = self._packed.open(digests, config) or self._pack_stored(digests, config)
         for digest in set(digests):  # used as well: the packed view is gone when the folder changes
             touch(self.shard_path(digest, config))
+        needed = 2 * packed.values.nbytes  # each content, and the view of all
+        if needed > self._limit:
+            logger.warning(
+                "%s: the descriptors take %.3g GiB, more than the %.3g GiB that the cache keeps; a "
+                "larger DESC_CACHE_LIMIT_GB saves extracting them again",
+                *(self.cache_dir, needed / 2**30, self._limit / 2**30),
+            )
         sequences, start = [], 0
         for source, (digest, n_frames, n_samples) in zip(
             sources, packed.about["files"], strict=True
