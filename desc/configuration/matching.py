@@ -8,7 +8,7 @@ from typing import Any
 from desc.configuration.fields import check_choice, check_integer, check_number, option
 
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
-SELECTIONS = ("beam", "sample", "nearest")
+SELECTIONS = ("beam", "sample", "nearest", "causal")
 UNITS = ("frame", "onset", "beat", "grain")
 MAX_HOLD_S = 60.0
 MIN_UNIT_S = 0.1
@@ -60,7 +60,7 @@ class SelectionConfig:
         "beam",
         "beam: beam search that weighs distance against transition cost; sample: "
         "the same with random costs added; nearest: the nearest row for each "
-        "frame",
+        "frame; causal: as live, each frame without a look ahead",
         choices=SELECTIONS,
     )
     units: str = option(
