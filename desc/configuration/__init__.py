@@ -16,6 +16,7 @@ from desc.configuration.fields import (
     option,
     to_dict,
 )
+from desc.configuration.live import MODES, LiveConfig
 from desc.configuration.matching import (
     DISTANCES,
     MAX_HOLD_S,
@@ -43,6 +44,7 @@ __all__ = [
     "DISTANCES",
     "HEADS",
     "MAX_HOLD_S",
+    "MODES",
     "MONITORS",
     "SAMPLINGS",
     "SELECTIONS",
@@ -51,6 +53,7 @@ __all__ = [
     "SUBTYPES",
     "UNITS",
     "HardwareConfig",
+    "LiveConfig",
     "MasterConfig",
     "ModelConfig",
     "PredictConfig",

@@ -7,6 +7,7 @@ match space, one distance compares both scales.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -129,7 +130,8 @@ def local_pulse(
     """
     from scipy.signal import fftconvolve
 
-    if len(strength) < 2 * frame_rate / PULSES_HZ[-1]:
+    least = math.ceil(2 * frame_rate / PULSES_HZ[-1])
+    if len(strength) < least:
         return np.zeros(len(strength), complex)
     curve = _even_curve(strength, frame_rate, causal)
     window = _pulse_window(frame_rate, causal)
@@ -144,6 +146,8 @@ def local_pulse(
         found = fftconvolve(curve * turning.conj(), window[None], axes=1)[:, inside] * turning
         found = found[np.abs(found).argmax(0), np.arange(len(curve))]
         best = np.where(np.abs(found) > np.abs(best), found, best)
+    if causal:
+        best[: least - 1] = 0
     return 2 * best / np.sqrt(np.maximum(energy, 1e-6))
 
 
@@ -194,7 +198,7 @@ def heard_now(
         best = complex(found[np.abs(found).argmax()])
         energy = float((curve**2) @ _pulse_window(rate, True)[: len(curve)])
         pulse = PHASE_WEIGHT * 2 * best / np.sqrt(max(energy, 1e-6))
-        if len(strength) < 2 * rate / PULSES_HZ[-1]:
+        if len(strength) < math.ceil(2 * rate / PULSES_HZ[-1]):
             pulse = 0j
         parts.append(selection.beat_weight * np.array([strength[-1], pulse.real, pulse.imag]))
     return np.concatenate(parts).astype(np.float32)
