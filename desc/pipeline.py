@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -207,6 +208,9 @@ class Continuer:
             Failure(s.source, s.reason) for s in recordings.skipped if s.source not in usable
         ]
         todo: list[_Job] = []
+        # Most of a page's time is the encoding of its sound, which leaves Python's lock to others.
+        pages: list[Future[None]] = []
+        thread = ThreadPoolExecutor(1, "pages")
         try:
             for sequence in recordings.sequences:
                 try:
@@ -220,7 +224,7 @@ class Continuer:
                         if outputs.is_kept(job.folder, job.request, overwrite=overwrite):
                             outcomes.append(_outcome(job, "kept"))
                             if not (job.folder / outputs.REPORT).exists():
-                                self._write_report(job.folder)
+                                pages.append(thread.submit(self._write_report, job.folder))
                         else:
                             todo.append(job)
                     except DescError as error:
@@ -230,11 +234,14 @@ class Continuer:
                     with part(index, len(todo)):
                         figures = self._continue(job, recordings)
                     outcomes.append(_outcome(job, "written", figures))
+                    pages.append(thread.submit(self._write_report, job.folder))
                 except DescError as error:
                     failures.append(_failure(job.sequence, error))
         finally:
+            thread.shutdown()
             for job in todo if takes else ():
                 release(job.folder)
+        _log_missing(pages)
         if takes and self.report:
             self._write_pages({outcome.folder.parent for outcome in outcomes})
         outcomes.sort(key=lambda outcome: (outcome.source, outcome.draw))
@@ -300,7 +307,6 @@ class Continuer:
         meta = {"request": job.request, "versions": versions(), "results": figures}
         meta["inputs"] = self.matcher.database.inputs
         outputs.write_prediction(job.folder, prediction, meta)
-        self._write_report(job.folder)
         return figures
 
     def _level_change(self, job: _Job, path: Path, rendered: RenderResult) -> dict[str, float]:
@@ -323,13 +329,9 @@ class Continuer:
         return {"level_change_db": change_db}
 
     def _write_report(self, folder: Path) -> None:
-        """Write the page if wanted. The result is complete without it, so an error is logged."""
-        if not self.report:
-            return
-        try:
+        """Write the page of a result if wanted."""
+        if self.report:
             write_result_report(folder)
-        except DescError as error:
-            logger.warning("no report: %s", error)
 
     def _write_pages(self, folders: set[Path]) -> None:
         """Write the pages that compare the takes of recordings; an error is logged."""
@@ -390,6 +392,15 @@ def _outcome(
     job: _Job, status: Literal["written", "kept"], figures: dict[str, float] | None = None
 ) -> Outcome:
     return Outcome(job.sequence.source, job.folder, status, figures or {}, job.sampling.draw)
+
+
+def _log_missing(pages: list[Future[None]]) -> None:
+    """Log the pages that could not be written. A result is complete without its page."""
+    for page in pages:
+        try:
+            page.result()
+        except DescError as error:
+            logger.warning("no report: %s", error)
 
 
 def _failure(sequence: DescriptorSequence, error: DescError) -> Failure:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from desc.commands.console import Console, counted
-from desc.commands.folders import open_folder
+from desc.commands.folders import open_folder, workers
 from desc.commands.options import (
     add_audio_option,
+    add_cluster_options,
     add_corpus_options,
     add_options,
     from_options,
@@ -16,8 +17,8 @@ from desc.descriptors.config import DescriptorConfig
 
 MOST_USED = "audio_db_dir include exclude descriptors sample_rate hop_length jobs cache_dir"
 EXAMPLES = (
-    "desc extract --audio_db_dir sounds/",
     "desc extract --audio_db_dir sounds/ --descriptors mfcc chroma",
+    "desc extract --audio_db_dir sounds/ --cache_dir cache/ --backend dask --scheduler tcp://host:8786",
 )
 
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc extract`."""
     add_audio_option(parser)
     add_corpus_options(parser)
+    add_cluster_options(parser)
     add_options(parser.add_argument_group("descriptors"), DescriptorConfig)
 
 
@@ -33,11 +35,12 @@ def run(args: argparse.Namespace) -> int:
     config = from_options(DescriptorConfig, args)
     from desc.storage import DescriptorStore
 
-    with Console(args.quiet) as console:
+    store = DescriptorStore(args.cache_dir)
+    with Console(args.quiet) as console, workers(args, store):
         corpus = open_folder(
             args.audio_db_dir,
             config,
-            DescriptorStore(args.cache_dir),
+            store,
             args,
             name_skipped=False,
             adopt_hop="hop_length" not in args,

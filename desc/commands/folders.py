@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from desc.cluster import dask_cluster
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError
 from desc.progress import clock
@@ -79,6 +81,21 @@ def open_folder(
     if name_skipped:
         log_skipped(names, skipped)
     return corpus
+
+
+def workers(args: argparse.Namespace, store: DescriptorStore) -> AbstractContextManager[None]:
+    """Return the context in which the work is done where `--backend` says.
+
+    Raises
+    ------
+    ConfigurationError
+        If `--backend dask` comes without a scheduler, or a scheduler without it.
+    """
+    if (args.backend == "dask") != (args.scheduler is not None):
+        raise ConfigurationError(
+            f"scheduler={args.scheduler!r} must be an address with backend=dask, and only then"
+        )
+    return dask_cluster(args.scheduler, store.cache_dir) if args.scheduler else nullcontext()
 
 
 def inputs_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import logging
@@ -40,6 +41,8 @@ COMMANDS = {
     "cache": "show, limit or prune the cache",
     "completion": "print the completion script for bash, zsh or fish",
 }
+GARBAGE_THRESHOLD = 100_000
+"""New objects after which Python looks for garbage; its default is 700."""
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of SIGTERM
 
 
@@ -167,8 +170,15 @@ def _log_to_file() -> None:
 
 
 def run() -> None:
-    """Entry point of the `desc` command."""
-    sys.exit(main())
+    """Entry point of the `desc` command.
+
+    Importing torch makes some 500,000 objects, none of them garbage: with Python's default
+    threshold the collector walks through them many times, and once more at exit.
+    """
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    status = main()
+    gc.freeze()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -256,6 +256,14 @@ def add_jobs_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--jobs", type=int, default=-1, metavar="N", help=text)
 
 
+def add_cluster_options(parser: argparse._ActionsContainer) -> None:
+    """Add `--backend` and `--scheduler`."""
+    text = "where the work is done: processes of this machine, or workers of Dask [default local]"
+    parser.add_argument("--backend", default="local", choices=("local", "dask"), help=text)
+    text = "Dask's scheduler, such as tcp://192.168.0.5:8786; its workers share folders and cache"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=text)
+
+
 def add_corpus_options(parser: argparse._ActionsContainer) -> None:
     """Add the options of every folder of audio: patterns, jobs and the cache."""
     add_pattern_options(parser)

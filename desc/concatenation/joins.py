@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from desc.audio import Audio
 from desc.concatenation.playlist import Playlist, PlaylistEvent
@@ -253,13 +252,13 @@ def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:
     """
     n, largest = len(outgoing), (len(incoming) - len(outgoing)) // 2
     # What wraps around in a transform of the incoming length falls outside the shifts in question.
-    size = scipy.fft.next_fast_len(len(incoming), real=True)
+    size = 1 << (len(incoming) - 1).bit_length()
     both = np.zeros((2, incoming.shape[1], size), np.float32)
     both[0, :, :n] = outgoing.T
     both[1, :, : len(incoming)] = incoming.T
-    spectra = scipy.fft.rfft(both)
+    spectra = np.fft.rfft(both)
     cross = np.einsum("cf,cf->f", spectra[0].conj(), spectra[1])
-    products = scipy.fft.irfft(cross, size)[: 2 * largest + 1]
+    products = np.fft.irfft(cross, size)[: 2 * largest + 1]
     energy = np.zeros(len(incoming) + 1)
     np.einsum("nc,nc->n", incoming, incoming).cumsum(dtype=np.float64, out=energy[1:])
     energies = energy[n:] - energy[:-n]

@@ -19,6 +19,8 @@ from desc.configuration.fields import (
 from desc.configuration.live import MODES, LiveConfig
 from desc.configuration.matching import (
     DISTANCES,
+    INDEXED_DISTANCES,
+    INDEXES,
     MAX_HOLD_S,
     SELECTIONS,
     STYLES,
@@ -43,6 +45,8 @@ from desc.configuration.training import (
 __all__ = [
     "DISTANCES",
     "HEADS",
+    "INDEXED_DISTANCES",
+    "INDEXES",
     "MAX_HOLD_S",
     "MODES",
     "MONITORS",

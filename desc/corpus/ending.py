@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from desc.audio import read_excerpt
 from desc.descriptors.sequence import DescriptorSequence
@@ -61,13 +62,12 @@ def music_end(levels_db: Levels) -> MusicEnd:
     levels_db : ndarray of float64, (T,)
         Level of each 50 ms in dB, see `sound_levels`.
     """
-    from scipy.ndimage import uniform_filter1d
-
     n, whole = len(levels_db), MusicEnd(len(levels_db), "")
     if n < REMAINING or levels_db.max() <= SILENCE_DB:
         return whole
     power = 10 ** (levels_db / 10)
-    seconds_db = 10 * np.log10(uniform_filter1d(power, MEAN, mode="nearest"))
+    around = np.pad(power, (MEAN // 2, MEAN // 2 - 1), mode="edge")
+    seconds_db = 10 * np.log10(sliding_window_view(around, MEAN).mean(1))
     music_db = np.maximum.accumulate(seconds_db[::-1])[::-1]
     before_db = music_db[np.maximum(np.arange(n) - BACK, 0)]
     is_music = seconds_db > seconds_db.max() - AUDIBLE_DB

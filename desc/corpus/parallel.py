@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from desc.audio import content_digest
+from desc.cluster import active_cluster, call_on_workers
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract, variant_digest
 from desc.descriptors.families import FAMILIES, Family
@@ -25,6 +27,7 @@ UNCOMPRESSED = frozenset({".wav", ".wave", ".aif", ".aiff", ".aifc", ".au", ".ca
 BYTES_PER_SECOND = {True: 200e6, False: 7e6}
 """Of uncompressed and of compressed files, extracted by one process (1174 and 422 times real
 time, of 16-bit stereo and of Ogg at 128 kbit/s)."""
+DIED = "the process that read it died (out of memory, or a decoder's crash)"
 IDLE_WORKER_S = 5.0  # joblib keeps its processes for 300 s, with 150 MB each
 
 
@@ -160,7 +163,8 @@ def extract_into(
 def _kept_notes() -> Iterator[list[str]]:
     """Collect what the decoder logs about a file, for the process that opened the corpus."""
     notes: list[str] = []
-    handler = logging.Handler()
+    handler, here = logging.Handler(), threading.get_ident()
+    handler.addFilter(lambda record: record.thread == here)  # a worker of Dask has several
     handler.emit = lambda record: notes.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("desc.audio")
     logger.addHandler(handler)
@@ -180,9 +184,16 @@ def run_tasks(
 ) -> Iterator[Outcome]:
     """Yield the outcomes as tasks are finished.
 
-    If a process dies (out of memory, a crash of the decoder), the remaining tasks run one by
-    one, and those whose process dies are reported.
+    On a cluster (see `desc.cluster`) its workers do all of them. Here, if a process dies (out of
+    memory, a crash of the decoder), the remaining tasks run one by one, and those whose process
+    dies are reported.
     """
+    # The long ones first, or one of them begins when the other processes are done.
+    ordered = sorted(tasks, key=lambda task: -task.estimated_s)
+    if (cluster := active_cluster()) is not None:
+        for task, outcome in call_on_workers(cluster, function, ordered):
+            yield outcome or Outcome(task, DIED)
+        return
     if jobs == 1 or len(tasks) < 2 or sum(t.estimated_s for t in tasks) < WORKERS_START_S:
         for task in tasks:
             yield function(task)
@@ -191,8 +202,6 @@ def run_tasks(
 
     left = {task.key: task for task in tasks}
     try:
-        # The long ones first, or one of them begins when the other processes are done.
-        ordered = sorted(tasks, key=lambda task: -task.estimated_s)
         for outcome in _in_workers(function, ordered, jobs):
             del left[outcome.task.key]
             yield outcome
@@ -213,8 +222,7 @@ def _one_by_one(function: Callable[[Task], Outcome], tasks: Iterable[Task]) -> I
                 yield executor.submit(function, task).result()
             except BrokenProcessPool:
                 executor = None
-                reason = "the process that read it died (out of memory, or a decoder's crash)"
-                yield Outcome(task, reason)
+                yield Outcome(task, DIED)
     finally:
         if executor is not None:
             executor.shutdown()
@@ -226,7 +234,7 @@ def _in_workers(
     import joblib
     from joblib.parallel import get_active_backend
 
-    backend, _ = get_active_backend()  # the caller may have chosen Dask or Ray
+    backend, _ = get_active_backend()  # the caller may have chosen another, such as Ray
     is_default = type(backend).__name__ == "LokyBackend"
     options: dict[str, Any] = {"idle_worker_timeout": IDLE_WORKER_S} if is_default else {}
     n_jobs = min(joblib.effective_n_jobs(jobs), len(tasks))

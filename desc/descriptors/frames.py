@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.filterbanks import chroma_filters, hann_window, mel_spectrum
@@ -62,6 +61,8 @@ class Frames:
         """(B, 1 + n_fft // 2) squared magnitudes of the Hann-windowed spectrum."""
         if self.exact:
             return np.square(self.magnitude)
+        import scipy.fft
+
         windowed = self.scratch[: self.n_frames]
         np.multiply(self.samples, hann_window(self.config.n_fft), out=windowed)
         spectrum = scipy.fft.rfft(windowed, axis=1)
@@ -72,6 +73,8 @@ class Frames:
     @cached_property
     def magnitude(self) -> Array:
         """(B, 1 + n_fft // 2) magnitudes of the Hann-windowed spectrum, equal to librosa's."""
+        import scipy.fft
+
         window = hann_window(self.config.n_fft, np.float64)
         spectrum = scipy.fft.rfft(self.samples * window, axis=1, overwrite_x=True)
         return np.abs(spectrum.astype(np.complex64))

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from desc.errors import ConfigurationError
 
@@ -89,6 +88,8 @@ def _normalised_difference(
     frames: Array, shortest: int, longest: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return the cumulative mean normalised difference (equation 8) at the lags, and silence."""
+    import scipy.fft
+
     n_fft = frames.shape[1]
     n_padded = scipy.fft.next_fast_len(2 * n_fft - 1, real=True)
     spectrum = scipy.fft.rfft(frames, n=n_padded, axis=1)

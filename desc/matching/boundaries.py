@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from desc.configuration import SelectionConfig
 from desc.database import DescriptorDatabase
@@ -168,10 +169,8 @@ def _flux(database: DescriptorDatabase) -> Float64:
 
 def _peaks(strength: Float64) -> Bools:
     """Return the onsets of a file; of onsets that are too close, the strongest."""
-    from scipy.ndimage import maximum_filter1d, uniform_filter1d
-
-    around = uniform_filter1d(strength, 2 * AROUND + 1, mode="constant")
-    highest = maximum_filter1d(strength, 2 * APART - 1, mode="constant")
+    around = sliding_window_view(np.pad(strength, AROUND), 2 * AROUND + 1).mean(1)
+    highest = sliding_window_view(np.pad(strength, APART - 1), 2 * APART - 1).max(1)
     peaks = (strength == highest) & (strength > np.maximum(RISE_FACTOR * around, around + RISE_DB))
     onsets = np.zeros(len(strength), bool)
     last = 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from desc.configuration import QueryConfig
 from desc.matching.arrays import Bools, Float32, Float64, Rows
-from desc.matching.knn import paired, search
+from desc.matching.knn import paired
+from desc.matching.points import Points
 from desc.matching.space import BLOCK_ROWS
 
 LEADING = 24
@@ -20,18 +20,17 @@ MEASURED = 20000
 
 
 class NearestRows:
-    """Nearest rows of single points, exact.
+    """Nearest rows of single points, exact where `points` is.
 
     The squared distance along the leading principal axes of the rows bounds the distance from
     below. It is computed for all rows, the distance itself only where the bound is small enough.
-    Other distances than the euclidean are searched without preparation, far more slowly.
+    Points with an index are searched by it. Other distances than the euclidean are searched without
+    preparation, far more slowly.
 
     Parameters
     ----------
-    points : ndarray of float32, (N, d)
+    points : Points
         The rows.
-    query : QueryConfig
-        The distance.
     usable : ndarray of bool, (N,), optional
         Rows that may be found; by default all.
     axes : optional
@@ -39,14 +38,11 @@ class NearestRows:
     """
 
     def __init__(
-        self,
-        points: Float32,
-        query: QueryConfig,
-        usable: Bools | None = None,
-        axes: _Axes | None = None,
+        self, points: Points, usable: Bools | None = None, axes: _Axes | None = None
     ) -> None:
-        self._points, self._query = points, query
-        self._axes = axes or (_Axes(points) if query.distance == "euclidean" else None)
+        self._points, self._axes = points, axes
+        if axes is None and points.lists is None and points.query.distance == "euclidean":
+            self._axes = _Axes(points.values)
         self._usable = np.ones(len(points), bool) if usable is None else usable
         self._count = int(self._usable.sum())
         if self._axes:
@@ -54,7 +50,7 @@ class NearestRows:
 
     def restricted(self, usable: Bools) -> NearestRows:
         """Return the same for these rows (N,) alone, at least one."""
-        return NearestRows(self._points, self._query, usable, self._axes)
+        return NearestRows(self._points, usable, self._axes)
 
     def find(self, point: Float32, count: int) -> tuple[Rows, Float64]:
         """Return the `count` nearest rows of a point (d,), nearest first, and their distances.
@@ -63,7 +59,7 @@ class NearestRows:
         """
         count = min(count, self._count)
         if not self._axes:
-            found = search(point[None], self._points, self._usable, count, self._query)
+            found = self._points.nearest(point[None], self._usable, count)
             return found.rows[0], found.distances[0]
         scores, square = self._axes.scores(point)
         scores += self._bounds
@@ -77,7 +73,7 @@ class NearestRows:
         return rows[order], distances[order]
 
     def _distances(self, point: Float32, rows: Rows) -> Float64:
-        return paired(self._points[rows], point[None], self._query)
+        return paired(self._points.values[rows], point[None], self._points.query)
 
     @staticmethod
     def _limit(scores: Float32, count: int) -> float:

@@ -19,6 +19,8 @@ from desc.descriptors.envelope import envelope_db
 from desc.matching.arrays import Float32, Float64, Positions, Values
 from desc.metrics.rhythm import onset_curve
 
+Complex = npt.NDArray[np.complex128]
+
 SLOW_S = 1.0
 """Length of the window around a frame, seconds."""
 SPREAD_WEIGHT = MOTION_WEIGHT = 2.0
@@ -77,6 +79,15 @@ def with_slow_scale(
     return np.hstack(columns) if len(columns) > 1 else points
 
 
+def slow_scale_key(selection: SelectionConfig, config: DescriptorConfig) -> str:
+    """Return a text that differs between slow scales, empty without one."""
+    beat_weight = selection.beat_weight if "mfcc" in config.groups else 0.0
+    if selection.selection == "nearest" or not (selection.slow_weight or beat_weight):
+        return ""
+    when = "before " if selection.selection == "causal" else ""
+    return f"{when}slow {selection.slow_weight} beat {beat_weight}"
+
+
 def slow_columns(points: Float32, half: int, *, causal: bool = False) -> Float32:
     """Return mean, spread and motion of each column around each frame, (n, 3·d).
 
@@ -118,9 +129,7 @@ def beat_columns(envelope: Float64, frame_rate: float, *, causal: bool = False) 
     return np.stack([strength, pulse.real, pulse.imag], 1).astype(np.float32)
 
 
-def local_pulse(
-    strength: Float64, frame_rate: float, *, causal: bool = False
-) -> npt.NDArray[np.complex128]:
+def local_pulse(strength: Float64, frame_rate: float, *, causal: bool = False) -> Complex:
     """Return the predominant local pulse of an onset curve (n,) as complex numbers, (n,).
 
     The sinusoid that agrees best with the curve in a window around each frame, evaluated there
@@ -128,22 +137,25 @@ def local_pulse(
     and near 0 where nothing recurs. A curve of less than two periods of any pulse gives 0. The
     window of a causal pulse is the falling half of a Hann window: it weighs the last frames most.
     """
-    from scipy.signal import fftconvolve
-
     least = math.ceil(2 * frame_rate / PULSES_HZ[-1])
     if len(strength) < least:
         return np.zeros(len(strength), complex)
-    curve = _even_curve(strength, frame_rate, causal)
-    window = _pulse_window(frame_rate, causal)
+    curve, window = _even_curve(strength, frame_rate, causal), _pulse_window(frame_rate, causal)
     half = 0 if causal else len(window) // 2
-    inside = slice(half, half + len(curve))
-    energy = fftconvolve(curve**2, window)[inside]
+    size = fast_length(len(curve) + len(window))  # what wraps around falls into the padding
+    kernel = np.fft.fft(np.roll(np.pad(window, (0, size - len(window))), -half))
+
+    def smooth(values: Float64 | Complex) -> Complex:
+        found: Complex = np.fft.ifft(np.fft.fft(values, size) * kernel)
+        return found[..., : len(curve)]
+
+    energy = smooth(curve**2).real
     time = np.arange(len(curve)) / frame_rate
-    best = np.zeros(len(curve), complex)
+    best: Complex = np.zeros(len(curve), complex)
     together = max(1, TOGETHER // len(curve))  # one call for a short recording
     for first in range(0, len(PULSES_HZ), together):
         turning = np.exp(2j * np.pi * PULSES_HZ[first : first + together, None] * time)
-        found = fftconvolve(curve * turning.conj(), window[None], axes=1)[:, inside] * turning
+        found = smooth(curve * turning.conj()) * turning
         found = found[np.abs(found).argmax(0), np.arange(len(curve))]
         best = np.where(np.abs(found) > np.abs(best), found, best)
     if causal:
@@ -168,7 +180,7 @@ def _pulse_window(frame_rate: float, causal: bool) -> Float64:
 
 
 @lru_cache(maxsize=4)
-def _pulse_kernel(frame_rate: float) -> npt.NDArray[np.complex128]:
+def _pulse_kernel(frame_rate: float) -> Complex:
     """Return the causal window times each of the pulses, the last frame first, (pulses, n)."""
     window = _pulse_window(frame_rate, True)
     time = np.arange(len(window)) / frame_rate
@@ -202,6 +214,11 @@ def heard_now(
             pulse = 0j
         parts.append(selection.beat_weight * np.array([strength[-1], pulse.real, pulse.imag]))
     return np.concatenate(parts).astype(np.float32)
+
+
+def fast_length(n: int) -> int:
+    """Return a length from n up to n · 6 / 5 whose Fourier transform is fast: few factors but 2."""
+    return min(odd << (-(-n // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 27))
 
 
 def moving_mean(values: Float64, half: int, *, causal: bool = False) -> Float64:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from desc import audio
+from desc.cluster import active_cluster, call_on_workers
 from desc.errors import AudioError
 from desc.progress import report
 
@@ -212,9 +213,15 @@ def identify(paths: Sequence[str | Path], manifest: Manifest, jobs: int) -> list
 def _read_all(
     files: dict[FileState, Path], jobs: int
 ) -> Iterator[tuple[FileState, str | AudioError]]:
+    """Yield the digest of each file, or why there is none, as they are read."""
+    if (cluster := active_cluster()) is not None:
+        state_of = {path: state for state, path in files.items()}
+        for path, digest in call_on_workers(cluster, _read, list(state_of)):
+            yield state_of[path], digest or AudioError(f"{path}: the worker that read it died")
+        return
     # Threads: digests are computed without the interpreter's lock.
     with ThreadPoolExecutor(jobs if jobs > 0 else os.cpu_count()) as executor:
-        futures = {executor.submit(_read, state, path): state for state, path in files.items()}
+        futures = {executor.submit(_read, path): state for state, path in files.items()}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -222,11 +229,12 @@ def _read_all(
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(state: FileState, path: Path) -> str | AudioError:
-    age = time.time_ns() - state.mtime_ns
-    if 0 <= age < TICK_NS:
-        time.sleep((TICK_NS - age) / 1e9)
+def _read(path: Path) -> str | AudioError:
     try:
+        state = FileState.of(path)
+        age = time.time_ns() - state.mtime_ns
+        if 0 <= age < TICK_NS:
+            time.sleep((TICK_NS - age) / 1e9)
         digest = audio.content_digest(path)
         if FileState.of(path) == state:
             return digest
@@ -236,6 +244,8 @@ def _read(state: FileState, path: Path) -> str | AudioError:
 
 
 def _is_settled(state: FileState) -> bool:
-    """Whether any later change of the file would alter its modification time."""
+    """Whether the file is still in a state that any later change of it would alter."""
     is_coarse = state.mtime_ns % 1_000_000_000 == 0
-    return not (is_coarse and 0 <= time.time_ns() - state.mtime_ns < COARSE_TICK_NS)
+    return state.is_current and not (
+        is_coarse and 0 <= time.time_ns() - state.mtime_ns < COARSE_TICK_NS
+    )

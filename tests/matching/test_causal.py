@@ -16,6 +16,7 @@ from desc.errors import ConfigurationError
 from desc.matching import Matcher
 from desc.matching.knn import search
 from desc.matching.nearest import NearestRows
+from desc.matching.points import Points
 from desc.matching.slow_scale import heard_now, with_slow_scale
 from tests.hearing import comes_back
 
@@ -129,7 +130,7 @@ def test_nearest_rows_are_those_of_the_exact_search(
     points = points.astype(np.float32) + np.float32(50)
     points[1000:1010] = points[7]
     query, usable = QueryConfig(distance=distance), rng.random(5000) < 0.7
-    prepared = NearestRows(points, query).restricted(usable)
+    prepared = NearestRows(Points(points, query)).restricted(usable)
     for point in (points[7], points[99] + 0.1, points.mean(0), points[3] + 100):
         for count in (1, 10, 50):
             rows, distances = prepared.find(point, count)

@@ -220,6 +220,18 @@ class TestPacked:
         )
         assert store.summary().packed.n_files == 1
 
+    def test_more_than_the_cache_keeps_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(store_module, "MAX_OPEN", 0)
+        n_bytes = 2 * 5 * 39 * 4  # of one content and the packed view
+        for limit, told in ((n_bytes, 0), (n_bytes - 1, 1)):
+            monkeypatch.setenv("DESC_CACHE_LIMIT_GB", repr(limit / 2**30))
+            store = DescriptorStore(tmp_path)
+            store.save(sequence_of(5, 0))
+            store.load_all([sequence_of(5, 0).digest], CONFIG, ["x.wav"])
+            assert caplog.text.count("a larger DESC_CACHE_LIMIT_GB") == told
+
     def test_descriptors_gone_meanwhile_are_an_error(self, store: DescriptorStore) -> None:
         with pytest.raises(StorageError, match=r"descriptors of x\.wav are gone"):
             store.load_all(["0" * 32], CONFIG, ["x.wav"])

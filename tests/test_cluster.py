@@ -1,0 +1,138 @@
+"""Extraction on a Dask cluster: a real scheduler, workers in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from desc import cluster
+from desc.cluster import call_on_workers, dask_cluster
+from desc.commands.main import main
+from desc.corpus import open_corpus
+from desc.descriptors.config import DescriptorConfig
+from desc.errors import AudioError, DescError
+from desc.progress import reporting
+from desc.storage import DescriptorStore
+
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signal")
+
+CONFIG = DescriptorConfig()
+SLOW = """
+import time
+from desc.corpus import parallel
+from desc.descriptors.extraction import extract
+
+def slowly(*args, **kwargs):
+    time.sleep(0.1)
+    return extract(*args, **kwargs)
+
+parallel.extract = slowly
+"""
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """start("scheduler" or "worker") starts a process of a cluster in tmp_path."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    options = {
+        "scheduler": ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"],
+        "worker": ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--preload", "slow.py"],
+    }
+    processes = []
+
+    def started(kind: str) -> subprocess.Popen[bytes]:
+        words = [f"distributed.cli.dask_{kind}", *options[kind], "--scheduler-file", "address"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
+        processes.append(process)
+        return process
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def address(folder: Path) -> str:
+    """Wait for a scheduler; return its address."""
+    while not (folder / "address").exists():
+        time.sleep(0.02)
+    return str(json.loads((folder / "address").read_text())["address"])
+
+
+def contents(store: DescriptorStore) -> dict[str, bytes]:
+    """Return the files of descriptors, those being written included."""
+    folder = store.cache_dir / "descriptors"
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def fail(item: int) -> int:
+    if item == 2:
+        raise AudioError(f"{item} cannot be read")
+    return item
+
+
+def test_a_killed_worker_loses_nothing(
+    tmp_path: Path, start: Start, make_wav: Callable[..., Path]
+) -> None:
+    start("scheduler")
+    workers = [start("worker"), start("worker")]
+    for i in range(10):
+        make_wav(f"rec/{i}.wav", kind="noise", duration_s=1.0, seed=i)
+    (tmp_path / "rec" / "bad.wav").write_text("no audio")
+    stores = [DescriptorStore(tmp_path / name) for name in ("alone", "together")]
+    alone = open_corpus(tmp_path / "rec", CONFIG, stores[0], jobs=1)
+    calls = []
+
+    def kill_one(stage: str, done: int, total: int) -> None:
+        calls.append((stage, done, total))
+        if (stage, done) == ("extract", 3):
+            workers[0].kill()
+
+    with dask_cluster(address(tmp_path), stores[1].cache_dir):
+        cluster.active_cluster().wait_for_workers(2)
+        with reporting(kill_one):
+            together = open_corpus(tmp_path / "rec", CONFIG, stores[1])
+        with pytest.raises(AudioError, match="2 cannot be read"):
+            list(call_on_workers(cluster.active_cluster(), fail, [2]))
+    assert workers[0].poll() is not None
+    assert workers[1].poll() is None
+    assert calls[-1] == ("extract", 11, 11)
+    assert together.n_extracted == 10
+    assert together.skipped == alone.skipped
+    assert together.digest == alone.digest
+    assert contents(stores[1]) == contents(stores[0])
+    assert len(contents(stores[0])) == 10
+
+
+def test_a_scheduler_belongs_to_its_backend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["extract", "--audio_db_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache")]
+    assert main([*words, "--backend", "dask"]) == 2
+    assert main([*words, "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert capsys.readouterr().err.count("must be an address with backend=dask") == 2
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "START_S", 0.2)
+    for name in ("tcp://127.0.0.1:1", "nonsense://x"):
+        expected = pytest.raises(DescError, match=f"scheduler='{name}' does not answer")
+        with expected, dask_cluster(name, tmp_path):
+            pass
