@@ -91,6 +91,8 @@ class DescriptorDatabase:
         32 hex digits, those of the corpus it was made from.
     inputs : dict of str to list of str
         Options that name the recordings, see `Corpus`; empty if they are unknown.
+    index_dir : Path or None
+        Folder of the cache for indexes; None: the database is in memory only.
     """
 
     values: Values
@@ -101,6 +103,7 @@ class DescriptorDatabase:
     root: Path
     digest: str
     inputs: dict[str, list[str]] = field(default_factory=dict)
+    index_dir: Path | None = None
 
     @classmethod
     def from_corpus(
@@ -123,8 +126,9 @@ class DescriptorDatabase:
             If the cache cannot be written.
         """
         sequences = (*corpus.sequences, *corpus.variants)
-        values = (store or DescriptorStore()).packed(sequences)
-        return replace(cls._of(values, sequences, corpus.root), inputs=corpus.inputs)
+        store = store or DescriptorStore()
+        database = cls._of(store.packed(sequences), sequences, corpus.root)
+        return replace(database, inputs=corpus.inputs, index_dir=store.index_dir)
 
     @classmethod
     def from_sequences(

@@ -158,7 +158,8 @@ def _current(request: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     if request.get("selection") == "path":  # the former name of `beam`
         request["selection"] = "beam"
-    return STYLES["granular"] | request  # results of before the styles lack these settings
+    before = {**STYLES["granular"], "index": "auto"}  # settings that earlier results lack
+    return before | request
 
 
 def _damaged(folder: Path, content: dict[str, Any]) -> list[str]:

@@ -16,6 +16,8 @@ STAGES = {  # name of a stage in progress reports: label and unit
     "identify": ("checking the cache", "files"),
     "extract": ("extracting descriptors", "files"),
     "read": ("reading recordings", "files"),
+    "points": ("preparing the database", "rows"),
+    "index": ("indexing the database", "rows"),
     "train": ("training", "steps"),
     "generate": ("generating", "files"),
     "predict": ("predicting", "frames"),

@@ -18,6 +18,8 @@ from desc.configuration.fields import (
 )
 from desc.configuration.matching import (
     DISTANCES,
+    INDEXED_DISTANCES,
+    INDEXES,
     MAX_HOLD_S,
     SELECTIONS,
     STYLES,
@@ -42,6 +44,8 @@ from desc.configuration.training import (
 __all__ = [
     "DISTANCES",
     "HEADS",
+    "INDEXED_DISTANCES",
+    "INDEXES",
     "MAX_HOLD_S",
     "MONITORS",
     "SAMPLINGS",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from desc.configuration.fields import check_choice, check_integer, check_number, option
+from desc.configuration.fields import check, check_choice, check_integer, check_number, option
 
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
+INDEXES = ("auto", "exact", "ivf")
+INDEXED_DISTANCES = DISTANCES[:2]
 SELECTIONS = ("beam", "sample", "nearest")
 UNITS = ("frame", "onset", "beat", "grain")
 MAX_HOLD_S = 60.0
@@ -36,9 +38,19 @@ class QueryConfig:
     allow_self_match: bool = option(
         False, "allow matches with the recording itself if the corpus contains it"
     )
+    index: str = option(
+        "auto",
+        "search of the database. exact: all rows; ivf: an index of inverted lists, which misses "
+        "about 1 %% of the nearest rows and needs faiss; auto: ivf from a million rows on",
+        choices=INDEXES,
+    )
 
     def __post_init__(self) -> None:
         check_choice("distance", self.distance, DISTANCES)
+        check_choice("index", self.index, INDEXES)
+        rule = f"be auto or exact unless the distance is {' or '.join(INDEXED_DISTANCES)}"
+        indexable = self.index != "ivf" or self.distance in INDEXED_DISTANCES
+        check(indexable, "index", self.index, rule)
         check_number("minkowski_p", self.minkowski_p, 1.0)
         check_integer("neighbours", self.neighbours, 1)
         check_number("match_space", self.match_space, 0.0, 1.0)

@@ -11,7 +11,7 @@ computed by scipy, block by block.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,8 @@ MAX_SCORES = 1 << 23
 """Kept scores per block of queries, 32 MB."""
 MAX_CANDIDATE_VALUES = 1 << 22
 """Numbers gathered at once when groups are opened, 16 MB."""
+MAX_ROWS = 1 << 19
+"""Rows searched at once; more are searched in parts, so that they need not be in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,8 @@ def search(
         Distance.
     """
     count = min(count, int(usable.sum()))
+    if len(coordinates) > MAX_ROWS:
+        return _search_in_parts(queries, coordinates, usable, count, query)
     rows = np.empty((len(queries), count), np.int64)
     distances = np.empty((len(queries), count))
     kind = _Product if _exponent(query) is None else _Minkowski
@@ -92,6 +96,47 @@ def search(
                 into = slice(start + found[0], start + found[-1] + 1)
                 rows[into], distances[into] = _best(found, near, exact, count)
     return Neighbours(rows, distances)
+
+
+def _search_in_parts(
+    queries: Float32, coordinates: Float32, usable: Bools, count: int, query: QueryConfig
+) -> Neighbours:
+    parts = []
+    for first in range(0, len(coordinates), MAX_ROWS):
+        part = slice(first, first + MAX_ROWS)
+        if usable[part].any():
+            found = search(queries, coordinates[part], usable[part], count, query)
+            parts.append(Neighbours(first + found.rows, found.distances))
+    return merged(parts, count)
+
+
+def merged(parts: Sequence[Neighbours], count: int) -> Neighbours:
+    """Return the `count` nearest of the neighbours that were found in several sets of rows."""
+    rows = np.concatenate([part.rows for part in parts], 1)
+    distances = np.concatenate([part.distances for part in parts], 1)
+    order = np.lexsort((rows, distances))[:, :count]
+    return Neighbours(np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1))
+
+
+def ranked(
+    queries: Float32, coordinates: Float32, candidates: Rows, count: int, query: QueryConfig
+) -> Neighbours:
+    """Return the `count` nearest of some candidate rows (T, C) of each query, by exact distances.
+
+    At least `count` candidates of a query are rows; the others may be −1, none.
+    """
+    rows = np.empty((len(queries), count), np.int64)
+    distances = np.empty((len(queries), count))
+    for found, near in _parts(*_pairs(candidates), queries.shape[1]):
+        exact = paired(coordinates[near], queries[found], query)
+        into = slice(found[0], found[-1] + 1)
+        rows[into], distances[into] = _best(found, near, exact, count)
+    return Neighbours(rows, distances)
+
+
+def _pairs(candidates: Rows) -> Pairs:
+    query, place = np.nonzero(candidates >= 0)
+    return query, candidates[query, place]
 
 
 def pairwise(a: Float32, b: Float32, query: QueryConfig) -> Float64:
@@ -199,7 +244,7 @@ class _Product:
 
     def _placed(self, points: Float32) -> Float32:
         """Return points (n, d), normalised or relative to the centre of the rows."""
-        return _normalised(points) if self._cosine else points - self._centre
+        return normalised(points) if self._cosine else points - self._centre
 
     def _limit(self, best: Float32, prepared: Float32) -> Float32:
         """Return the highest score (Q,) of a row that is as near as one with score `best`."""
@@ -264,7 +309,8 @@ class _Product:
         return query[pair], self._order[group[pair] * GROUP + member]
 
 
-def _normalised(vectors: Float32) -> Float32:
+def normalised(vectors: Float32) -> Float32:
+    """Return vectors (n, d) scaled to length 1; those of length 0 stay."""
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]
     scaled = np.divide(vectors, lengths, out=np.zeros(vectors.shape), where=lengths > 0)
     return scaled.astype(np.float32)

@@ -6,10 +6,9 @@ import logging
 
 import numpy as np
 
-from desc.configuration import QueryConfig
 from desc.database import DescriptorDatabase
 from desc.matching.arrays import Bools, Float32, Float64
-from desc.matching.knn import search
+from desc.matching.points import Points
 
 logger = logging.getLogger(__name__)
 
@@ -21,32 +20,26 @@ N_FILES, N_ROWS = 6, 40
 """Files, and rows of each, by which the distance between recordings is measured."""
 
 
-def nearest_distances(
-    target: Float32, points: Float32, usable: Bools, query: QueryConfig
-) -> Float64:
+def nearest_distances(target: Float32, rows: Points, usable: Bools) -> Float64:
     """Return the distances from frames of a target (T, d) to the nearest usable row of a corpus.
 
-    Of up to 1,000 frames, evenly spread. The other parameters are those of `search`.
+    Of up to 1,000 frames, evenly spread.
     """
     some = np.linspace(0, len(target) - 1, min(N_FRAMES, len(target))).round().astype(int)
-    return search(target[some], points, usable, 1, query).distances[:, 0]
+    return rows.nearest(target[some], usable, 1).distances[:, 0]
 
 
-def distance_between_recordings(
-    points: Float32, database: DescriptorDatabase, query: QueryConfig
-) -> float | None:
+def distance_between_recordings(points: Points, database: DescriptorDatabase) -> float | None:
     """Return the median distance of a row to the nearest one of another recording.
 
     Measured on some rows of some files, evenly spread; None if there is one recording only.
 
     Parameters
     ----------
-    points : ndarray of float32, (N, d)
+    points : Points
         Rows of the database in the match space.
     database : DescriptorDatabase
         Maps rows to recordings.
-    query : QueryConfig
-        Gives the distance.
     """
     digests = np.array([file.digest or file.source for file in database.files])
     if len(set(digests)) < 2:
@@ -57,7 +50,7 @@ def distance_between_recordings(
         rows = np.flatnonzero(database.file_index == index)
         if other.any() and len(rows):
             some = rows[np.linspace(0, len(rows) - 1, N_ROWS).round().astype(int)]
-            found.append(search(points[some], points, other, 1, query).distances[:, 0])
+            found.append(points.nearest(points.values[some], other, 1).distances[:, 0])
     return float(np.median(np.concatenate(found)))
 
 

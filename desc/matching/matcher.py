@@ -20,7 +20,7 @@ from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
 from desc.matching.attacks import with_attacks
 from desc.matching.boundaries import UnitBoundaries
 from desc.matching.frame_search import search_frames
-from desc.matching.knn import Neighbours, paired, search
+from desc.matching.knn import Neighbours, paired
 from desc.matching.levels import (
     levels_db,
     muted,
@@ -32,8 +32,10 @@ from desc.matching.levels import (
     with_transposition,
 )
 from desc.matching.likeness import distance_between_recordings, nearest_distances, warn_if_far
+from desc.matching.point_cache import database_points
+from desc.matching.points import Points
 from desc.matching.repetition import Limits, feasible_limits
-from desc.matching.slow_scale import SLOW_S, with_slow_scale
+from desc.matching.slow_scale import SLOW_S, slow_scale_key, with_slow_scale
 from desc.matching.space import (
     BLOCK_ROWS,
     MatchSpace,
@@ -99,14 +101,13 @@ class Match:
     @cached_property
     def neighbours(self) -> Neighbours:
         """The `query.neighbours` nearest rows of each frame, searched for on first use."""
-        coordinates, query = self.matcher.coordinates, self.matcher.query
-        return search(self.points, coordinates, self.usable, query.neighbours, query)
+        matcher = self.matcher
+        return matcher.corpus_points.nearest(self.points, self.usable, matcher.query.neighbours)
 
     @cached_property
     def nearest_distances(self) -> Float64:
         """Distances of up to 1,000 frames, evenly spread, to the nearest row."""
-        matcher = self.matcher
-        return nearest_distances(self.points, matcher.coordinates, self.usable, matcher.query)
+        return nearest_distances(self.points, self.matcher.corpus_points, self.usable)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table with a row per frame: time, file, sample, speed, distance and unit.
@@ -197,33 +198,37 @@ class Matcher:
         return matching_space(self.database.config, statistics, self.query)
 
     @cached_property
-    def coordinates(self) -> Float32:
-        """Rows of the database in the match space, (N, d).
+    def corpus_points(self) -> Points:
+        """Rows of the database in the match space.
 
         Raises
         ------
         DescError
-            If a row is not finite, naming its file.
+            If a row is not finite, naming its file; or if the index needs faiss.
+        StorageError
+            If the cache cannot be written.
         """
-        coordinates = self.space.project(self.database.values)
-        broken = np.flatnonzero(~np.isfinite(coordinates).all(1))
-        if len(broken):
-            reference = self.database.reference(int(broken[0]))
-            raise DescError(
-                f"{reference.source}: the descriptors at sample {reference.start_sample} are not "
-                f"finite ({len(broken)} such rows in the database); leave the file out or extract "
-                "it again"
-            )
-        return coordinates
+        return database_points(self.database, self.space.key, self._projected, self.query)
+
+    @property
+    def coordinates(self) -> Float32:
+        """Rows of the database in the match space, (N, d); see `corpus_points`."""
+        return self.corpus_points.values
 
     @cached_property
     def transitions(self) -> Transitions:
         """Transition costs between the rows, in the match space with the slow scale."""
         database, positions = self.database, SourcePositions.of(self.database)
-        firsts = np.flatnonzero(np.diff(positions.chain, prepend=-2) > 1)
-        settings = self.selection, database.config, firsts
-        points = with_slow_scale(self.coordinates, database.values, *settings)
-        return Transitions.of(points, positions, database, self.query)
+
+        def heard(rows: slice) -> Float32:
+            firsts = np.flatnonzero(np.diff(positions.chain[rows], prepend=-2) > 1)
+            settings = self.selection, database.config, firsts
+            return with_slow_scale(self.coordinates[rows], database.values[rows], *settings)
+
+        points, scale = self.corpus_points, slow_scale_key(self.selection, database.config)
+        if scale:
+            points = database_points(database, f"{self.space.key} {scale}", heard, self.query)
+        return Transitions.of(points, positions, database)
 
     @cached_property
     def boundaries(self) -> UnitBoundaries:
@@ -238,7 +243,7 @@ class Matcher:
     @cached_property
     def own_distance(self) -> float | None:
         """Result of `distance_between_recordings`."""
-        return distance_between_recordings(self.coordinates, self.database, self.query)
+        return distance_between_recordings(self.corpus_points, self.database)
 
     def match(
         self,
@@ -321,7 +326,7 @@ class Matcher:
         usable = usable_rows(target, exclude_digest, self.database, self.query)
         count = self.query.neighbours if k is None else k
         check_integer("k", count, 1)
-        return search(points, matcher.coordinates, usable, count, self.query)
+        return matcher.corpus_points.nearest(points, usable, count)
 
     def moved(self, target: Target) -> Float32:
         """Return the descriptors (T, D) of a target after moment matching by `query.match_space`.
@@ -343,6 +348,18 @@ class Matcher:
             self._of_models.clear()  # only the last model's coordinates are kept
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
+
+    def _projected(self, rows: slice) -> Float32:
+        """Return rows of the database in the match space; they must be finite."""
+        coordinates = self.space.project(self.database.values[rows])
+        broken = np.flatnonzero(~np.isfinite(coordinates).all(1))
+        if len(broken):
+            reference = self.database.reference(rows.start + int(broken[0]))
+            raise DescError(
+                f"{reference.source}: the descriptors at sample {reference.start_sample} are not "
+                f"finite ({len(broken)} such rows); leave the file out or extract it again"
+            )
+        return coordinates
 
     def _heard(self, values: Values, before: Values) -> Float32:
         """Return descriptors (T, D) in the match space with the slow scale, given those before."""
@@ -380,7 +397,7 @@ class Matcher:
         selection = self.selection
         by_frame, greedy = selection.units == "frame", selection.selection == "nearest"
         count = selection.candidates if by_frame and not greedy else 1
-        near = search(points, self.transitions.points, usable, count, self.query)
+        near = self.transitions.corpus_points.nearest(points, usable, count)
         if by_frame and greedy:
             return near.rows[:, 0], near.distances[:, 0]
         limits, config = Limits(0, None), self.database.config

@@ -73,6 +73,14 @@ def with_slow_scale(
     return np.hstack(columns) if len(columns) > 1 else points
 
 
+def slow_scale_key(selection: SelectionConfig, config: DescriptorConfig) -> str:
+    """Return a text that differs between slow scales, empty without one."""
+    beat_weight = selection.beat_weight if "mfcc" in config.groups else 0.0
+    if selection.selection == "nearest" or not (selection.slow_weight or beat_weight):
+        return ""
+    return f"slow {selection.slow_weight} beat {beat_weight}"
+
+
 def slow_columns(points: Float32, half: int) -> Float32:
     """Return mean, spread and motion of each column around each frame, (n, 3·d).
 

@@ -44,6 +44,14 @@ class MatchSpace:
         """Names of the d columns compared."""
         return tuple(self.standardizer.config.names[c] for c in self.columns)
 
+    @property
+    def key(self) -> str:
+        """Text that differs between spaces."""
+        used = (self.standardizer.mean, self.standardizer.scale)
+        numbers = [self.weights, *(values[self.columns] for values in used)]
+        lists = [array.tolist() for array in (self.columns, *numbers)]
+        return f"{self.standardizer.config.fingerprint} {lists}"
+
     def project(self, values: Values) -> Float32:
         """Return descriptors (n, D) as coordinates (n, d) float32."""
         spaces = tuple(self.standardizer.config.spaces[c] for c in self.columns)

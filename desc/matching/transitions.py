@@ -11,7 +11,8 @@ from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Rows
-from desc.matching.knn import Neighbours, paired, pairwise, search
+from desc.matching.knn import Neighbours, paired, pairwise
+from desc.matching.points import Points
 from desc.matching.repetition import Limits
 from desc.matching.slow_scale import moving_mean
 from desc.matching.units import SourcePositions
@@ -32,12 +33,10 @@ class Transitions:
 
     Attributes
     ----------
-    points : ndarray of float32, (N, d)
-        Coordinates of the rows.
+    corpus_points : Points
+        The rows in the space of the search.
     positions : SourcePositions
         Their places in the recordings.
-    query : QueryConfig
-        Gives the distance.
     step : float
         Median distance between a row and the next one of its file, measured on some rows; 1 if the
         rows do not change.
@@ -45,26 +44,31 @@ class Transitions:
         Pitch of each row, NaN where unvoiced; None without f0 among the descriptors.
     """
 
-    points: Float32
+    corpus_points: Points
     positions: SourcePositions
-    query: QueryConfig
     step: float
     semitones: Float32 | None
 
     @classmethod
     def of(
-        cls,
-        points: Float32,
-        positions: SourcePositions,
-        database: DescriptorDatabase,
-        query: QueryConfig,
+        cls, points: Points, positions: SourcePositions, database: DescriptorDatabase
     ) -> Transitions:
-        """Measure the rows of a database, given their coordinates."""
-        rows = np.flatnonzero(np.diff(positions.chain) == 1)
-        rows = rows[:: max(1, len(rows) // STEP_ROWS)]
-        steps = paired(points[rows], points[rows + 1], query)
+        """Measure the rows of a database."""
+        some = np.flatnonzero(np.diff(positions.chain) == 1)
+        some = some[:: max(1, len(some) // STEP_ROWS)]
+        steps = paired(points.values[some], points.values[some + 1], points.query)
         step = float(np.median(steps)) if len(steps) else 0.0
-        return cls(points, positions, query, step or 1.0, _semitones(database))
+        return cls(points, positions, step or 1.0, _semitones(database))
+
+    @property
+    def points(self) -> Float32:
+        """Coordinates of the rows, (N, d)."""
+        return self.corpus_points.values
+
+    @property
+    def query(self) -> QueryConfig:
+        """Settings of the distance."""
+        return self.corpus_points.query
 
     def costs(self, ahead: Rows, rows: Rows, change: float, octave_cost: float) -> Float64:
         """Return the cost of playing rows (m,) where others (n,) would have come next, (n, m).
@@ -155,7 +159,7 @@ class Problem:
     def nearest(self, frame: int, count: int) -> Neighbours:
         """Return the `count` nearest usable rows of one frame, or all if there are fewer."""
         point = self.points[frame][None]
-        return search(point, self.transitions.points, self.usable, count, self.transitions.query)
+        return self.transitions.corpus_points.nearest(point, self.usable, count)
 
 
 def _semitones(database: DescriptorDatabase) -> Float32 | None:

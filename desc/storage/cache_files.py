@@ -21,7 +21,8 @@ from typing import NamedTuple
 from desc.errors import ConfigurationError
 from desc.files import is_abandoned, temporary_beside
 
-DESCRIPTORS, AUDIO, PACKED, RUNNING = "descriptors", "audio", "packed", "running"
+DESCRIPTORS, AUDIO, PACKED, INDEX = "descriptors", "audio", "packed", "index"
+RUNNING = "running"
 LIMIT_GB = 10.0
 """Default size of the cache in GiB; `$DESC_CACHE_LIMIT_GB` sets another one."""
 IDLE_S = 600.0  # a writer at work changes its file every few seconds
@@ -63,8 +64,9 @@ class CacheSummary:
     ----------
     folder : Path
         The cache folder.
-    descriptors, audio, packed : FileCount
-        Descriptors of recordings, recordings decoded or resampled, packed views for search.
+    descriptors, audio, packed, index : FileCount
+        Descriptors of recordings, recordings decoded or resampled, packed views for search, and
+        indexes of large ones.
     n_known_files : int
         Recordings whose digest is known.
     """
@@ -73,18 +75,21 @@ class CacheSummary:
     descriptors: FileCount
     audio: FileCount
     packed: FileCount
+    index: FileCount
     n_known_files: int
 
     @property
     def n_bytes(self) -> int:
         """Size of everything, the manifest left out."""
-        return self.descriptors.n_bytes + self.audio.n_bytes + self.packed.n_bytes
+        parts = self.descriptors, self.audio, self.packed, self.index
+        return sum(part.n_bytes for part in parts)
 
     def __str__(self) -> str:
         rows = (
             ("descriptors", self.descriptors),
             ("decoded audio", self.audio),
             ("packed views", self.packed),
+            ("indexes", self.index),
         )
         lines = [f"{self.folder}: {_mebibytes(self.n_bytes)}, {self.n_known_files} files known"]
         lines += [f"  {n:13} {p.n_files:6} files {_mebibytes(p.n_bytes):>12}" for n, p in rows]
@@ -145,7 +150,7 @@ def remove(files: Iterable[CacheFile]) -> FileCount:
 
 def list_cache(cache_dir: Path) -> list[CacheFile]:
     """Return the files of every part, those of other format versions and leftovers included."""
-    return list_files(*(cache_dir / part for part in (DESCRIPTORS, AUDIO, PACKED)))
+    return list_files(*(cache_dir / part for part in (DESCRIPTORS, AUDIO, PACKED, INDEX)))
 
 
 def limit(cache_dir: Path, max_bytes: float) -> FileCount:

@@ -83,7 +83,7 @@ class ArrayFolder:
     def _places(self, name: str) -> list[Path]:
         if self.cache_dir not in _unwritable:
             return [self.path(name)]
-        return [self.path(name), Path(_substitute(self.cache_dir).name, self.part, name)]
+        return [self.path(name), writable(self.cache_dir) / self.part / name]
 
     def _read(self, path: Path) -> StoredArray | None:
         try:
@@ -97,6 +97,11 @@ class ArrayFolder:
             touch(path)
             _verified[path] = path.stat().st_mtime_ns
         return stored
+
+
+def writable(cache_dir: Path) -> Path:
+    """Return the cache, or the temporary folder that takes its place where it cannot be written."""
+    return Path(_substitute(cache_dir).name) if cache_dir in _unwritable else cache_dir
 
 
 _unwritable: set[Path] = set()

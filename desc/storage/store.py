@@ -25,7 +25,9 @@ from desc.storage.arrays import StoredArray, write_array
 from desc.storage.cache_files import (
     AUDIO,
     DESCRIPTORS,
+    FORGOTTEN_S,
     IDLE_S,
+    INDEX,
     PACKED,
     CacheSummary,
     FileCount,
@@ -40,14 +42,14 @@ from desc.storage.cache_files import (
     touch,
 )
 from desc.storage.decoded import DecodedAudio, Piece
-from desc.storage.folder import ArrayFolder
+from desc.storage.folder import ArrayFolder, writable
 from desc.storage.manifest import Manifest, identify
 from desc.storage.packed import PackedViews, about_config
 
 logger = logging.getLogger(__name__)
 Values = npt.NDArray[np.float32]
 
-FORMAT_VERSIONS = {DESCRIPTORS: 2, AUDIO: 2, PACKED: 2}
+FORMAT_VERSIONS = {DESCRIPTORS: 2, AUDIO: 2, PACKED: 2, INDEX: 1}
 """Raised whenever the files change, or extraction gives other numbers for the same settings."""
 MAX_OPEN = 64
 """Sequences opened from a file each; more of them are views of one packed file. A memory map
@@ -285,6 +287,11 @@ class DescriptorStore:
         self._will_write()
         return DecodedAudio(info, digest, sample_rate, pieces, self._audio)
 
+    @property
+    def index_dir(self) -> Path:
+        """The folder of indexes."""
+        return writable(self.cache_dir) / _part(INDEX)
+
     def summary(self) -> CacheSummary:
         """Return the number and size of the files in the cache."""
 
@@ -294,7 +301,12 @@ class DescriptorStore:
 
         n_known = len({state.path for state in self.manifest.all_files()})
         return CacheSummary(
-            self.cache_dir, count(DESCRIPTORS), count(AUDIO), count(PACKED), n_known
+            folder=self.cache_dir,
+            descriptors=count(DESCRIPTORS),
+            audio=count(AUDIO),
+            packed=count(PACKED),
+            index=count(INDEX),
+            n_known_files=n_known,
         )
 
     def limit(self, max_bytes: float) -> FileCount:
@@ -314,7 +326,7 @@ class DescriptorStore:
         files = self.manifest.all_files()
         gone = [state for state in files if not state.is_current]
         dead = {files[s] for s in gone} - {files[s] for s in files.keys() - set(gone)}
-        packed, *current = map(self._folder, (PACKED, DESCRIPTORS, AUDIO))
+        packed, index, *current = map(self._folder, (PACKED, INDEX, DESCRIPTORS, AUDIO))
         in_use_s = max(IDLE_S, longest_use_s(self.cache_dir))
         chosen = [
             file
@@ -324,7 +336,8 @@ class DescriptorStore:
                 file.path.name.startswith(".")
                 or (packed in file.path.parents and file.age_s > in_use_s)
                 or (file.path.stem.partition("-")[0] in dead)
-                or not any(folder in file.path.parents for folder in (packed, *current))
+                or (index in file.path.parents and file.age_s > FORGOTTEN_S)
+                or not any(folder in file.path.parents for folder in (packed, index, *current))
             )
         ]
         removed = remove(chosen)

@@ -93,7 +93,7 @@ def test_a_match_searches_once_and_lists_as_many_neighbours_as_asked(
         searched.append(len(queries))
         return search(queries, *given)
 
-    monkeypatch.setattr("desc.matching.matcher.search", counted)
+    monkeypatch.setattr("desc.matching.points.search", counted)
     database, queries = make_database(make_values(rng, 300)), make_values(rng, 40)
     for neighbours in (1, 3, 80):
         searched.clear()

@@ -14,6 +14,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
 from desc.matching import Matcher
+from desc.matching.points import Points
 from desc.matching.transitions import Transitions
 from desc.matching.units import SourcePositions
 
@@ -63,8 +64,8 @@ def test_a_transition_costs_its_interval_up_to_an_octave() -> None:
     database = make_database(
         at_pitch(timbre, 0), at_pitch(timbre, 3), at_pitch(timbre, 40), at_pitch(timbre, 5, 0.3)
     )
-    points = database.values[:, :13].astype(np.float32)
-    transitions = Transitions.of(points, SourcePositions.of(database), database, QueryConfig())
+    points = Points(database.values[:, :13].astype(np.float32), QueryConfig())
+    transitions = Transitions.of(points, SourcePositions.of(database), database)
     costs = transitions.costs(np.array([0, 14]), np.array([1, 5, 9, 13]), 0.0, 6.0)
     # 3 semitones; more than an octave; what is hardly voiced has no pitch
     assert costs == pytest.approx(np.array([[0, 1.5, 6, 0], [0, 0, 0, 0]]), abs=1e-5)

@@ -1,0 +1,210 @@
+"""Inverted lists by faiss: the likely neighbours among millions of points, without reading all.
+
+k-means divides a sample of the points into cells. Each point is in the list of its nearest cell, as
+8-bit codes along the principal axes. A search reads the lists of the cells nearest to a query and
+returns candidates, whose distances are then computed exactly (`knn.ranked`).
+
+Lists can be made in parts, by several processes or machines that share a folder:
+
+    train_lists(points, query, trained)                     # once; a sample is enough
+    encode_rows(trained, points[a:b], np.arange(a, b), query, part)  # for each range, anywhere
+    join_lists(parts, path)                                 # one index of all rows
+    InvertedLists.open(path, query).candidates(queries, usable, count, n_probe)
+
+Or every part stays an index of its own, a shard: it is asked for its own neighbours
+(`knn.ranked`), and `knn.merged` keeps the nearest of all shards. `trained`, `part` and `path` are
+files. Without faiss, `faiss_module` raises an error that says what to install.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from desc.configuration import QueryConfig
+from desc.errors import DescError
+from desc.files import replacing
+from desc.matching.arrays import Bools, Float32, Int32, Rows
+from desc.matching.knn import normalised
+
+INSTALL = "pip install 'descriptor-transformer[search]'"
+CELLS_PER_ROOT = 2.0
+"""Cells, in square roots of the number of points."""
+SAMPLES_PER_CELL, ROUNDS = 64, 8
+"""Points of the sample per cell, and rounds of k-means."""
+MAX_AXES, AXES_TOGETHER = 32, 8
+"""More columns than that are turned to half as many principal axes, or that many; codes are
+compared in groups of 8 columns."""
+BLOCK_ROWS = 1 << 16
+
+
+def faiss_module() -> Any:
+    """Return faiss, limited to one thread: results then do not depend on the machine.
+
+    Raises
+    ------
+    DescError
+        If it is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        message = f"index='ivf' needs faiss, which is not installed: {INSTALL}"
+        raise DescError(message) from error
+    faiss.omp_set_num_threads(1)
+    return faiss
+
+
+def has_faiss() -> bool:
+    """Whether faiss is installed; it is not imported."""
+    try:
+        return importlib.util.find_spec("faiss") is not None
+    except ValueError:  # what a test puts in its place
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class InvertedLists:
+    """Inverted lists of a file, memory-mapped.
+
+    Attributes
+    ----------
+    index : faiss.Index
+        Rotation, cells and lists.
+    query : QueryConfig
+        The distance, euclidean or cosine.
+    """
+
+    index: Any
+    query: QueryConfig
+
+    @classmethod
+    def open(cls, path: Path, query: QueryConfig) -> InvertedLists | None:
+        """Open what `join_lists` or `encode_rows` wrote; None if it is missing or damaged."""
+        faiss = faiss_module()
+        try:
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), query)
+        except RuntimeError:
+            return None
+
+    def __len__(self) -> int:
+        return int(self.index.ntotal)
+
+    @property
+    def n_cells(self) -> int:
+        """The number of cells."""
+        return int(faiss_module().extract_index_ivf(self.index).nlist)
+
+    def candidates(self, queries: Float32, usable: Bools, count: int, n_probe: int) -> Rows:
+        """Return likely neighbours of points (T, d), (T, count); −1 where there are fewer.
+
+        Parameters
+        ----------
+        queries : ndarray of float32, (T, d)
+            Points.
+        usable : ndarray of bool, (N,)
+            Rows that may be found.
+        count : int
+            Number of candidates.
+        n_probe : int
+            Cells whose lists are read.
+        """
+        faiss = faiss_module()
+        options = faiss.SearchParametersIVF(nprobe=n_probe)
+        if not usable.all():
+            bits = np.packbits(usable, bitorder="little")
+            options.sel = selector = faiss.IDSelectorBitmap(bits)  # noqa: F841 (kept alive)
+        parameters = faiss.SearchParametersPreTransform(index_params=options)
+        rows: Rows = self.index.search(_placed(queries, self.query), count, params=parameters)[1]
+        return rows
+
+
+def n_cells(n_rows: int) -> int:
+    """Return the number of cells for so many points."""
+    return max(1, min(round(CELLS_PER_ROOT * math.sqrt(n_rows)), n_rows // SAMPLES_PER_CELL))
+
+
+def train_lists(points: Float32, query: QueryConfig, path: Path) -> None:
+    """Find the cells and axes of points (N, d) by a sample, and write them to a file."""
+    faiss, d, cells = faiss_module(), points.shape[1], n_cells(len(points))
+    size = min(len(points), max(SAMPLES_PER_CELL * cells, BLOCK_ROWS))
+    sample = points[np.linspace(0, len(points) - 1, size).astype(np.int64)]
+    axes = AXES_TOGETHER * math.ceil(d / AXES_TOGETHER)
+    if d > MAX_AXES:
+        axes = max(MAX_AXES, AXES_TOGETHER * round(d / 2 / AXES_TOGETHER))
+    first = f"PCA{axes}" if axes < d else f"Pad{axes}"
+    index = faiss.index_factory(d, f"{first},IVF{cells},SQ8")
+    clustering = faiss.extract_index_ivf(index).cp
+    clustering.niter, clustering.min_points_per_centroid = ROUNDS, 1
+    clustering.max_points_per_centroid = SAMPLES_PER_CELL
+    index.train(_placed(sample, query))
+    _write(index, path)
+
+
+def encode_rows(trained: Path, points: Float32, rows: Rows, query: QueryConfig, path: Path) -> None:
+    """Write the lists of some points.
+
+    Parameters
+    ----------
+    trained : Path
+        What `train_lists` wrote.
+    points : ndarray of float32, (n, d)
+        The points.
+    rows : ndarray of int64, (n,)
+        Their rows, by which they are found.
+    query : QueryConfig
+        The distance.
+    path : Path
+        The file.
+    """
+    index = faiss_module().read_index(str(trained))
+    for start in range(0, len(points), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        index.add_with_ids(_placed(points[block], query), rows[block])
+    _write(index, path)
+
+
+def join_lists(parts: Sequence[Path], path: Path) -> None:
+    """Write the lists of several files, of the same training, as one."""
+    faiss = faiss_module()
+    index, *others = (faiss.read_index(str(part)) for part in parts)
+    for other in others:
+        index.merge_from(other, 0)
+    _write(index, path)
+
+
+def renumber_lists(source: Path, trained: Path, new_rows: Int32, path: Path) -> None:
+    """Write lists of a file with other row numbers, (N,) by the old ones; −1 drops a row."""
+    faiss = faiss_module()
+    index, old = faiss.read_index(str(trained)), faiss.read_index(str(source))
+    into, lists = (faiss.extract_index_ivf(one).invlists for one in (index, old))
+    for cell in range(lists.nlist):
+        size = lists.list_size(cell)
+        if size:
+            rows = new_rows[faiss.rev_swig_ptr(lists.get_ids(cell), size)].astype(np.int64)
+            codes = faiss.rev_swig_ptr(lists.get_codes(cell), size * lists.code_size)
+            kept = rows >= 0
+            rows, codes = rows[kept], codes.reshape(size, -1)[kept]
+            into.add_entries(cell, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
+    index.ntotal = faiss.extract_index_ivf(index).ntotal = int((new_rows >= 0).sum())
+    _write(index, path)
+
+
+def _write(index: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        try:
+            faiss_module().write_index(index, str(temporary))
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+
+
+def _placed(points: Float32, query: QueryConfig) -> Float32:
+    """Return points (n, d) for the euclidean distance to order as the query's does."""
+    placed = normalised(points) if query.distance == "cosine" else points
+    return np.ascontiguousarray(placed, np.float32)

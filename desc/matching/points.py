@@ -1,0 +1,118 @@
+"""`Points`: the rows of a database as points of a space, searched exactly or by inverted lists."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from desc.configuration import INDEXED_DISTANCES, QueryConfig
+from desc.matching.arrays import Bools, Float32, Rows
+from desc.matching.index import INSTALL, InvertedLists, has_faiss
+from desc.matching.knn import Neighbours, ranked, search
+
+logger = logging.getLogger(__name__)
+
+MANY_ROWS = 1 << 20
+"""Rows (6.8 h at a hop of 1024) from which points are kept in the cache and `auto` is `ivf`."""
+CANDIDATES, MIN_CANDIDATES, MAX_CANDIDATES = 4, 32, 1 << 14
+"""Candidates of an index per neighbour, fewest and most of a query; more are searched exactly."""
+USUAL, RECALL = 50, 0.99
+"""Neighbours by which the cells to read are chosen, and the share of them to be found."""
+MEASURED_FILES, MEASURED_ROWS, FEWEST_CELLS = 4, 64, 4
+"""Files, and rows of each, by which that is measured, from so many cells on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """The rows of a database as points of a space.
+
+    Attributes
+    ----------
+    values : ndarray of float32, (N, d)
+        The points; memory-mapped where there are many.
+    query : QueryConfig
+        The distance.
+    lists : InvertedLists or None
+        Their index; None: they are searched exactly.
+    n_probe : int
+        Cells of the index that a search reads.
+    """
+
+    values: Float32
+    query: QueryConfig
+    lists: InvertedLists | None = None
+    n_probe: int = 1
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def nearest(self, queries: Float32, usable: Bools, count: int) -> Neighbours:
+        """Return the `count` nearest usable rows of points (T, d), or all if there are fewer.
+
+        Distances are exact. With an index a neighbour may be missed, and the next one is returned
+        in its place.
+        """
+        count = min(count, int(usable.sum()))
+        wanted = max(MIN_CANDIDATES, CANDIDATES * count)
+        if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
+            return search(queries, self.values, usable, count, self.query)
+        n_probe = self.n_probe * max(1, count // USUAL)
+        candidates = self.lists.candidates(queries, usable, wanted, n_probe)
+        few = (candidates >= 0).sum(1) < count
+        if few.any():
+            exact = search(queries[few], self.values, usable, count, self.query)
+            candidates[few] = -1
+            candidates[few, :count] = exact.rows
+        return ranked(queries, self.values, candidates, count, self.query)
+
+
+def wants_lists(query: QueryConfig, n_rows: int) -> bool:
+    """Return whether the settings want an index of so many rows; without faiss, log a line."""
+    if query.index != "auto":
+        return query.index == "ivf"
+    if n_rows < MANY_ROWS or query.distance not in INDEXED_DISTANCES:
+        return False
+    if not has_faiss():
+        logger.info("faiss is not installed, so the search of %d rows is slow: %s", n_rows, INSTALL)
+    return has_faiss()
+
+
+def measured(points: Points, starts: Rows) -> dict[str, float]:
+    """Return the fewest cells that have the wanted recall, `n_probe`, and their `recall`.
+
+    Rows of some files, evenly spread, are looked for in all other files. Logs a line.
+
+    Parameters
+    ----------
+    points : Points
+        With lists.
+    starts : ndarray of int, (F + 1,)
+        First row of each file, and the number of rows.
+    """
+    values, asked, n_files = points.values, [], len(starts) - 1
+    for index in np.unique(np.linspace(0, n_files - 1, MEASURED_FILES).round().astype(int)):
+        first, stop = starts[index : index + 2]
+        rows = np.unique(np.linspace(first, stop - 1, MEASURED_ROWS).astype(np.int64))
+        usable = np.ones(len(values), bool)
+        usable[first:stop] = stop - first == len(values)
+        queries = np.array(values[rows])
+        asked.append((queries, usable, search(queries, values, usable, USUAL, points.query).rows))
+    n_cells = 1 if points.lists is None else points.lists.n_cells
+    n_probe, recall = min(FEWEST_CELLS, n_cells), 0.0
+    while True:
+        own = replace(points, n_probe=n_probe)
+        found = [
+            (own.nearest(queries, usable, USUAL).rows[:, None] == true[:, :, None]).any(2).ravel()
+            for queries, usable, true in asked
+        ]
+        recall = float(np.concatenate(found).mean())
+        if recall >= RECALL or n_probe == n_cells:
+            break
+        n_probe = min(n_probe * 3 // 2, n_cells)
+    logger.info(
+        "index of %d rows: it finds %.1f %% of the %d nearest in %d of %d cells",
+        *(len(values), 100 * recall, USUAL, n_probe, n_cells),
+    )
+    return {"n_probe": n_probe, "recall": recall}

@@ -1,0 +1,225 @@
+"""Points in the cache and their inverted lists: right, resumed, updated, without faiss."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from desc.configuration import QueryConfig
+from desc.database import DescriptorDatabase
+from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.sequence import DescriptorSequence
+from desc.errors import ConfigurationError, DescError
+from desc.matching import Matcher, Neighbours, index, point_cache, points
+from desc.matching.knn import merged, search
+from desc.matching.point_cache import PointCache
+
+CONFIG = DescriptorConfig(n_mfcc=5)
+IVF, EXACT = QueryConfig(index="ivf"), QueryConfig(index="exact")
+Values = npt.NDArray[np.float32]
+
+
+def sequence(name: str, n: int = 150) -> DescriptorSequence:
+    seed = int.from_bytes(name.encode(), "little")
+    steps = np.random.default_rng(seed).standard_normal((n, CONFIG.n_columns))
+    values = np.cumsum(steps, 0).astype(np.float32)
+    return DescriptorSequence(values, CONFIG, f"{name}.wav", f"digest {name}", n * 1024)
+
+
+def database_of(folder: Path | None, names: str, n: int = 150) -> DescriptorDatabase:
+    sequences = [sequence(name, n) for name in names]
+    return replace(DescriptorDatabase.from_sequences(sequences, "/corpus"), index_dir=folder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index" / "v1"
+
+
+@pytest.fixture
+def everything_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cells are read, so that an index finds what an exact search finds."""
+    monkeypatch.setattr(points, "FEWEST_CELLS", 1000)
+
+
+def same(matcher: Matcher, exact: Matcher, queries: Values, count: int = 5) -> None:
+    found, true = matcher.neighbours(queries, count), exact.neighbours(queries, count)
+    np.testing.assert_array_equal(found.rows, true.rows)
+    np.testing.assert_array_equal(found.distances, true.distances)
+
+
+@pytest.mark.usefixtures("everything_probed")
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_with_all_lists_read_the_index_equals_brute_force(folder: Path, distance: str) -> None:
+    database, queries = database_of(folder, "abcdef"), sequence("q", 20).values
+    query = replace(IVF, distance=distance)
+    matcher, exact = (
+        Matcher(database, query=query),
+        Matcher(database, query=replace(query, index="exact")),
+    )
+    for count in (1, 50):
+        same(matcher, exact, queries, count)
+    own = sequence("c")  # of a recording itself no row is found
+    found = matcher.neighbours(own, 3).rows
+    assert not np.isin(found, range(300, 450)).any()
+    np.testing.assert_array_equal(found, exact.neighbours(own, 3).rows)
+    assert matcher.match(queries).units == exact.match(queries).units
+
+
+def test_more_neighbours_than_an_index_holds_are_found_exactly(folder: Path) -> None:
+    database, queries = database_of(folder, "abc"), sequence("q", 3).values
+    same(Matcher(database, query=IVF), Matcher(database, query=EXACT), queries, 5000)
+
+
+@pytest.mark.usefixtures("everything_probed")
+def test_an_updated_index_finds_what_a_new_one_finds(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries, trained = sequence("q", 20).values, []
+    train = index.train_lists
+    monkeypatch.setattr(
+        point_cache, "train_lists", lambda *given: trained.append(given) or train(*given)
+    )
+    statistics = Matcher(database_of(None, "abcdef")).corpus_statistics
+    for names in ("jbcdefghi", "bcdefghib"):
+        trained.clear()
+        here = tmp_path / names / "v1"
+        Matcher(database_of(here, "abcdefghi"), statistics, query=IVF).match(queries)
+        assert len(trained) == 2  # for frames, and with the slow scale
+        matcher = Matcher(database_of(here, names), statistics, query=IVF)
+        exact = Matcher(database_of(None, names), statistics, query=EXACT)
+        same(matcher, exact, queries)
+        np.testing.assert_array_equal(matcher.transitions.points, exact.transitions.points)
+        assert matcher.match(queries).units == exact.match(queries).units
+        assert len(trained) == 2, "known cells serve"
+    Matcher(database_of(here, "klmnopqrs"), statistics, query=IVF).match(queries)
+    assert len(trained) == 4, "nothing of the old database is left"
+
+
+class KilledError(BaseException):
+    pass
+
+
+class Killer:
+    """A function that is killed at one of its calls."""
+
+    def __init__(self, function: Callable[..., Any], at: int) -> None:
+        self.function, self.left, self.calls = function, at, 0
+
+    def __call__(self, *given: Any) -> Any:
+        self.calls += 1
+        self.left -= 1
+        if not self.left:
+            raise KilledError
+        return self.function(*given)
+
+
+@pytest.mark.usefixtures("everything_probed")
+@pytest.mark.parametrize(
+    ("stage", "at", "calls_after"),
+    [("compute", 5, 4), ("train_lists", 1, 1), ("encode_rows", 3, 2), ("join_lists", 1, 1)],
+)
+def test_a_killed_build_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str, at: int, calls_after: int
+) -> None:
+    monkeypatch.setattr(point_cache, "PART_ROWS", 500)
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((1800, 4)).astype(np.float32)
+    files = [(name, 300) for name in "abcdef"]
+    compute = Killer(lambda rows: values[rows], at if stage == "compute" else 0)
+    cache = PointCache(folder, "space", files, compute, IVF)
+    killer = compute
+    if stage != "compute":
+        killer = Killer(getattr(point_cache, stage), at)
+        monkeypatch.setattr(point_cache, stage, killer)
+    with pytest.raises(KilledError):
+        cache.open(with_lists=True)
+    assert not list(folder.rglob("rows.*"))
+    assert bool(list(folder.rglob("points.json"))) == (stage != "compute")
+    killer.calls = 0
+    opened = cache.open(with_lists=True)
+    assert killer.calls == calls_after, "what was done is not done again"
+    np.testing.assert_array_equal(opened.values, values)
+    queries, usable = values[::100] + np.float32(0.1), np.ones(1800, bool)
+    exact = search(queries, values, usable, 7, EXACT)
+    np.testing.assert_array_equal(opened.nearest(queries, usable, 7).rows, exact.rows)
+    names = {"points.f4", "points.json", "trained.faiss", "rows.faiss", "rows.json", "lock"}
+    assert {path.name for path in cache.folder.iterdir()} == names
+
+
+@pytest.mark.parametrize("name", ["points.f4", "rows.faiss", "rows.json"])
+def test_a_damaged_file_is_built_again(folder: Path, name: str) -> None:
+    database, queries = database_of(folder, "abc"), sequence("q", 3).values
+    found = Matcher(database, query=IVF).neighbours(queries).rows
+    for path in folder.rglob(name):
+        path.write_bytes(path.read_bytes()[:-9])
+    np.testing.assert_array_equal(Matcher(database, query=IVF).neighbours(queries).rows, found)
+
+
+def test_a_database_in_memory_has_an_index_only_if_asked(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setattr(point_cache, "MANY_ROWS", 100)
+    monkeypatch.setattr(points, "MANY_ROWS", 100)
+    assert Matcher(database_of(None, "a")).corpus_points.lists is None
+    assert Matcher(database_of(None, "a"), query=IVF).corpus_points.lists is not None
+    assert Matcher(database_of(folder, "a")).corpus_points.lists is not None
+    exact = Matcher(database_of(folder, "b"), query=EXACT).corpus_points
+    assert exact.lists is None
+    assert isinstance(exact.values, np.memmap), "many rows are not kept in memory"
+
+
+def test_without_faiss_an_error_or_a_line_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    database, queries = database_of(folder, "ab"), sequence("q", 3).values
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    remedy = r"pip install 'descriptor-transformer\[search\]'"
+    with pytest.raises(DescError, match=f"index='ivf' needs faiss, .* not installed: {remedy}"):
+        Matcher(database, query=IVF).neighbours(queries)
+    monkeypatch.setattr(points, "MANY_ROWS", 100)
+    with caplog.at_level(logging.INFO, "desc"):
+        same(Matcher(database), Matcher(database, query=EXACT), queries)
+    assert "pip install 'descriptor-transformer[search]'" in caplog.text
+
+
+def test_an_index_needs_a_distance_that_it_knows() -> None:
+    with pytest.raises(ConfigurationError, match="index='ivf' must be auto or exact unless"):
+        QueryConfig(index="ivf", distance="cityblock")
+    assert QueryConfig(index="auto", distance="cityblock").index == "auto"
+
+
+def test_shards_answer_together_as_one_index(tmp_path: Path) -> None:
+    """The functions that build an index in parts, and one per part, on their own."""
+    values = np.random.default_rng(1).standard_normal((900, 5)).astype(np.float32)
+    queries, usable = values[:9] + np.float32(0.1), np.ones(900, bool)
+    exact = search(queries, values, usable, 4, EXACT)
+    trained, parts = tmp_path / "trained", [tmp_path / "0", tmp_path / "1"]
+    index.train_lists(values, IVF, trained)
+    for part, first in zip(parts, (0, 500), strict=True):
+        rows = np.arange(first, min(first + 500, 900))
+        index.encode_rows(trained, values[rows], rows, IVF, part)
+    index.join_lists(parts, tmp_path / "all")
+    lists = index.InvertedLists.open(tmp_path / "all", IVF)
+    assert lists is not None
+    together = points.Points(values, IVF, lists, lists.n_cells).nearest(queries, usable, 4)
+    found = []
+    for first, stop in ((0, 500), (500, 900)):
+        shard, own = tmp_path / f"shard{first}", values[first:stop]
+        index.encode_rows(trained, own, np.arange(len(own)), IVF, shard)
+        lists = index.InvertedLists.open(shard, IVF)
+        assert lists is not None
+        asked = points.Points(own, IVF, lists, lists.n_cells)
+        near = asked.nearest(queries, usable[first:stop], 4)
+        found.append(Neighbours(first + near.rows, near.distances))
+    for one in (together, merged(found, 4)):
+        np.testing.assert_array_equal(one.rows, exact.rows)
+        np.testing.assert_array_equal(one.distances, exact.distances)
