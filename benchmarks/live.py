@@ -17,7 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import gc
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,7 +124,18 @@ def main() -> None:
             run(stream, osc, player, args, process)
 
 
+def counted(n_blocks: int) -> Iterator[int]:
+    """Count blocks until Ctrl-C."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    for k in range(n_blocks):
+        if stopped.is_set():
+            return
+        yield k
+
+
 def run(stream, osc, player, args, process) -> None:
+    """Print a line for each part of the sound, and one for all, also after Ctrl-C."""
     client = SimpleUDPClient("127.0.0.1", osc.port)
     n_blocks = round(args.minutes * 60 * RATE / BLOCK)
     per_line = max(1, round(args.every_s * RATE / BLOCK))
@@ -131,7 +145,7 @@ def run(stream, osc, player, args, process) -> None:
     modes = MODES if args.mode == "all" else (args.mode,)
     busy, wall = 0.0, time.perf_counter()
     print("  sound s   median   p95    p99    max ms   load   memory MB  files  units  refused")
-    for k in range(n_blocks):
+    for k in counted(n_blocks):
         seconds = k * BLOCK / RATE
         if k % round(0.5 * RATE / BLOCK) == 0:
             name, *values = CHANGES[(k // round(0.5 * RATE / BLOCK)) % len(CHANGES)]
@@ -158,7 +172,7 @@ def run(stream, osc, player, args, process) -> None:
             )
     share = np.cumsum(every) / every.sum()
     p50, p95, p99 = (0.05 * (1 + int(np.searchsorted(share, q))) for q in (0.5, 0.95, 0.99))
-    sound_s = n_blocks * BLOCK / RATE
+    sound_s = every.sum() * BLOCK / RATE
     print(
         f"in all: {sound_s:.0f} s of sound; a block takes {p50:.2f} ms (median), {p95:.2f} (95 %), "
         f"{p99:.2f} (99 %), {worst:.2f} (largest); load {busy / sound_s:.1%} of a core; "

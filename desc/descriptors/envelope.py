@@ -30,7 +30,7 @@ def mfcc_of(envelope: Float64, config: DescriptorConfig) -> Float64:
 
 @lru_cache(maxsize=4)
 def _inverse(n_mfcc: int, n_mels: int) -> Float64:
-    return np.linalg.pinv(_basis(n_mfcc, n_mels))
+    return np.asarray(np.linalg.pinv(_basis(n_mfcc, n_mels)), np.float64)
 
 
 @lru_cache(maxsize=4)

@@ -60,18 +60,14 @@ def play_live(
     try:
         with Engine(stream, 2 * block_size, keep) as engine:
             opened = _opened(sounddevice, engine, device, block_size)
-            while engine.failure is None:
-                if opened is None or not opened.active:
-                    if opened is not None:
-                        logger.warning(
-                            "the sound device is lost; it is opened again when it is back"
-                        )
-                        _close(opened)
-                    ended.wait(RETRY_S)
-                    opened = _again(sounddevice, engine, device, block_size)
-                watch(engine)
-                ended.wait(WATCH_S)
-            _close(opened)
+            try:
+                while engine.failure is None:
+                    if opened is None or not opened.active:
+                        opened = _again(sounddevice, engine, device, block_size, opened)
+                    watch(engine)
+                    ended.wait(WATCH_S if opened is not None else RETRY_S)
+            finally:
+                _close(opened)
     finally:
         sys.setswitchinterval(interval)
 
@@ -109,8 +105,11 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
     return opened
 
 
-def _again(sounddevice: Any, engine: Engine, device: str | None, block_size: int) -> Any:
+def _again(sounddevice: Any, engine: Engine, device: str | None, block_size: int, lost: Any) -> Any:
     """Return the device if it is back, else None."""
+    if lost is not None:
+        logger.warning("the sound device is lost; it is opened again when it is back")
+        _close(lost)
     try:
         opened = _opened(sounddevice, engine, device, block_size)
     except ConfigurationError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,3 +156,23 @@ def test_a_port_in_use_is_said(stream: Stream) -> None:
         pytest.raises(ConfigurationError, match=f"osc_port={osc.port} on 127.0.0.1 cannot be used"),
     ):
         OscControl(stream, osc.port)
+
+
+def test_the_patches_use_addresses_that_there_are(stream: Stream) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    own = {"jump", "pulse", "ask"}
+    supercollider = (examples / "live.scd").read_text("utf-8")
+    sent = set(re.findall(r"sendMsg\('/desc/(\w+)'", supercollider))
+    pure_data = (examples / "live.pd").read_text("utf-8")
+    sent |= set(re.findall(r"oscformat desc (\w+);", pure_data))
+    assert {"mode", "style", "temperature", "jump"} <= sent
+    assert sent <= own | set(LiveConfig.__dataclass_fields__)
+    told = set(re.findall(r"\}, '/desc/([\w/]+)'\)", supercollider))
+    assert told == {"unit/begin", "unit/end", "figures", "error"}
+    lines = pure_data.replace("\n", " ").split(";")
+    objects = [line for line in lines if re.match(r"\s*#X (?!connect)", line)]
+    ends = re.findall(r"#X connect (\d+) \d+ (\d+) \d+", pure_data)
+    assert max(int(n) for pair in ends for n in pair) < len(objects)
+    for first, second in ends:  # a format goes to the sender, a value to a format
+        if "oscformat" in objects[int(first)]:
+            assert "list prepend send" in objects[int(second)]
