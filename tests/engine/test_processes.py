@@ -108,28 +108,12 @@ def command(tmp_path: Path) -> Command:
     for i in range(3):
         sound = 0.1 * np.cumsum(rng.standard_normal(5 * 44100)) / 100
         soundfile.write(folder / f"{i}.wav", np.clip(sound, -1, 1), 44100)
-    sizes = [
-        "--window_size",
-        "8",
-        "--context_size",
-        "8",
-        "--hidden_size",
-        "8",
-        "--num_layers",
-        "1",
-        "--epochs",
-        "2",
-    ]
-    equal = [
-        "--dropout",
-        "0",
-        "--style_noise",
-        "0",
-        "--rollout_every",
-        "0",
-        "--realism_every_epochs",
-        "0",
-    ]
+    settings = {
+        **dict.fromkeys(("window_size", "context_size", "hidden_size"), 8),
+        **dict.fromkeys(("dropout", "style_noise", "rollout_every", "realism_every_epochs"), 0),
+        **{"num_layers": 1, "epochs": 2},
+    }
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     fixed = {"DESC_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     outer = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK")}
 
@@ -137,7 +121,7 @@ def command(tmp_path: Path) -> Command:
         experiments = ["--experiment_dir", str(tmp_path / words)]
         call = [sys.executable, "-m", "desc", "train", "--audio_db_dir", str(folder), "--offline"]
         return subprocess.Popen(
-            [*call, *sizes, *equal, *experiments, "--accelerator", "cpu", *words.split()],
+            [*call, *options, *experiments, "--accelerator", "cpu", *words.split()],
             cwd=tmp_path,
             env=outer | fixed | environment,
             stdout=subprocess.PIPE,
