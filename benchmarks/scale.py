@@ -100,7 +100,7 @@ def run_shard(
     lap("train_s")
     encode_rows(trained, points, ids, QUERY, lists_path)
     lap("encode_s")
-    lists = InvertedLists.open(lists_path, QUERY)
+    lists = InvertedLists.open([lists_path], QUERY)
     starts = np.append(np.arange(0, n_rows, STRETCH), n_rows)
     n_probe = int(measured(Points(points, QUERY, lists), starts)["n_probe"])
     lap("measure_s")
