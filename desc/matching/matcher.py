@@ -238,7 +238,9 @@ class Matcher:
     @cached_property
     def loudest_db(self) -> float:
         """Level of the loudest row in dB, the reference of the silence gate; needs mfcc."""
-        return float(levels_db(self.database.values, self.database.config).max())
+        values = self.database.values
+        blocks = (values[i : i + BLOCK_ROWS] for i in range(0, len(values), BLOCK_ROWS))
+        return float(max(levels_db(block, self.database.config).max() for block in blocks))
 
     @cached_property
     def own_distance(self) -> float | None:

@@ -18,7 +18,7 @@ MANY_ROWS = 1 << 20
 """Rows (6.8 h at a hop of 1024) from which points are kept in the cache and `auto` is `ivf`."""
 CANDIDATES, MIN_CANDIDATES, MAX_CANDIDATES = 4, 32, 1 << 14
 """Candidates of an index per neighbour, fewest and most of a query; more are searched exactly."""
-USUAL, RECALL = 50, 0.99
+USUAL, RECALL = 50, 0.996
 """Neighbours by which the cells to read are chosen, and the share of them to be found."""
 MEASURED_FILES, MEASURED_ROWS, FEWEST_CELLS = 4, 64, 4
 """Files, and rows of each, by which that is measured, from so many cells on."""

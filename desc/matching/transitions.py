@@ -40,14 +40,14 @@ class Transitions:
     step : float
         Median distance between a row and the next one of its file, measured on some rows; 1 if the
         rows do not change.
-    semitones : ndarray of float32, (N,), or None
-        Pitch of each row, NaN where unvoiced; None without f0 among the descriptors.
+    database : DescriptorDatabase
+        The rows in descriptor units.
     """
 
     corpus_points: Points
     positions: SourcePositions
     step: float
-    semitones: Float32 | None
+    database: DescriptorDatabase
 
     @classmethod
     def of(
@@ -58,7 +58,7 @@ class Transitions:
         some = some[:: max(1, len(some) // STEP_ROWS)]
         steps = paired(points.values[some], points.values[some + 1], points.query)
         step = float(np.median(steps)) if len(steps) else 0.0
-        return cls(points, positions, step or 1.0, _semitones(database))
+        return cls(points, positions, step or 1.0, database)
 
     @property
     def points(self) -> Float32:
@@ -89,8 +89,9 @@ class Transitions:
         """
         distances = pairwise(self.points[ahead], self.points[rows], self.query)
         distances *= distances / (FREE_STEPS * max(self.step, change))
-        if octave_cost and self.semitones is not None:
-            interval = np.abs(self.semitones[ahead][:, None] - self.semitones[rows])
+        if octave_cost and "f0" in self.database.config.groups:
+            pitch, later = (_semitones(these, self.database) for these in (ahead, rows))
+            interval = np.abs(pitch[:, None] - later)
             distances += octave_cost / OCTAVE * np.nan_to_num(np.minimum(interval, OCTAVE))
         return distances
 
@@ -162,10 +163,8 @@ class Problem:
         return self.transitions.corpus_points.nearest(point, self.usable, count)
 
 
-def _semitones(database: DescriptorDatabase) -> Float32 | None:
-    """Return the pitch (N,) of rows, NaN where unvoiced; None without f0."""
-    if "f0" not in database.config.groups:
-        return None
+def _semitones(rows: Rows, database: DescriptorDatabase) -> Float32:
+    """Return the pitch of some rows, NaN where unvoiced."""
     pitch, voicing = database.config.groups["f0"]
-    voiced = database.values[:, voicing] >= VOICED
-    return np.where(voiced, OCTAVE * database.values[:, pitch], np.float32(np.nan))
+    values = database.values[rows]
+    return np.where(values[:, voicing] >= VOICED, OCTAVE * values[:, pitch], np.float32(np.nan))

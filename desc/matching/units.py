@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from desc.concatenation.playlist import CORPUS
 from desc.configuration import RenderConfig
 from desc.database import DescriptorDatabase
 from desc.matching.arrays import Bools, Float64, Int32, Rows
+from desc.matching.space import BLOCK_ROWS
 
 MUTED_DB = -200.0
 """Gain of a silent unit, dB."""
@@ -208,37 +210,39 @@ class SourcePositions:
     ----------
     of_row : ndarray of int32, (N,)
         Source position of each row.
-    files : ndarray of int64, (N,)
+    files : ndarray of int32, (N,)
         The recording, at its speed, that each row belongs to.
     count : int
         Larger than any position.
-    keys : ndarray of int64, (N,)
-        File and position in one ascending number.
-    chain : ndarray of int64, (N,)
+    chain : ndarray of int32, (N,)
         One more than the previous row's if the row continues it in its file, otherwise two more.
     """
 
     of_row: Int32
-    files: Rows
+    files: Int32
     count: int
-    keys: Rows
-    chain: Rows
+    chain: Int32
 
     @classmethod
     def of(cls, database: DescriptorDatabase) -> SourcePositions:
         """Return the source positions of the rows of a database."""
         names, contents = np.unique([file.digest for file in database.files], return_inverse=True)
-        hops = np.floor(database.centre_samples / database.config.hop_length + 0.5).astype(np.int64)
-        files = database.file_index.astype(np.int64)
-        recordings = contents[files]
+        files, n = database.file_index, len(database)
+        last = np.flatnonzero(np.diff(files, append=-1))
         spans = np.full(len(names), 1 + NEAR_POSITIONS)
-        np.maximum.at(spans, recordings, hops + 1 + NEAR_POSITIONS)
-        positions = (np.cumsum(spans) - spans)[recordings] + hops
-        count = int(spans.sum())
-        keys = files * (count + NEAR_POSITIONS) + positions
-        steps = np.where(_continues(np.arange(len(database)), database), 1, 2)
-        chain = np.concatenate([[0], np.cumsum(steps)])[: len(database)]
-        return cls(positions.astype(np.int32), files, count, keys, chain)
+        np.maximum.at(spans, contents[files[last]], _hops(last, database) + 1 + NEAR_POSITIONS)
+        first = np.cumsum(spans) - spans
+        of_row, steps = np.empty(n, np.int32), np.zeros(n, np.int8)
+        for start in range(0, n, BLOCK_ROWS):  # little memory, however long the database is
+            rows = np.arange(start, min(start + BLOCK_ROWS + 1, n))
+            of_row[rows] = first[contents[files[rows]]] + _hops(rows, database)
+            steps[rows[1:]] = np.where(_continues(rows, database), 1, 2)
+        return cls(of_row, files, int(spans.sum()), np.cumsum(steps, dtype=np.int32))
+
+    @cached_property
+    def keys(self) -> Rows:
+        """File and position of each row in one ascending number, (N,) int64."""
+        return self.files.astype(np.int64) * (self.count + NEAR_POSITIONS) + self.of_row
 
     def count_of(self, usable: Bools) -> int:
         """Return the number of different positions of some rows, given which (N,)."""
@@ -251,7 +255,7 @@ class SourcePositions:
 
         `radius` is `NEAR_POSITIONS` at most.
         """
-        wanted = files * (self.count + NEAR_POSITIONS) + positions
+        wanted = files.astype(np.int64) * (self.count + NEAR_POSITIONS) + positions
         first = np.searchsorted(self.keys, wanted - radius)
         return first, np.searchsorted(self.keys, wanted + radius, side="right")
 
@@ -264,6 +268,12 @@ class SourcePositions:
         later = np.minimum(rows + 1, len(self.chain) - 1)
         follow = self.continues(rows, later)
         return np.where(follow, later, rows), follow
+
+
+def _hops(rows: Rows, database: DescriptorDatabase) -> Rows:
+    """Return the hop of its recording that each row plays."""
+    centres = database.centre_samples[rows]
+    return np.floor(centres / database.config.hop_length + 0.5).astype(np.int64)
 
 
 def _continues(rows: Rows, database: DescriptorDatabase) -> Bools:
