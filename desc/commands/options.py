@@ -143,7 +143,16 @@ def add_audio_option(
     """Add `--audio_db_dir`, also under its former name."""
     names = "--audio_db_dir", "--audio_dir"
     text += ", or several" + ("" if required else " [default: that of the run to continue]")
-    parser.add_argument(*names, required=required, nargs="+", metavar="DIR", help=text)
+    add_folders(parser, *names, required=required, text=text)
+
+
+def add_folders(
+    parser: argparse._ActionsContainer, *names: str, text: str, required: bool = False
+) -> None:
+    """Add an option for one or several folders, which may also be given several times."""
+    parser.add_argument(
+        *names, required=required, nargs="+", action="extend", metavar="DIR", help=text
+    )
 
 
 def add_output_option(parser: argparse._ActionsContainer, default: str, text: str) -> None:
