@@ -7,11 +7,13 @@ The rows are copies of real recordings, each shifted by a constant (a tenth of t
 column) and with noise (a twentieth). One recording in six is left out; the queries are 512 frames
 of one of them. Databases and indexes stay in the folder: a later run of the same size opens them.
 
-Every line is a process of its own. `search`: the 50 nearest rows of 512 frames, with the slow scale,
-by the search that `Matcher.match` uses; `match`: all of `Matcher.match`, its neighbours and its
-check of the distance to the corpus; `open`: the database and the index. Seconds are processor
-seconds of one thread. Memory is the most that was resident, mapped files included, and what of it
-was no mapped file when the job ended.
+Each kind is a process of its own: `build` makes the indexes, `ivf` and `exact` search and match,
+`faiss` is IndexFlatL2. `database`, `open` and `prepare` open the database, its points and those
+with the slow scale; `search` finds the 50 nearest rows of the frames by the distance of the
+matching; `match` is all of `Matcher.match`, `lists` what a result lists besides. Seconds are
+processor seconds of one thread. `cost` is that of the selection, `most_mb` the most memory that was
+resident, mapped files included, `own_mb` what of it was no mapped file in the end, `before_mb` at
+the start.
 """
 
 from __future__ import annotations
@@ -131,9 +133,8 @@ def job(folder: Path, kind: str) -> dict[str, Any]:
         heard = with_slow_scale(matcher.space.project(queries), queries, selection, CONFIG)
         usable = np.ones(len(database), bool)
         if kind == "faiss":
-            found["rows"] = timed(lambda: flat.search(heard, NEIGHBOURS), times, "search")[
-                1
-            ].tolist()
+            _, rows = timed(lambda: flat.search(heard, NEIGHBOURS), times, "search")
+            found["rows"] = rows.tolist()
         else:
             nearest = timed(lambda: near.nearest(heard, usable, NEIGHBOURS), times, "search")
             match = timed(lambda: matcher.match(queries), times, "match")
@@ -168,13 +169,11 @@ def measure(
         command = [sys.executable, __file__, "--folder", str(folder), "--job", kind]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         results[kind] = json.loads(done.stdout)
-    exact = results.get("exact")
-    for result in results.values():
-        rows = result.pop("rows", None)
-        if exact is not None and rows is not None:
-            true = exact["rows"] if "rows" in exact else rows
-            pairs = zip(rows, true, strict=True)
-            result["recall"] = float(np.mean([np.isin(t, r).mean() for r, t in pairs]))
+    rows = {kind: np.array(one.pop("rows")) for kind, one in results.items() if "rows" in one}
+    for kind, found in rows.items():
+        if "exact" in rows:
+            hits = (found[:, None] == rows["exact"][:, :, None]).any(2)
+            results[kind]["recall"] = float(hits.mean())
     return results
 
 
@@ -202,7 +201,7 @@ def main() -> None:
             if not name.endswith("wall")
         )
         keys = ("recall", "cost", "distance", "most_mb", "own_mb", "before_mb")
-        more = "  ".join(f"{key} {result[key]:.4g}" for key in keys if key in result)
+        more = "  ".join(f"{key} {result[key]:.5g}" for key in keys if key in result)
         print(f"{kind:6}  {times}  {more}")
 
 

@@ -149,10 +149,8 @@ def add_audio_option(
 def add_folders(
     parser: argparse._ActionsContainer, *names: str, text: str, required: bool = False
 ) -> None:
-    """Add an option for one or several folders, which may also be given several times."""
-    parser.add_argument(
-        *names, required=required, nargs="+", action="extend", metavar="DIR", help=text
-    )
+    """Add an option for one or several folders."""
+    parser.add_argument(*names, required=required, nargs="+", metavar="DIR", help=text)
 
 
 def add_output_option(parser: argparse._ActionsContainer, default: str, text: str) -> None:

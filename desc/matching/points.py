@@ -91,8 +91,8 @@ def measured(points: Points, starts: Rows) -> dict[str, float]:
     starts : ndarray of int, (F + 1,)
         First row of each file, and the number of rows.
     """
-    values, asked, n_files = points.values, [], len(starts) - 1
-    for index in np.unique(np.linspace(0, n_files - 1, MEASURED_FILES).round().astype(int)):
+    values, asked, starts = points.values, [], np.unique(starts)
+    for index in np.unique(np.linspace(0, len(starts) - 2, MEASURED_FILES).round().astype(int)):
         first, stop = starts[index : index + 2]
         rows = np.unique(np.linspace(first, stop - 1, MEASURED_ROWS).astype(np.int64))
         usable = np.ones(len(values), bool)

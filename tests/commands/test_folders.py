@@ -38,21 +38,21 @@ def test_a_run_completes_what_is_not_given() -> None:
         recall_inputs(options(from_run="id"), SimpleNamespace(run_id="id", inputs={}))  # type: ignore[arg-type]
 
 
-def test_several_folders_are_one_corpus_however_they_are_given(
+def test_several_folders_are_one_corpus(
     tmp_path: Path, make_wav: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Files of the same name in two folders stay apart."""
     sounds = (("a", 440.0), ("b", 550.0))
     first, second = (make_wav(f"{name}/kick.wav", frequency=f).parent for name, f in sounds)
-    once = ["--audio_db_dir", str(first), str(second)]
-    twice = ["--audio_db_dir", str(first), "--audio_db_dir", str(second)]
-    for words in (once, twice):
-        assert main(["extract", *words, "--cache_dir", str(tmp_path / "cache"), "--jobs", "1"]) == 0
-        assert "2 files, " in capsys.readouterr().out
-    words = ["train", *twice, "--sample_audio_db_dir", "c", "--sample_audio_db_dir", "d"]
-    args = build_parser().parse_args(words)
-    assert args.audio_db_dir == [str(first), str(second)]
-    assert args.sample_audio_db_dir == ["c", "d"]
+    folders = [str(first), str(second)]
+    words = ["extract", "--audio_db_dir", *folders, "--cache_dir", str(tmp_path / "cache")]
+    assert main([*words, "--jobs", "1"]) == 0
+    assert "2 files, " in capsys.readouterr().out
+    parser = build_parser()
+    for command in (["train"], ["evaluate", "--run_id", "x"]):
+        words = [*command, "--audio_db_dir", *folders, "--sample_audio_db_dir", *folders]
+        args = parser.parse_args(words)
+        assert args.audio_db_dir == args.sample_audio_db_dir == folders
 
 
 def test_sounds_of_a_run_are_recalled_if_all_are_there(tmp_path: Path) -> None:
