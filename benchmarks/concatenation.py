@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from threadpoolctl import threadpool_limits
+from measuring import Values, Work, least_cpu_s
 
 from desc import audio
 from desc.concatenation import Playlist, PlaylistEvent, render_to_file
@@ -30,7 +28,6 @@ from desc.configuration import SUBTYPES, RenderConfig
 from desc.storage import DescriptorStore
 
 RATE, HOP = 44100, 1024
-Audio = npt.NDArray[np.float32]
 
 
 def make_files(folder: Path, n_files: int, duration_s: float) -> list[str]:
@@ -56,7 +53,7 @@ def make_playlist(names: list[str], n_frames: int, frames_per_unit: float, n_row
 
 
 def by_segment(
-    playlist: Playlist, path: Path, subtype: str, read: Callable[[str, int, int], Audio]
+    playlist: Playlist, path: Path, subtype: str, read: Callable[[str, int, int], Values]
 ) -> None:
     """Render with a function that returns the samples (n, 2) of one segment."""
     import soundfile
@@ -76,51 +73,52 @@ def by_segment(
     soundfile.write(path, mix[: playlist.n_samples], RATE, subtype)
 
 
-def seconds(function: Callable[[], object], repeats: int) -> float:
-    """Return the shortest CPU time of some calls, after one that does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times[1:])
-
-
-def compare(folder: Path, playlist: Playlist, config: RenderConfig, repeats: int) -> None:
-    """Print the times of ours and of the peers."""
+def peers(playlist: Playlist, folder: Path, subtype: str) -> dict[str, Work]:
+    """Return other ways to render a playlist of files in a folder, by name."""
     import librosa
     import soundfile
 
-    def opened(source: str, start: int, n: int) -> Audio:
+    def opened(source: str, start: int, n: int) -> Values:
         with soundfile.SoundFile(folder / source) as file:
             file.seek(min(start, file.frames))
             return file.read(n, dtype="float32", always_2d=True)
 
-    def loaded(source: str, start: int, n: int) -> Audio:
+    def loaded(source: str, start: int, n: int) -> Values:
         samples, _ = librosa.load(
             folder / source, sr=RATE, mono=False, offset=start / RATE, duration=n / RATE
         )
         return samples.T[:n]
 
-    store = DescriptorStore(folder / "cache")
-    out = folder / "out.wav"
-    ways: dict[str, Callable[[], object]] = {
-        "desc.render_to_file": lambda: render_to_file(
-            playlist, out, source_root=folder, store=store, rendering=config
-        ),
-        "soundfile opened per segment": lambda: by_segment(playlist, out, config.subtype, opened),
-        "librosa.load per segment": lambda: by_segment(playlist, out, config.subtype, loaded),
+    out = folder / "peer.wav"
+    return {
+        "soundfile opened per segment": lambda: by_segment(playlist, out, subtype, opened),
+        "librosa.load per segment": lambda: by_segment(playlist, out, subtype, loaded),
     }
+
+
+def rendering(playlist: Playlist, folder: Path, config: RenderConfig) -> Work:
+    """Return ours."""
+    store, out = DescriptorStore(folder / "cache"), folder / "out.wav"
+    return lambda: render_to_file(
+        playlist, out, source_root=folder, store=store, rendering=config, allow_long=True
+    )
+
+
+def compare(folder: Path, playlist: Playlist, config: RenderConfig, repeats: int) -> None:
+    """Print the times of ours and of the peers."""
+    ours = "desc.render_to_file"
+    ways = {ours: rendering(playlist, folder, config)}
+    ways |= peers(playlist, folder, config.subtype)
+    times = least_cpu_s(ways, repeats + 1)  # the first finds an empty cache
     n_frames = playlist.n_samples / HOP
     print(f"{n_frames:.0f} frames in {len(playlist.events)} units, {config.subtype}, one thread\n")
     print("".ljust(32) + "  CPU s  µs/unit  × real time  / ours")
-    ours = 0.0
-    for name, way in ways.items():
-        duration = seconds(way, repeats)
-        ours = ours or duration
+    for name, duration in times.items():
         per_unit = 1e6 * duration / len(playlist.events)
         speed = playlist.n_samples / RATE / duration
-        print(f"{name:32}{duration:7.3f} {per_unit:8.0f} {speed:12.0f} {duration / ours:7.1f}")
+        print(
+            f"{name:32}{duration:7.3f} {per_unit:8.0f} {speed:12.0f} {duration / times[ours]:7.1f}"
+        )
 
 
 def main() -> None:
@@ -133,7 +131,7 @@ def main() -> None:
     parser.add_argument("--channels", default="source")
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         names = make_files(folder, args.files, args.duration_s)
         n_rows = round(args.duration_s * RATE) // HOP

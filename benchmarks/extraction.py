@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB")
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}
+import numpy as np
+import numpy.typing as npt
+from measuring import cpu_s, measured_apart, peak_mib, write_chords
+
 FORMATS = {  # name of the file: sample rate, subtype
     "pcm16.wav": (44100, "PCM_16"),
     "pcm24.wav": (44100, "PCM_24"),
@@ -34,49 +33,18 @@ FORMATS = {  # name of the file: sample rate, subtype
 }
 
 
-def make_file(path: Path, sample_rate: int, subtype: str, duration_s: float) -> None:
-    """Write stereo chords that change every second, over noise, so that codecs have work to do."""
-    import numpy as np
-    import soundfile
-
-    rng = np.random.default_rng(0)
-    t = np.arange(sample_rate) / sample_rate
-    with soundfile.SoundFile(path, "w", sample_rate, 2, subtype) as file:
-        for _ in range(round(duration_s)):
-            second = 0.02 * rng.standard_normal((sample_rate, 2))
-            for pitch in rng.integers(40, 84, 4):
-                tone = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * t) * np.exp(-3 * t)
-                second += 0.15 * tone[:, None] * rng.uniform(0.3, 1, 2)
-            file.write(second.astype(np.float32))
-
-
-def peak_mib() -> float:
-    """Return the largest memory of this process so far, in MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss of Linux begins at that of the parent process
-        lines = status.read_text("utf-8").splitlines()
-        line = next(line for line in lines if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import psutil
-
-    memory = psutil.Process().memory_info()
-    return getattr(memory, "peak_wset", memory.rss) / 2**20
-
-
-def measure(program: str, path: Path, values_path: Path) -> dict[str, float]:
-    """Extract one file with one of the two programs; keep the values for the comparison."""
-    import numpy as np
-
+def extractor(program: str) -> Callable[[Path], npt.NDArray]:
+    """Return the extraction of a file by `desc` or `librosa`."""
     from desc.descriptors.config import DescriptorConfig
 
     config = DescriptorConfig()
 
-    def ours(file: Path) -> np.ndarray:
+    def ours(file: Path) -> npt.NDArray:
         from desc.descriptors.extraction import extract
 
         return extract(file, config, digest="").values
 
-    def librosas(file: Path) -> np.ndarray:
+    def librosas(file: Path) -> npt.NDArray:
         import librosa
 
         y, rate = librosa.load(file, sr=config.sample_rate)
@@ -86,35 +54,35 @@ def measure(program: str, path: Path, values_path: Path) -> dict[str, float]:
         delta = librosa.feature.delta
         return np.concatenate([mfcc, delta(mfcc), delta(mfcc, order=2)]).T
 
-    run = ours if program == "desc" else librosas
-    warm_up = values_path.with_suffix(".wav")
-    make_file(warm_up, 48000, "PCM_16", 2)
-    run(warm_up)
-    start = time.process_time()
-    values = run(path)
-    seconds = time.process_time() - start
+    return ours if program == "desc" else librosas
+
+
+def measure(program: str, path: Path, values_path: Path) -> dict[str, float]:
+    """Extract one file with one of the two programs; keep the values for the comparison."""
+    extract, warm_up = extractor(program), values_path.with_suffix(".wav")
+    write_chords(warm_up, 48000, "PCM_16", 2)
+    extract(warm_up)
+    start = cpu_s()
+    values = extract(path)
+    seconds = cpu_s() - start
     peak = peak_mib()
     np.save(values_path, values)
     return {"seconds": seconds, "peak_mib": peak}
 
 
-def measured_apart(program: str, path: Path, values_path: Path) -> dict[str, float]:
-    """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--measure", program, str(path), str(values_path)]
-    environment = {**os.environ, **ONE_THREAD}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
 def compare(path: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """Print one row of the table; return the file's length and both times, in seconds."""
-    import numpy as np
     import soundfile
 
     info = soundfile.info(str(path))
     values = {name: folder / f"{name}.npy" for name in ("desc", "librosa")}
-    runs = [[measured_apart(name, path, values[name]) for name in values] for _ in range(rounds)]
+    runs = [
+        [
+            measured_apart(__file__, "--measure", name, str(path), str(values[name]))
+            for name in values
+        ]
+        for _ in range(rounds)
+    ]
     desc, librosa = (
         min(runs_of, key=lambda run: run["seconds"]) for runs_of in zip(*runs, strict=True)
     )
@@ -158,7 +126,7 @@ def main() -> None:
             totals = [compare(path, folder, arguments.rounds) for path in files]
         for file_name in [] if arguments.folder else arguments.formats:
             path = folder / file_name
-            make_file(path, *FORMATS[file_name], arguments.duration_s)
+            write_chords(path, *FORMATS[file_name], arguments.duration_s)
             totals.append(compare(path, folder, arguments.rounds))
             path.unlink()
     length, ours, theirs = (sum(column) for column in zip(*totals, strict=True))

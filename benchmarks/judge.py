@@ -10,15 +10,10 @@ per CPU second. The kernel audio distance (KAD) compares all files of two folder
 from __future__ import annotations
 
 import argparse
-import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
-
-import time
 from pathlib import Path
 
 import numpy as np
+from measuring import cpu_s
 
 from desc.audio import AUDIO_EXTENSIONS, read_mono_blocks
 from desc.metrics.musicnn import RATE, Sound, Tagger
@@ -31,9 +26,9 @@ def speed(tagger: Tagger) -> float:
     sound = np.random.default_rng(0).standard_normal(SOUND_S * RATE).astype(np.float32)
     spent = []
     for _ in range(RUNS):
-        began = time.process_time()
+        began = cpu_s()
         tagger.describe(sound, RATE)
-        spent.append(time.process_time() - began)
+        spent.append(cpu_s() - began)
     return SOUND_S / min(spent)
 
 

@@ -15,16 +15,12 @@ the construction. Times are CPU seconds.
 from __future__ import annotations
 
 import argparse
-import math
-import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from threadpoolctl import threadpool_limits
+from measuring import Values, Work, cpu_s, least_cpu_s, moving
 
 from desc.configuration import DISTANCES, QueryConfig
 from desc.database import DescriptorDatabase
@@ -33,31 +29,8 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.matching import Matcher, Neighbours
 
-Values = npt.NDArray[np.float32]
 
-
-def moving(n: int, n_columns: int, seed: int) -> Values:
-    """Return frames (n, n_columns) that stay near those before them."""
-    from scipy.signal import lfilter
-
-    noise = np.random.default_rng(seed).standard_normal((n, n_columns), np.float32)
-    return lfilter([0.44], [1, -0.9], noise, axis=0).astype(np.float32)
-
-
-def seconds(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the shortest CPU time of each; they take turns, so that all see the same machine."""
-    times: dict[str, float] = {}
-    for turn in range(repeats):
-        for name, function in functions.items():
-            if turn and "Tree" in name:  # by far the slowest
-                continue
-            start = time.process_time()
-            function()
-            times[name] = min(times.get(name, math.inf), time.process_time() - start)
-    return times
-
-
-def peak_mib(function: Callable[[], object]) -> float:
+def traced_mib(function: Work) -> float:
     """Return the most memory in MiB that arrays take while the function runs."""
     tracemalloc.start()
     function()
@@ -66,7 +39,7 @@ def peak_mib(function: Callable[[], object]) -> float:
     return peak / 2**20
 
 
-def faiss_search(points: Values, queries: Values, count: int) -> Callable[[], object] | None:
+def faiss_search(points: Values, queries: Values, count: int) -> Work | None:
     """Return faiss' exact search of some neighbours, or None where it is not installed."""
     try:
         import faiss
@@ -81,7 +54,7 @@ def faiss_search(points: Values, queries: Values, count: int) -> Callable[[], ob
 
 def peers(
     points: Values, queries: Values, count: int, config: QueryConfig, *, tree: bool
-) -> dict[str, Callable[[], object]]:
+) -> dict[str, Work]:
     """Return the other ways to find `count` neighbours, by name."""
     p = {"cityblock": 1.0, "minkowski": config.minkowski_p}.get(config.distance, 2.0)
     x, q = torch.from_numpy(points), torch.from_numpy(queries)
@@ -95,9 +68,7 @@ def peers(
             return [torch.cdist(block, x, p=p).argmin(1) for block in blocks]
         return [torch.cdist(block, x, p=p).topk(count, largest=False) for block in blocks]
 
-    found: dict[str, Callable[[], object]] = {
-        f"torch.cdist + {'argmin' if count == 1 else 'topk'}": find
-    }
+    found: dict[str, Work] = {f"torch.cdist + {'argmin' if count == 1 else 'topk'}": find}
     if p == 2:
         for extra in (0, 8):
             search = faiss_search(x.numpy(), q.numpy(), count + extra)
@@ -126,20 +97,20 @@ def compare(
     """Print the times of ours and of the peers."""
     standardizer = Standardizer.fit([database.values], database.config)
     matcher = Matcher(database, standardizer, query=config)
-    start = time.process_time()
+    start = cpu_s()
     matches = matcher.neighbours(queries)
-    first = time.process_time() - start
+    first = cpu_s() - start
     points, asked = matcher.coordinates, matcher.space.project(queries)
     ours = "Matcher.neighbours"
-    ways: dict[str, Callable[[], object]] = {ours: lambda: matcher.neighbours(queries)}
+    ways: dict[str, Work] = {ours: lambda: matcher.neighbours(queries)}
     ways |= peers(points, asked, config.neighbours, config, tree=tree)
-    times = seconds(ways, repeats) | {f"{ours}, the first call": first}
+    times = least_cpu_s(ways, repeats) | {f"{ours}, the first call": first}
     peer = next(duration for name, duration in times.items() if name.startswith("torch"))
     print(f"\n{config.neighbours} neighbours".ljust(49) + "   CPU s  µs/query  / torch")
     for name, duration in times.items():
         per_query = 1e6 * duration / len(queries)
         print(f"{name:48} {duration:7.3f} {per_query:9.0f} {duration / peer:8.2f}")
-    peak = peak_mib(lambda: Matcher(database, standardizer, query=config).neighbours(queries))
+    peak = traced_mib(lambda: Matcher(database, standardizer, query=config).neighbours(queries))
     print(f"memory of ours, projection of the database included: {peak:.0f} MiB")
     if config.distance == "euclidean":
         wrong = disagreements(matches, points, asked)
@@ -161,10 +132,9 @@ def main() -> None:
     database = DescriptorDatabase.from_sequences([sequence], Path.cwd())
     queries = moving(args.queries, descriptors.n_columns, seed=1)
     print(f"{args.queries} queries, {args.rows} rows, {args.distance}, one thread")
-    with threadpool_limits(1):
-        for count in (1, 50):
-            config = QueryConfig(distance=args.distance, neighbours=count)
-            compare(database, queries, config, args.repeats, tree=args.tree)
+    for count in (1, 50):
+        config = QueryConfig(distance=args.distance, neighbours=count)
+        compare(database, queries, config, args.repeats, tree=args.tree)
 
 
 if __name__ == "__main__":

@@ -12,19 +12,14 @@ and of mel frames. References are computed in the same run.
 from __future__ import annotations
 
 import argparse
-import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
-
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import Work, least_cpu_s
 
 from desc.configuration import RunConfig
 from desc.metrics.realism import frechet_distance
@@ -181,11 +176,11 @@ def mel_generators(
             print(line + end, flush=True)
 
 
-def speed() -> None:
-    """Print how many times faster than real time one core generates at 44.1 kHz, hop 256."""
-    n_frames = round(20 * 44100 / 256)
+def generating(duration_s: float) -> dict[str, Work]:
+    """Return each network generating so many seconds at 44.1 kHz, hop 256, by name."""
+    n_frames = round(duration_s * 44100 / 256)
     mel = torch.randn(80, n_frames) - 2
-    took: dict[str, float] = {}
+    works: dict[str, Work] = {}
     for name, sizes in (
         ("vocos small", replace(preset(VocoderConfig, "small"), vocoder="vocos")),
         ("vocos published", VocoderConfig(vocoder="vocos")),
@@ -194,7 +189,7 @@ def speed() -> None:
     ):
         network = fold_weights(create_generator(sizes, MelConfig()))
         vocoder = Vocoder("", name, MelConfig(), network)
-        took[name] = seconds(lambda v=vocoder: v(mel))
+        works[name] = lambda v=vocoder: v(mel)
     unagan, flow = preset(UnaganConfig, "small"), preset(FlowConfig, "small")
     sources = {
         "unagan small": UnaganSource(UnaganGenerator(80, unagan.z_dim, unagan.width)),
@@ -207,21 +202,17 @@ def speed() -> None:
     one = torch.ones(80, 1)
     for name, source in sources.items():
         generator = MelGenerator("", MelConfig(), source, Bands(one, one, -one, one), 1.0)
-        took[name] = seconds(lambda g=generator: list(g.blocks(n_frames, 0)))
+        works[name] = lambda g=generator: list(g.blocks(n_frames, 0))
+    return works
+
+
+def speed() -> None:
+    """Print how many times faster than real time one core generates."""
+    took = least_cpu_s(generating(20))
     for pair in ("unagan small", "flow small"):
         took[f"{pair} + vocos small"] = took[pair] + took["vocos small"]
     for name, cpu_s in took.items():
         print(f"{name:28}{20 / cpu_s:8.1f} × real time at 44.1 kHz")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the processor seconds of one call, the least of three."""
-    found = []
-    for _ in range(3):
-        began = time.process_time()
-        work()
-        found.append(time.process_time() - began)
-    return min(found)
 
 
 def main() -> None:

@@ -97,11 +97,11 @@ def spans(playlist: Playlist) -> list[Span]:
     result = []
     for layer in playlist.layers():
         events = [event for _, event in layer]
-        joins = [_join(*pair, playlist.sample_rate) for pair in pairwise(events)]
-        ins = [_free_end(events[0], events[0].fade_in_ms, playlist.sample_rate)]
+        joins = [join(*pair, playlist.sample_rate) for pair in pairwise(events)]
+        ins = [free_end(events[0], events[0].fade_in_ms, playlist.sample_rate)]
         ins += [fade_in for _, fade_in in joins]
         outs = [fade_out for fade_out, _ in joins]
-        outs.append(_free_end(events[-1], events[-1].fade_out_ms, playlist.sample_rate))
+        outs.append(free_end(events[-1], events[-1].fade_out_ms, playlist.sample_rate))
         result += [
             Span(index, event, fade_in, fade_out)
             for (index, event), fade_in, fade_out in zip(layer, ins, outs, strict=True)
@@ -130,11 +130,11 @@ def _rising(
     return sine / np.sqrt(1 + 2 * correlation * sine * cosine)
 
 
-def _join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tuple[Fade, Fade]:
+def join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tuple[Fade, Fade]:
     """Return the fade-out of one event and the fade-in of the next."""
     if before.end_sample != event.onset_sample:
-        fade_out = _free_end(before, before.fade_out_ms, sample_rate)
-        return fade_out, _free_end(event, event.fade_in_ms, sample_rate)
+        fade_out = free_end(before, before.fade_out_ms, sample_rate)
+        return fade_out, free_end(event, event.fade_in_ms, sample_rate)
     law: Law = "power"
     if event.continues(before):
         if event.gain_db == before.gain_db:
@@ -146,7 +146,8 @@ def _join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tupl
     return Fade(n_out, n_out // 2, law), Fade(n_in, n_in // 2, law)
 
 
-def _free_end(event: PlaylistEvent, fade_ms: float, sample_rate: int) -> Fade:
+def free_end(event: PlaylistEvent, fade_ms: float, sample_rate: int) -> Fade:
+    """Return a fade at an end of an event where no other meets it."""
     return Fade(_fade_samples(fade_ms, event.n_samples, sample_rate))
 
 
@@ -201,17 +202,35 @@ def aligned_spans(
         for (left, before), (right, event) in pairwise(layer):
             if before.end_sample != event.onset_sample:
                 continue
-            first, second = found[left], found[right]
-            if event.continues(before):
-                found[right] = replace(second, shift=first.shift)
-            elif first.fade_out.n_samples == second.fade_in.n_samples > 0:
-                rate, reach = playlist.sample_rate, 0 if right in kept else largest
-                shift, correlation = _agreement(first, second, read, reach, rate)
-                fade_out = replace(first.fade_out, correlation=correlation)
-                fade_in = replace(second.fade_in, correlation=correlation)
-                found[left] = replace(first, fade_out=fade_out)
-                found[right] = replace(second, fade_in=fade_in, shift=shift)
+            rate, reach = playlist.sample_rate, 0 if right in kept else largest
+            found[left], found[right] = aligned(found[left], found[right], read, reach, rate)
     return sorted(found.values(), key=lambda span: span.first)
+
+
+def aligned(
+    first: Span, second: Span, read: Read, largest: int, sample_rate: int
+) -> tuple[Span, Span]:
+    """Return two spans that meet, the second shifted, their fades adapted; see `aligned_spans`.
+
+    Parameters
+    ----------
+    first, second : Span
+        The second begins where the first ends.
+    read : callable
+        Reads the file of an event.
+    largest : int
+        Largest shift in samples.
+    sample_rate : int
+        In Hz.
+    """
+    if second.event.continues(first.event):
+        return first, replace(second, shift=first.shift)
+    if not first.fade_out.n_samples == second.fade_in.n_samples > 0:
+        return first, second
+    shift, correlation = _agreement(first, second, read, largest, sample_rate)
+    fade_out = replace(first.fade_out, correlation=correlation)
+    fade_in = replace(second.fade_in, correlation=correlation)
+    return replace(first, fade_out=fade_out), replace(second, fade_in=fade_in, shift=shift)
 
 
 def best_shift(outgoing: Audio, incoming: Audio) -> tuple[int, float]:

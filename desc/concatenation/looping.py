@@ -45,8 +45,8 @@ class Loop:
         self.n_channels = mixer.n_channels
         closed, copies = _closed(playlist, self.n_samples, crossfade_ms)
         parts = mixer.sources, mixer.n_channels, align_ms
-        shifts = {span.index: span.shift for span in Mixer(closed, *parts).spans}
-        self._mixer = Mixer(_aligned(closed, copies, shifts), *parts, kept=copies.values())
+        shifts = {span.index: span.shift for span in Mixer.of(closed, *parts).spans}
+        self._mixer = Mixer.of(_aligned(closed, copies, shifts), *parts, kept=copies.values())
         overhangs = [s.fade_in.overhang for s in self._mixer.spans if s.index in copies.values()]
         self._turn = max(overhangs, default=0)
 

@@ -160,42 +160,49 @@ MARGIN_SAMPLES = 256
 
 
 class Mixer:
-    """Mixes all events of a playlist.
+    """Mixes events, by default all of a playlist.
 
     Memory is that of a block and of the transposed events sounding in it.
 
     Parameters
     ----------
-    playlist : Playlist
-        The events to play.
     sources : Sources
-        Its files.
+        The files.
     n_channels : int
         Channels of the result: see `to_channels`.
-    align_ms, kept
-        See `aligned_spans`.
+    spans : sequence of Span
+        Events with their fades and shifts, in order of their starts.
+    n_samples : int
+        Length of the result.
 
     Attributes
     ----------
-    sources : Sources
-        The files.
-    spans : list of Span
-        The events with their fades and shifts, in order of their starts.
+    sources, n_channels, spans, n_samples
+        As above.
     """
 
     def __init__(
-        self,
+        self, sources: Sources, n_channels: int, spans: Sequence[Span] = (), n_samples: int = 0
+    ) -> None:
+        self.n_samples = n_samples
+        self.n_channels = n_channels
+        self.sources = sources
+        self.spans = spans
+        self._transposed: dict[int, Audio] = {}
+
+    @classmethod
+    def of(
+        cls,
         playlist: Playlist,
         sources: Sources,
         n_channels: int,
         align_ms: float,
         kept: Collection[int] = (),
-    ) -> None:
-        self.n_samples = playlist.n_samples
-        self.n_channels = n_channels
-        self.sources = sources
-        self.spans = aligned_spans(playlist, self._read, align_ms, kept)
-        self._transposed: dict[int, Audio] = {}
+    ) -> Mixer:
+        """Return the mixer of a playlist; `align_ms` and `kept` as for `aligned_spans`."""
+        mixer = cls(sources, n_channels, n_samples=playlist.n_samples)
+        mixer.spans = aligned_spans(playlist, mixer.read, align_ms, kept)
+        return mixer
 
     def blocks(
         self, spans: Sequence[Span] | None = None, first: int = 0, last: int | None = None
@@ -234,12 +241,12 @@ class Mixer:
         if event.transpose_semitones:
             if span.index not in self._transposed:  # resampled at once, fades included
                 start = event.start_sample + span.shift - span.fade_in.overhang
-                self._transposed[span.index] = self._read(event, start, span.stop - span.first)
+                self._transposed[span.index] = self.read(event, start, span.stop - span.first)
             whole = self._transposed[span.index]
             samples = whole[first - span.first : last - span.first].copy()
         else:
             start = event.start_sample + span.shift + first - event.onset_sample
-            samples = self._read(event, start, last - first)
+            samples = self.read(event, start, last - first)
         if event.gain_db:
             samples *= np.float32(10 ** (event.gain_db / 20))
         n_in, n_out = span.fade_in.n_samples, span.fade_out.n_samples
@@ -254,7 +261,7 @@ class Mixer:
             samples[begin - first :] *= gains
         return samples
 
-    def _read(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
+    def read(self, event: PlaylistEvent, start_sample: int, n_samples: int) -> Audio:
         """Return samples of an event's file in the channels of the result, (n, C), transposed."""
         if event.transpose_semitones:
             samples = self._resampled(event, start_sample, n_samples)

@@ -260,7 +260,7 @@ def open_mixer(
         _note_strange(playlist, sources)
         fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
         n_channels = fixed or max(sources.n_channels(event) for event in playlist.events)
-        yield Mixer(playlist, sources, n_channels, rendering.align_ms)
+        yield Mixer.of(playlist, sources, n_channels, rendering.align_ms)
 
 
 def _note_strange(playlist: Playlist, sources: Sources) -> None:

@@ -16,6 +16,7 @@ from desc.configuration.fields import (
     option,
     to_dict,
 )
+from desc.configuration.live import MODES, LiveConfig
 from desc.configuration.matching import (
     DISTANCES,
     INDEXED_DISTANCES,
@@ -47,6 +48,7 @@ __all__ = [
     "INDEXED_DISTANCES",
     "INDEXES",
     "MAX_HOLD_S",
+    "MODES",
     "MONITORS",
     "SAMPLINGS",
     "SELECTIONS",
@@ -55,6 +57,7 @@ __all__ = [
     "SUBTYPES",
     "UNITS",
     "HardwareConfig",
+    "LiveConfig",
     "MasterConfig",
     "ModelConfig",
     "PredictConfig",

@@ -10,7 +10,7 @@ from desc.configuration.fields import check, check_choice, check_integer, check_
 DISTANCES = ("euclidean", "cosine", "minkowski", "cityblock")
 INDEXES = ("auto", "exact", "ivf")
 INDEXED_DISTANCES = DISTANCES[:2]
-SELECTIONS = ("beam", "sample", "nearest")
+SELECTIONS = ("beam", "sample", "nearest", "causal")
 UNITS = ("frame", "onset", "beat", "grain")
 MAX_HOLD_S = 60.0
 MIN_UNIT_S = 0.1
@@ -72,7 +72,7 @@ class SelectionConfig:
         "beam",
         "beam: beam search that weighs distance against transition cost; sample: "
         "the same with random costs added; nearest: the nearest row for each "
-        "frame",
+        "frame; causal: as live, each frame without a look ahead",
         choices=SELECTIONS,
     )
     units: str = option(

@@ -166,13 +166,13 @@ def extract_signal(
     """
     counter = _Counter(blocks)
     families = [FEATURES[name] for name in config.descriptors]
-    batches: list[list[Array]] = [[] for _ in families]
-    for frames in _batches(counter, config):
-        for feature, results in zip(families, batches, strict=True):
+    analyses: list[list[Array]] = [[] for _ in families]
+    for frames in batches(counter, config):
+        for feature, results in zip(families, analyses, strict=True):
             results.append(feature.analyse(frames))
     static = [
         feature.finish(results, config, loudest_db)
-        for feature, results in zip(families, batches, strict=True)
+        for feature, results in zip(families, analyses, strict=True)
     ]
     return append_deltas(np.concatenate(static, axis=1), config), counter.n_samples
 
@@ -192,7 +192,7 @@ def loudest_band_db(blocks: Iterable[Array], config: DescriptorConfig) -> float:
     AudioError
         If there are no samples.
     """
-    return max(float(frames.log_mel.max()) for frames in _batches(_Counter(blocks), config))
+    return max(float(frames.log_mel.max()) for frames in batches(blocks, config))
 
 
 class _Counter:
@@ -208,13 +208,30 @@ class _Counter:
             yield block
 
 
-def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
+def frames_per_batch(config: DescriptorConfig) -> int:
+    """Return the number of frames that are analysed at once."""
+    return max(1, min(256, _BATCH_SAMPLES // config.n_fft))
+
+
+def batches(
+    blocks: Iterable[Array], config: DescriptorConfig, first_frame: int = 0
+) -> Iterator[Frames]:
     """Cut a signal into batches of frames, centred, with zeros before and after.
 
     The arrays of a batch are overwritten by the next.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of float32, (S,)
+        Consecutive samples at `config.sample_rate`.
+    config : DescriptorConfig
+        Settings of extraction.
+    first_frame : int
+        First frame of a batch of the whole signal. Above 0 the samples are those from the window of
+        that frame on, n_fft // 2 before its centre.
     """
     n_fft, hop = config.n_fft, config.hop_length
-    batch_size = max(1, min(256, _BATCH_SAMPLES // n_fft))
+    batch_size = frames_per_batch(config)
     advance = batch_size * hop
     # What one batch leaves to the next; with hops beyond the window the gap as well.
     overlap = max(n_fft, hop) - hop
@@ -224,9 +241,12 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
     buffer = np.zeros(overlap + advance, np.float32)
     scratch = np.empty((batch_size, n_fft), np.float32)
     exact = needs_exact_power(config)
-    filled = start = n_fft // 2  # samples held; first of them that belongs to the recording
-    n_done = 0
+    # Samples held; first of them that belongs to the recording.
+    filled = start = 0 if first_frame else n_fft // 2
+    n_done = first_frame
+    n_samples = first_frame * hop - n_fft // 2 if first_frame else 0
     for block in blocks:
+        n_samples += len(block)
         position = 0
         while position < len(block):
             n = min(len(block) - position, len(buffer) - filled)
@@ -238,11 +258,11 @@ def _batches(blocks: _Counter, config: DescriptorConfig) -> Iterator[Frames]:
                 n_done += batch_size
                 buffer[:overlap] = buffer[advance:]
                 filled, start = overlap, max(0, start - advance)
-    if blocks.n_samples == 0:
+    if n_samples <= 0:
         raise AudioError("the recording contains no samples")
     buffer[filled:] = 0
     stop = filled
-    for n_left in range(config.n_frames(blocks.n_samples) - n_done, 0, -batch_size):
+    for n_left in range(config.n_frames(n_samples) - n_done, 0, -batch_size):
         yield Frames(buffer, slice(start, stop), min(n_left, batch_size), config, scratch, exact)
         buffer[:overlap] = buffer[advance:]
         buffer[overlap:] = 0

@@ -77,6 +77,19 @@ class UnitBoundaries:
         lengths = np.where(whole, np.minimum(remaining, n_frames), 0)
         return cls(lengths, np.flatnonzero(whole), n_frames, "grain")
 
+    @property
+    def in_corpus(self) -> Rows:
+        """(N,) lengths of units that know no target: from beat to beat, otherwise `lengths`.
+
+        0 where no unit begins.
+        """
+        lengths = np.zeros_like(self.lengths)
+        own = self.lengths[self.starts]
+        if self.units == "beat":
+            own = np.minimum(own, np.append(np.diff(self.starts), len(lengths)))
+        lengths[self.starts] = own
+        return lengths
+
     def target_starts(self, target: Values, config: DescriptorConfig) -> Rows:
         """Return the frames (n,) of a target (T, D) at which units begin: beats, or multiples."""
         if self.units == "beat":

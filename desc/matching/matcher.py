@@ -19,6 +19,7 @@ from desc.errors import ConfigurationError, DescError
 from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
 from desc.matching.attacks import with_attacks
 from desc.matching.boundaries import UnitBoundaries
+from desc.matching.causal import Sounds, UnitStream, check_causal, units_of_frames
 from desc.matching.frame_search import search_frames
 from desc.matching.knn import Neighbours, paired
 from desc.matching.levels import (
@@ -32,6 +33,7 @@ from desc.matching.levels import (
     with_transposition,
 )
 from desc.matching.likeness import distance_between_recordings, nearest_distances, warn_if_far
+from desc.matching.nearest import NearestRows
 from desc.matching.point_cache import database_points
 from desc.matching.points import Points
 from desc.matching.repetition import Limits, feasible_limits
@@ -175,7 +177,9 @@ class Matcher:
         if not len(self.database):
             raise DescError("the database contains no frames to match")
         neutral = Standardizer(np.zeros(config.n_columns), np.ones(config.n_columns), config)
-        matching_space(config, self.standardizer or neutral, self.query)
+        space = matching_space(config, self.standardizer or neutral, self.query)
+        if self.selection.selection == "causal":
+            check_causal(self.selection, self.query, space)
 
     def __repr__(self) -> str:
         return (
@@ -257,6 +261,15 @@ class Matcher:
         return float(max(levels_db(block, self.database.config).max() for block in blocks))
 
     @cached_property
+    def sounds(self) -> Sounds:
+        """What the selection `causal` needs of the database."""
+        lengths = None if self.selection.units == "frame" else self.boundaries.in_corpus
+        loudest_db = -np.inf if self.selection.silence_gate_db is None else self.loudest_db
+        nearest = NearestRows(self.transitions.corpus_points)
+        what = self.database, self.space, self.transitions, nearest
+        return Sounds(*what, self.selection, lengths, float(loudest_db))
+
+    @cached_property
     def own_distance(self) -> float | None:
         """Result of `distance_between_recordings`."""
         return distance_between_recordings(self.corpus_points, self.database)
@@ -309,7 +322,12 @@ class Matcher:
             before = values[:0]  # it would not fit to what was moved
         points = self.space.project(values)
         usable = usable_rows(target, exclude_digest, self.database, self.query)
-        units = self._units(values, self._heard(values, before), usable, seed)
+        causal = self.selection.selection == "causal"
+        if causal:
+            stream = UnitStream(self.sounds, usable, before)
+            units = units_of_frames(stream.next(frame) for frame in values)
+        else:
+            units = self._units(values, self._heard(values, before), usable, seed)
         rows = rows_of_units(units)
         match = Match(
             target=values,
@@ -317,7 +335,7 @@ class Matcher:
             rows=rows,
             distances=paired(points, self.coordinates[rows], self.query),
             units=units,
-            playlist=to_playlist(units, self.database, self.rendering),
+            playlist=to_playlist(units, self.database, self.rendering, fade_ends=causal),
             matcher=self,
             usable=usable,
         )

@@ -116,7 +116,11 @@ def played_rows(units: Units) -> Rows:
 
 
 def to_playlist(
-    units: Units, database: DescriptorDatabase, rendering: RenderConfig = RenderConfig()
+    units: Units,
+    database: DescriptorDatabase,
+    rendering: RenderConfig = RenderConfig(),
+    *,
+    fade_ends: bool = False,
 ) -> Playlist:
     """Return units as a playlist of pieces of files.
 
@@ -131,15 +135,20 @@ def to_playlist(
     database : DescriptorDatabase
         The rows of the units.
     rendering : RenderConfig
-        Gives the length of the fades. The first start and the last end of a layer have none.
+        Gives the length of the fades. The first start and the last end of a layer have none,
+        unless `fade_ends`.
+    fade_ends : bool
+        Whether the first start and the last end of a layer are faded, too.
     """
-    events = tuple(_event(unit, database) for unit in units)
+    fade_ms = rendering.crossfade_ms
+    events = tuple(unit_event(unit, database, fade_ms if fade_ends else 0.0) for unit in units)
     roots = {CORPUS: Path(os.path.abspath(database.root)).as_posix()}
     playlist = Playlist(events, database.config.sample_rate, roots)
-    return playlist.with_crossfade(rendering.crossfade_ms)
+    return playlist if fade_ends else playlist.with_crossfade(fade_ms)
 
 
-def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
+def unit_event(unit: Unit, database: DescriptorDatabase, fade_ms: float = 0.0) -> PlaylistEvent:
+    """Return a unit as a piece of its file, with fades of this length."""
     hop = database.config.hop_length
     file = database.files[int(database.file_index[unit.first_row])]
     # At speed v, each sample played corresponds to v samples of the recording.
@@ -151,6 +160,8 @@ def _event(unit: Unit, database: DescriptorDatabase) -> PlaylistEvent:
         n_samples=unit.n_frames * hop,
         onset_sample=unit.onset_frame * hop,
         digest=file.digest,
+        fade_in_ms=fade_ms,
+        fade_out_ms=fade_ms,
         gain_db=unit.gain_db,
         transpose_semitones=unit.transpose_semitones + round(12 * math.log2(file.speed), 6),
         layer=unit.layer,

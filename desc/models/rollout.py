@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 
@@ -71,12 +71,12 @@ def uniform(generator: torch.Generator, n: int) -> list[float]:
     return numbers
 
 
-def drawn_plans(generators: list[torch.Generator], temperature: float) -> Draw:
+def drawn_plans(generators: list[torch.Generator], temperature: Callable[[], float]) -> Draw:
     """Return a function that draws plans from the planner."""
 
     def draw(head: Head, parameters: Tensor) -> Tensor:
         noise = torch.cat([head.noise(generator, 1) for generator in generators])
-        return head.draw(parameters, noise.to(parameters.device), temperature)
+        return head.draw(parameters, noise.to(parameters.device), temperature())
 
     return draw
 
@@ -86,7 +86,7 @@ def replayed_plans(
     context: Tensor,
     valid: Tensor,
     generators: list[torch.Generator],
-    temperature: float,
+    temperature: Callable[[], float],
 ) -> Draw:
     """Return a function that draws plans by the innovations of random blocks of the context."""
     z, known = model.plan_innovations(context, valid)
@@ -96,9 +96,93 @@ def replayed_plans(
         place = torch.cat([torch.rand(1, generator=generator) for generator in generators])
         # Contexts are padded on the left: the known blocks are a row's last ones.
         back = (place.to(z.device) * known.sum(1)[rows]).long()
-        return head.replay(parameters, z[rows, z.shape[1] - 1 - back], temperature)
+        return head.replay(parameters, z[rows, z.shape[1] - 1 - back], temperature())
 
     return draw
+
+
+class Rollout:
+    """Continuations of contexts, frame by frame, in constant memory.
+
+    Parameters
+    ----------
+    model : DescriptorModel
+        In evaluation mode.
+    context : Tensor (B, T, F)
+        Static columns of complete frames, raw units, padded on the left; any T.
+    valid : Tensor of bool (B, T)
+    sampling : Sampling
+        How innovations are sampled; its seed and draw are those of `generators`.
+    generators : list of torch.Generator
+        One per continuation, on the CPU: one for each row, or the same number for each, those of a
+        row side by side.
+
+    Attributes
+    ----------
+    temperature : float
+        Spread of the frames to come; it may be changed at any time.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        model: DescriptorModel,
+        context: Tensor,
+        valid: Tensor,
+        sampling: Sampling,
+        generators: list[torch.Generator],
+    ) -> None:
+        device = model.space.mean.device
+        context, valid = context.to(device), valid.to(device)
+        recent = slice(-model.context_frames, None)
+        gain = model.space.gain(context[:, recent], valid[:, recent])
+        context = model.space.shifted(context, -gain)
+        rows = row_of_each(context, generators)
+        self._model, self._gain = model, gain[rows]
+        self.temperature = 0.0 if sampling.is_mean else sampling.temperature
+        replay = sampling.sampling == "replay" and not sampling.is_mean
+        self._draw = model.head.replay if replay else model.head.draw
+        if replay:
+            self._blocks = replayed_blocks(model, context, valid, sampling.replay_block, generators)
+            plans = replayed_plans(model, context, valid, generators, lambda: self.temperature)
+        else:
+            self._blocks = noise_blocks(model, generators)
+            plans = drawn_plans(generators, lambda: self.temperature)
+        self._state = model.start(context[rows], valid[rows], draw=plans)
+        self._n_drawn = 0
+        self._last: Tensor | None = None
+
+    @torch.inference_mode()
+    def next(self, heard: Tensor | None = None) -> Tensor:
+        """Return the next frame of each continuation (G, F), standardised; see `raw`.
+
+        Parameters
+        ----------
+        heard : Tensor (G, F), optional
+            A frame in raw units that took the place of the last one.
+        """
+        last = self._last if heard is None else self._placed(heard)
+        if last is not None:
+            self._model.step(last, self._state)
+        if self._n_drawn % BLOCK == 0:
+            self._block = next(self._blocks)
+        parameters = self._model.head(self._state.h)
+        u = self._draw(parameters, self._block[self._n_drawn % BLOCK], self.temperature)
+        self._last = self._model.next_frame(u, self._state)
+        self._n_drawn += 1
+        return self._last
+
+    @torch.inference_mode()
+    def raw(self, frames: Tensor) -> Tensor:
+        """Return frames (G, T, F) in raw units, at the level of the context."""
+        space = self._model.space
+        return space.shifted(space.restore(frames), self._gain)
+
+    def _placed(self, heard: Tensor) -> Tensor:
+        """Return raw frames (G, F) standardised, at the level of the training recordings."""
+        space, whole = self._model.space, torch.ones(len(heard), 1, dtype=torch.bool)
+        frames = space.shifted(heard[:, None], -self._gain)
+        return space.standardise(frames, whole.to(heard.device))[:, 0]
 
 
 @torch.inference_mode()
@@ -111,7 +195,7 @@ def continuation(
     *,
     generators: list[torch.Generator],
 ) -> Tensor:
-    """Continue contexts for any number of frames, in linear time and constant memory.
+    """Continue contexts for any number of frames, in linear time.
 
     The first frames of a longer continuation are those of a shorter one. Progress is reported as
     stage `predict`, in frames.
@@ -120,17 +204,11 @@ def continuation(
     ----------
     model : DescriptorModel
         In training or evaluation mode; the mode is kept.
-    context : Tensor (B, T, F)
-        Static columns of complete frames, raw units, padded on the left; any T.
-    valid : Tensor of bool (B, T)
+    context, valid, sampling, generators
+        See `Rollout`. A result depends on other rows by rounding only; for equal bytes continue
+        rows one by one, as `desc.prediction` does.
     frames : int
         Frames to generate, at least 1.
-    sampling : Sampling
-        How innovations are sampled; its seed and draw are those of `generators`.
-    generators : list of torch.Generator
-        One per continuation, on the CPU: one for each row, or the same number for each, those of a
-        row side by side. A result depends on other rows by rounding only; for equal bytes continue
-        rows one by one, as `desc.prediction` does.
 
     Returns
     -------
@@ -143,37 +221,19 @@ def continuation(
     whole = len(generators) > 0 and len(generators) % n_rows == 0
     check(whole, "generators", len(generators), f"be a multiple of the rows, {n_rows}")
     check(bool(valid[:, -1].all()), "valid", False, "contain the last frame of every row")
-    device, is_training = model.space.mean.device, model.training
-    context, valid = context.to(device), valid.to(device)
-    recent = slice(-model.context_frames, None)
-    gain = model.space.gain(context[:, recent], valid[:, recent])
-    context = model.space.shifted(context, -gain)
-    rows = row_of_each(context, generators)
-    generated = context.new_empty(len(rows), frames, model.n_features, dtype=torch.float32)
-    temperature = 0.0 if sampling.is_mean else sampling.temperature
-    replay = sampling.sampling == "replay" and not sampling.is_mean
-    draw = model.head.replay if replay else model.head.draw
+    generated = context.new_empty(len(generators), frames, model.n_features, dtype=torch.float32)
+    generated, is_training = generated.to(model.space.mean.device), model.training
     model.eval()
     try:
-        if replay:
-            blocks = replayed_blocks(model, context, valid, sampling.replay_block, generators)
-            draw_plan = replayed_plans(model, context, valid, generators, temperature)
-        else:
-            blocks = noise_blocks(model, generators)
-            draw_plan = drawn_plans(generators, temperature)
-        state = model.start(context[rows], valid[rows], draw=draw_plan)
+        rollout = Rollout(model, context, valid, sampling, generators)
         for t in range(frames):
             if t % BLOCK == 0:
-                block = next(blocks)
                 report("predict", t, frames)
-            u = draw(model.head(state.h), block[t % BLOCK], temperature)
-            generated[:, t] = frame = model.next_frame(u, state)
-            if t + 1 < frames:
-                model.step(frame, state)
+            generated[:, t] = rollout.next()
     finally:
         model.train(is_training)
     report("predict", frames, frames)
-    return model.space.shifted(model.space.restore(generated), gain[rows])
+    return rollout.raw(generated)
 
 
 def free_run(

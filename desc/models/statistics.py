@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ SILENCE_SD = -2.5  # standardised mfcc0 below which a frame counts as silent
 FROZEN = 1e-4  # largest standardised step of a frame that does not move at all
 LOWEST_SCALE = 1e-3  # of a difference, in standard deviations: still columns stay harmless
 TAIL = 0.0005  # share of the frames beyond either bound
-MAX_QUANTILE_FRAMES = 2_000_000  # beyond, quantiles are taken from evenly spaced frames
+MAX_QUANTILE_FRAMES = 500_000  # beyond, quantiles are taken from evenly spaced frames
 MOST_KEPT = 0.999  # of a correlation, so that columns that copy each other can be whitened
 LEAP = 4.0  # third quartiles of a column's steps; 4.6 standard deviations if they are Gaussian
 LEAPING = 2.0  # ratio of standard deviations with and without leaps
@@ -101,6 +101,34 @@ class TrainingStatistics:
         return cls(standardizer, mean_reversion=arrays.pop("pull"), **arrays)
 
 
+class StandardisedStatics(Sequence[Array]):
+    """Standardised static columns of the complete frames of recordings, computed when read.
+
+    Reading all of them one after the other takes the memory of one.
+
+    Parameters
+    ----------
+    sequences : sequence of DescriptorSequence
+    standardizer : Standardizer
+    """
+
+    def __init__(self, sequences: Sequence[DescriptorSequence], standardizer: Standardizer) -> None:
+        self._sequences, self._standardizer = sequences, standardizer
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> StandardisedStatics: ...
+    def __getitem__(self, index: int | slice) -> Array | StandardisedStatics:
+        """Return a recording's array (C, F), or some of the recordings."""
+        if isinstance(index, slice):
+            return StandardisedStatics(self._sequences[index], self._standardizer)
+        return self._standardizer.transform_static(self._sequences[index].complete_static)
+
+
 def frozen_frames(static: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
     """Return which frames equal their predecessor.
 
@@ -169,7 +197,7 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
                 f"those of {sequences[0].source}"
             )
     standardizer = Standardizer.fit((s.values[s.complete] for s in sequences), config)
-    statics = [standardizer.transform_static(s.complete_static) for s in sequences]
+    statics = StandardisedStatics(sequences, standardizer)
     sounding = [~silent_frames(x, config) for x in statics]
     # The mean-reversion matrix is a stable regression on one frame.
     size = len(config.static_columns)
@@ -177,8 +205,15 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     var = VectorAutoregression.fit(statics, -unbounded, unbounded, order=1)
     mean_reversion = var.coefficients[0] - np.eye(size)
     kept = [sounds[1:] & sounds[:-1] for sounds in sounding]
-    steps = [np.diff(x, axis=0)[k] for x, k in zip(statics, kept, strict=True)]
-    limits = leap_limits(steps, [c in config.groups.get("f0", ()) for c in config.static_columns])
+    stride = -(-sum(map(len, sounding)) // MAX_QUANTILE_FRAMES)
+    pitch = [k for k, c in enumerate(config.static_columns) if c in config.groups.get("f0", ())]
+    limits = np.full(size, np.inf)
+    for column in pitch:
+        steps = [
+            np.diff(x[:, column])[np.flatnonzero(both)[::stride]]
+            for x, both in zip(statics, kept, strict=True)
+        ]
+        limits[column] = leap_limit(np.concatenate(steps))
     mean_reversion[np.isfinite(limits)] = 0.0  # leaps that leap back are no reversion
     differences, innovations = np.zeros((size, size)), np.zeros((size, size))
     for x, both in zip(statics, kept, strict=True):
@@ -188,7 +223,6 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
         differences += d.T @ d
         innovations += e.T @ e
     n_differences = sum(int(both.sum()) for both in kept)
-    stride = -(-sum(map(len, statics)) // MAX_QUANTILE_FRAMES)
     samples = np.concatenate([x[::stride].astype(np.float32) for x in statics])
     low, high = np.quantile(samples, [TAIL, 1 - TAIL], axis=0).astype(np.float64)
     return TrainingStatistics(
@@ -201,29 +235,23 @@ def fit_statistics(sequences: Sequence[DescriptorSequence]) -> TrainingStatistic
     )
 
 
-def leap_limits(steps: Sequence[Array], of_pitch: Sequence[bool]) -> Array:
-    """Return the size (F,) up to which a column's steps count; infinite unless its pitch leaps.
+def leap_limit(steps: Array) -> float:
+    """Return the size up to which the steps of a pitch count; infinite unless it leaps.
 
     A pitch leaps by octaves where its estimate errs, and steps by hundredths of semitones: its
-    standard deviation is no scale of what it does. A column leaps if limiting its steps to `LEAP`
-    times their third quartile divides their standard deviation by at least `LEAPING`. Other columns
-    of steady tones do so as well, where a new note is no error, and are left as they are.
+    standard deviation is no scale of what it does. It leaps if limiting its steps to `LEAP` times
+    their third quartile divides their standard deviation by at least `LEAPING`. Other columns of
+    steady tones do so as well, where a new note is no error, and are left as they are.
 
     Parameters
     ----------
-    steps : sequence of ndarray, (n, F)
-        Standardised differences, one array per recording.
-    of_pitch : sequence of bool, (F,)
-        Columns that may leap.
+    steps : ndarray, (n,)
+        Standardised differences.
     """
-    limits = np.full(steps[0].shape[1], np.inf)
-    for k in np.flatnonzero(of_pitch):
-        column = np.concatenate([d[:, k] for d in steps])
-        moving = np.abs(column[np.abs(column) > LOWEST_SCALE**2])
-        limit = LEAP * float(np.quantile(moving, 0.75)) if len(moving) else np.inf
-        if len(moving) and column.std() > LEAPING * column.clip(-limit, limit).std():
-            limits[k] = limit
-    return limits
+    moving = np.abs(steps[np.abs(steps) > LOWEST_SCALE**2])
+    limit = LEAP * float(np.quantile(moving, 0.75)) if len(moving) else np.inf
+    leaps = len(moving) and steps.std() > LEAPING * steps.clip(-limit, limit).std()
+    return limit if leaps else np.inf
 
 
 def shrunk_covariance(moments: Array, n: int) -> Array:

@@ -12,12 +12,15 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.metrics.windows import WINDOW_LENGTH, window_features
 from desc.models.base import DescriptorModel
 from desc.models.heads import DETERMINISTIC
-from desc.models.statistics import silent_frames
+from desc.models.statistics import StandardisedStatics, silent_frames
 from desc.models.var import VectorAutoregression
 from desc.scoring.reference_scales import VAR_PREFIX
 from desc.training.data import comparable_frames, standardised
 
 Array = npt.NDArray[np.float64]
+
+MAX_WINDOWS = 200_000
+"""Windows that scales are measured on: those of 60 hours of audio."""
 
 
 def fit_baseline(
@@ -39,7 +42,7 @@ def fit_baseline(
         NaN without such frames. Nats also as `var_nll`.
     """
     statistics = model.statistics
-    statics = [standardised(s, model) for s in training]
+    statics = StandardisedStatics(training, statistics.standardizer)
     var = VectorAutoregression.fit(statics, statistics.low, statistics.high)
     arrays = {VAR_PREFIX + name: array for name, array in vars(var).items()}
     features = _features(statics, model)
@@ -71,14 +74,19 @@ def _scores(var: VectorAutoregression, x: Array, model: DescriptorModel) -> Arra
 def _features(statics: Sequence[Array], model: DescriptorModel) -> Array:
     """Return the features of the training windows without silence, or of all if each has some.
 
-    A recording shorter than a window counts as one window, so there is at least one.
+    A recording shorter than a window counts as one window, so there is at least one. Of more than
+    `MAX_WINDOWS`, evenly spaced ones are taken.
     """
     kept, every = [], []
+    lengths = [len(x) for x in statics]
+    n_windows = sum(max(1, 2 * n // WINDOW_LENGTH) for n in lengths)
+    stride = -(-n_windows // MAX_WINDOWS)
     for x in statics:
         length = min(WINDOW_LENGTH, len(x))
-        features = window_features(x, length)
+        step = max(1, length // 2) * stride
+        features = window_features(x, length, step)
         silent = silent_frames(x, model.descriptor_config)
-        starts = np.arange(len(features)) * max(1, length // 2)
+        starts = np.arange(len(features)) * step
         sounding = [not silent[start : start + length].any() for start in starts]
         every.append(features)
         kept.append(features[np.array(sounding, dtype=bool)])

@@ -1,4 +1,4 @@
-"""`TrainingData`: batches of training and validation recordings, gathered from one tensor."""
+"""`TrainingData`: batches of training and validation recordings, read from their files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from desc.descriptors.sequence import DescriptorSequence
 from desc.models.base import DescriptorModel
-from desc.models.statistics import frozen_frames
+from desc.models.statistics import StandardisedStatics, frozen_frames
 from desc.models.var import ORDER
 from desc.training.recordings import outliers
 from desc.training.windows import (
@@ -32,7 +32,10 @@ MEMORY_SHARE = 0.5  # of a device's free memory that frames may take
 
 
 class TrainingData:
-    """Batches of a run, gathered without workers or copies; a batch depends on the step only.
+    """Batches of a run, gathered without workers; a batch depends on the step only.
+
+    The frames stay in memory-mapped files, so that a corpus may be larger than the memory: per row
+    a few bytes are kept.
 
     Parameters
     ----------
@@ -84,7 +87,8 @@ class TrainingData:
 
     def _good(self, training: Sequence[DescriptorSequence], model: DescriptorModel) -> Mask:
         # Of the frames that only describe the context, some may be silent: music has rests.
-        bad = outliers([standardised(s, model) for s in training], model.descriptor_config)
+        statics = StandardisedStatics(training, model.statistics.standardizer)
+        bad = outliers(statics, model.descriptor_config)
         return good_starts(
             bad, self.table.begins, self.table.lengths, model.read_length, model.prediction_length
         )
@@ -124,7 +128,7 @@ class TrainingData:
         return self.table.n_rows / self._frame_rate
 
     def to(self, device: torch.device) -> None:
-        """Move the frames to a device if they fit; otherwise batches are moved one at a time."""
+        """Copy the frames to a device if they fit; otherwise batches are moved one at a time."""
         for table in (self.table, self.validation.table):
             if fits(table, device):
                 table.to(device)
@@ -137,8 +141,14 @@ def standardised(sequence: DescriptorSequence, model: DescriptorModel) -> np.nda
 
 def frame_table(sequences: Sequence[DescriptorSequence], model: DescriptorModel) -> FrameTable:
     """Return the complete frames of recordings as one table."""
+    columns = model.descriptor_config.static_columns
+    first, last = columns[0], columns[-1]
+    is_adjacent = len(columns) == last - first + 1
     return FrameTable(
-        [s.complete_static for s in sequences], model.context_length, model.prediction_length
+        [s.values[s.complete] for s in sequences],
+        model.context_length,
+        model.prediction_length,
+        slice(first, last + 1) if is_adjacent else list(columns),
     )
 
 
@@ -175,8 +185,8 @@ def with_some_items(grid: TrainingGrid) -> TrainingGrid:
 
 
 def fits(table: FrameTable, device: torch.device) -> bool:
-    """Return whether a table's frames fit on a device."""
+    """Return whether a table's frames fit into the memory of a graphics card."""
     if device.type != "cuda":
-        return True  # the same memory as now, or shared with it
+        return False
     free, _ = torch.cuda.mem_get_info(device)
-    return table.frames.nbytes <= MEMORY_SHARE * free
+    return table.n_bytes <= MEMORY_SHARE * free

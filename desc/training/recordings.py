@@ -266,9 +266,14 @@ def far_frames(recordings: Statics) -> list[npt.NDArray[np.bool_]]:
     -------
     list of ndarray of bool, (C,)
     """
-    moving = np.concatenate([x[~frozen_frames(x)] for x in recordings])
-    sample = moving[:: -(-len(moving) // MAX_QUANTILE_FRAMES)]
-    lower, middle, upper = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
+    moving = [~frozen_frames(x) for x in recordings]
+    ends = np.cumsum([int(mask.sum()) for mask in moving])
+    stride = -(-int(ends[-1]) // MAX_QUANTILE_FRAMES)
+    sample = [  # each stride-th moving frame of all recordings
+        x[np.flatnonzero(mask)[(mask.sum() - end) % stride :: stride]]
+        for x, mask, end in zip(recordings, moving, ends, strict=True)
+    ]
+    lower, middle, upper = np.quantile(np.concatenate(sample), [0.25, 0.5, 0.75], axis=0)
     deviation = (upper - lower) / NORMAL_IQR
     deviation[deviation <= 0] = np.inf
     return [(np.abs(x - middle) > FAR_OUT * deviation).any(1) for x in recordings]

@@ -1,4 +1,4 @@
-"""Training items, gathered by index from one tensor of all frames.
+"""Training items, gathered by index from the frames of all recordings.
 
 An item is the frames [s - context_length, s + prediction_length) of one recording, of which the
 last `prediction_length` are scored. Positions outside the recording are masked.
@@ -47,21 +47,27 @@ class Batch(NamedTuple):
 
 
 class FrameTable:
-    """The frames of all recordings in one tensor, from which items are gathered.
+    """The frames of all recordings, from which items are gathered.
+
+    They stay where they are, in memory-mapped files as a rule, until `to` copies them to a device.
 
     Parameters
     ----------
-    recordings : sequence of ndarray, (C, F) each
-        Static columns of the complete frames, raw units, at least one frame each.
+    recordings : sequence of ndarray, (C, D) each
+        Descriptors of the complete frames, raw units, at least one frame each.
     context_length : int
         Frames an item holds before its first scored frame, at least 1.
     prediction_length : int
         Frames an item scores.
+    columns : slice or list of int
+        The static columns, F of D.
 
     Attributes
     ----------
     begins, lengths : ndarray of int64, (n_recordings,)
         First row and number of rows of each recording; N = Σ lengths.
+    frames : Tensor, optional
+        All static columns on one device, between zeros for items that cross either end.
     """
 
     def __init__(
@@ -69,17 +75,14 @@ class FrameTable:
         recordings: Sequence[npt.NDArray[np.float32]],
         context_length: int,
         prediction_length: int,
+        columns: slice | list[int] = slice(None),
     ) -> None:
         self.context_length, self.prediction_length = context_length, prediction_length
         self.lengths = np.array([len(x) for x in recordings], dtype=np.int64)
-        ends = np.cumsum(self.lengths)
-        self.begins = ends - self.lengths
-        n_features = recordings[0].shape[1]
-        # Room for an item that begins before the first row or ends after the last one.
-        self.frames = torch.zeros(context_length + int(ends[-1]) + prediction_length, n_features)
-        for begin, recording in zip(self.begins, recordings, strict=True):
-            rows = slice(context_length + int(begin), context_length + int(begin) + len(recording))
-            self.frames[rows] = torch.from_numpy(np.ascontiguousarray(recording))
+        self.begins = np.cumsum(self.lengths) - self.lengths
+        self.frames: Tensor | None = None
+        self._recordings = [np.asarray(x) for x in recordings]  # slicing a memmap is slow
+        self._columns = columns
         # Row k: an item whose first, or last, k frames are missing.
         steps = torch.arange(context_length + prediction_length)
         self._beginnings = steps >= torch.arange(context_length + 1)[:, None]
@@ -91,13 +94,30 @@ class FrameTable:
         return int(self.lengths.sum())
 
     @property
+    def n_features(self) -> int:
+        """Number of static columns, F."""
+        return int(self._recordings[0][:1, self._columns].shape[1])
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the frames on a device."""
+        length = self.context_length + self.prediction_length
+        return 4 * self.n_features * (self.n_rows + length)
+
+    @property
     def device(self) -> torch.device:
-        """Device of the frames."""
-        return self.frames.device
+        """Device of the items."""
+        return self._beginnings.device
 
     def to(self, device: torch.device) -> None:
-        """Move the frames to `device`."""
-        self.frames = self.frames.to(device)
+        """Copy the frames to `device`."""
+        n_rows = self.context_length + self.n_rows + self.prediction_length
+        self.frames = torch.zeros(n_rows, self.n_features, device=device)
+        for begin, recording in zip(
+            self.context_length + self.begins, self._recordings, strict=True
+        ):
+            static = torch.from_numpy(np.ascontiguousarray(recording[:, self._columns]))
+            self.frames[begin : begin + len(recording)] = static
         self._beginnings, self._endings = self._beginnings.to(device), self._endings.to(device)
 
     def gather(self, rows: Rows) -> Batch:
@@ -105,15 +125,31 @@ class FrameTable:
 
         Frames without a predecessor are not scored.
         """
-        length, n_features = self.context_length + self.prediction_length, self.frames.shape[1]
-        # Each item is one row of an overlapping view, so that it is copied in one piece.
-        shape = (len(self.frames) - length + 1, length * n_features)
-        items = self.frames.as_strided(shape, (n_features, 1))
-        frames = items.index_select(0, torch.from_numpy(rows).to(self.device))
+        frames = self._mapped_items(rows) if self.frames is None else self._items(self.frames, rows)
         valid = self._valid(rows)
         h = self.prediction_length
         scored = valid[:, -h:] & valid[:, -h - 1 : -1]
-        return Batch(frames.view(len(rows), length, n_features), valid, scored)
+        return Batch(frames, valid, scored)
+
+    def _items(self, table: Tensor, rows: Rows) -> Tensor:
+        """Gather items from a table on a device."""
+        length = self.context_length + self.prediction_length
+        # Each item is one row of an overlapping view, so that it is copied in one piece.
+        shape = (len(table) - length + 1, length * self.n_features)
+        items = table.as_strided(shape, (self.n_features, 1))
+        items = items.index_select(0, torch.from_numpy(rows).to(self.device))
+        return items.view(len(rows), length, self.n_features)
+
+    def _mapped_items(self, rows: Rows) -> Tensor:
+        """Read items from the recordings."""
+        length = self.context_length + self.prediction_length
+        items = np.zeros((len(rows), length, self.n_features), dtype=np.float32)
+        files = np.searchsorted(self.begins, rows, side="right") - 1
+        firsts = rows - self.begins[files] - self.context_length
+        for item, file, first in zip(items, files.tolist(), firsts.tolist(), strict=True):
+            known = self._recordings[file][max(first, 0) : first + length, self._columns]
+            item[max(-first, 0) :][: len(known)] = known
+        return torch.from_numpy(items)
 
     def _valid(self, rows: Rows) -> Tensor:
         """Return a mask of positions inside recordings, (B, context_length + prediction_length)."""
@@ -212,12 +248,11 @@ def good_starts(bad: Mask, begins: Rows, lengths: Rows, reach: int, prediction_l
         An item that starts at row r is checked from r - reach to r + prediction_length, within
         its recording.
     """
-    cumulated = np.concatenate([[0], np.cumsum(bad)])
     good = np.zeros(len(bad), dtype=bool)
     for begin, length in zip(begins, lengths, strict=True):
-        rows = np.arange(begin, begin + length)
-        start = np.maximum(rows - reach, begin)
-        stop = np.minimum(rows + prediction_length, begin + length)
+        cumulated = np.concatenate([[0], np.cumsum(bad[begin : begin + length])])
+        rows = np.arange(length)
+        start, stop = np.maximum(rows - reach, 0), np.minimum(rows + prediction_length, length)
         good[begin : begin + length] = cumulated[stop] == cumulated[start]
     return good
 

@@ -79,7 +79,7 @@ def test_commands_options_values_and_folders(
     assert offered("predict", "--test_data") == []  # an older name: understood, not offered
     assert offered("generate", "tr") == ["train-flow", "train-unagan", "train-vocoder"]
     assert offered("train", "--selected_model", "") == sorted(MODELS)
-    assert offered("predict", "--selection", "") == ["beam", "nearest", "sample"]
+    assert offered("predict", "--selection", "") == ["beam", "causal", "nearest", "sample"]
     (tmp_path / "sounds").mkdir()
     (tmp_path / "score.json").touch()
     begun = str(tmp_path / "s")

@@ -88,6 +88,15 @@ def test_the_code_of_how_to_runs(place: Path) -> None:
     assert soundfile.info(place / "mosaic.wav").frames == n_frames * 1024
 
 
+@pytest.mark.slow
+def test_the_code_of_live_runs(place: Path) -> None:
+    run_code("docs/live.md", "live")
+    sound, _ = soundfile.read(place / "live.wav")
+    assert len(sound) == 200 * 1024
+    assert not sound[: 100 * 1024].any()
+    assert sound[110 * 1024 :].any()
+
+
 def test_a_descriptor_can_be_added_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
     for table in (FAMILIES, features.FEATURES):
         monkeypatch.delitem(table, "low_share", raising=False)

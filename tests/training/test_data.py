@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,10 +14,11 @@ import torch
 from desc.configuration import ModelConfig
 from desc.corpus import Corpus
 from desc.descriptors.sequence import DescriptorSequence
-from desc.models import create_model
+from desc.models import create_model, statistics
 from desc.models.base import DescriptorModel
 from desc.models.statistics import fit_statistics
 from desc.models.var import ORDER, VectorAutoregression
+from desc.training import baseline, recordings
 from desc.training.baseline import fit_baseline
 from desc.training.data import TrainingData, standardised
 from desc.training.recordings import far_frames, outliers
@@ -34,6 +36,30 @@ def changed(sequence: DescriptorSequence, change: Callable) -> DescriptorSequenc
     values = sequence.values.copy()
     change(values[sequence.complete])
     return replace(sequence, values=values)
+
+
+def test_memory_does_not_grow_with_the_frames(
+    make_sequence: MakeSequence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames may be in files larger than the memory: a few bytes per row are kept."""
+    for module in (statistics, recordings):
+        monkeypatch.setattr(module, "MAX_QUANTILE_FRAMES", 10_000)
+    monkeypatch.setattr(baseline, "MAX_WINDOWS", 1000)
+    recording = make_sequence(2000)
+    model_of(recording)  # imports what it needs
+    sequences = [replace(recording, digest=f"{i:032}") for i in range(200)]
+    n_rows = 2000 * len(sequences)
+    tracemalloc.start()
+    try:
+        model = model_of(*sequences)
+        fit_baseline(sequences, sequences[:2], model)
+        data = TrainingData(sequences, sequences[:2], model, batch_size=64, seed=0)
+        data.batch(0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(data.grid.good) == n_rows
+    assert peak < 12 * n_rows  # three columns of float32, of which a row has nine
 
 
 def test_far_frames_are_far_from_all_others(rng: np.random.Generator) -> None:

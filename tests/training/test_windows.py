@@ -48,6 +48,25 @@ def test_an_item_is_a_stretch_of_its_recording(table: FrameTable) -> None:
     assert batch.scored.all()
 
 
+@pytest.mark.parametrize("columns", [slice(1, 3), [0, 3]])
+def test_items_from_files_equal_those_of_a_device(
+    columns: slice | list[int], rng: np.random.Generator
+) -> None:
+    frames = [rng.standard_normal((n, 4)).astype(np.float32) for n in LENGTHS]
+    table = FrameTable(frames, LOOKBACK, HORIZON, columns)
+    rows = rng.permutation(table.n_rows)
+    here = table.gather(rows)
+    table.to(torch.device("cpu"))
+    there = table.gather(rows)
+    assert table.frames is not None
+    assert table.frames.nbytes == table.n_bytes
+    for ours, theirs in zip(here[1:], there[1:], strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(here.frames[here.valid], there.frames[here.valid])
+    whole = table.gather(np.array([LOOKBACK])).frames[0]
+    np.testing.assert_array_equal(whole, frames[0][: LOOKBACK + HORIZON, columns])
+
+
 def test_no_item_crosses_into_another_recording(table: FrameTable) -> None:
     rows = np.arange(table.n_rows)
     batch = table.gather(rows)

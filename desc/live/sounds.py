@@ -1,0 +1,71 @@
+"""`LiveSounds`: a corpus prepared for settings that change while it is played."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from desc.configuration import STYLES, LiveConfig, SelectionConfig
+from desc.corpus.patterns import PatternSet
+from desc.matching import Matcher
+from desc.matching.arrays import Bools
+from desc.matching.causal import Sounds
+
+logger = logging.getLogger(__name__)
+
+
+class LiveSounds:
+    """What the causal search needs of a corpus, for each style.
+
+    Parameters
+    ----------
+    matcher : Matcher
+        The corpus, and the settings where none are given live.
+    """
+
+    def __init__(self, matcher: Matcher) -> None:
+        self.matcher = replace(matcher, selection=_causal(matcher.selection))
+        self.database = matcher.database
+        self._of_weights: dict[tuple[float, float], Sounds] = {}
+        for selection in (self.matcher.selection, *map(self._styled, STYLES)):
+            key = selection.slow_weight, selection.beat_weight
+            if key not in self._of_weights:
+                own = self.matcher.selection == selection
+                one = self.matcher if own else replace(self.matcher, selection=selection)
+                self._of_weights[key] = one.sounds
+
+    def of(self, settings: LiveConfig) -> Sounds:
+        """Return the sounds with the settings of selection."""
+        selection = self.matcher.selection
+        if settings.style is not None:
+            selection = self._styled(settings.style)
+        live: dict[str, Any] = {"continuity": settings.continuity, "layers": settings.layers}
+        selection = replace(selection, **{k: v for k, v in live.items() if v is not None})
+        prepared = self._of_weights[selection.slow_weight, selection.beat_weight]
+        return replace(prepared, selection=selection)
+
+    def usable(self, patterns: tuple[str, ...], lost: Collection[str]) -> Bools:
+        """Return which rows (N,) are played: those of the files that match, if there are any."""
+        files = self.database.files
+        chosen = PatternSet(patterns, [file.source for file in files])
+        wanted = [not patterns or chosen.matching(file.source) is not None for file in files]
+        present = [file.source not in lost for file in files]
+        both = np.logical_and(wanted, present)
+        if not both.any():
+            logger.warning("files=%s match no file that can be played; all are", list(patterns))
+            both = np.array(present if any(present) else [True] * len(files))
+        return np.repeat(both, [file.n_frames for file in files])
+
+    def _styled(self, style: str) -> SelectionConfig:
+        own = self.matcher.selection
+        kept = {f.name: getattr(own, f.name) for f in fields(own)}
+        defaults = {name: getattr(SelectionConfig(), name) for name in STYLES["granular"]}
+        return SelectionConfig(**(kept | defaults | STYLES[style]))
+
+
+def _causal(selection: SelectionConfig) -> SelectionConfig:
+    return replace(selection, selection="causal")

@@ -1,0 +1,368 @@
+"""`Stream`: blocks of the player's sound in, blocks of ours out."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from desc.audio import Audio
+from desc.concatenation.mixing import Mixer, to_channels
+from desc.concatenation.playlist import PlaylistEvent
+from desc.configuration import LiveConfig, Sampling, check
+from desc.descriptors.listening import Listener
+from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
+from desc.devices import one_thread
+from desc.errors import ConfigurationError
+from desc.live.mixing import GrowingMix, SteadySources
+from desc.live.sounds import LiveSounds
+from desc.matching import Matcher
+from desc.matching.arrays import Values
+from desc.matching.causal import HEARD_S, Played, UnitStream
+from desc.matching.levels import LEVEL, levels_db
+from desc.matching.units import MUTED_DB, Unit, unit_event
+from desc.models.rollout import Rollout
+from desc.prediction import Predictor, recording_generator
+from desc.storage import DescriptorStore
+
+logger = logging.getLogger(__name__)
+
+SOUNDING_DB = -40.0
+"""Level relative to the loudest frame so far, below which a frame of the player is a pause."""
+
+
+class StreamEvent(NamedTuple):
+    """A unit that begins or has ended.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether it has ended; until then its length is that so far.
+    event : PlaylistEvent
+        File, position, length, gain and layer; its onset counts from the start of the stream.
+    """
+
+    is_over: bool
+    event: PlaylistEvent
+
+
+class Stream:
+    """A continuation that is made while the player plays.
+
+    `process` takes blocks of any length; the result does not depend on how the sound is cut into
+    blocks. What is played comes `latency` samples later than the moment that it is meant for.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The trained model.
+    matcher : Matcher
+        The sounds, and the settings of query, selection and rendering. The selection is made
+        causal. Its `crossfade_ms` is at most a hop.
+    store : DescriptorStore, optional
+        The cache, for sources that need decoding; by default the default cache.
+    **settings
+        Fields of `LiveConfig`; `set` changes them.
+
+    Attributes
+    ----------
+    settings : LiveConfig
+        The settings in use.
+    n_channels, sample_rate : int
+        Of the result.
+    latency : int
+        Samples of silence before the result of the first block.
+    watchers : list of callable
+        Each is called with every `StreamEvent`, in the thread of `process`.
+
+    Raises
+    ------
+    ConfigurationError
+        If model and database have different descriptors, a setting is out of range or needs the
+        end of the target, or the database holds recordings at other speeds.
+    DescError
+        If a file of the database is missing or cannot be read.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        matcher: Matcher,
+        *,
+        store: DescriptorStore | None = None,
+        **settings: Any,
+    ) -> None:
+        config, rendering = matcher.database.config, matcher.rendering
+        if predictor.config != config:
+            raise ConfigurationError(
+                f"the run and the database have different descriptors: {predictor.config} and "
+                f"{config} must be equal"
+            )
+        hop_ms = 1000 * config.hop_length / config.sample_rate
+        fade_ms, rule = rendering.crossfade_ms, f"be at most {hop_ms:g}, a hop, to be played live"
+        check(fade_ms <= hop_ms, "crossfade_ms", fade_ms, rule)
+        self.settings = LiveConfig(**settings)
+        self.watchers: list[Callable[[StreamEvent], None]] = []
+        self._predictor, self._fade_ms = predictor, fade_ms
+        predictor.model.eval()
+        if matcher.standardizer is None:
+            matcher = replace(matcher, standardizer=predictor.standardizer)
+        self._sounds = LiveSounds(matcher)
+        self._sources = SteadySources(matcher.database, store or DescriptorStore())
+        fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
+        self.n_channels, self.sample_rate = (
+            fixed or self._sources.n_most_channels,
+            config.sample_rate,
+        )
+        mixer = Mixer(self._sources, self.n_channels)
+        self._mix = GrowingMix(mixer, self.sample_rate, rendering, self._ended)
+        frames = max(predictor.model.context_frames, round(HEARD_S * config.frame_rate)) + 1
+        self._listener = Listener(config, frames)
+        self._half_fade = round(fade_ms * self.sample_rate / 1000) // 2
+        self.latency = config.hop_length - 1 + self._half_fade
+        self._ready: deque[Audio] = deque([np.zeros((self.latency, self.n_channels), np.float32)])
+        self._n_samples = self._frame = 0
+        self._rollout: Rollout | None = None
+        self._heard = False
+        self._loudest_db = -np.inf
+        self._pulse: tuple[float, float] | None = None
+        self._changes: deque[dict[str, Any]] = deque()
+        self._n_lost = 0
+        usable = self._sounds.usable(self.settings.files, self._sources.lost)
+        nothing = matcher.database.values[:0]
+        self._units = UnitStream(self._sounds.of(self.settings), usable, nothing)
+        self._began = self.settings.mode == "listen"
+
+    def set(self, **settings: Any) -> None:
+        """Change fields of `LiveConfig`, from any thread; they take effect at the next frame.
+
+        A mode that is given begins anew from now, also if it is the mode in use. `seed`, `sampling`
+        and `replay_block` take effect where a mode begins.
+
+        Raises
+        ------
+        ConfigurationError
+            If a setting is unknown or out of range; nothing changes then.
+        """
+        unknown = sorted(set(settings) - set(LiveConfig.__dataclass_fields__))
+        if unknown:
+            known = ", ".join(LiveConfig.__dataclass_fields__)
+            raise ConfigurationError(f"there is no setting {', '.join(unknown)}; there are {known}")
+        replace(self.settings, **settings)
+        self._changes.append(settings)
+
+    def jump(self) -> None:
+        """Begin a new unit in every layer at the next frame; from any thread."""
+        self._changes.append({})
+
+    def set_pulse(self, period: float | None, beat: float = 0.0) -> None:
+        """Play in time with a known pulse; from any thread.
+
+        Parameters
+        ----------
+        period : float or None
+            Samples between two beats; None: the pulse heard in the target counts.
+        beat : float
+            Sample of the stream at which a beat is.
+        """
+        self._pulse = None if period is None else (period, beat)
+
+    @property
+    def n_samples(self) -> int:
+        """Samples processed so far."""
+        return self._n_samples
+
+    @property
+    def database(self) -> Any:
+        """The sounds."""
+        return self._sounds.database
+
+    def process(self, block: Audio | None = None, n_samples: int | None = None) -> Audio:
+        """Hear a block of the player's sound, and return as many samples of ours.
+
+        Parameters
+        ----------
+        block : ndarray of float32, (n,) or (n, C), optional
+            The player's sound at `sample_rate`; None: there is nothing to hear.
+        n_samples : int, optional
+            Length of the result where there is no block; by default a hop.
+
+        Returns
+        -------
+        ndarray of float32, (n, n_channels)
+        """
+        hop = self._listener.config.hop_length
+        if block is not None:
+            block = to_channels(np.asarray(block, np.float32).reshape(len(block), -1), 1)[:, 0]
+            if not np.isfinite(block).all():
+                block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+        length = len(block) if block is not None else hop if n_samples is None else n_samples
+        done = 0
+        while done < length:
+            step = min(hop - self._n_samples % hop, length - done)
+            if block is not None:
+                self._listener.hear(block[done : done + step])
+                self._heard = True
+            self._n_samples += step
+            done += step
+            if self._n_samples % hop == 0:
+                with one_thread():
+                    self._tick()
+        return self._take(length)
+
+    def close(self) -> None:
+        """End what plays, and close all files."""
+        for layer in self._mix.layers:
+            self._mix.fade(layer)
+        self._sources.__exit__()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _take(self, length: int) -> Audio:
+        """Return the next samples (length, C) of those that are ready."""
+        result = np.empty((length, self.n_channels), np.float32)
+        filled = 0
+        while filled < length:
+            first = self._ready.popleft()
+            part = first[: length - filled]
+            result[filled : filled + len(part)] = part
+            filled += len(part)
+            if len(part) < len(first):
+                self._ready.appendleft(first[len(part) :])
+        return result
+
+    def _tick(self) -> None:
+        """Choose and mix the next frame."""
+        self._change()
+        hop = self._listener.config.hop_length
+        target = self._target()
+        if target is None:
+            self._rest(0)
+        else:
+            pulse = None
+            if self._pulse is not None:
+                period, beat = self._pulse
+                pulse = complex(np.exp(2j * np.pi * (self._n_samples - beat) / period))
+            self._play(self._units.next(target, pulse))
+        self._frame += 1
+        self._heard = False
+        self._ready.append(self._mix.mix(max(0, self._frame * hop - self._half_fade)))
+
+    def _change(self) -> None:
+        """Take the settings that were given since the last frame."""
+        sounds_changed = len(self._sources.lost) > self._n_lost
+        while self._changes:
+            changes = self._changes.popleft()
+            if not changes:
+                self._units.jump()
+            self._began = self._began and "mode" not in changes
+            sounds_changed = sounds_changed or bool(
+                {"style", "continuity", "layers", "files"} & set(changes)
+            )
+            self.settings = replace(self.settings, **changes)
+        if sounds_changed:
+            self._n_lost = len(self._sources.lost)
+            usable = self._sounds.usable(self.settings.files, self._sources.lost)
+            self._units.use(self._sounds.of(self.settings), usable)
+        if self._rollout is not None:
+            self._rollout.temperature = self.settings.temperature
+        if not self._began:
+            self._began = True
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin the mode of the settings, with what was heard as the context."""
+        settings, self._rollout = self.settings, None
+        if settings.mode == "listen":
+            return
+        heard = self._listener.heard()
+        complete = heard.values[heard.complete]
+        if settings.mode == "follow":
+            self._units.begin(complete[:-1])
+            return
+        if len(complete) < MIN_FRAMES:
+            logger.warning(
+                "mode=%s needs more to go on from: %d complete frames were heard, at least %d are "
+                "needed",
+                *(settings.mode, len(complete), MIN_FRAMES),
+            )
+            self.settings = replace(settings, mode="listen")
+            return
+        self._units.begin(complete[-self._predictor.model.context_frames :])
+        self._rollout = self._continued(heard, settings)
+
+    def _continued(self, heard: DescriptorSequence, settings: LiveConfig) -> Rollout:
+        model = self._predictor.model
+        context = torch.tensor(heard.complete_static[-model.context_frames :])[None]
+        valid = torch.ones(context.shape[:2], dtype=torch.bool)
+        names = "temperature", "sampling", "replay_block", "seed"
+        sampling = Sampling(**{name: getattr(settings, name) for name in names})
+        generator = recording_generator(settings.seed, heard.digest)
+        return Rollout(model, context, valid, sampling, [generator])
+
+    def _target(self) -> Values | None:
+        """Return the descriptors (D,) to play next; None: silence."""
+        mode = self.settings.mode
+        if mode == "follow" and self._heard:
+            return self._listener.newest()
+        if self._rollout is None:
+            return None
+        heard = self._answered() if mode == "duet" else None
+        static = self._rollout.raw(self._rollout.next(heard)[:, None])[0, 0]
+        values = np.zeros(self._listener.config.n_columns, np.float32)
+        values[self._listener.config.static_columns] = static.cpu().numpy()
+        return values
+
+    def _answered(self) -> torch.Tensor | None:
+        """Return the player's newest frame (1, F), unless it is a pause."""
+        config = self._listener.config
+        newest = self._listener.newest() if self._heard else None
+        if newest is None:
+            return None
+        if LEVEL in config.names:
+            level_db = float(levels_db(newest[None], config)[0])
+            self._loudest_db = max(self._loudest_db, level_db)
+            if level_db < self._loudest_db + SOUNDING_DB:
+                return None
+        device = self._predictor.model.space.mean.device
+        return torch.tensor(newest[config.static_columns])[None].to(device)
+
+    def _play(self, played: list[Played]) -> None:
+        """Begin or extend the event of each layer."""
+        hop, onset = self._listener.config.hop_length, self._frame
+        self._rest(len(played))
+        for layer, one in enumerate(played):
+            gain_db = one.gain_db
+            if gain_db > MUTED_DB:
+                gain_db = float(np.clip(gain_db + self.settings.level_db, MUTED_DB, 60.0))
+            current = self._mix.event(layer)
+            if current is not None and not one.is_new and current.gain_db == gain_db:
+                self._mix.extend(layer, hop)
+                continue
+            unit = Unit(one.row, 1, onset, layer, gain_db=gain_db)
+            event = unit_event(unit, self._sounds.database, self._fade_ms)
+            self._mix.begin(event)
+            self._tell(StreamEvent(False, event))
+
+    def _rest(self, first: int) -> None:
+        """End layers from one on, by a fade in a last frame."""
+        for layer in self._mix.layers:
+            if layer >= first:
+                self._mix.extend(layer, self._listener.config.hop_length)
+                self._mix.fade(layer)
+
+    def _ended(self, event: PlaylistEvent) -> None:
+        self._tell(StreamEvent(True, event))
+
+    def _tell(self, event: StreamEvent) -> None:
+        for watcher in self.watchers:
+            watcher(event)

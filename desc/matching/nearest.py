@@ -1,0 +1,108 @@
+"""`NearestRows`: exact nearest neighbours of one point at a time, prepared for many of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from desc.matching.arrays import Bools, Float32, Float64, Rows
+from desc.matching.knn import paired
+from desc.matching.points import Points
+from desc.matching.space import BLOCK_ROWS
+
+LEADING = 24
+"""Principal axes that are compared with every row."""
+GROUP = 128
+"""Rows of which only the smallest score is looked at first."""
+MARGIN = 1e-5
+"""Share of the squared norms by which rounding may change a score."""
+MEASURED = 20000
+"""Rows by which the axes are found."""
+
+
+class NearestRows:
+    """Nearest rows of single points, exact where `points` is.
+
+    The squared distance along the leading principal axes of the rows bounds the distance from
+    below. It is computed for all rows, the distance itself only where the bound is small enough.
+    Points with an index are searched by it. Other distances than the euclidean are searched without
+    preparation, far more slowly.
+
+    Parameters
+    ----------
+    points : Points
+        The rows.
+    usable : ndarray of bool, (N,), optional
+        Rows that may be found; by default all.
+    axes : optional
+        The principal axes, if they are known.
+    """
+
+    def __init__(
+        self, points: Points, usable: Bools | None = None, axes: _Axes | None = None
+    ) -> None:
+        self._points, self._axes = points, axes
+        if axes is None and points.lists is None and points.query.distance == "euclidean":
+            self._axes = _Axes(points.values)
+        self._usable = np.ones(len(points), bool) if usable is None else usable
+        self._count = int(self._usable.sum())
+        if self._axes:
+            self._bounds = np.where(self._usable, self._axes.norms, np.float32(np.inf))
+
+    def restricted(self, usable: Bools) -> NearestRows:
+        """Return the same for these rows (N,) alone, at least one."""
+        return NearestRows(self._points, usable, self._axes)
+
+    def find(self, point: Float32, count: int) -> tuple[Rows, Float64]:
+        """Return the `count` nearest rows of a point (d,), nearest first, and their distances.
+
+        All usable rows if there are fewer; equally near rows in ascending order.
+        """
+        count = min(count, self._count)
+        if not self._axes:
+            found = self._points.nearest(point[None], self._usable, count)
+            return found.rows[0], found.distances[0]
+        scores, square = self._axes.scores(point)
+        scores += self._bounds
+        rows = np.flatnonzero(scores <= self._limit(scores, count))
+        distances = self._distances(point, rows)
+        farthest = np.partition(distances, count - 1)[count - 1]
+        within = farthest**2 - square + MARGIN * (square + self._axes.largest)
+        rows = np.flatnonzero(scores <= np.float32(within))
+        distances = self._distances(point, rows)
+        order = np.lexsort((rows, distances))[:count]
+        return rows[order], distances[order]
+
+    def _distances(self, point: Float32, rows: Rows) -> Float64:
+        return paired(self._points.values[rows], point[None], self._points.query)
+
+    @staticmethod
+    def _limit(scores: Float32, count: int) -> float:
+        """Return a score that at least `count` rows do not exceed, and not many more."""
+        if len(scores) >= GROUP * count:
+            whole = len(scores) // GROUP * GROUP
+            smallest = scores[:whole].reshape(GROUP, -1).min(0)
+            limit = float(np.partition(smallest, count - 1)[count - 1])
+            if np.isfinite(limit):
+                return limit
+        return float(np.partition(scores, count - 1)[count - 1])
+
+
+class _Axes:
+    """The leading principal axes of rows, and the rows along them."""
+
+    def __init__(self, points: Float32) -> None:
+        self._centre = points.mean(0, dtype=np.float64).astype(np.float32)
+        some = points[:: max(1, len(points) // MEASURED)] - self._centre
+        axes = np.linalg.eigh(some.T.astype(np.float64) @ some)[1][:, ::-1]
+        self._axes = np.ascontiguousarray(axes[:, :LEADING], np.float32)
+        self._rows = np.empty((self._axes.shape[1], len(points)), np.float32)
+        for start in range(0, len(points), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            self._rows[:, block] = self._axes.T @ (points[block] - self._centre).T
+        self.norms: Float32 = np.einsum("dn,dn->n", self._rows, self._rows)
+        self.largest = float(self.norms.max(initial=0))
+
+    def scores(self, point: Float32) -> tuple[Float32, float]:
+        """Return −2·q·x along the axes for each row (N,), and |q|²."""
+        placed = (point - self._centre) @ self._axes
+        return (-2 * placed) @ self._rows, float(placed @ placed)

@@ -1,0 +1,184 @@
+"""`Stream`: equal to the offline continuation, whatever the blocks; settings while it plays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from desc.concatenation import Playlist, render
+from desc.concatenation.playlist import CORPUS
+from desc.configuration import RenderConfig, Sampling
+from desc.descriptors.extraction import extract
+from desc.errors import ConfigurationError
+from desc.live import Stream, StreamEvent
+from desc.matching import Matcher
+from desc.models import MODELS
+from tests.live.conftest import CONFIG, HOP, Stage
+
+N = 60
+STEREO = RenderConfig(channels="stereo")
+
+
+def heard(stream: Stream, player: np.ndarray, block: int = HOP) -> np.ndarray:
+    """Our sound while the player plays."""
+    blocks = [player[i : i + block] for i in range(0, len(player), block)]
+    return np.concatenate([stream.process(block) for block in blocks])
+
+
+def alone(stream: Stream, n_frames: int) -> np.ndarray:
+    """Our sound while the player does not play."""
+    return np.concatenate([stream.process(None, HOP) for _ in range(n_frames)])
+
+
+def playlist_of(stage: Stage, events: list[StreamEvent]) -> Playlist:
+    ended = tuple(one.event for one in events if one.is_over)
+    return Playlist(ended, 44100, {CORPUS: str(stage.root)})
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("sampling", ["replay", "plain"])
+def test_it_plays_what_the_offline_continuation_plays(
+    stage: Stage, name: str, sampling: str
+) -> None:
+    predictor = stage.predictor(name)
+    matcher = stage.matcher(predictor)
+    sequence = extract(stage.player, CONFIG, sr=44100, digest="")
+    prediction = predictor.predict(sequence, Sampling(sampling=sampling, seed=3), frames=N)
+    match = matcher.match(prediction)
+    expected = render(match.playlist, store=stage.store, rendering=STEREO).samples
+    with Stream(predictor, matcher, store=stage.store, seed=3, sampling=sampling) as stream:
+        events: list[StreamEvent] = []
+        stream.watchers.append(events.append)
+        heard(stream, stage.player)
+        stream.set(mode="continue")
+        sound = alone(stream, N)
+        stream.set(mode="listen")
+        sound = np.concatenate([sound, alone(stream, 3)])
+    assert {unit.first_row for unit in match.units} > {match.rows[0]}, "there are several units"
+    first = len(stage.player) // HOP
+    got = [event for over, event in events if over]
+    moved = [replace(e, onset_sample=e.onset_sample - first * HOP) for e in got]
+    assert [e.start_sample for e in moved] == [e.start_sample for e in match.playlist.events]
+    assert moved[:-1] == list(match.playlist.events[:-1])
+    quiet = HOP // 2  # the last unit fades a frame later than offline
+    at = stream.latency
+    length = N * HOP - quiet
+    np.testing.assert_array_equal(sound[at : at + length], expected[:length])
+
+
+def test_following_plays_what_the_player_is_matched_with(stage: Stage) -> None:
+    predictor = stage.predictor()
+    matcher = stage.matcher(predictor)
+    # `top_db` is relative to the loudest band so far: here that of the first frame.
+    player = stage.player.copy()
+    away = np.exp(-np.abs(np.arange(4 * HOP) - HOP) / 300)
+    player[: 4 * HOP] = 4 * away * np.random.default_rng(0).standard_normal(4 * HOP)
+    sequence = extract(player, CONFIG, sr=44100, digest="")
+    whole = sequence[sequence.complete]
+    match = matcher.match(whole, before=whole.values[:0])
+    expected = render(match.playlist, store=stage.store, rendering=STEREO).samples
+    with Stream(predictor, matcher, store=stage.store, mode="follow") as stream:
+        sound = np.concatenate([heard(stream, player), alone(stream, 2)])
+    length = (len(whole) - 1) * HOP
+    at = stream.latency + HOP  # the first frame is complete after two hops
+    np.testing.assert_array_equal(sound[at : at + length], expected[:length])
+
+
+@pytest.mark.parametrize("mode", ["follow", "duet", "continue"])
+def test_the_sound_does_not_depend_on_the_blocks_and_the_playlist_renders_it(
+    stage: Stage, mode: str
+) -> None:
+    predictor = stage.predictor()
+    sounds = []
+    for block in (HOP, 377):
+        events: list[StreamEvent] = []
+        matcher = stage.matcher(predictor, layers=2)
+        with Stream(predictor, matcher, store=stage.store) as stream:
+            stream.watchers.append(events.append)
+            cut = 60 * HOP
+            before = heard(stream, stage.player[:cut], block)
+            stream.set(mode=mode)
+            middle = heard(stream, stage.player[cut : 2 * cut], block)
+            stream.set(level_db=-6.0, layers=1, style="granular", temperature=0.5)
+            rest = heard(stream, stage.player[2 * cut : 3 * cut], block)
+            stream.set(mode="listen", level_db=0.0, files=("a.wav",))
+            last = heard(stream, stage.player[3 * cut : 3 * cut + 9 * HOP], block)
+        sounds.append(np.concatenate([before, middle, rest, last])[stream.latency :])
+    np.testing.assert_array_equal(sounds[0], sounds[1])
+    assert not before.any()
+    assert middle.any()
+    assert not last[-HOP:].any()
+    playlist = playlist_of(stage, events)
+    assert len({event.layer for event in playlist.events}) == 2
+    assert len({event.source for event in playlist.events}) > 1
+    expected = render(playlist, store=stage.store, rendering=STEREO).samples
+    np.testing.assert_array_equal(sounds[0][: len(expected)], expected)
+
+
+def test_settings_are_heard_at_the_next_frame(stage: Stage) -> None:
+    predictor = stage.predictor()
+    with Stream(predictor, stage.matcher(predictor), store=stage.store, mode="follow") as stream:
+        events: list[StreamEvent] = []
+        stream.watchers.append(events.append)
+        heard(stream, stage.player[: 30 * HOP])
+        other = "a.wav" if events[-1].event.source != "a.wav" else "c.flac"
+        events.clear()
+        stream.set(files=(other,))
+        heard(stream, stage.player[30 * HOP : 31 * HOP])
+        stream.set(level_db=-9.0)
+        heard(stream, stage.player[31 * HOP : 32 * HOP])
+        stream.jump()
+        heard(stream, stage.player[32 * HOP : 33 * HOP])
+        begun = [event for over, event in events if not over]
+    assert [event.onset_sample // HOP for event in begun] == [30, 31, 32]
+    assert {event.source for event in begun} == {other}
+    assert begun[1].gain_db == pytest.approx(begun[0].gain_db - 9)
+    assert begun[1].start_sample == begun[0].start_sample + HOP
+    assert begun[2].start_sample != begun[1].start_sample + HOP
+    latest = stream.latency + HOP  # from the setting to its sound
+    assert latest / 44100 <= 0.05 + HOP / 44100
+
+
+def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
+    predictor = stage.predictor()
+    matcher = stage.matcher(predictor)
+    for settings, rule in (
+        ({"mode": "dream"}, "mode='dream' must be one of"),
+        ({"layers": 9}, "layers=9 must be"),
+        ({"level_db": float("nan")}, "level_db=nan must be"),
+    ):
+        with pytest.raises(ConfigurationError, match=rule):
+            Stream(predictor, matcher, store=stage.store, **settings)
+    long = Matcher(stage.database, rendering=RenderConfig(crossfade_ms=40.0))
+    with pytest.raises(ConfigurationError, match=r"crossfade_ms=40\.0 must be at most"):
+        Stream(predictor, long, store=stage.store)
+    with Stream(predictor, matcher, store=stage.store) as stream:
+        with pytest.raises(ConfigurationError, match="there is no setting loudness"):
+            stream.set(loudness=3)
+        with pytest.raises(ConfigurationError, match="temperature=-1 must be"):
+            stream.set(temperature=-1)
+        stream.set(mode="continue")
+        assert not stream.process(None, 3 * HOP).any()
+        assert stream.settings.mode == "listen"
+
+
+def test_a_file_that_is_gone_is_silent_and_the_others_play_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor = stage.predictor()
+    with Stream(predictor, stage.matcher(predictor), store=stage.store, mode="follow") as stream:
+        begun: list[StreamEvent] = []
+        stream.watchers.append(begun.append)
+
+        def gone(self: object, start: int, n: int) -> np.ndarray:
+            raise OSError("no such file")
+
+        heard(stream, stage.player[: 20 * HOP])
+        monkeypatch.setattr("desc.audio.AudioReader.read", gone)
+        sound = heard(stream, stage.player[20 * HOP : 90 * HOP])
+    assert "is no longer played: no such file" in caplog.text
+    assert np.isfinite(sound).all()
+    assert sound[-20 * HOP :].any()
+    assert {one.event.source for one in begun[-3:]} == {"c.flac"}
