@@ -10,10 +10,9 @@ of one of them. Databases and indexes stay in the folder: a later run of the sam
 Each kind is a process of its own: `build` makes the indexes, `ivf` and `exact` search and match,
 `faiss` is IndexFlatL2. `database`, `open` and `prepare` open the database, its points and those
 with the slow scale; `search` finds the 50 nearest rows of the frames by the distance of the
-matching; `match` is all of `Matcher.match`, `lists` what a result lists besides. Seconds are
-processor seconds of one thread. `cost` is that of the selection, `most_mb` the most memory that was
-resident, mapped files included, `own_mb` what of it was no mapped file in the end, `before_mb` at
-the start.
+matching; `match` is all of `Matcher.match`, `lists` what a result lists besides. CPU seconds.
+`cost` is that of the selection, `most_mib` the most memory that was resident, mapped files
+included, `own_mib` what of it was no mapped file in the end.
 """
 
 from __future__ import annotations
@@ -21,19 +20,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import subprocess
-import sys
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
-
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import cpu_s, measured_apart, peak_mib
 
 from desc.configuration import QueryConfig
 from desc.corpus import Corpus, open_corpus
@@ -93,28 +85,26 @@ def opened(folder: Path) -> tuple[DescriptorDatabase, Standardizer]:
 
 
 def timed(function: Callable[[], Any], times: dict[str, float], name: str) -> Any:
-    """Call a function, and note its processor seconds and those of the wall clock."""
-    start, wall = time.process_time(), time.perf_counter()
+    """Call a function, and note its CPU seconds."""
+    start = cpu_s()
     result = function()
-    times[name], times[f"{name} wall"] = time.process_time() - start, time.perf_counter() - wall
+    times[name] = cpu_s() - start
     return result
 
 
-def memory_mb() -> tuple[float, float]:
-    """Return the most memory resident so far, and what is now resident and no file, in MB."""
+def own_mib() -> float:
+    """Return the memory of this process that is no mapped file, in MiB; NaN but on Linux."""
     try:
         lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     except OSError:
-        return np.nan, np.nan
-    sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.endswith("kB")}
-    return float(sizes["VmHWM"]) / 1024, float(sizes["RssAnon"]) / 1024
+        return np.nan
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
 def job(folder: Path, kind: str) -> dict[str, Any]:
     """Build, or search and match, by one kind of index; return times, memory and what was found."""
     times: dict[str, float] = {}
     queries = np.load(folder / "queries.npy")
-    before_mb = memory_mb()[1]
     database, statistics = timed(lambda: opened(folder), times, "database")
     index = {"build": "ivf", "faiss": "exact"}.get(kind, kind)
     matcher = Matcher(database, statistics, query=QueryConfig(index=index))
@@ -143,8 +133,7 @@ def job(folder: Path, kind: str) -> dict[str, Any]:
             found["rows"] = nearest.rows.tolist()
             found["cost"] = sum(unit.cost for unit in match.units)
             found["distance"] = float(np.mean(lists[1]))
-    most_mb, own_mb = memory_mb()
-    return found | {"times": times, "most_mb": most_mb, "own_mb": own_mb, "before_mb": before_mb}
+    return found | {"times": times, "most_mib": peak_mib(), "own_mib": own_mib()}
 
 
 def measure(
@@ -166,9 +155,7 @@ def measure(
     made(folder, n_rows, audio)
     results = {}
     for kind in kinds:
-        command = [sys.executable, __file__, "--folder", str(folder), "--job", kind]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        results[kind] = json.loads(done.stdout)
+        results[kind] = measured_apart(__file__, "--folder", str(folder), "--job", kind)
     rows = {kind: np.array(one.pop("rows")) for kind, one in results.items() if "rows" in one}
     for kind, found in rows.items():
         if "exact" in rows:
@@ -195,12 +182,8 @@ def main() -> None:
     (folder / "results.json").write_text(json.dumps(results, indent=1), "utf-8")
     print(f"{args.rows} rows, {FRAMES} frames, {NEIGHBOURS} neighbours; seconds, one thread")
     for kind, result in results.items():
-        times = "  ".join(
-            f"{name} {seconds:.2f}"
-            for name, seconds in result["times"].items()
-            if not name.endswith("wall")
-        )
-        keys = ("recall", "cost", "distance", "most_mb", "own_mb", "before_mb")
+        times = "  ".join(f"{name} {seconds:.2f}" for name, seconds in result["times"].items())
+        keys = ("recall", "cost", "distance", "most_mib", "own_mib")
         more = "  ".join(f"{key} {result[key]:.5g}" for key in keys if key in result)
         print(f"{kind:6}  {times}  {more}")
 

@@ -11,6 +11,7 @@ computed by scipy, block by block.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -107,7 +108,15 @@ def _search_in_parts(
         if usable[part].any():
             found = search(queries, coordinates[part], usable[part], count, query)
             parts.append(Neighbours(first + found.rows, found.distances))
+        release(coordinates)
     return merged(parts, count)
+
+
+def release(values: Float32) -> None:
+    """Take a memory-mapped array out of this process's memory until it is read again."""
+    mapping = getattr(values.base, "base", None)  # of a view of a memory map
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def merged(parts: Sequence[Neighbours], count: int) -> Neighbours:

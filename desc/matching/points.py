@@ -10,7 +10,7 @@ import numpy as np
 from desc.configuration import INDEXED_DISTANCES, QueryConfig
 from desc.matching.arrays import Bools, Float32, Rows
 from desc.matching.index import INSTALL, InvertedLists, has_faiss
-from desc.matching.knn import Neighbours, ranked, search
+from desc.matching.knn import Neighbours, ranked, release, search
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +18,8 @@ MANY_ROWS = 1 << 20
 """Rows (6.8 h at a hop of 1024) from which points are kept in the cache and `auto` is `ivf`."""
 CANDIDATES, MIN_CANDIDATES, MAX_CANDIDATES = 4, 32, 1 << 14
 """Candidates of an index per neighbour, fewest and most of a query; more are searched exactly."""
+RANKED_ROWS = 1 << 12
+"""Candidates ranked at once. Reading a row maps 64 kB around it into memory."""
 USUAL, RECALL = 50, 0.996
 """Neighbours by which the cells to read are chosen, and the share of them to be found."""
 MEASURED_FILES, MEASURED_ROWS, FEWEST_CELLS = 4, 64, 4
@@ -65,7 +67,13 @@ class Points:
             exact = search(queries[few], self.values, usable, count, self.query)
             candidates[few] = -1
             candidates[few, :count] = exact.rows
-        return ranked(queries, self.values, candidates, count, self.query)
+        parts = []
+        for start in range(0, len(queries), step := max(1, RANKED_ROWS // wanted)):
+            part = slice(start, start + step)
+            parts.append(ranked(queries[part], self.values, candidates[part], count, self.query))
+            release(self.values)
+        rows, distances = ([getattr(one, name) for one in parts] for name in ("rows", "distances"))
+        return Neighbours(np.concatenate(rows), np.concatenate(distances))
 
 
 def wants_lists(query: QueryConfig, n_rows: int) -> bool:

@@ -11,7 +11,7 @@ from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Rows
-from desc.matching.knn import Neighbours, paired, pairwise
+from desc.matching.knn import Neighbours, paired, pairwise, release
 from desc.matching.points import Points
 from desc.matching.repetition import Limits
 from desc.matching.slow_scale import moving_mean
@@ -19,6 +19,8 @@ from desc.matching.units import SourcePositions
 
 STEP_ROWS = 20000
 """Rows by which the median step is measured."""
+READ_ROWS = 2000
+"""Rows read at once."""
 FREE_STEPS = 1.5
 """A transition this many steps wide costs its distance; narrower ones cost less."""
 OCTAVE = 12.0
@@ -56,7 +58,12 @@ class Transitions:
         """Measure the rows of a database."""
         some = np.flatnonzero(np.diff(positions.chain) == 1)
         some = some[:: max(1, len(some) // STEP_ROWS)]
-        steps = paired(points.values[some], points.values[some + 1], points.query)
+        steps = np.zeros(len(some))
+        for start in range(0, len(some), READ_ROWS):
+            rows = some[start : start + READ_ROWS]
+            apart = paired(points.values[rows], points.values[rows + 1], points.query)
+            steps[start : start + READ_ROWS] = apart
+            release(points.values)
         step = float(np.median(steps)) if len(steps) else 0.0
         return cls(points, positions, step or 1.0, database)
 

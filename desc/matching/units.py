@@ -238,16 +238,18 @@ class SourcePositions:
     def of(cls, database: DescriptorDatabase) -> SourcePositions:
         """Return the source positions of the rows of a database."""
         names, contents = np.unique([file.digest for file in database.files], return_inverse=True)
-        files, n = database.file_index, len(database)
-        last = np.flatnonzero(np.diff(files, append=-1))
+        files, centres = database.file_index, database.centre_samples
+        ends = np.unique(np.cumsum([file.n_frames for file in database.files]))
+        last = ends[ends > 0] - 1
         spans = np.full(len(names), 1 + NEAR_POSITIONS)
-        np.maximum.at(spans, contents[files[last]], _hops(last, database) + 1 + NEAR_POSITIONS)
-        first = np.cumsum(spans) - spans
-        of_row, steps = np.empty(n, np.int32), np.zeros(n, np.int8)
-        for start in range(0, n, BLOCK_ROWS):  # little memory, however long the database is
-            rows = np.arange(start, min(start + BLOCK_ROWS + 1, n))
-            of_row[rows] = first[contents[files[rows]]] + _hops(rows, database)
-            steps[rows[1:]] = np.where(_continues(rows, database), 1, 2)
+        furthest = _hops(centres[last], database) + 1 + NEAR_POSITIONS
+        np.maximum.at(spans, contents[files[last]], furthest)
+        first = (np.cumsum(spans) - spans)[contents]
+        of_row, steps = np.empty(len(files), np.int32), np.zeros(len(files), np.int8)
+        for start in range(0, len(files), BLOCK_ROWS):  # in little memory
+            block = slice(start, start + BLOCK_ROWS + 1)
+            of_row[block] = first[files[block]] + _hops(centres[block], database)
+            steps[block][1:] = np.where(_joined(files[block], centres[block], database), 1, 2)
         return cls(of_row, files, int(spans.sum()), np.cumsum(steps, dtype=np.int32))
 
     @cached_property
@@ -281,18 +283,24 @@ class SourcePositions:
         return np.where(follow, later, rows), follow
 
 
-def _hops(rows: Rows, database: DescriptorDatabase) -> Rows:
-    """Return the hop of its recording that each row plays."""
-    centres = database.centre_samples[rows]
-    return np.floor(centres / database.config.hop_length + 0.5).astype(np.int64)
+def _hops(centres: Rows, database: DescriptorDatabase) -> Rows:
+    """Return the hop of its recording, rounded, in which each sample lies."""
+    hop = database.config.hop_length
+    return (2 * centres + hop) // (2 * hop)
 
 
 def _continues(rows: Rows, database: DescriptorDatabase) -> Bools:
     """Return whether each row (T − 1,) but the first follows the one before it in its file."""
     files, centres = database.file_index[rows], database.centre_samples[rows]
-    hops = database.config.hop_length * np.array([file.speed for file in database.files])
-    return (
-        (np.diff(rows) == 1)
-        & (np.diff(files) == 0)
-        & (np.abs(np.diff(centres) - hops[files[1:]]) < 1)  # centres are rounded
-    )
+    return (np.diff(rows) == 1) & _joined(files, centres, database)
+
+
+def _joined(files: Int32, centres: Rows, database: DescriptorDatabase) -> Bools:
+    """Return whether frames (n − 1,) but the first lie a hop after the one before, at its speed."""
+    apart, hop = np.diff(centres), database.config.hop_length
+    if database.speeds == [1.0]:
+        near = apart == hop
+    else:  # centres are rounded
+        hops = hop * np.array([file.speed for file in database.files])
+        near = np.abs(apart - hops[files[1:]]) < 1
+    return (np.diff(files) == 0) & near
