@@ -127,6 +127,8 @@ class PlainTraining:
     def __init__(self, model: DescriptorModel, data: TrainingData) -> None:
         self.network, self.validation = PlainNetwork(model), data.validation
         table, n_read = data.table, model.read_length
+        table.to(torch.device("cpu"))
+        assert table.frames is not None
         recordings = [
             table.frames[table.context_length + begin :][:length]
             for begin, length in zip(table.begins, table.lengths, strict=True)

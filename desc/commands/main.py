@@ -32,6 +32,7 @@ COMMANDS = {
     "studio": "open the studio in the browser: train, continue, compare and edit takes",
     "generate": "train networks for sound generation, and generate sound with them",
     "extract": "extract a folder's descriptors into the cache",
+    "index": "build the search index of a large folder ahead of time",
     "runs": "list the runs of this machine, or upload one to W&B",
     "render": "render a playlist or an edited project, with another crossfade, format or loudness",
     "export-playlist": "export a playlist for a DAW or Audacity, or as stems, CSV, EDL or MIDI",
