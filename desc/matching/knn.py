@@ -261,10 +261,10 @@ class _Product:
         # best has |x| ≤ |q| + distance. Twice for the two scores compared, twice for safety.
         gamma = 4 * (prepared.shape[1] + 8) * UNIT_ROUNDOFF
         if self._cosine:
-            return _upwards(best + np.float64(gamma))
+            return upwards(best + np.float64(gamma))
         squares = np.einsum("nd,nd->n", prepared[:, :-1], prepared[:, :-1], dtype=np.float64)
         nearest = np.maximum(best + squares, 0)
-        return _upwards(best + gamma * (4 * squares + nearest))
+        return upwards(best + gamma * (4 * squares + nearest))
 
     def of(self, queries: Float32) -> Iterator[Pairs]:
         """Yield pairs of query and candidate row, whole queries in ascending order."""
@@ -325,7 +325,8 @@ def normalised(vectors: Float32) -> Float32:
     return scaled.astype(np.float32)
 
 
-def _upwards(values: Float64) -> Float32:
+def upwards(values: Float64) -> Float32:
+    """Return numbers rounded up."""
     return np.nextafter(values.astype(np.float32), np.float32(np.inf))
 
 

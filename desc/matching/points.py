@@ -11,6 +11,7 @@ from desc.configuration import INDEXED_DISTANCES, QueryConfig
 from desc.matching.arrays import Bools, Float32, Rows
 from desc.matching.index import INSTALL, InvertedLists, has_faiss
 from desc.matching.knn import Neighbours, ranked, release, search
+from desc.matching.nearest_one import can_find_one, find_one
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Points:
         count = min(count, int(usable.sum()))
         wanted = max(MIN_CANDIDATES, CANDIDATES * count)
         if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
+            if count == 1 and can_find_one(self.query, len(queries) * len(self)):
+                return find_one(queries, self.values, usable, self.query)
             return search(queries, self.values, usable, count, self.query)
         n_probe = self.n_probe * max(1, count // USUAL)
         candidates = self.lists.candidates(queries, usable, wanted, n_probe)
