@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "synthesise a small corpus, train on it and continue one of its recordings",
     "train": "train a model on a folder of recordings; prints the run id",
     "predict": "continue recordings with the sounds of another folder",
+    "live": "play along: a continuation that plays while you play",
     "evaluate": "compare runs with baselines and real music on held-out recordings",
     "explore": "show a folder of sounds as a map in the browser, for listening and selecting",
     "studio": "open the studio in the browser: train, continue, compare and edit takes",
