@@ -58,6 +58,7 @@ def faiss_module() -> Any:
         message = f"index='ivf' needs faiss, which is not installed: {INSTALL}"
         raise DescError(message) from error
     faiss.omp_set_num_threads(1)
+    faiss.cvar.distance_compute_blas_threshold = 20  # queries from which many are compared at once
     return faiss
 
 

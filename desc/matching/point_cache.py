@@ -67,8 +67,9 @@ def database_points(
     space: str,
     compute: Callable[[slice], Float32],
     query: QueryConfig,
+    counts: Sequence[int] | None = None,
 ) -> Points:
-    """Return the rows of a database as points, from the cache if there are many, else computed.
+    """Return points of a database's files, from the cache if there are many, else computed.
 
     Parameters
     ----------
@@ -77,9 +78,11 @@ def database_points(
     space : str
         Text that differs between spaces.
     compute : callable
-        Returns the points of a slice of rows that holds whole files.
+        Returns the points of a slice of them that holds whole files.
     query : QueryConfig
         The distance, and whether there is an index.
+    counts : sequence of int, optional
+        Number of points of each file; by default each row is one.
 
     Raises
     ------
@@ -88,13 +91,15 @@ def database_points(
     StorageError
         If the cache cannot be written.
     """
-    root, n_rows = database.index_dir, len(database)
+    counts = [file.n_frames for file in database.files] if counts is None else counts
+    root, n_rows = database.index_dir, sum(counts)
     with_lists = (root is not None or query.index == "ivf") and wants_lists(query, n_rows)
     if not with_lists and (root is None or n_rows < MANY_ROWS):
         return Points(compute(slice(0, n_rows)), query)
     if with_lists:
         faiss_module()
-    files = [(f"{f.digest or f.source} {f.speed:g}", f.n_frames) for f in database.files]
+    names = [f"{file.digest or file.source} {file.speed:g}" for file in database.files]
+    files = list(zip(names, counts, strict=True))
     text = f"{space} {query.distance == 'cosine'}".encode()
     name = hashlib.blake2b(text, digest_size=12).hexdigest()
     cache = PointCache(root or _temporary(), name, files, compute, query)
@@ -193,7 +198,9 @@ class PointCache:
     def _write_points(self, path: Path, before: _Before | None) -> None:
         """Write the points of all files that are not in the file yet."""
         starts = _starts(self.files)
-        row_bytes = self.compute(slice(0, int(starts[1]))).nbytes // int(starts[1])
+        first = int(np.flatnonzero(np.diff(starts))[0])
+        some = self.compute(slice(int(starts[first]), int(starts[first + 1])))
+        row_bytes = some.nbytes // len(some)
         with path.open("ab") as file:
             whole = int(np.searchsorted(starts, file.tell() // row_bytes, side="right")) - 1
             file.truncate(int(starts[whole]) * row_bytes)
