@@ -36,7 +36,6 @@ from desc.models.base import DescriptorModel
 from desc.models.heads import create_head
 from desc.models.statistics import fit_statistics
 from desc.training.data import TrainingData
-from desc.training.task import DescriptorTask
 from desc.training.windows import FrameTable, TrainingGrid, batches_per_epoch
 
 CONFIG = DescriptorConfig()
@@ -124,14 +123,13 @@ class PlainNetwork(nn.Module):
 class PlainTraining:
     """The usual loop: shuffled items from a DataLoader, AdamW, clipped gradients."""
 
-    def __init__(self, model: DescriptorModel, data: TrainingData) -> None:
+    def __init__(
+        self, model: DescriptorModel, data: TrainingData, sequences: list[DescriptorSequence]
+    ) -> None:
         self.network, self.validation = PlainNetwork(model), data.validation
-        table, n_read = data.table, model.read_length
-        recordings = [
-            table.frames[table.context_length + begin :][:length]
-            for begin, length in zip(table.begins, table.lengths, strict=True)
-        ]
-        items = ItemDataset(recordings, data.grid.epoch(0), n_read, model.prediction_length)
+        recordings = [torch.from_numpy(s.complete_static) for s in sequences]
+        starts = data.grid.epoch(0)
+        items = ItemDataset(recordings, starts, model.read_length, model.prediction_length)
         self.loader = DataLoader(items, data.batch_size, shuffle=True)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), TrainConfig().learning_rate)
 
@@ -201,6 +199,8 @@ def gathering(
 
 def steps(model: DescriptorModel, data: TrainingData, n_steps: int) -> None:
     """Print the steps per second, and what of a step is not the network."""
+    from desc.training.task import DescriptorTask
+
     train_config = TrainConfig(accelerator="cpu", batch_size=data.batch_size)
     task = DescriptorTask(model, data, train_config)
     numbers = range(min(n_steps, data.steps_per_epoch(1)[0]))
@@ -310,7 +310,7 @@ def to_losses(args: argparse.Namespace) -> None:
         data = [list(corpus.sequences) for corpus in (training, validation)]
         model = create_model(config, CONFIG, fit_statistics(data[0]))
         batches = TrainingData(*data, model, batch_size=args.batch_size, seed=0)
-        plain = plain_curve(PlainTraining(model, batches), 3 * ours[-1][0])
+        plain = plain_curve(PlainTraining(model, batches, data[0]), 3 * ours[-1][0])
     print(f"{args.selected_model}, {training.duration_s / 60:.0f} min of recordings, CPU seconds")
     compare_losses(ours, plain)
 
