@@ -1,7 +1,7 @@
 """Seconds to a validation loss beside a plain PyTorch loop; time of a step and of its batch.
 
     python benchmarks/training.py                                  # LSTM, the demo corpus
-    python benchmarks/training.py --selected_model TransformerModel
+    python benchmarks/training.py --selected_model TransformerModel --epochs 20
     python benchmarks/training.py --audio_db_dir music/ --validation_db_dir held_out/
     python benchmarks/training.py --steps_only --minutes 240       # frames made here
 
@@ -239,7 +239,11 @@ Curve = list[tuple[float, float]]
 
 
 def our_curve(
-    folder: Path, training: desc.Corpus, validation: desc.Corpus, model: ModelConfig
+    folder: Path,
+    training: desc.Corpus,
+    validation: desc.Corpus,
+    model: ModelConfig,
+    epochs: int | None,
 ) -> Curve:
     """Train as `desc train` does, without the measurements of realism."""
     spent: dict[int, float] = {}
@@ -248,7 +252,7 @@ def our_curve(
         training,
         validation=validation,
         model=model,
-        training=TrainConfig(accelerator="cpu", realism_every_epochs=0),
+        training=TrainConfig(accelerator="cpu", realism_every_epochs=0, epochs=epochs),
         run=desc.RunConfig(str(folder / "experiments"), offline=True),
         on_validation=lambda _, step: spent.update({step: cpu_s() - began}),
     )
@@ -306,7 +310,7 @@ def to_losses(args: argparse.Namespace) -> None:
                 recordings, CONFIG, store, include=["*garden again*", "*evening*"]
             )
         config = ModelConfig(selected_model=args.selected_model)
-        ours = our_curve(folder, training, validation, config)
+        ours = our_curve(folder, training, validation, config, args.epochs)
         data = [list(corpus.sequences) for corpus in (training, validation)]
         model = create_model(config, CONFIG, fit_statistics(data[0]))
         batches = TrainingData(*data, model, batch_size=args.batch_size, seed=0)
@@ -320,6 +324,7 @@ def main() -> None:
     parser.add_argument("--selected_model", default="LSTM", choices=list(MODELS))
     parser.add_argument("--audio_db_dir", help="recordings to learn from [default: the demo's]")
     parser.add_argument("--validation_db_dir", help="recordings to validate on")
+    parser.add_argument("--epochs", type=int, help="of ours [default: as `desc train`]")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--steps_only", action="store_true", help="neither of the trainings")
     parser.add_argument("--minutes", type=float, default=240.0, help="of the frames made here")
