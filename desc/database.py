@@ -158,16 +158,16 @@ class DescriptorDatabase:
         config = sequences[0].config
         n_frames = [len(sequence) for sequence in sequences]
         file_index = np.repeat(np.arange(len(sequences), dtype=np.int32), n_frames)
-        starts = np.cumsum(n_frames) - n_frames
-        frames = np.arange(len(values), dtype=np.int64) - np.repeat(starts, n_frames)
         recordings = {s.digest: s.source for s in reversed(sequences)}
         files = []
         for s in sequences:  # those at other speeds are called by their recordings
             content, speed = variant_of(s.digest)
             source = s.source if speed == 1 else recordings[content]
             files.append(DatabaseFile(source, content, len(s), s.n_samples, speed))
-        speeds = np.repeat([file.speed for file in files], n_frames)
-        centre_samples = np.rint(frames * config.hop_length * speeds).astype(np.int64)
+        centre_samples = np.empty(len(values), np.int64)
+        for file, stop in zip(files, np.cumsum(n_frames), strict=True):
+            frames = np.arange(file.n_frames) * config.hop_length
+            centre_samples[stop - file.n_frames : stop] = np.rint(frames * file.speed)
         for array in (file_index, centre_samples):
             array.flags.writeable = False
         digest = collection_digest((s.digest, s.source) for s in sequences)

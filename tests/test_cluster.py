@@ -20,6 +20,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.errors import AudioError, DescError
 from desc.progress import reporting
 from desc.storage import DescriptorStore
+from tests.small_run import SmallRun
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signal")
@@ -136,3 +137,24 @@ def test_a_scheduler_that_does_not_answer_is_named(
         expected = pytest.raises(DescError, match=f"scheduler='{name}' does not answer")
         with expected, dask_cluster(name, tmp_path):
             pass
+
+
+@pytest.mark.slow
+def test_workers_build_the_index_of_one_machine(
+    tmp_path: Path, start: Start, small_run: SmallRun
+) -> None:
+    start("scheduler")
+    workers = [start("worker"), start("worker")]
+    words = ["index", "--run_id", small_run.run_id, "--index", "ivf"]
+    words += ["--audio_db_dir", str(small_run.root / "training"), *small_run.options[:2]]
+    folders = [tmp_path / name for name in ("alone", "together")]
+    assert main([*words, "--cache_dir", str(folders[0])]) == 0
+    place = ["--backend", "dask", "--scheduler", address(tmp_path)]
+    assert main([*words, "--cache_dir", str(folders[1]), *place]) == 0
+    alone, together = (
+        {str(p.relative_to(f)): p.read_bytes() for p in (f / "index").rglob("*") if p.is_file()}
+        for f in folders
+    )
+    assert any(name.endswith("rows.faiss") for name in alone)
+    assert together == alone
+    assert [worker.poll() for worker in workers] == [None, None]

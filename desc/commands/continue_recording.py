@@ -7,6 +7,7 @@ import argparse
 from desc.commands.console import Console
 from desc.commands.options import (
     add_cache_option,
+    add_folders,
     add_jobs_option,
     add_options,
     from_options,
@@ -35,13 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `desc continue`."""
     main = parser.add_argument_group("input and output")
     main.add_argument("recording", metavar="RECORDING", help="the recording to continue")
-    main.add_argument(
-        "--with",
-        required=True,
-        nargs="+",
-        metavar="DIR",
-        help="folder of sounds to build the continuation from, or several",
-    )
+    text = "folder of sounds to build the continuation from, or several"
+    add_folders(main, "--with", required=True, text=text)
     main.add_argument(
         "--duration_s",
         type=float,

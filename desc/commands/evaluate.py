@@ -12,6 +12,7 @@ from desc.commands.options import (
     add_accelerator_option,
     add_audio_option,
     add_corpus_options,
+    add_folders,
     add_options,
     add_output_option,
     from_options,
@@ -46,12 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the training recordings, needed if the cache no longer has their descriptors",
     )
-    main.add_argument(
-        "--sample_audio_db_dir",
-        metavar="DIR",
-        help="also render a continuation of each excerpt with the sounds of this folder, and "
-        "evaluate the result",
-    )
+    text = "also render a continuation of each excerpt with the sounds of this folder, or several"
+    add_folders(main, "--sample_audio_db_dir", text=f"{text}, and evaluate the result")
     main.add_argument(
         "--judge",
         metavar="WHEEL",

@@ -118,7 +118,9 @@ def recall_inputs(args: argparse.Namespace, record: Record | None) -> None:
         names = FOLDERS if args.resume_run_id else ()
     known = {} if record is None else {n: v for n, v in record.inputs.items() if n in names}
     for name, value in known.items():
-        if not vars(args).get(name) and (name != "sample_audio_db_dir" or os.path.isdir(value)):
+        folders = [value] if isinstance(value, str) else value
+        is_there = name != "sample_audio_db_dir" or all(map(os.path.isdir, folders))
+        if not vars(args).get(name) and is_there:
             setattr(args, name, value)
     if not args.audio_db_dir:
         run = "" if record is None else f"; run {record.run_id} does not name one"

@@ -143,6 +143,13 @@ def add_audio_option(
     """Add `--audio_db_dir`, also under its former name."""
     names = "--audio_db_dir", "--audio_dir"
     text += ", or several" + ("" if required else " [default: that of the run to continue]")
+    add_folders(parser, *names, required=required, text=text)
+
+
+def add_folders(
+    parser: argparse._ActionsContainer, *names: str, text: str, required: bool = False
+) -> None:
+    """Add an option for one or several folders."""
     parser.add_argument(*names, required=required, nargs="+", metavar="DIR", help=text)
 
 

@@ -80,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_matching_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of query, selection and rendering."""
+    add_choice_options(parser)
+    add_options(parser.add_argument_group("rendering"), RenderConfig)
+
+
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of query and selection."""
     add_options(parser.add_argument_group("query"), QueryConfig)
     units = parser.add_argument_group("selection")
     text = "length of the units; sets the defaults of: " + ", ".join(STYLES["granular"])
@@ -87,7 +93,6 @@ def add_matching_options(parser: argparse.ArgumentParser) -> None:
         "--style", choices=tuple(STYLES), default="phrases", help=f"{text} [default phrases]"
     )
     add_options(units, SelectionConfig)
-    add_options(parser.add_argument_group("rendering"), RenderConfig)
 
 
 def selection_from(args: argparse.Namespace) -> SelectionConfig:

@@ -12,6 +12,7 @@ from desc.commands.folders import inputs_of, open_folder, recall_inputs
 from desc.commands.options import (
     add_audio_option,
     add_corpus_options,
+    add_folders,
     add_options,
     add_speeds_option,
     from_options,
@@ -24,6 +25,7 @@ from desc.errors import TrainingInterruptedError
 
 if TYPE_CHECKING:
     from desc.corpus import Corpus
+    from desc.corpus.discovery import Paths
     from desc.runs import RunRecord
     from desc.storage import DescriptorStore
     from desc.training.task import SampleRenderer
@@ -48,11 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of validation recordings [default: a share of the files in audio_db_dir]",
     )
-    folders.add_argument(
-        "--sample_audio_db_dir",
-        metavar="DIR",
-        help="folder of sounds for the audio samples written during training [default: none]",
-    )
+    text = "folder of sounds for the audio samples written during training, or several"
+    add_folders(folders, "--sample_audio_db_dir", text=f"{text} [default: none]")
     add_speeds_option(folders, "also train on the recordings")
     add_corpus_options(folders)
     add_options(parser.add_argument_group("model"), ModelConfig)
@@ -152,7 +151,7 @@ def _open_corpus(
 
 
 def _open_other(
-    path: str | None,
+    path: Paths | None,
     corpus: Corpus,
     store: DescriptorStore,
     args: argparse.Namespace,

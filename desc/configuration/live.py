@@ -17,7 +17,7 @@ class LiveConfig(SamplingConfig):
     """Settings of a live continuation."""
 
     mode: str = option(
-        "listen",
+        "follow",
         "listen: silence; continue: go on alone from now; follow: answer each frame that is "
         "played; duet: go on with what is played as the context, alone in its pauses",
         choices=MODES,

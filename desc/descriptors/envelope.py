@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,16 +20,22 @@ def envelope_db(values: npt.NDArray[np.floating], config: DescriptorConfig) -> F
 
     It is the inverse of the orthonormal cosine transform that made the MFCC of mel bands in dB.
     """
-    return values[:, list(config.groups["mfcc"])] @ _basis(config)
+    return values[:, list(config.groups["mfcc"])] @ _basis(config.n_mfcc, config.n_mels)
 
 
 def mfcc_of(envelope: Float64, config: DescriptorConfig) -> Float64:
     """Return the MFCC (T, K) whose envelope is nearest to one of (T, 32) in dB."""
-    return envelope @ np.linalg.pinv(_basis(config))
+    return envelope @ _inverse(config.n_mfcc, config.n_mels)
 
 
-def _basis(config: DescriptorConfig) -> Float64:
+@lru_cache(maxsize=4)
+def _inverse(n_mfcc: int, n_mels: int) -> Float64:
+    return np.asarray(np.linalg.pinv(_basis(n_mfcc, n_mels)), np.float64)
+
+
+@lru_cache(maxsize=4)
+def _basis(n_mfcc: int, n_mels: int) -> Float64:
     """Return what each coefficient adds to each band, (K, 32)."""
     band = (np.arange(N_BANDS) + 0.5) / N_BANDS
-    order = np.arange(config.n_mfcc)[:, None]
-    return np.sqrt(np.where(order, 2, 1) / config.n_mels) * np.cos(np.pi * order * band)
+    order = np.arange(n_mfcc)[:, None]
+    return np.sqrt(np.where(order, 2, 1) / n_mels) * np.cos(np.pi * order * band)

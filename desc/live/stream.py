@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +15,9 @@ import torch
 
 from desc.audio import Audio
 from desc.concatenation.mixing import Mixer, to_channels
-from desc.concatenation.playlist import PlaylistEvent
+from desc.concatenation.playlist import CORPUS, PlaylistEvent
 from desc.configuration import LiveConfig, Sampling, check
+from desc.database import DescriptorDatabase
 from desc.descriptors.listening import Listener
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.devices import one_thread
@@ -178,9 +181,19 @@ class Stream:
         return self._n_samples
 
     @property
-    def database(self) -> Any:
+    def database(self) -> DescriptorDatabase:
         """The sounds."""
         return self._sounds.database
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """Folders of the events' files, as a playlist has them."""
+        return {CORPUS: Path(os.path.abspath(self.database.root)).as_posix()}
+
+    @property
+    def pulse(self) -> complex:
+        """The pulse at the last frame: its angle is 0 at a beat, 0 where there is none."""
+        return self._units.pulse
 
     def process(self, block: Audio | None = None, n_samples: int | None = None) -> Audio:
         """Hear a block of the player's sound, and return as many samples of ours.
@@ -214,6 +227,11 @@ class Stream:
                 with one_thread():
                     self._tick()
         return self._take(length)
+
+    def finish(self) -> Audio:
+        """End what plays by a fade; return the rest of our sound (n, C)."""
+        self.set(mode="listen")
+        return self.process(None, 2 * self._listener.config.hop_length + self.latency)
 
     def close(self) -> None:
         """End what plays, and close all files."""

@@ -24,7 +24,7 @@ from desc.matching.levels import (
     with_gains,
 )
 from desc.matching.nearest import NearestRows
-from desc.matching.slow_scale import PHASE_WEIGHT, heard_now
+from desc.matching.slow_scale import PHASE_WEIGHT, heard_now, onset_strength
 from desc.matching.space import MatchSpace
 from desc.matching.transitions import Transitions
 from desc.matching.units import MUTED_DB, Unit, Units
@@ -98,11 +98,16 @@ class UnitStream:
         Rows that may be played.
     before : ndarray, (n, D)
         Frames before the target.
+
+    Attributes
+    ----------
+    pulse : complex
+        The pulse of the target at the last frame; 0 without weights of the beat.
     """
 
     def __init__(self, sounds: Sounds, usable: Bools, before: Values) -> None:
         self._layers: list[_Layer] = []
-        self._sounds = sounds
+        self._sounds, self.pulse = sounds, 0j
         self.use(sounds, usable)
         self.begin(before)
 
@@ -115,9 +120,9 @@ class UnitStream:
         for index in range(count):
             if index == len(self._layers):
                 self._layers.append(_Layer())
-                self._layers[index].begin(sounds.database.values[:0], sounds.space)
+                self._layers[index].begin(sounds.database.values[:0], sounds)
             elif sounds.space is not self._sounds.space:
-                self._layers[index].begin(self._layers[index].values, sounds.space)
+                self._layers[index].begin(self._layers[index].values, sounds)
             self._layers[index].search.use(
                 *(sounds.transitions, nearest, usable),
                 selection=sounds.selection,
@@ -130,7 +135,7 @@ class UnitStream:
         """Begin another target, given the frames (n, D) before it; the layers play on."""
         for index, layer in enumerate(self._layers):
             layer.search.forget()
-            layer.begin(before if index == 0 else before[:0], self._sounds.space)
+            layer.begin(before if index == 0 else before[:0], self._sounds)
 
     def jump(self) -> None:
         """Begin a new unit in every layer at the next frame."""
@@ -158,9 +163,7 @@ class UnitStream:
             target = frame
             if index:
                 target = residual_target(frame[None], power[None], database)[0]
-            point = sounds.space.project(target[None])[0]
-            most = round(HEARD_S * database.config.frame_rate)
-            layer.hear(target, point, frame, power, most)
+            layer.hear(target, frame, power, sounds)
             choice = layer.search.choose(self._heard(layer, pulse))
             is_new = not choice.continues or silent != layer.silent
             if is_new:
@@ -176,10 +179,11 @@ class UnitStream:
     def _heard(self, layer: _Layer, pulse: complex | None) -> Float32:
         """Return the point (d,) of the last frame, with the slow scale."""
         config, selection = self._sounds.database.config, self._sounds.selection
-        point = heard_now(layer.points, layer.values, selection, config)
-        if pulse is not None and selection.beat_weight and "mfcc" in config.groups:
-            weight = selection.beat_weight * PHASE_WEIGHT
+        point = heard_now(layer.points, layer.strength, selection, config.frame_rate)
+        weight = selection.beat_weight * PHASE_WEIGHT if "mfcc" in config.groups else 0.0
+        if pulse is not None and weight:
             point[-2:] = weight * pulse.real, weight * pulse.imag
+        self.pulse = complex(*point[-2:]) / weight if weight else 0j
         return point
 
     def _gain_db(self, layer: _Layer, row: int, index: int) -> float:
@@ -204,20 +208,28 @@ class _Layer:
         self.search = CausalSearch()
         self.values: Float32
         self.points: Float32
+        self.strength: Float64
         self.recent: list[tuple[Values, Float64]] = []
         self.gain_db, self.silent = 0.0, False
 
-    def begin(self, before: Values, space: MatchSpace) -> None:
+    def begin(self, before: Values, sounds: Sounds) -> None:
         """Hear another target from now on, after some frames (n, D)."""
-        self.values, self.points = np.array(before, np.float32), space.project(before)
-        self.recent = []
+        config = sounds.database.config
+        self.values, self.points = np.array(before, np.float32), sounds.space.project(before)
+        self.strength, self.recent = np.zeros(0), []
+        if "mfcc" in config.groups and len(before):
+            self.strength = onset_strength(envelope_db(self.values, config))
 
-    def hear(
-        self, target: Values, point: Float32, frame: Values, power: Float64, most: int
-    ) -> None:
+    def hear(self, target: Values, frame: Values, power: Float64, sounds: Sounds) -> None:
         """Keep the layer's target, and the last frames (D,) with the power played before it."""
+        config = sounds.database.config
+        most = round(HEARD_S * config.frame_rate)
         self.values = np.concatenate([self.values[1 - most :], target[None]]).astype(np.float32)
-        self.points = np.concatenate([self.points[1 - most :], point[None]])
+        point = sounds.space.project(target[None])
+        self.points = np.concatenate([self.points[1 - most :], point])
+        if "mfcc" in config.groups:
+            rise = onset_strength(envelope_db(self.values[-2:], config))[-1:]
+            self.strength = np.concatenate([self.strength[1 - most :], rise])
         self.recent = [*self.recent[1 - LEVEL_FRAMES :], (frame, power)]
 
 

@@ -4,16 +4,16 @@ k-means divides a sample of the points into cells. Each point is in the list of 
 8-bit codes along the principal axes. A search reads the lists of the cells nearest to a query and
 returns candidates, whose distances are then computed exactly (`knn.ranked`).
 
-Lists can be made in parts, by several processes or machines that share a folder:
+Lists are made in parts, by several processes or machines that share a folder:
 
     train_lists(points, query, trained)                     # once; a sample is enough
     encode_rows(trained, points[a:b], np.arange(a, b), query, part)  # for each range, anywhere
-    join_lists(parts, path)                                 # one index of all rows
-    InvertedLists.open(path, query).candidates(queries, usable, count, n_probe)
+    join_lists(parts, shard)                                # for some parts each
+    InvertedLists.open(shards, query).candidates(queries, usable, count, n_probe)
 
-Or every part stays an index of its own, a shard: it is asked for its own neighbours
-(`knn.ranked`), and `knn.merged` keeps the nearest of all shards. `trained`, `part` and `path` are
-files. Without faiss, `faiss_module` raises an error that says what to install.
+A search asks every shard and keeps the nearest by their codes, as from one index of all rows:
+shards have the same cells. `trained`, `part` and `shard` are files. Without faiss,
+`faiss_module` raises an error that says what to install.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def faiss_module() -> Any:
         message = f"index='ivf' needs faiss, which is not installed: {INSTALL}"
         raise DescError(message) from error
     faiss.omp_set_num_threads(1)
+    faiss.cvar.distance_compute_blas_threshold = 20  # queries from which many are compared at once
     return faiss
 
 
@@ -71,35 +72,36 @@ def has_faiss() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class InvertedLists:
-    """Inverted lists of a file, memory-mapped.
+    """Inverted lists of files, memory-mapped.
 
     Attributes
     ----------
-    index : faiss.Index
-        Rotation, cells and lists.
+    shards : tuple of faiss.Index
+        Rotation, cells and lists; each has lists of its own rows.
     query : QueryConfig
         The distance, euclidean or cosine.
     """
 
-    index: Any
+    shards: tuple[Any, ...]
     query: QueryConfig
 
     @classmethod
-    def open(cls, path: Path, query: QueryConfig) -> InvertedLists | None:
-        """Open what `join_lists` or `encode_rows` wrote; None if it is missing or damaged."""
+    def open(cls, paths: Sequence[Path], query: QueryConfig) -> InvertedLists | None:
+        """Open what `join_lists` or `encode_rows` wrote; None if one is missing or damaged."""
         faiss = faiss_module()
         try:
-            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), query)
+            shards = [faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) for path in paths]
         except RuntimeError:
             return None
+        return cls(tuple(shards), query)
 
     def __len__(self) -> int:
-        return int(self.index.ntotal)
+        return sum(int(shard.ntotal) for shard in self.shards)
 
     @property
     def n_cells(self) -> int:
         """The number of cells."""
-        return int(faiss_module().extract_index_ivf(self.index).nlist)
+        return int(faiss_module().extract_index_ivf(self.shards[0]).nlist)
 
     def candidates(self, queries: Float32, usable: Bools, count: int, n_probe: int) -> Rows:
         """Return likely neighbours of points (T, d), (T, count); −1 where there are fewer.
@@ -121,8 +123,12 @@ class InvertedLists:
             bits = np.packbits(usable, bitorder="little")
             options.sel = selector = faiss.IDSelectorBitmap(bits)  # noqa: F841 (kept alive)
         parameters = faiss.SearchParametersPreTransform(index_params=options)
-        rows: Rows = self.index.search(_placed(queries, self.query), count, params=parameters)[1]
-        return rows
+        placed = _placed(queries, self.query)
+        found = [shard.search(placed, count, params=parameters) for shard in self.shards]
+        distances, rows = (np.concatenate(side, 1) for side in zip(*found, strict=True))
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, :count]
+        kept: Rows = np.take_along_axis(rows, nearest, 1)
+        return kept
 
 
 def n_cells(n_rows: int) -> int:
@@ -181,7 +187,7 @@ def join_lists(parts: Sequence[Path], path: Path) -> None:
 
 def renumber_lists(source: Path, trained: Path, new_rows: Int32, path: Path) -> None:
     """Write lists of a file with other row numbers, (N,) by the old ones; −1 drops a row."""
-    faiss = faiss_module()
+    faiss, n_rows = faiss_module(), 0
     index, old = faiss.read_index(str(trained)), faiss.read_index(str(source))
     into, lists = (faiss.extract_index_ivf(one).invlists for one in (index, old))
     for cell in range(lists.nlist):
@@ -192,7 +198,8 @@ def renumber_lists(source: Path, trained: Path, new_rows: Int32, path: Path) -> 
             kept = rows >= 0
             rows, codes = rows[kept], codes.reshape(size, -1)[kept]
             into.add_entries(cell, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
-    index.ntotal = faiss.extract_index_ivf(index).ntotal = int((new_rows >= 0).sum())
+            n_rows += len(rows)
+    index.ntotal = faiss.extract_index_ivf(index).ntotal = n_rows
     _write(index, path)
 
 

@@ -11,6 +11,7 @@ computed by scipy, block by block.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -107,7 +108,15 @@ def _search_in_parts(
         if usable[part].any():
             found = search(queries, coordinates[part], usable[part], count, query)
             parts.append(Neighbours(first + found.rows, found.distances))
+        release(coordinates)
     return merged(parts, count)
+
+
+def release(values: Float32) -> None:
+    """Take a memory-mapped array out of this process's memory until it is read again."""
+    mapping = getattr(values.base, "base", None)  # of a view of a memory map
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def merged(parts: Sequence[Neighbours], count: int) -> Neighbours:
@@ -252,10 +261,10 @@ class _Product:
         # best has |x| ≤ |q| + distance. Twice for the two scores compared, twice for safety.
         gamma = 4 * (prepared.shape[1] + 8) * UNIT_ROUNDOFF
         if self._cosine:
-            return _upwards(best + np.float64(gamma))
+            return upwards(best + np.float64(gamma))
         squares = np.einsum("nd,nd->n", prepared[:, :-1], prepared[:, :-1], dtype=np.float64)
         nearest = np.maximum(best + squares, 0)
-        return _upwards(best + gamma * (4 * squares + nearest))
+        return upwards(best + gamma * (4 * squares + nearest))
 
     def of(self, queries: Float32) -> Iterator[Pairs]:
         """Yield pairs of query and candidate row, whole queries in ascending order."""
@@ -316,7 +325,8 @@ def normalised(vectors: Float32) -> Float32:
     return scaled.astype(np.float32)
 
 
-def _upwards(values: Float64) -> Float32:
+def upwards(values: Float64) -> Float32:
+    """Return numbers rounded up."""
     return np.nextafter(values.astype(np.float32), np.float32(np.inf))
 
 

@@ -240,9 +240,25 @@ class Matcher:
         return UnitBoundaries.of(self.database, self.transitions.positions, self.selection)
 
     @cached_property
+    def unit_sketches(self) -> Points:
+        """Sketches of these units, by which they are searched for."""
+        boundaries, rows, database = self.boundaries, self.transitions.points, self.database
+
+        def sketched(units: slice) -> Float32:
+            starts = boundaries.starts[units]
+            return boundaries.sketches(rows, starts, boundaries.lengths[starts])
+
+        scale = slow_scale_key(self.selection, database.config)
+        space = f"{self.space.key} {scale} {boundaries.units} {boundaries.look}"
+        counts = np.bincount(database.file_index[boundaries.starts], minlength=len(database.files))
+        return database_points(database, space, sketched, self.query, counts.tolist())
+
+    @cached_property
     def loudest_db(self) -> float:
         """Level of the loudest row in dB, the reference of the silence gate; needs mfcc."""
-        return float(levels_db(self.database.values, self.database.config).max())
+        values = self.database.values
+        blocks = (values[i : i + BLOCK_ROWS] for i in range(0, len(values), BLOCK_ROWS))
+        return float(max(levels_db(block, self.database.config).max() for block in blocks))
 
     @cached_property
     def sounds(self) -> Sounds:
@@ -427,4 +443,5 @@ class Matcher:
         problem = Problem(points, usable, typical, limits, selection, self.transitions, local, seed)
         if by_frame:
             return search_frames(problem, near)
-        return search_units(problem, self.boundaries, self.boundaries.target_starts(target, config))
+        starts = self.boundaries.target_starts(target, config)
+        return search_units(problem, self.boundaries, self.unit_sketches, starts)

@@ -4,7 +4,8 @@ A folder `index/v1/<space>/<files>` belongs to the points of some files in some 
 
     points.f4, points.json      the points, and the files they are of
     trained.faiss               cells and axes
-    rows.faiss, rows.json       the inverted lists, and how they were measured
+    rows.faiss, rows-1.faiss …  the inverted lists, in shards
+    rows.json                   how they were measured
     building/                   what is not finished yet
 
 A file has its name only when it is whole; its JSON is written last. When files come or go, points
@@ -23,7 +24,7 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,9 +32,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from desc.cluster import active_cluster, call_on_workers
 from desc.configuration import QueryConfig
 from desc.database import DescriptorDatabase
-from desc.errors import StorageError
+from desc.errors import DescError, StorageError
 from desc.files import read_json, write_json
 from desc.matching.arrays import Float32, Int32, Rows
 from desc.matching.index import (
@@ -54,6 +56,8 @@ File = tuple[str, int]
 """Name of a file's content and playing speed, and its number of rows."""
 PART_ROWS = 1 << 20
 """Rows encoded at once; a killed build goes on after the last of such parts."""
+SHARD_BYTES = 1 << 30
+"""Largest size of a file of lists, about 40 million rows; building takes that much memory."""
 CHANGED = 0.25
 """Share of the rows that may come or go before the cells are trained anew."""
 
@@ -63,8 +67,9 @@ def database_points(
     space: str,
     compute: Callable[[slice], Float32],
     query: QueryConfig,
+    counts: Sequence[int] | None = None,
 ) -> Points:
-    """Return the rows of a database as points, from the cache if there are many, else computed.
+    """Return points of a database's files, from the cache if there are many, else computed.
 
     Parameters
     ----------
@@ -73,9 +78,11 @@ def database_points(
     space : str
         Text that differs between spaces.
     compute : callable
-        Returns the points of a slice of rows that holds whole files.
+        Returns the points of a slice of them that holds whole files.
     query : QueryConfig
         The distance, and whether there is an index.
+    counts : sequence of int, optional
+        Number of points of each file; by default each row is one.
 
     Raises
     ------
@@ -84,13 +91,15 @@ def database_points(
     StorageError
         If the cache cannot be written.
     """
-    root, n_rows = database.index_dir, len(database)
+    counts = [file.n_frames for file in database.files] if counts is None else counts
+    root, n_rows = database.index_dir, sum(counts)
     with_lists = (root is not None or query.index == "ivf") and wants_lists(query, n_rows)
     if not with_lists and (root is None or n_rows < MANY_ROWS):
         return Points(compute(slice(0, n_rows)), query)
     if with_lists:
         faiss_module()
-    files = [(f"{f.digest or f.source} {f.speed:g}", f.n_frames) for f in database.files]
+    names = [f"{file.digest or file.source} {file.speed:g}" for file in database.files]
+    files = list(zip(names, counts, strict=True))
     text = f"{space} {query.distance == 'cosine'}".encode()
     name = hashlib.blake2b(text, digest_size=12).hexdigest()
     cache = PointCache(root or _temporary(), name, files, compute, query)
@@ -168,7 +177,7 @@ class PointCache:
         about = _about(self.folder / "rows.faiss")
         lists = None
         if about is not None:
-            lists = InvertedLists.open(self.folder / "rows.faiss", self.query)
+            lists = InvertedLists.open(_shards(self.folder, about.get("shards", 1)), self.query)
         if about is None or lists is None or len(lists) != len(values):
             return None
         return Points(values, self.query, lists, about["n_probe"])
@@ -189,7 +198,9 @@ class PointCache:
     def _write_points(self, path: Path, before: _Before | None) -> None:
         """Write the points of all files that are not in the file yet."""
         starts = _starts(self.files)
-        row_bytes = self.compute(slice(0, int(starts[1]))).nbytes // int(starts[1])
+        first = int(np.flatnonzero(np.diff(starts))[0])
+        some = self.compute(slice(int(starts[first]), int(starts[first + 1])))
+        row_bytes = some.nbytes // len(some)
         with path.open("ab") as file:
             whole = int(np.searchsorted(starts, file.tell() // row_bytes, side="right")) - 1
             file.truncate(int(starts[whole]) * row_bytes)
@@ -214,25 +225,65 @@ class PointCache:
             building.mkdir(exist_ok=True)
             shutil.copyfile(before.folder / "trained.faiss", trained)
             is_new[before.new_rows[before.new_rows >= 0]] = False
-            parts.append(building / "known.faiss")
-            if not parts[0].is_file():
-                renumber_lists(before.folder / "rows.faiss", trained, before.new_rows, parts[0])
+            for shard in before.shards:
+                parts.append(building / f"known-{shard.name}")
+                if not parts[-1].is_file():
+                    renumber_lists(shard, trained, before.new_rows, parts[-1])
         elif not trained.is_file():
             logger.info("training an index of %d rows", len(values))
             train_lists(values, self.query, trained)
         new = np.flatnonzero(is_new)
-        for start in range(0, len(new), PART_ROWS):
-            report("index", start, len(new))
-            parts.append(building / f"{start}.faiss")
-            if not parts[-1].is_file():
-                rows = new[start : start + PART_ROWS]
-                encode_rows(trained, values[rows], rows, self.query, parts[-1])
-        report("index", len(new), len(new))
-        join_lists(parts, self.folder / "rows.faiss")
-        lists = InvertedLists.open(self.folder / "rows.faiss", self.query)
+        parts += self._encoded(new, building)
+        shards = _shards(self.folder, len(groups := _groups(parts)))
+        for shard, group in zip(shards, groups, strict=True):
+            join_lists(group, shard)
+        lists = InvertedLists.open(shards, self.query)
         assert lists is not None
         found = measured(Points(values, self.query, lists), _starts(self.files))
-        _finish(self.folder / "rows.faiss", found | {"changed": changed})
+        _finish(shards[0], found | {"changed": changed, "shards": len(shards)})
+
+    def _encoded(self, new: Rows, building: Path) -> list[Path]:
+        """Write the lists of new rows in parts, on a cluster by its workers; return the files."""
+        np.save(building / "new.npy", new)
+        starts = range(0, len(new), PART_ROWS)
+        parts = [building / f"{start}.faiss" for start in starts]
+        missing = [start for start, part in zip(starts, parts, strict=True) if not part.is_file()]
+        encode = partial(encode_part, self.folder, building, self.query)
+        if (cluster := active_cluster()) is not None:
+            done = call_on_workers(cluster, encode, missing)
+        else:
+            done = ((start, encode(start)) for start in missing)
+        for n_done, (start, is_written) in enumerate(done, 1):
+            if not is_written:
+                raise DescError(f"{building}: workers died while they encoded rows from {start} on")
+            report("index", n_done + len(parts) - len(missing), len(parts))
+        return parts
+
+
+def encode_part(folder: Path, building: Path, query: QueryConfig, start: int) -> bool:
+    """Write the lists of a part of the new rows, and return True; runs in any process."""
+    values, new = _mapped(folder), np.load(building / "new.npy", mmap_mode="r")
+    rows = np.array(new[start : start + PART_ROWS])
+    assert values is not None
+    encode_rows(folder / "trained.faiss", values[rows], rows, query, building / f"{start}.faiss")
+    return True
+
+
+def _groups(parts: Sequence[Path]) -> list[list[Path]]:
+    """Return files in groups, each to be one shard."""
+    groups, n_bytes = [[parts[0]]], parts[0].stat().st_size
+    for part in parts[1:]:
+        n_bytes += part.stat().st_size
+        if n_bytes > SHARD_BYTES:
+            groups.append([])
+            n_bytes = part.stat().st_size
+        groups[-1].append(part)
+    return groups
+
+
+def _shards(folder: Path, count: int) -> list[Path]:
+    """Return the files of so many shards."""
+    return [folder / "rows.faiss", *(folder / f"rows-{i}.faiss" for i in range(1, count))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +300,8 @@ class _Before:
         First and last row, in `values`, of each file to be built; None: it is not there.
     new_rows : ndarray of int32, (M,)
         The row that each point will have; −1: none.
+    shards : list of Path
+        The lists.
     changed : float
         Rows that will have come or gone since the lists were trained; inf: there are no lists.
     """
@@ -257,6 +310,7 @@ class _Before:
     values: Float32
     old_files: list[slice | None]
     new_rows: Int32
+    shards: list[Path]
     changed: float
 
     @classmethod
@@ -288,7 +342,8 @@ class _Before:
         if lists is not None and (folder / "trained.faiss").is_file():
             n_rows = sum(n_rows for _, n_rows in cache.files)
             changed = lists["changed"] + len(values) + n_rows - 2 * n_common
-        return cls(folder, values, old_files, new_rows, changed)
+        shards = [] if lists is None else _shards(folder, lists.get("shards", 1))
+        return cls(folder, values, old_files, new_rows, shards, changed)
 
 
 def _mapped(folder: Path) -> Float32 | None:

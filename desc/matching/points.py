@@ -10,7 +10,8 @@ import numpy as np
 from desc.configuration import INDEXED_DISTANCES, QueryConfig
 from desc.matching.arrays import Bools, Float32, Rows
 from desc.matching.index import INSTALL, InvertedLists, has_faiss
-from desc.matching.knn import Neighbours, ranked, search
+from desc.matching.knn import Neighbours, ranked, release, search
+from desc.matching.nearest_one import can_find_one, find_one
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,9 @@ MANY_ROWS = 1 << 20
 """Rows (6.8 h at a hop of 1024) from which points are kept in the cache and `auto` is `ivf`."""
 CANDIDATES, MIN_CANDIDATES, MAX_CANDIDATES = 4, 32, 1 << 14
 """Candidates of an index per neighbour, fewest and most of a query; more are searched exactly."""
-USUAL, RECALL = 50, 0.99
+RANKED_ROWS = 1 << 12
+"""Candidates ranked at once. Reading a row maps 64 kB around it into memory."""
+USUAL, RECALL = 50, 0.996
 """Neighbours by which the cells to read are chosen, and the share of them to be found."""
 MEASURED_FILES, MEASURED_ROWS, FEWEST_CELLS = 4, 64, 4
 """Files, and rows of each, by which that is measured, from so many cells on."""
@@ -57,6 +60,8 @@ class Points:
         count = min(count, int(usable.sum()))
         wanted = max(MIN_CANDIDATES, CANDIDATES * count)
         if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
+            if count == 1 and can_find_one(self.query, len(queries) * len(self)):
+                return find_one(queries, self.values, usable, self.query)
             return search(queries, self.values, usable, count, self.query)
         n_probe = self.n_probe * max(1, count // USUAL)
         candidates = self.lists.candidates(queries, usable, wanted, n_probe)
@@ -65,7 +70,13 @@ class Points:
             exact = search(queries[few], self.values, usable, count, self.query)
             candidates[few] = -1
             candidates[few, :count] = exact.rows
-        return ranked(queries, self.values, candidates, count, self.query)
+        parts = []
+        for start in range(0, len(queries), step := max(1, RANKED_ROWS // wanted)):
+            part = slice(start, start + step)
+            parts.append(ranked(queries[part], self.values, candidates[part], count, self.query))
+            release(self.values)
+        rows, distances = ([getattr(one, name) for one in parts] for name in ("rows", "distances"))
+        return Neighbours(np.concatenate(rows), np.concatenate(distances))
 
 
 def wants_lists(query: QueryConfig, n_rows: int) -> bool:
@@ -91,8 +102,8 @@ def measured(points: Points, starts: Rows) -> dict[str, float]:
     starts : ndarray of int, (F + 1,)
         First row of each file, and the number of rows.
     """
-    values, asked, n_files = points.values, [], len(starts) - 1
-    for index in np.unique(np.linspace(0, n_files - 1, MEASURED_FILES).round().astype(int)):
+    values, asked, starts = points.values, [], np.unique(starts)
+    for index in np.unique(np.linspace(0, len(starts) - 2, MEASURED_FILES).round().astype(int)):
         first, stop = starts[index : index + 2]
         rows = np.unique(np.linspace(first, stop - 1, MEASURED_ROWS).astype(np.int64))
         usable = np.ones(len(values), bool)

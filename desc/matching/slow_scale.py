@@ -124,9 +124,14 @@ def beat_columns(envelope: Float64, frame_rate: float, *, causal: bool = False) 
     causal : bool
         Whether only the frames up to each are heard.
     """
-    strength = np.sqrt(onset_curve(envelope))
+    strength = onset_strength(envelope)
     pulse = PHASE_WEIGHT * local_pulse(strength, frame_rate, causal=causal)
     return np.stack([strength, pulse.real, pulse.imag], 1).astype(np.float32)
+
+
+def onset_strength(envelope: Float64) -> Float64:
+    """Return the square root of the mean rise (n,) of an envelope (n, bands) in dB."""
+    return np.sqrt(onset_curve(envelope))
 
 
 def local_pulse(strength: Float64, frame_rate: float, *, causal: bool = False) -> Complex:
@@ -188,13 +193,22 @@ def _pulse_kernel(frame_rate: float) -> Complex:
 
 
 def heard_now(
-    points: Float32, values: Values, selection: SelectionConfig, config: DescriptorConfig
+    points: Float32, strength: Float64, selection: SelectionConfig, rate: float
 ) -> Float32:
     """Return the last row (d + e,) of a causal `with_slow_scale`, of one recording, in less time.
 
-    Parameters as there; of many frames the last ones are enough.
+    Parameters
+    ----------
+    points : ndarray of float32, (n, d)
+        The last frames.
+    strength : ndarray of float64, (n,)
+        Their `onset_strength`; (0,) without mfcc.
+    selection : SelectionConfig
+        As there.
+    rate : float
+        Frames per second.
     """
-    parts, rate = [points[-1]], config.frame_rate
+    parts = [points[-1]]
     if selection.slow_weight:
         width = 2 * round(SLOW_S * rate / 2) + 1
         x = points[-width - 1 :].astype(np.float64)
@@ -203,8 +217,7 @@ def heard_now(
         motion = np.sqrt((steps**2).mean(0))
         slow = [x.mean(0), SPREAD_WEIGHT * x.std(0), MOTION_WEIGHT * motion]
         parts.append(selection.slow_weight * np.concatenate(slow))
-    if selection.beat_weight and "mfcc" in config.groups:
-        strength = np.sqrt(onset_curve(envelope_db(values, config)))
+    if selection.beat_weight and len(strength):
         curve = _even_curve(strength, rate, True)[::-1][: len(_pulse_window(rate, True))]
         found = _pulse_kernel(rate)[:, : len(curve)] @ curve
         best = complex(found[np.abs(found).argmax()])

@@ -11,7 +11,7 @@ from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Rows
-from desc.matching.knn import Neighbours, paired, pairwise
+from desc.matching.knn import Neighbours, paired, pairwise, release
 from desc.matching.points import Points
 from desc.matching.repetition import Limits
 from desc.matching.slow_scale import moving_mean
@@ -19,6 +19,8 @@ from desc.matching.units import SourcePositions
 
 STEP_ROWS = 20000
 """Rows by which the median step is measured."""
+READ_ROWS = 2000
+"""Rows read at once."""
 FREE_STEPS = 1.5
 """A transition this many steps wide costs its distance; narrower ones cost less."""
 OCTAVE = 12.0
@@ -40,14 +42,14 @@ class Transitions:
     step : float
         Median distance between a row and the next one of its file, measured on some rows; 1 if the
         rows do not change.
-    semitones : ndarray of float32, (N,), or None
-        Pitch of each row, NaN where unvoiced; None without f0 among the descriptors.
+    database : DescriptorDatabase
+        The rows in descriptor units.
     """
 
     corpus_points: Points
     positions: SourcePositions
     step: float
-    semitones: Float32 | None
+    database: DescriptorDatabase
 
     @classmethod
     def of(
@@ -56,9 +58,14 @@ class Transitions:
         """Measure the rows of a database."""
         some = np.flatnonzero(np.diff(positions.chain) == 1)
         some = some[:: max(1, len(some) // STEP_ROWS)]
-        steps = paired(points.values[some], points.values[some + 1], points.query)
+        steps = np.zeros(len(some))
+        for start in range(0, len(some), READ_ROWS):
+            rows = some[start : start + READ_ROWS]
+            apart = paired(points.values[rows], points.values[rows + 1], points.query)
+            steps[start : start + READ_ROWS] = apart
+            release(points.values)
         step = float(np.median(steps)) if len(steps) else 0.0
-        return cls(points, positions, step or 1.0, _semitones(database))
+        return cls(points, positions, step or 1.0, database)
 
     @property
     def points(self) -> Float32:
@@ -89,8 +96,9 @@ class Transitions:
         """
         distances = pairwise(self.points[ahead], self.points[rows], self.query)
         distances *= distances / (FREE_STEPS * max(self.step, change))
-        if octave_cost and self.semitones is not None:
-            interval = np.abs(self.semitones[ahead][:, None] - self.semitones[rows])
+        if octave_cost and "f0" in self.database.config.groups:
+            pitch, later = (_semitones(these, self.database) for these in (ahead, rows))
+            interval = np.abs(pitch[:, None] - later)
             distances += octave_cost / OCTAVE * np.nan_to_num(np.minimum(interval, OCTAVE))
         return distances
 
@@ -162,10 +170,8 @@ class Problem:
         return self.transitions.corpus_points.nearest(point, self.usable, count)
 
 
-def _semitones(database: DescriptorDatabase) -> Float32 | None:
-    """Return the pitch (N,) of rows, NaN where unvoiced; None without f0."""
-    if "f0" not in database.config.groups:
-        return None
+def _semitones(rows: Rows, database: DescriptorDatabase) -> Float32:
+    """Return the pitch of some rows, NaN where unvoiced."""
     pitch, voicing = database.config.groups["f0"]
-    voiced = database.values[:, voicing] >= VOICED
-    return np.where(voiced, OCTAVE * database.values[:, pitch], np.float32(np.nan))
+    values = database.values[rows]
+    return np.where(values[:, voicing] >= VOICED, OCTAVE * values[:, pitch], np.float32(np.nan))

@@ -16,7 +16,8 @@ import numpy as np
 from desc.matching.arrays import Float32, Float64, Positions, Rows
 from desc.matching.boundaries import UnitBoundaries
 from desc.matching.frame_search import WIDENING
-from desc.matching.knn import paired, search
+from desc.matching.knn import paired
+from desc.matching.points import Points
 from desc.matching.repetition import UnitHistory
 from desc.matching.transitions import Problem
 
@@ -27,7 +28,7 @@ SINGLE_CANDIDATES = 64
 
 
 def search_units(
-    problem: Problem, boundaries: UnitBoundaries, starts: Rows
+    problem: Problem, boundaries: UnitBoundaries, sketches: Points, starts: Rows
 ) -> tuple[Rows, Float64]:
     """Choose whole units; return the row of each frame (T,) and its cost (T,).
 
@@ -42,10 +43,12 @@ def search_units(
         At least one frame.
     boundaries : UnitBoundaries
         The possible units.
+    sketches : Points
+        Their sketches, see `UnitBoundaries.sketches`.
     starts : ndarray of int64, (n,)
         Frames of the target at which units begin, see `UnitBoundaries.target_starts`.
     """
-    beam = _UnitBeam(problem, boundaries, starts)
+    beam = _UnitBeam(problem, boundaries, sketches, starts)
     rows, costs = beam.run()
     if beam.n_widened:
         logger.info(
@@ -125,7 +128,9 @@ class _Nodes:
 class _UnitBeam:
     """Paths followed in parallel from boundary to boundary."""
 
-    def __init__(self, problem: Problem, boundaries: UnitBoundaries, starts: Rows) -> None:
+    def __init__(
+        self, problem: Problem, boundaries: UnitBoundaries, sketches: Points, starts: Rows
+    ) -> None:
         self.n_widened = 0
         self._problem = problem
         self._points, self._rows = problem.points, problem.transitions.points
@@ -133,11 +138,10 @@ class _UnitBeam:
         self._boundaries = boundaries
         self._greedy = problem.selection.selection == "nearest"
         self._rng = np.random.default_rng(problem.seed)
-        self._starts = boundaries.starts[problem.usable[boundaries.starts]]
-        self._sketches = boundaries.sketches(
-            self._rows, self._starts, boundaries.lengths[self._starts]
-        )
-        self._n_candidates = min(problem.selection.candidates, len(self._starts))
+        self._starts, self._sketches = boundaries.starts, sketches
+        self._usable = problem.usable[self._starts]
+        self._n_usable = int(self._usable.sum())
+        self._n_candidates = min(problem.selection.candidates, self._n_usable)
         self._anchors = starts
         self._stops = boundaries.target_stops(starts, len(self._points))
 
@@ -169,9 +173,7 @@ class _UnitBeam:
     def _nearest(self, frames: Rows, count: int) -> Rows:
         """Return the nearest units for the target from each frame on, as positions in `_starts`."""
         sketches = self._boundaries.sketches(self._points, frames, len(self._points) - frames)
-        everything = np.ones(len(self._starts), bool)
-        query = self._problem.transitions.query
-        return search(sketches, self._sketches, everything, count, query).rows
+        return self._sketches.nearest(sketches, self._usable, count).rows
 
     def _extensions(self, frame: int, paths: _Paths, near: Rows | None) -> _Extensions:
         """Return the extensions of the paths; if none is allowed, with more units, then frames."""
@@ -183,8 +185,8 @@ class _UnitBeam:
         rows = self._before(self._starts[near], lead)
         found = self._merged(frame, paths, continued, rows, self._boundaries.lengths[rows])
         self.n_widened += not len(found.rows)
-        while not len(found.rows) and count < len(self._starts):
-            count = min(WIDENING * count, len(self._starts))
+        while not len(found.rows) and count < self._n_usable:
+            count = min(WIDENING * count, self._n_usable)
             rows = self._before(self._starts[self._nearest(here, count)[0]], lead)
             found = self._merged(frame, paths, continued, rows, self._boundaries.lengths[rows])
         count = SINGLE_CANDIDATES

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from desc.concatenation.playlist import CORPUS
 from desc.configuration import RenderConfig
 from desc.database import DescriptorDatabase
 from desc.matching.arrays import Bools, Float64, Int32, Rows
+from desc.matching.space import BLOCK_ROWS
 
 MUTED_DB = -200.0
 """Gain of a silent unit, dB."""
@@ -219,37 +221,41 @@ class SourcePositions:
     ----------
     of_row : ndarray of int32, (N,)
         Source position of each row.
-    files : ndarray of int64, (N,)
+    files : ndarray of int32, (N,)
         The recording, at its speed, that each row belongs to.
     count : int
         Larger than any position.
-    keys : ndarray of int64, (N,)
-        File and position in one ascending number.
-    chain : ndarray of int64, (N,)
+    chain : ndarray of int32, (N,)
         One more than the previous row's if the row continues it in its file, otherwise two more.
     """
 
     of_row: Int32
-    files: Rows
+    files: Int32
     count: int
-    keys: Rows
-    chain: Rows
+    chain: Int32
 
     @classmethod
     def of(cls, database: DescriptorDatabase) -> SourcePositions:
         """Return the source positions of the rows of a database."""
         names, contents = np.unique([file.digest for file in database.files], return_inverse=True)
-        hops = np.floor(database.centre_samples / database.config.hop_length + 0.5).astype(np.int64)
-        files = database.file_index.astype(np.int64)
-        recordings = contents[files]
+        files, centres = database.file_index, database.centre_samples
+        ends = np.unique(np.cumsum([file.n_frames for file in database.files]))
+        last = ends[ends > 0] - 1
         spans = np.full(len(names), 1 + NEAR_POSITIONS)
-        np.maximum.at(spans, recordings, hops + 1 + NEAR_POSITIONS)
-        positions = (np.cumsum(spans) - spans)[recordings] + hops
-        count = int(spans.sum())
-        keys = files * (count + NEAR_POSITIONS) + positions
-        steps = np.where(_continues(np.arange(len(database)), database), 1, 2)
-        chain = np.concatenate([[0], np.cumsum(steps)])[: len(database)]
-        return cls(positions.astype(np.int32), files, count, keys, chain)
+        furthest = _hops(centres[last], database) + 1 + NEAR_POSITIONS
+        np.maximum.at(spans, contents[files[last]], furthest)
+        first = (np.cumsum(spans) - spans)[contents]
+        of_row, steps = np.empty(len(files), np.int32), np.zeros(len(files), np.int8)
+        for start in range(0, len(files), BLOCK_ROWS):  # in little memory
+            block = slice(start, start + BLOCK_ROWS + 1)
+            of_row[block] = first[files[block]] + _hops(centres[block], database)
+            steps[block][1:] = np.where(_joined(files[block], centres[block], database), 1, 2)
+        return cls(of_row, files, int(spans.sum()), np.cumsum(steps, dtype=np.int32))
+
+    @cached_property
+    def keys(self) -> Rows:
+        """File and position of each row in one ascending number, (N,) int64."""
+        return self.files.astype(np.int64) * (self.count + NEAR_POSITIONS) + self.of_row
 
     def count_of(self, usable: Bools) -> int:
         """Return the number of different positions of some rows, given which (N,)."""
@@ -262,7 +268,7 @@ class SourcePositions:
 
         `radius` is `NEAR_POSITIONS` at most.
         """
-        wanted = files * (self.count + NEAR_POSITIONS) + positions
+        wanted = files.astype(np.int64) * (self.count + NEAR_POSITIONS) + positions
         first = np.searchsorted(self.keys, wanted - radius)
         return first, np.searchsorted(self.keys, wanted + radius, side="right")
 
@@ -277,12 +283,24 @@ class SourcePositions:
         return np.where(follow, later, rows), follow
 
 
+def _hops(centres: Rows, database: DescriptorDatabase) -> Rows:
+    """Return the hop of its recording, rounded, in which each sample lies."""
+    hop = database.config.hop_length
+    return (2 * centres + hop) // (2 * hop)
+
+
 def _continues(rows: Rows, database: DescriptorDatabase) -> Bools:
     """Return whether each row (T − 1,) but the first follows the one before it in its file."""
     files, centres = database.file_index[rows], database.centre_samples[rows]
-    hops = database.config.hop_length * np.array([file.speed for file in database.files])
-    return (
-        (np.diff(rows) == 1)
-        & (np.diff(files) == 0)
-        & (np.abs(np.diff(centres) - hops[files[1:]]) < 1)  # centres are rounded
-    )
+    return (np.diff(rows) == 1) & _joined(files, centres, database)
+
+
+def _joined(files: Int32, centres: Rows, database: DescriptorDatabase) -> Bools:
+    """Return whether frames (n − 1,) but the first lie a hop after the one before, at its speed."""
+    apart, hop = np.diff(centres), database.config.hop_length
+    if database.speeds == [1.0]:
+        near = apart == hop
+    else:  # centres are rounded
+        hops = hop * np.array([file.speed for file in database.files])
+        near = np.abs(apart - hops[files[1:]]) < 1
+    return (np.diff(files) == 0) & near

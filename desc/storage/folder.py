@@ -17,12 +17,14 @@ from desc.storage.cache_files import announce, touch
 logger = logging.getLogger(__name__)
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+LARGE_BYTES = 1 << 28
+"""Larger files (1.7 million rows) are not read as a whole; that their end is there is checked."""
 _verified: dict[Path, int] = {}
 """Time of change of each file whose checksum this process has compared."""
 
 
 class ArrayFolder:
-    """Array files of a part of the cache, each verified once per process.
+    """Array files of a part of the cache, each verified once per process, unless it is large.
 
     If the cache cannot be written, new files go to a temporary folder, which is removed when the
     process ends.
@@ -87,11 +89,12 @@ class ArrayFolder:
 
     def _read(self, path: Path) -> StoredArray | None:
         try:
-            changed = path.stat().st_mtime_ns
+            status = path.stat()
         except OSError:
             return None
-        is_known = _verified.get(path) == changed
-        stored = read_array(path, verify=not is_known)
+        is_known = _verified.get(path) == status.st_mtime_ns
+        verify = not is_known and status.st_size <= LARGE_BYTES
+        stored = read_array(path, verify=verify)
         if stored is not None and not is_known:
             announce(self.cache_dir)
             touch(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from desc.soundgen.recordings import SoundRecordings
 from desc.training.fit import train
 from tests.soundgen.conftest import FAST, MEL, VOCOS
 
+Command = Callable[..., subprocess.Popen[str]]
 MODEL = ModelConfig(
     window_size=8,
     forecast_size=4,
@@ -97,35 +99,60 @@ def test_a_vocoder_with_its_discriminators(recordings: SoundRecordings, tmp_path
     assert_same_run(records[1], records[0])
 
 
-@pytest.mark.slow
-def test_the_command_line_starts_itself_for_each_device(tmp_path: Path) -> None:
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """command(words, **environment) starts `desc train` on noise, with runs in tmp_path / words."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(3):
         sound = 0.1 * np.cumsum(rng.standard_normal(5 * 44100)) / 100
         soundfile.write(folder / f"{i}.wav", np.clip(sound, -1, 1), 44100)
-    sizes = ["--window_size", "8", "--context_size", "8", "--hidden_size", "8", "--num_layers", "1"]
-    environment = os.environ | {"DESC_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    environment = {k: v for k, v in environment.items() if k not in ("RANK", "LOCAL_RANK")}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "desc", "train", "--audio_db_dir", str(folder), *sizes),
-            *("--epochs", "2", "--offline", "--accelerator", "cpu", "--devices", "2"),
-            *("--realism_every_epochs", "0"),
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(re.findall("run id: ", done.stdout)) == 1
-    assert done.stderr.count("training LSTM on") == 1
-    (path,) = (tmp_path / "experiments").rglob("run.json")
-    assert RunRecord.load(path.parent).status == "finished"
+    settings = {
+        **dict.fromkeys(("window_size", "context_size", "hidden_size"), 8),
+        **dict.fromkeys(("dropout", "style_noise", "rollout_every", "realism_every_epochs"), 0),
+        **{"num_layers": 1, "epochs": 2},
+    }
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    fixed = {"DESC_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    outer = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK")}
+
+    def start(words: str, **environment: str) -> subprocess.Popen[str]:
+        experiments = ["--experiment_dir", str(tmp_path / words)]
+        call = [sys.executable, "-m", "desc", "train", "--audio_db_dir", str(folder), "--offline"]
+        return subprocess.Popen(
+            [*call, *options, *experiments, "--accelerator", "cpu", *words.split()],
+            cwd=tmp_path,
+            env=outer | fixed | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def record_of(folder: Path, processes: list[subprocess.Popen[str]]) -> RunRecord:
+    """Wait for the processes of a training; return its record."""
+    said = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), said
+    assert len(re.findall("run id: ", "".join(out for out, _ in said))) == 1
+    assert "".join(errors for _, errors in said).count("training LSTM on") == 1
+    (path,) = folder.rglob("run.json")
+    return RunRecord.load(path.parent)
+
+
+@pytest.mark.slow
+def test_the_command_line_in_processes_and_on_machines(tmp_path: Path, command: Command) -> None:
+    """It starts itself for each device, and is called once on each machine."""
+    devices, nodes = "--devices 2", "--num_nodes 2 --strategy ddp"
+    alone = record_of(tmp_path / "--devices 1", [command("--devices 1")])
+    assert_same_run(record_of(tmp_path / devices, [command(devices)]), alone)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    machines = [command(nodes, NODE_RANK=str(rank), **place) for rank in (0, 1)]
+    assert_same_run(record_of(tmp_path / nodes, machines), alone)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def test_it_plays_what_the_offline_continuation_plays(
     prediction = predictor.predict(sequence, Sampling(sampling=sampling, seed=3), frames=N)
     match = matcher.match(prediction)
     expected = render(match.playlist, store=stage.store, rendering=STEREO).samples
-    with Stream(predictor, matcher, store=stage.store, seed=3, sampling=sampling) as stream:
+    with Stream(
+        predictor, matcher, store=stage.store, mode="listen", seed=3, sampling=sampling
+    ) as stream:
         events: list[StreamEvent] = []
         stream.watchers.append(events.append)
         heard(stream, stage.player)
@@ -95,7 +97,7 @@ def test_the_sound_does_not_depend_on_the_blocks_and_the_playlist_renders_it(
     for block in (HOP, 377):
         events: list[StreamEvent] = []
         matcher = stage.matcher(predictor, layers=2)
-        with Stream(predictor, matcher, store=stage.store) as stream:
+        with Stream(predictor, matcher, store=stage.store, mode="listen") as stream:
             stream.watchers.append(events.append)
             cut = 60 * HOP
             before = heard(stream, stage.player[:cut], block)
@@ -154,7 +156,7 @@ def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
     long = Matcher(stage.database, rendering=RenderConfig(crossfade_ms=40.0))
     with pytest.raises(ConfigurationError, match=r"crossfade_ms=40\.0 must be at most"):
         Stream(predictor, long, store=stage.store)
-    with Stream(predictor, matcher, store=stage.store) as stream:
+    with Stream(predictor, matcher, store=stage.store, mode="listen") as stream:
         with pytest.raises(ConfigurationError, match="there is no setting loudness"):
             stream.set(loudness=3)
         with pytest.raises(ConfigurationError, match="temperature=-1 must be"):

@@ -11,13 +11,14 @@ import pytest
 from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
+from desc.descriptors.envelope import envelope_db
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import ConfigurationError
 from desc.matching import Matcher
 from desc.matching.knn import search
 from desc.matching.nearest import NearestRows
 from desc.matching.points import Points
-from desc.matching.slow_scale import heard_now, with_slow_scale
+from desc.matching.slow_scale import heard_now, onset_strength, with_slow_scale
 from tests.hearing import comes_back
 
 CONFIG = DescriptorConfig()
@@ -148,8 +149,9 @@ def test_the_slow_scale_of_now_is_the_last_row_of_the_causal_one(
     values = np.asarray(database.values[300:])
     selection, points = causal(), values[:, :13]
     every = with_slow_scale(points, values, selection, CONFIG)
+    strength = onset_strength(envelope_db(values, CONFIG))
     for n in (1, 5, 60, 300, 400):
-        now = heard_now(points[:n], values[:n], selection, CONFIG)
+        now = heard_now(points[:n], strength[:n], selection, CONFIG.frame_rate)
         np.testing.assert_allclose(now, every[n - 1], rtol=1e-4, atol=1e-4)
     changed = values.copy()
     changed[200:] += 5

@@ -104,6 +104,23 @@ def test_an_updated_index_finds_what_a_new_one_finds(
     assert len(trained) == 4, "nothing of the old database is left"
 
 
+@pytest.mark.usefixtures("everything_probed")
+def test_many_lists_are_kept_in_shards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(point_cache, "PART_ROWS", 500)
+    monkeypatch.setattr(point_cache, "SHARD_BYTES", 1)
+    queries = sequence("q", 20).values
+    statistics = Matcher(database_of(None, "abcdef")).corpus_statistics
+    for names, n_shards in (("abcdefghi", 3), ("jbcdefghi", 4)):  # the second: with one more
+        matcher = Matcher(database_of(folder, names), statistics, query=IVF)
+        exact = Matcher(database_of(None, names), statistics, query=EXACT)
+        for count in (1, 50):
+            same(matcher, exact, queries, count)
+        lists = matcher.corpus_points.lists
+        assert lists is not None
+        assert len(lists.shards) == n_shards
+        assert len(lists) == 9 * 150
+
+
 class KilledError(BaseException):
     pass
 
@@ -208,14 +225,14 @@ def test_shards_answer_together_as_one_index(tmp_path: Path) -> None:
         rows = np.arange(first, min(first + 500, 900))
         index.encode_rows(trained, values[rows], rows, IVF, part)
     index.join_lists(parts, tmp_path / "all")
-    lists = index.InvertedLists.open(tmp_path / "all", IVF)
+    lists = index.InvertedLists.open([tmp_path / "all"], IVF)
     assert lists is not None
     together = points.Points(values, IVF, lists, lists.n_cells).nearest(queries, usable, 4)
     found = []
     for first, stop in ((0, 500), (500, 900)):
         shard, own = tmp_path / f"shard{first}", values[first:stop]
         index.encode_rows(trained, own, np.arange(len(own)), IVF, shard)
-        lists = index.InvertedLists.open(shard, IVF)
+        lists = index.InvertedLists.open([shard], IVF)
         assert lists is not None
         asked = points.Points(own, IVF, lists, lists.n_cells)
         near = asked.nearest(queries, usable[first:stop], 4)

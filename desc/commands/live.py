@@ -1,0 +1,303 @@
+"""`desc live`: a continuation that plays while you play."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from desc.commands.console import Console, counted
+from desc.commands.folders import open_folder
+from desc.commands.options import (
+    add_accelerator_option,
+    add_audio_option,
+    add_corpus_options,
+    add_options,
+    from_options,
+)
+from desc.commands.predict import add_matching_options, check_apart, selection_from
+from desc.configuration import (
+    LiveConfig,
+    QueryConfig,
+    RenderConfig,
+    RunConfig,
+    check,
+    check_integer,
+    check_number,
+)
+from desc.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from desc.live import Stream, StreamEvent
+    from desc.live.engine import Engine, Figures
+    from desc.live.osc import OscControl
+    from desc.live.recording import LiveRecorder
+
+MOST_USED = "run_id audio_db_dir mode style input output record_dir device osc_port"
+EXAMPLES = (
+    "desc live --run_id last --audio_db_dir sounds/ --mode duet",
+    "desc live --run_id last --audio_db_dir sounds/ --input song.wav --output answer.wav",
+    "desc live --run_id last --audio_db_dir sounds/ --osc_send 127.0.0.1:9001 --record_dir set1",
+)
+OF_SELECTION = "style", "continuity", "layers"
+SHOWN_S = 0.1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `desc live`."""
+    main = parser.add_argument_group("input and output")
+    main.add_argument("--run_id", required=True, metavar="ID", help="run id, or a run's folder")
+    add_audio_option(main, "folder of sounds to play with")
+    texts = {
+        "input": "play along with this file, as fast as possible, instead of the sound card",
+        "output": "what is played with --input, as a file",
+        "record_dir": "keep what is played in this folder: WAV, playlist and DAW project",
+        "device": "sound card: its number or a part of its name, such as JACK [default: the "
+        "system's]",
+    }
+    for name, text in texts.items():
+        main.add_argument(f"--{name}", metavar="DIR" if name == "record_dir" else "FILE", help=text)
+    text = "time to play on after --input [seconds, default 0; with --mode continue 20]"
+    main.add_argument("--after_s", type=float, metavar="SECONDS", help=text)
+    text = "samples in a block of the sound card [default 1024]"
+    main.add_argument("--block_size", type=int, default=1024, metavar="N", help=text)
+    add_accelerator_option(main)
+    add_corpus_options(main)
+    control = parser.add_argument_group("control")
+    text = "port for OSC [default 9000; 0: any free port, -1: none]"
+    control.add_argument("--osc_port", type=int, default=9000, metavar="N", help=text)
+    text = "address that OSC is received on [default 127.0.0.1: this machine alone]"
+    control.add_argument("--osc_host", default="127.0.0.1", metavar="HOST", help=text)
+    text = "where units and levels are sent by OSC [default: nowhere]"
+    control.add_argument("--osc_send", metavar="HOST:PORT", help=text)
+    for kind in ("in", "out"):
+        text = f"MIDI {kind}put: part of a port's name, or virtual [default: none]"
+        control.add_argument(f"--midi_{kind}", metavar="NAME", help=text)
+    group = parser.add_argument_group("live settings, which OSC and MIDI change")
+    add_options(group, LiveConfig, exclude=OF_SELECTION)
+    add_matching_options(parser)
+    add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until the file ends, or until Ctrl-C; print what was written."""
+    settings, run_config = from_options(LiveConfig, args), from_options(RunConfig, args)
+    query, rendering = from_options(QueryConfig, args), from_options(RenderConfig, args)
+    selection, send_to = selection_from(args), _address(args.osc_send)
+    check_integer("block_size", args.block_size, 16, 16384)
+    if args.after_s is not None:
+        check_number("after_s", args.after_s, 0.0)
+    if args.input is None and args.output is not None:
+        raise ConfigurationError("output must be given with input; record_dir keeps what is played")
+    if args.input is not None and args.output is None and args.record_dir is None:
+        raise ConfigurationError("input must be given with output or record_dir")
+    if args.record_dir is not None:
+        check_apart(args.record_dir, args.audio_db_dir)
+    with Console(args.quiet) as console, ExitStack() as stack:
+        from desc.database import DescriptorDatabase
+        from desc.live import Stream
+        from desc.live.osc import OscControl
+        from desc.live.recording import LiveRecorder
+        from desc.matching import Matcher
+        from desc.prediction import Predictor
+        from desc.runs import resolve_run
+        from desc.storage import DescriptorStore
+
+        store = DescriptorStore(args.cache_dir)
+        record = resolve_run(args.run_id, run_config, store.cache_dir / "runs")
+        predictor = Predictor.from_run(record, accelerator=args.accelerator)
+        corpus = open_folder(args.audio_db_dir, predictor.config, store, args).with_sound()
+        database = DescriptorDatabase.from_corpus(corpus, store)
+        choices: dict[str, Any] = {"query": query, "selection": selection, "rendering": rendering}
+        matcher = Matcher(database, predictor.standardizer, **choices)
+        given = {name: getattr(settings, name) for name in LiveConfig.__dataclass_fields__}
+        stream = stack.enter_context(Stream(predictor, matcher, store=store, **given))
+        recorder = None
+        if args.record_dir is not None:
+            recorder = stack.enter_context(LiveRecorder(stream, args.record_dir, store))
+        osc = None
+        if args.osc_port >= 0:
+            osc = stack.enter_context(OscControl(stream, args.osc_port, args.osc_host, send_to))
+            console.note(f"OSC is received on {args.osc_host}:{osc.port}")
+        _open_midi(stream, args, stack)
+        display = Display(stream, console, osc)
+        if args.input is None:
+            _play_card(stream, args, recorder, display, console)
+        else:
+            _play_file(stream, args, recorder, display, console)
+    if recorder is not None:
+        console.result(f"recorded → {recorder.folder}")
+    return 0
+
+
+class Display:
+    """A line with levels, pulse, unit and load, drawn again ten times a second on a terminal.
+
+    Parameters
+    ----------
+    stream : Stream
+        The stream.
+    console : Console
+        Quiet: nothing is drawn.
+    osc : OscControl, optional
+        Gets the same figures.
+    """
+
+    def __init__(self, stream: Stream, console: Console, osc: OscControl | None) -> None:
+        self._stream, self._osc = stream, osc
+        self._draws = sys.stderr.isatty() and not console.quiet
+        self._last, self._unit, self.n_units = 0.0, "", 0
+        stream.watchers.append(self._see)
+
+    def show(self, figures: Figures) -> None:
+        """Draw the line, if it is time."""
+        now = time.monotonic()
+        if now - self._last < SHOWN_S:
+            return
+        self._last = now
+        if self._osc is not None:
+            self._osc.send_figures(figures)
+        if self._draws:
+            text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
+            sys.stderr.write(f"\r\x1b[2K{text[:160]}")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """End the line."""
+        if self._draws:
+            sys.stderr.write("\n")
+
+    def _see(self, one: StreamEvent) -> None:
+        if not one.is_over:
+            event = one.event
+            self.n_units += 1
+            seconds = event.start_sample / self._stream.sample_rate
+            printable = "".join(c if c.isprintable() else "?" for c in event.source)
+            self._unit = f"{printable} {seconds:.1f} s {event.gain_db:+.1f} dB"
+
+
+def line(mode: str, figures: Figures, pulse: complex, unit: str) -> str:
+    """Return the line of the display: `●` is near a beat, the stronger the pulse the surer."""
+    near_beat = abs(pulse) > 0.2 and pulse.real > 0.7 * abs(pulse)
+    levels = f"in {_meter(figures.heard_db)} out {_meter(figures.played_db)}"
+    beat = "●" if near_beat else "○"
+    return f"{mode} {levels} {beat} load {figures.load:4.0%} late {figures.underruns} {unit}"
+
+
+def _meter(level_db: float) -> str:
+    """Return a level from −60 to 0 dB as twelve characters."""
+    n = 0 if math.isinf(level_db) else max(0, min(12, math.ceil((level_db + 60) / 5)))
+    return "▮" * n + "▯" * (12 - n)
+
+
+def _play_file(
+    stream: Stream,
+    args: argparse.Namespace,
+    recorder: LiveRecorder | None,
+    display: Display,
+    console: Console,
+) -> None:
+    """Play along with a file, then alone for a while."""
+    import numpy as np
+
+    from desc import audio
+    from desc.live.engine import Figures, play_through
+
+    continues = stream.settings.mode == "continue"
+    if continues:
+        stream.set(mode="listen")
+    after_s = (20.0 if continues else 0.0) if args.after_s is None else args.after_s
+    n_after = math.ceil(after_s * stream.sample_rate / args.block_size)
+
+    def heard() -> Iterator[Any]:
+        for block in audio.read_blocks(args.input, stream.sample_rate, args.block_size):
+            yield block.T
+        if continues:
+            stream.set(mode="continue")
+        for _ in range(n_after):
+            yield None
+
+    figures, peak = Figures(), 0.0
+    started = time.process_time()
+    with ExitStack() as stack:
+        writer = None
+        if args.output is not None:
+            kind, rate = audio.encoding_of(args.output, args_subtype(args), stream.sample_rate)
+            check(
+                rate == stream.sample_rate, "output", args.output, f"hold {stream.sample_rate} Hz"
+            )
+            new = audio.AudioWriter(args.output, rate, stream.n_channels, kind)
+            writer = stack.enter_context(new)
+        for played in play_through(stream, heard(), figures, args.block_size):
+            peak = max(peak, float(np.abs(played).max(initial=0)))
+            if writer is not None:
+                writer.write(played.T)
+            if recorder is not None:
+                recorder.write(played)
+            display.show(figures)
+    display.end()
+    seconds = stream.n_samples / stream.sample_rate
+    load = (time.process_time() - started) / max(seconds, 1e-9)
+    if peak > 1 and args.output is not None:
+        console.note(f"the peak is {peak:.2f}: {args.output} is clipped; --level_db lowers it")
+    if args.output is not None:
+        units = counted(display.n_units, "unit")
+        console.result(f"{args.input} → {args.output} ({seconds:.1f} s, {units}, load {load:.0%})")
+
+
+def args_subtype(args: argparse.Namespace) -> str:
+    """Return the sample format of the output."""
+    return from_options(RenderConfig, args).subtype
+
+
+def _play_card(
+    stream: Stream,
+    args: argparse.Namespace,
+    recorder: LiveRecorder | None,
+    display: Display,
+    console: Console,
+) -> None:
+    """Play on the sound card until Ctrl-C."""
+    from desc.live.device import play_live
+
+    def watch(engine: Engine) -> None:
+        display.show(engine.figures)
+
+    keep: Callable[[Any], None] | None = None if recorder is None else recorder.write
+    console.note("press Ctrl-C to end")
+    try:
+        play_live(stream, device=args.device, block_size=args.block_size, watch=watch, keep=keep)
+    except KeyboardInterrupt:
+        console.note("ended")
+    finally:
+        display.end()
+
+
+def _open_midi(stream: Stream, args: argparse.Namespace, stack: ExitStack) -> None:
+    """Open the MIDI ports that are given."""
+    if args.midi_in is None and args.midi_out is None:
+        return
+    from desc.live.midi import MidiControl, open_port
+
+    send = None
+    if args.midi_out is not None:
+        output = open_port(args.midi_out, "output")
+        stack.callback(output.close)
+        send = output.send
+    control = stack.enter_context(MidiControl(stream, send))
+    if args.midi_in is not None:
+        stack.callback(open_port(args.midi_in, "input", control.receive).close)
+
+
+def _address(text: str | None) -> tuple[str, int] | None:
+    """Read HOST:PORT."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    is_port = port.isdigit() and 0 < int(port) < 1 << 16
+    check(bool(host) and is_port, "osc_send", text, "be HOST:PORT, such as 127.0.0.1:9001")
+    return host, int(port)

@@ -1,0 +1,196 @@
+"""`Engine`: a stream in a thread of its own, beside an audio thread that never waits for it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from desc.audio import Audio
+from desc.live.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+RING_SAMPLES = 1 << 16
+"""Samples of the result that are kept for the audio thread."""
+LATE_S = 1.0
+"""Sound that may wait for the stream; what is older is not heard."""
+FADE_SAMPLES = 64
+"""Length of the fade into and out of an underrun."""
+SLOW = 0.05
+"""Share of a new value in the figures that are shown."""
+
+
+@dataclass
+class Figures:
+    """What a player wants to see.
+
+    Attributes
+    ----------
+    load : float
+        Time that the stream takes, as a share of the time of its sound.
+    heard_db, played_db : float
+        Levels of what is heard and played, dB.
+    underruns : int
+        Blocks that were not ready in time, and were silent.
+    skipped_s : float
+        Sound that was not heard, because the stream was too late.
+    """
+
+    load: float = 0.0
+    heard_db: float = -math.inf
+    played_db: float = -math.inf
+    underruns: int = 0
+    skipped_s: float = 0.0
+
+    def count(self, seconds: float, taken: float, heard: Audio | None, played: Audio) -> None:
+        """Take a block: its length, the time it took, and its two sounds."""
+        self.load += SLOW * (taken / seconds - self.load)
+        self.heard_db, self.played_db = level_db(heard), level_db(played)
+
+
+def level_db(sound: Audio | None) -> float:
+    """Return the root mean square of a sound in dB, -inf for silence or none."""
+    if sound is None or not sound.size:
+        return -math.inf
+    power = float(np.vdot(sound, sound)) / sound.size
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+class Engine:
+    """Runs a stream in a thread; use it in a `with` statement.
+
+    `exchange` is called by the audio thread. It puts the sound heard into a queue and takes ours
+    from a ring. If that is not ready, it returns silence, after a fade of 1.5 ms, and counts an
+    underrun; what comes too late is left out, so that the delay stays the same.
+
+    Parameters
+    ----------
+    stream : Stream
+        The stream.
+    delay : int
+        Samples between a block and the one that `exchange` returns with it: the time that the
+        stream has for it.
+    keep : callable, optional
+        Called with each block (n, C) that the stream makes, in its thread.
+
+    Attributes
+    ----------
+    figures : Figures
+        Load, levels, underruns.
+    failure : BaseException or None
+        The error that ended the stream; silence follows.
+    """
+
+    def __init__(
+        self, stream: Stream, delay: int, keep: Callable[[Audio], None] | None = None
+    ) -> None:
+        self.stream, self.figures, self._keep = stream, Figures(), keep
+        self.failure: BaseException | None = None
+        self._delay = delay
+        self._ring = np.zeros((RING_SAMPLES, stream.n_channels), np.float32)
+        self._written, self._position = delay, 0
+        self._queue: deque[tuple[Audio | None, int]] = deque()
+        self._filled, self._ended = threading.Semaphore(0), threading.Event()
+        self._last = np.zeros(stream.n_channels, np.float32)
+        self._was_silent = False
+        self._thread = threading.Thread(target=self._work, name="desc live", daemon=True)
+
+    def __enter__(self) -> Engine:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._filled.release()
+        self._thread.join()
+
+    def exchange(self, heard: Audio | None, n_samples: int) -> Audio:
+        """Give a block that was heard; return as much of ours (n_samples, C), without waiting.
+
+        Parameters
+        ----------
+        heard : ndarray of float32, (n_samples, c), or None
+            It must not be changed afterwards.
+        n_samples : int
+            Length. Where it grows beyond the delay, the delay grows with it.
+        """
+        self._queue.append((heard, n_samples))
+        self._filled.release()
+        first, self._position = self._position, self._position + n_samples
+        n = min(FADE_SAMPLES, n_samples)
+        is_ready = self._position <= self._written and self.failure is None
+        if is_ready:
+            block = self._ring[np.arange(first, self._position) % RING_SAMPLES]
+            if self._was_silent:
+                block[:n] *= np.linspace(0, 1, n, dtype=np.float32)[:, None]
+        else:
+            self.figures.underruns += 1
+            block = np.zeros((n_samples, self._ring.shape[1]), np.float32)
+            block[:n] = self._last * np.linspace(1, 0, n, dtype=np.float32)[:, None]
+        self._was_silent = not is_ready
+        self._last = block[-1].copy()
+        return block
+
+    def _work(self) -> None:
+        while True:
+            self._filled.acquire()
+            if self._ended.is_set():
+                return
+            try:
+                self._catch_up()
+                self._process(*self._queue.popleft())
+            except Exception as error:
+                logger.exception("the stream has ended: %s", error)
+                self.failure = error
+                return
+
+    def _catch_up(self) -> None:
+        """Leave out sound that has waited too long."""
+        left_out = 0
+        most = LATE_S * self.stream.sample_rate
+        while sum(n for _, n in list(self._queue)[:-1]) > most and self._filled.acquire(False):
+            left_out += self._queue.popleft()[1]
+        if left_out:
+            seconds = left_out / self.stream.sample_rate
+            self.figures.skipped_s += seconds
+            logger.warning("overload: %.1f s were not heard and are silent", seconds)
+            self._write(np.zeros((left_out, self._ring.shape[1]), np.float32))
+
+    def _process(self, heard: Audio | None, n_samples: int) -> None:
+        if 2 * n_samples > self._delay:
+            self._write(np.zeros((2 * n_samples - self._delay, self._ring.shape[1]), np.float32))
+            self._delay = 2 * n_samples
+        started = time.thread_time()
+        played = self.stream.process(heard, n_samples)
+        taken = time.thread_time() - started
+        self._write(played)
+        if self._keep is not None:
+            self._keep(played)
+        self.figures.count(n_samples / self.stream.sample_rate, taken, heard, played)
+
+    def _write(self, block: Audio) -> None:
+        block = block[-RING_SAMPLES:]
+        self._ring[np.arange(self._written, self._written + len(block)) % RING_SAMPLES] = block
+        self._written += len(block)
+
+
+def play_through(
+    stream: Stream, blocks: Iterable[Audio | None], figures: Figures, n_samples: int
+) -> Iterator[Audio]:
+    """Yield our sound for blocks of the player's, as fast as it can be made.
+
+    A block that is None has `n_samples`, and nothing to hear.
+    """
+    for block in blocks:
+        started = time.thread_time()
+        played = stream.process(block, n_samples)
+        taken = time.thread_time() - started
+        figures.count(len(played) / stream.sample_rate, taken, block, played)
+        yield played

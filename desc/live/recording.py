@@ -1,0 +1,75 @@
+"""`LiveRecorder`: what was played, as sound, as a playlist and as a project for a DAW."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from desc.audio import Audio, AudioWriter
+from desc.concatenation.playlist import Playlist, PlaylistEvent
+from desc.configuration import from_dict, to_dict
+from desc.live.stream import Stream, StreamEvent
+from desc.playlist_formats import export_playlist
+from desc.storage import DescriptorStore
+
+WAV, PLAYLIST, PROJECT = "live.wav", "playlist.json", "live.dawproject"
+
+
+class LiveRecorder:
+    """Keeps what a stream plays, in constant memory; use it in a `with` statement.
+
+    The files appear at the end: `live.wav` (float, as played), `playlist.json` (rendered it is the
+    WAV, sample for sample) and `live.dawproject`. An earlier recording in the folder is replaced.
+
+    Parameters
+    ----------
+    stream : Stream
+        It must be new.
+    folder : path
+        Folder of the files.
+    store : DescriptorStore, optional
+        As for `export_playlist`.
+    """
+
+    def __init__(
+        self, stream: Stream, folder: str | Path, store: DescriptorStore | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        self._stream, self._store = stream, store
+        self._left_out = stream.latency
+        self._open = ExitStack()
+        wav = self.folder / WAV
+        self._wav = AudioWriter(wav, stream.sample_rate, stream.n_channels, "FLOAT")
+
+    def __enter__(self) -> LiveRecorder:
+        self._events = self._open.enter_context(TemporaryFile("w+", encoding="utf-8"))
+        self._open.enter_context(self._wav)
+        self._stream.watchers.append(self._keep)
+        return self
+
+    def write(self, played: Audio) -> None:
+        """Keep a block (n, C) that was played; the latency of the stream is left out."""
+        part = played[self._left_out :]
+        self._left_out = max(0, self._left_out - len(played))
+        if len(part):
+            self._wav.write(part.T)
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        with self._open:  # after an error, too: what was played until then is kept
+            if kind is None or issubclass(kind, KeyboardInterrupt):
+                self.write(self._stream.finish())
+            self._stream.watchers.remove(self._keep)
+            self._events.seek(0)
+            events = tuple(from_dict(PlaylistEvent, json.loads(line)) for line in self._events)
+        if events:
+            playlist = Playlist(events, self._stream.sample_rate, self._stream.roots)
+            playlist.save(self.folder / PLAYLIST)
+            export_playlist(
+                playlist, self.folder / PROJECT, "dawproject", store=self._store, allow_long=True
+            )
+
+    def _keep(self, one: StreamEvent) -> None:
+        if one.is_over:
+            self._events.write(json.dumps(to_dict(one.event)) + "\n")

@@ -1,0 +1,79 @@
+"""The single nearest row of many queries, exact, by faiss' fused product and minimum.
+
+faiss returns the smallest distance in every shard of the rows. Only the shards that reach within
+rounding of the best can hold the nearest row, hardly ever more than one; their rows are compared
+as in `knn`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from desc.configuration import QueryConfig
+from desc.matching.arrays import Bools, Float32, Positions, Rows
+from desc.matching.index import faiss_module, has_faiss
+from desc.matching.knn import UNIT_ROUNDOFF, Neighbours, paired, release, upwards
+
+SHARD_ROWS, BLOCK_QUERIES = 512, 8192
+"""Rows of a shard, and queries taken at once."""
+WORTH = 1 << 31
+"""Pairs of query and row from which importing faiss (.3 s) is worth it."""
+
+
+def can_find_one(query: QueryConfig, n_pairs: int) -> bool:
+    """Return whether `find_one` knows the distance, and is faster for so many pairs of points."""
+    is_loaded = "faiss" in sys.modules and sys.modules["faiss"] is not None
+    known = query.distance == "euclidean"
+    return known and (is_loaded or (n_pairs >= WORTH and has_faiss()))
+
+
+def find_one(
+    queries: Float32, coordinates: Float32, usable: Bools, query: QueryConfig
+) -> Neighbours:
+    """Return the nearest usable row of each query, as `knn.search` does; the distance is euclidean.
+
+    Parameters are those of `search`.
+    """
+    found, distances = np.empty(len(queries), np.int64), np.empty(len(queries))
+    centre = coordinates.mean(0, dtype=np.float64).astype(np.float32)  # rounding errors are small
+    for start in range(0, len(queries), BLOCK_QUERIES):
+        block = queries[start : start + BLOCK_QUERIES]
+        number, near = _candidates(block - centre, coordinates, usable, centre)
+        exact = paired(coordinates[near], block[number], query)
+        order = np.lexsort((near, exact, number))
+        best = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
+        found[start : start + len(block)] = near[best]
+        distances[start : start + len(block)] = exact[best]
+    release(coordinates)
+    return Neighbours(found[:, None], distances[:, None])
+
+
+def _candidates(
+    queries: Float32, coordinates: Float32, usable: Bools, centre: Float32
+) -> tuple[Positions, Rows]:
+    """Return pairs of query and row, all that are as near as the nearest within rounding.
+
+    Queries are relative to the centre.
+    """
+    knn, firsts = faiss_module().knn, range(0, len(coordinates), SHARD_ROWS)
+    shards = [first + np.flatnonzero(usable[first : first + SHARD_ROWS]) for first in firsts]
+    shards = [rows for rows in shards if len(rows)]
+    minima = np.empty((len(shards), len(queries)), np.float32)
+    for smallest, rows in zip(minima, shards, strict=True):
+        smallest[:] = knn(queries, coordinates[rows] - centre, 1)[0][:, 0]
+    # As in `knn`: |error| ≤ γ (|q| + |x|)², and a row as near as the best has |x| ≤ |q| + distance.
+    gamma = 4 * (queries.shape[1] + 8) * UNIT_ROUNDOFF
+    squares = np.einsum("nd,nd->n", queries, queries, dtype=np.float64)
+    best = np.maximum(minima.min(0), 0)
+    limit = upwards(best + gamma * (4 * squares + best))
+    numbers, near = [], []
+    for smallest, rows in zip(minima, shards, strict=True):
+        number = np.flatnonzero(smallest <= limit)
+        points = coordinates[rows] - centre
+        scores = np.einsum("nd,nd->n", points, points) - 2 * queries[number] @ points.T
+        one, row = np.nonzero(scores <= upwards(limit - squares)[number, None])
+        numbers.append(number[one])
+        near.append(rows[row])
+    return np.concatenate(numbers), np.concatenate(near)

@@ -1,0 +1,153 @@
+"""`desc live` from file to file, and on a sound card that is not there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.commands.live import line
+from desc.commands.main import main
+from desc.live.engine import Figures
+from tests.small_run import SmallRun
+
+
+def live(run: SmallRun, *options: str) -> int:
+    words = ["live", "--run_id", run.run_id, "--audio_db_dir", str(run.root / "training")]
+    return main([*words, "--osc_port", "0", "--jobs", "1", *run.options, *options])
+
+
+@pytest.mark.parametrize(("mode", "duration_s"), [("follow", 8.0), ("continue", 10.0)])
+def test_it_plays_along_with_a_file(
+    small_run: SmallRun,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    mode: str,
+    duration_s: float,
+) -> None:
+    output, song = tmp_path / "out.wav", small_run.root / "held_out" / "y.wav"
+    more = ("--after_s", "2") if mode == "continue" else ()
+    options = "--input", str(song), "--output", str(output), "--mode", mode, *more
+    assert live(small_run, *options, "--record_dir", str(tmp_path / "set")) == 0
+    sound, rate = soundfile.read(output)
+    assert len(sound) / rate == pytest.approx(duration_s, abs=0.05)
+    second = [np.abs(part).max() for part in np.split(sound[: 8 * rate], 8)]
+    if mode == "follow":
+        assert min(second[1:]) > 0.001
+    else:
+        assert max(second) == 0
+        assert np.abs(sound[-rate:]).max() > 0.001
+    printed = capsys.readouterr()
+    assert f"→ {output} (" in printed.out
+    assert f"recorded → {tmp_path / 'set'}" in printed.out
+    assert "OSC is received on 127.0.0.1:" in printed.err
+    names = {path.name for path in (tmp_path / "set").iterdir()}
+    assert names == {"live.wav", "live.dawproject", "playlist.json"}
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--output", "x.wav"), "output must be given with input"),
+        (("--input", "x.wav"), "input must be given with output or record_dir"),
+        (("--osc_send", "9000"), "osc_send='9000' must be HOST:PORT"),
+        (("--block_size", "3"), "block_size=3 must be an integer of at least 16"),
+        (("--crossfade_ms", "40", "--input", "x.wav", "--output", "y.wav"), "crossfade_ms=40.0"),
+        (("--midi_in", "no such port"), "midi input 'no such port'"),
+    ],
+)
+def test_wrong_options_are_refused(
+    small_run: SmallRun,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    rule: str,
+) -> None:
+    assert live(small_run, *options) == 2
+    assert rule in capsys.readouterr().err
+
+
+class Card:
+    """A module like sounddevice, whose device is lost after some blocks, and comes back once."""
+
+    PortAudioError = type("PortAudioError", (Exception,), {})
+
+    def __init__(self) -> None:
+        self.opened: list[Any] = []
+        self.heard: list[np.ndarray] = []
+        card = self
+
+        class Stream:
+            def __init__(self, **given: Any) -> None:
+                if given["samplerate"] != 44100:
+                    raise card.PortAudioError("Invalid sample rate")
+                self.given, self.active, self.closed = given, False, False
+                card.opened.append(self)
+
+            def start(self) -> None:
+                self.active = True
+                self.thread = threading.Thread(target=self.play)
+                self.thread.start()
+
+            def play(self) -> None:
+                for n in (1024, 1024, 512, 2048):  # the size of blocks may change
+                    out = np.full((n, self.given["channels"][1]), 9, np.float32)
+                    heard = np.zeros((n, 1), np.float32)
+                    self.given["callback"](heard, out, n, None, None)
+                    card.heard.append(out)
+                self.active = False
+
+            def abort(self) -> None:
+                self.thread.join()
+
+            def close(self) -> None:
+                self.closed = True
+
+        self.Stream = Stream
+
+    def query_devices(self, device: object, kind: str) -> dict[str, int]:
+        if device == "none":
+            raise ValueError("No output device matching 'none'")
+        if len(self.opened) > 1:
+            raise KeyboardInterrupt
+        return {"max_output_channels": 2}
+
+
+def test_a_device_that_is_lost_is_opened_again(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = Card()
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    monkeypatch.setattr("desc.live.device.RETRY_S", 0.01)
+    monkeypatch.setattr("desc.live.device.WATCH_S", 0.01)
+    assert live(small_run) == 0
+    assert len(card.opened) == 2
+    assert all(stream.closed for stream in card.opened)
+    assert len(card.heard) == 8
+    assert all(np.isfinite(out).all() and abs(out).max() < 1.5 for out in card.heard)
+    printed = capsys.readouterr().err
+    assert "the sound device is lost" in printed
+    assert "the sound device is back" in printed
+
+
+def test_a_device_that_cannot_be_used_is_said(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = types.ModuleType("sounddevice")
+    module.__dict__.update({name: getattr(Card(), name) for name in ("PortAudioError", "Stream")})
+    module.__dict__["query_devices"] = Card().query_devices
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    assert live(small_run, "--device", "none") == 2
+    assert "device='none' cannot play 44100 Hz" in capsys.readouterr().err
+
+
+def test_the_display_is_one_line() -> None:
+    figures = Figures(load=0.314, heard_db=-20.0, played_db=-np.inf, underruns=2)
+    assert line("duet", figures, 0.9 + 0.1j, "a.wav 3.0 s +1.0 dB") == (
+        "duet in ▮▮▮▮▮▮▮▮▯▯▯▯ out ▯▯▯▯▯▯▯▯▯▯▯▯ ● load  31% late 2 a.wav 3.0 s +1.0 dB"
+    )

@@ -1,0 +1,152 @@
+"""The audio thread: its delay, underruns, overload, blocks of other sizes; and a recording."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from desc.commands.main import main
+from desc.live import Stream
+from desc.live.engine import Engine, Figures, level_db, play_through
+from desc.live.recording import LiveRecorder
+from tests.live.conftest import HOP, Stage
+
+
+class Echo:
+    """A stream that returns what it hears, when it is let."""
+
+    sample_rate, n_channels = 44100, 1
+
+    def __init__(self, *, open: bool = True) -> None:
+        self.gate, self.n_done = threading.Semaphore(1 << 20 if open else 0), 0
+        self.done = threading.Semaphore(0)
+
+    def process(self, block: np.ndarray, n_samples: int) -> np.ndarray:
+        self.gate.acquire()
+        self.n_done += n_samples
+        self.done.release()
+        return block[:, None] if block.ndim == 1 else block
+
+
+def block(value: float, n: int = 256) -> np.ndarray:
+    return np.full(n, value, np.float32)
+
+
+def test_what_is_ready_comes_after_the_delay() -> None:
+    echo = Echo()
+    with Engine(echo, 512) as engine:  # type: ignore[arg-type]
+        got = []
+        for k in range(20):
+            got.append(engine.exchange(block(k), 256))
+            echo.done.acquire()
+    values = [float(b[-1, 0]) for b in got]
+    assert values == [0, 0, *range(18)]
+    assert engine.figures.underruns == 0
+
+
+def test_an_underrun_is_silence_after_a_fade_and_the_delay_stays() -> None:
+    echo = Echo(open=False)
+    with Engine(echo, 512) as engine:  # type: ignore[arg-type]
+        for _ in range(4):
+            echo.gate.release()
+            engine.exchange(block(1), 256)
+            echo.done.acquire()
+        for _ in range(2):  # made before
+            assert engine.exchange(block(1), 256)[:, 0].tolist() == [1.0] * 256
+        late = engine.exchange(block(1), 256)[:, 0]
+        assert late[0] == 1
+        assert (np.diff(late[:64]) < 0).all()
+        assert not late[64:].any()
+        assert not engine.exchange(block(2), 256).any()
+        assert engine.figures.underruns == 2
+        echo.gate.release(100)
+        for _ in range(4):
+            echo.done.acquire()
+        engine.exchange(block(1), 256)  # the first that is ready again
+        assert engine.exchange(block(1), 256)[-1, 0] == 2, "what was late is left out"
+
+
+def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureFixture) -> None:
+    echo = Echo(open=False)
+    with Engine(echo, 512) as engine:  # type: ignore[arg-type]
+        for _ in range(400):  # 2.3 s
+            engine.exchange(block(0.5), 256)
+        assert engine.figures.underruns > 390
+        echo.gate.release(1000)
+        while engine.figures.skipped_s == 0:
+            echo.done.acquire()
+    assert 1.0 < engine.figures.skipped_s < 2.3
+    assert "overload" in caplog.text
+
+
+def test_larger_blocks_make_the_delay_longer() -> None:
+    echo = Echo()
+    with Engine(echo, 128) as engine:  # type: ignore[arg-type]
+        got = []
+        for n in (64, 64, 1024, 1024, 1024, 1024, 1024):
+            got.append(engine.exchange(block(1, n), n))
+            echo.done.acquire()
+    assert [len(b) for b in got] == [64, 64, 1024, 1024, 1024, 1024, 1024]
+    assert got[-1].all()
+    assert engine.figures.underruns == 1
+
+
+def test_an_error_in_the_stream_ends_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Echo):
+        def process(self, block: np.ndarray, n_samples: int) -> np.ndarray:
+            raise RuntimeError("no")
+
+    with Engine(Broken(), 256) as engine:  # type: ignore[arg-type]
+        engine.exchange(block(1), 256)
+        while engine.failure is None:
+            pass
+        assert not engine.exchange(block(1), 256).any()
+    assert "the stream has ended: no" in caplog.text
+
+
+def test_a_recording_is_what_was_heard_and_renders_to_it(stage: Stage, tmp_path: Path) -> None:
+    predictor = stage.predictor()
+    matcher = stage.matcher(predictor, layers=2)
+    with Stream(predictor, matcher, store=stage.store) as stream:
+        with LiveRecorder(stream, tmp_path, stage.store) as recorder:
+            heard = []
+            blocks = np.array_split(stage.player[: 90 * HOP], 70)
+            for k, played in enumerate(play_through(stream, blocks, Figures(), HOP)):
+                recorder.write(played)
+                heard.append(played)
+                if k == 40:
+                    stream.set(level_db=-3.0, style="granular")
+        latency = stream.latency
+    whole = np.concatenate(heard)[latency:]
+    kept, rate = soundfile.read(tmp_path / "live.wav", dtype="float32")
+    assert rate == 44100
+    np.testing.assert_array_equal(kept[: len(whole)], whole)
+    words = [
+        "render",
+        str(tmp_path / "playlist.json"),
+        "--output_path",
+        str(tmp_path / "again.wav"),
+    ]
+    words += [
+        "--subtype",
+        "FLOAT",
+        "--channels",
+        "stereo",
+        "--cache_dir",
+        str(stage.store.cache_dir),
+    ]
+    assert main(words) == 0
+    again, _ = soundfile.read(tmp_path / "again.wav", dtype="float32")
+    assert len(again) <= len(kept)
+    np.testing.assert_array_equal(kept[: len(again)], again)
+    assert not kept[len(again) :].any()
+    assert (tmp_path / "live.dawproject").stat().st_size > 500
+
+
+def test_levels_are_in_decibels() -> None:
+    assert level_db(np.full((10, 1), 0.1, np.float32)) == pytest.approx(-20, abs=1e-4)
+    assert level_db(np.zeros((10, 1), np.float32)) == level_db(None) == -np.inf

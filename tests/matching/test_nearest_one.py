@@ -1,0 +1,36 @@
+"""The single nearest row by faiss, exact like the search of `knn`."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from desc.configuration import QueryConfig
+from desc.matching.knn import search
+from desc.matching.nearest_one import can_find_one, find_one
+
+QUERY = QueryConfig()
+
+
+@pytest.mark.parametrize("far", [0.0, 1e4])
+def test_the_nearest_row_is_that_of_the_exact_search(rng: np.random.Generator, far: float) -> None:
+    rows = (far + rng.standard_normal((3000, 13))).astype(np.float32)
+    rows[2000:2100] = rows[:100]  # equal rows: the lower one is taken
+    queries = np.concatenate([rows[:50], far + rng.standard_normal((200, 13)).astype(np.float32)])
+    queries = queries.astype(np.float32)
+    for usable in (np.ones(3000, bool), np.arange(3000) >= 700, np.arange(3000) == 2999):
+        found = find_one(queries, rows, usable, QUERY)
+        true = search(queries, rows, usable, 1, QUERY)
+        np.testing.assert_array_equal(found.rows, true.rows)
+        np.testing.assert_array_equal(found.distances, true.distances)
+
+
+def test_faiss_is_only_loaded_for_large_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "faiss", raising=False)
+    assert not can_find_one(QUERY, 10**6)
+    assert can_find_one(QUERY, 10**10)
+    assert not can_find_one(QueryConfig(distance="cosine"), 10**10)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    assert not can_find_one(QUERY, 10**10)
