@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -46,19 +47,34 @@ def dask_cluster(scheduler: str, shared: Path) -> Iterator[None]:
         command = "python -m pip install distributed"
         message = f"backend='dask' needs Dask, which is not installed: {command}"
         raise DescError(message) from error
-    try:
-        client = Client(scheduler, timeout=START_S)
-    except (OSError, ValueError) as error:
-        raise DescError(f"scheduler={scheduler!r} does not answer: {error}") from error
-    with client:
+    with _quiet_dask():
         try:
-            client.wait_for_workers(1, timeout=START_S)
-        except TimeoutError as error:
-            start = f"dask worker {scheduler} --nthreads 1"
-            raise DescError(f"scheduler={scheduler!r} has no workers: {start}") from error
-        _check_workers(client, shared)
-        with joblib.parallel_config("dask", client=client):
-            yield
+            client = Client(scheduler, timeout=START_S)
+        except (OSError, ValueError) as error:
+            raise DescError(f"scheduler={scheduler!r} does not answer: {error}") from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=START_S)
+            except TimeoutError as error:
+                start = f"dask worker {scheduler} --nthreads 1"
+                raise DescError(f"scheduler={scheduler!r} has no workers: {start}") from error
+            _check_workers(client, shared)
+            with joblib.parallel_config("dask", client=client):
+                yield
+
+
+@contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Silence what Dask logs about lost connections, tracebacks included: errors are raised."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def active_cluster() -> Client | None:
@@ -94,7 +110,9 @@ def call_on_workers(
             if future.status == "finished":
                 yield item_of[future.key], value
             elif future.status != "error":
-                raise DescError("the scheduler is lost; what is done is kept: run it again")
+                raise DescError(
+                    "Dask's scheduler is gone; what is done is kept: run the command again"
+                )
             elif isinstance(error := future.exception(), KilledWorker):
                 yield item_of[future.key], None
             else:

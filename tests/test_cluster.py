@@ -120,6 +120,29 @@ def test_a_killed_worker_loses_nothing(
     assert len(contents(stores[0])) == 10
 
 
+@pytest.mark.slow
+def test_a_lost_scheduler_is_an_error(
+    tmp_path: Path,
+    start: Start,
+    make_wav: Callable[..., Path],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    scheduler, _ = start("scheduler"), start("worker")
+    for i in range(10):
+        make_wav(f"rec/{i}.wav", kind="noise", duration_s=1.0, seed=i)
+    store = DescriptorStore(tmp_path / "cache")
+
+    def kill_it(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("extract", 2):
+            scheduler.kill()
+
+    lost = pytest.raises(DescError, match="scheduler is gone")
+    with lost, dask_cluster(address(tmp_path), store.cache_dir), reporting(kill_it):
+        open_corpus(tmp_path / "rec", CONFIG, store)
+    assert "Traceback" not in capfd.readouterr().err
+    assert 10 > open_corpus(tmp_path / "rec", CONFIG, store, jobs=1).n_extracted > 0
+
+
 def test_a_scheduler_belongs_to_its_backend(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from desc.commands.main import COMMANDS, INTERRUPTED, build_parser, main
 from desc.errors import AudioError
 
 LONG = [
-    *(["train"], ["predict"], ["evaluate"], ["explore"], ["extract"], ["export"]),
+    *(["train"], ["predict"], ["evaluate"], ["explore"], ["extract"], ["index"], ["export"]),
     *(["generate", task] for task in ("train-vocoder", "train-unagan", "train-flow", "audio")),
 ]
 
