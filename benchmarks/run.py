@@ -37,7 +37,7 @@ import numpy as np
 from measuring import Work, cpu_s, least_cpu_s, measured_apart, peak_mib, sgemm
 from stages import STAGES, Stage
 
-LONGEST_S, QUICK_S = 30.0, 4.0
+LONGEST_S, QUICK_S = 30.0, 8.0
 """CPU seconds that a way at one size may take, at most."""
 Row = dict[str, Any]
 

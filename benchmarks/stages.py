@@ -20,6 +20,7 @@ from measuring import Values, Work, moving, n_weights, sgemm, weights_times, wri
 
 if TYPE_CHECKING:
     from desc.database import DescriptorDatabase
+    from desc.descriptors.sequence import DescriptorSequence
     from desc.matching import Matcher
     from desc.models.base import DescriptorModel
     from desc.training.data import TrainingData
@@ -116,20 +117,20 @@ def database_of(n_rows: int) -> DescriptorDatabase:
     return DescriptorDatabase.from_sequences(sequences, Path.cwd())
 
 
-def matcher_of(n_rows: int, count: int) -> Matcher:
+def matcher_of(n_rows: int, count: int, index: str = "exact") -> Matcher:
     from desc.configuration import QueryConfig
     from desc.matching import Matcher
 
-    return Matcher(database_of(n_rows), query=QueryConfig(neighbours=count))
+    return Matcher(database_of(n_rows), query=QueryConfig(neighbours=count, index=index))
 
 
 def wanted(n_frames: int) -> Values:
     return moving(n_frames, 39, seed=10**6)
 
 
-def neighbours(count: int, folder: Path, n_rows: int) -> Work:
-    matcher = matcher_of(n_rows, count)
-    matcher.neighbours(wanted(8))  # projects the database
+def neighbours(count: int, index: str, folder: Path, n_rows: int) -> Work:
+    matcher = matcher_of(n_rows, count, index)
+    matcher.neighbours(wanted(8))  # projects the database, builds the index
     return lambda: matcher.neighbours(wanted(QUERIES))
 
 
@@ -148,7 +149,8 @@ def scores(count: int, folder: Path, n_rows: int) -> Work:
 
 
 def query_stage(count: int, sizes: tuple[int, ...], quick: tuple[int, ...]) -> Stage:
-    ways: dict[str, Way] = {"desc": partial(neighbours, count)}
+    ways: dict[str, Way] = {"desc": partial(neighbours, count, "exact")}
+    ways["desc, inverted lists"] = partial(neighbours, count, "ivf")
     ways["torch.cdist"] = partial(other_search, "torch.cdist", count)
     ways["faiss, flat"] = partial(other_search, f"faiss FlatL2, {count} ", count)
     ways["limit: sgemm"] = partial(scores, count)
@@ -171,19 +173,23 @@ def search_alone(folder: Path, n_frames: int) -> Work:
 # Sequence models ---------------------------------------------------------------------------------
 
 
-def training_data(name: str, n_minutes: int) -> tuple[DescriptorModel, TrainingData]:
+def model_of(name: str, n_minutes: int) -> tuple[DescriptorModel, list[DescriptorSequence]]:
+    """Return an untrained model of default size, and recordings for it."""
     from training import make_sequences
 
     from desc.configuration import ModelConfig
     from desc.models import create_model
     from desc.models.statistics import fit_statistics
-    from desc.training.data import TrainingData
 
     sequences = make_sequences(n_minutes)
-    model = create_model(
-        ModelConfig(selected_model=name), sequences[0].config, fit_statistics(sequences)
-    )
-    return model, TrainingData(sequences, sequences[:1], model, batch_size=64, seed=0)
+    config, statistics = ModelConfig(selected_model=name), fit_statistics(sequences)
+    return create_model(config, sequences[0].config, statistics), sequences
+
+
+def batches_of(model: DescriptorModel, sequences: list[DescriptorSequence]) -> TrainingData:
+    from desc.training.data import TrainingData
+
+    return TrainingData(sequences, sequences[:1], model, batch_size=64, seed=0)
 
 
 def training(name: str, folder: Path, n_minutes: int) -> Work:
@@ -191,8 +197,11 @@ def training(name: str, folder: Path, n_minutes: int) -> Work:
     from desc.configuration import TrainConfig
     from desc.training.task import DescriptorTask
 
-    model, data = training_data(name, n_minutes)
+    model, sequences = model_of(name, n_minutes)
+    data = batches_of(model, sequences)
     task, (n_steps,) = DescriptorTask(model, data, TrainConfig()), data.steps_per_epoch(1)
+    n_frames = data.batch_size * (model.read_length + model.prediction_length)
+    (folder / f"{n_minutes}.json").write_text(json.dumps([n_weights(model), n_frames, n_steps]))
 
     def work() -> None:
         for step in range(n_steps):
@@ -205,20 +214,19 @@ def training(name: str, folder: Path, n_minutes: int) -> Work:
 def plain_training(name: str, folder: Path, n_minutes: int) -> Work:
     from training import PlainTraining
 
-    plain = PlainTraining(*training_data(name, n_minutes))
-    return plain.epoch
+    model, sequences = model_of(name, n_minutes)
+    return PlainTraining(model, batches_of(model, sequences), sequences).epoch
 
 
-def training_products(name: str, folder: Path, n_minutes: int) -> Work:
+def training_products(folder: Path, n_minutes: int) -> Work:
     """Multiply by the weights three times: forwards, and backwards by inputs and weights."""
-    model, data = training_data(name, n_minutes)
-    n_frames = data.batch_size * (model.read_length + model.prediction_length)
-    return weights_times(n_weights(model), n_frames, 3 * data.steps_per_epoch(1)[0])
+    weights, n_frames, n_steps = json.loads((folder / f"{n_minutes}.json").read_text())
+    return weights_times(weights, n_frames, 3 * n_steps)
 
 
 def training_stage(name: str, peer: str, sizes: tuple[int, ...], quick: tuple[int, ...]) -> Stage:
     ways: dict[str, Way] = {"desc": partial(training, name), peer: partial(plain_training, name)}
-    ways["limit: sgemm"] = partial(training_products, name)
+    ways["limit: sgemm"] = training_products
     return Stage("min, an epoch", sizes, quick, ways, 60)
 
 
@@ -226,21 +234,22 @@ def rollout(name: str, peer: bool, folder: Path, n_frames: int) -> Work:
     import torch
     from rollout import seconds, seconds_of_peer
 
-    model = training_data(name, 4)[0].eval()
+    model = model_of(name, 4)[0].eval()
+    (folder / "weights.json").write_text(json.dumps(n_weights(model)))
     context = torch.randn(1, 512, model.n_features)
     seconds(model, context, 10)
     measured = seconds_of_peer if peer else seconds
     return lambda: measured(model, context, n_frames)
 
 
-def weights_each_frame(name: str, folder: Path, n_frames: int) -> Work:
-    return weights_times(n_weights(training_data(name, 4)[0]), 1, n_frames)
+def weights_each_frame(folder: Path, n_frames: int) -> Work:
+    return weights_times(json.loads((folder / "weights.json").read_text()), 1, n_frames)
 
 
 def rollout_stage(name: str, sizes: tuple[int, ...], quick: tuple[int, ...]) -> Stage:
     ways: dict[str, Way] = {"desc": partial(rollout, name, False)}
     ways["context read anew"] = partial(rollout, name, True)
-    ways["limit: sgemv"] = partial(weights_each_frame, name)
+    ways["limit: sgemv"] = weights_each_frame
     return Stage("frames", sizes, quick, ways, 3600 * FPS)
 
 
@@ -318,8 +327,7 @@ def write_job(folder: Path, sizes: tuple[int, ...]) -> None:
     run = desc.RunConfig(str(folder / "experiments"), offline=True)
     record = desc.train(corpus, training=config, run=run)
     (folder / "run.json").write_text(json.dumps(str(record.folder)))
-    for n_files in sizes:
-        predict(folder, n_files)()
+    predict(folder, sizes[-1])()
 
 
 def predict(folder: Path, n_files: int) -> Work:
@@ -343,8 +351,8 @@ def import_torch(folder: Path, n_files: int) -> Work:
 
 
 STAGES: dict[str, Stage] = {
-    "extraction, WAV": extraction_stage("wav", (60, 240, 960, 1920), (30, 120, 480)),
-    "extraction, Ogg": extraction_stage("ogg", (60, 240, 960), (30, 120)),
+    "extraction, WAV": extraction_stage("wav", (60, 240, 960, 1920), (30, 120, 240)),
+    "extraction, Ogg": extraction_stage("ogg", (60, 240, 960), (20, 60)),
     "query, 50 neighbours": query_stage(50, (20_000, 80_000, 320_000, 1_280_000), (20_000, 80_000)),
     "query, 1 neighbour": query_stage(1, (20_000, 80_000, 320_000, 1_280_000), (20_000, 80_000)),
     "selection of units": Stage(
@@ -388,7 +396,7 @@ STAGES: dict[str, Stage] = {
     "desc predict, warm": Stage(
         "recordings",
         (1, 4, 16),
-        (1, 4),
+        (1, 2),
         {"desc": predict, "limit: import torch": import_torch},
         3600 / (500 / FPS),
         write_job,

@@ -1,7 +1,7 @@
 """Seconds to a validation loss beside a plain PyTorch loop; time of a step and of its batch.
 
     python benchmarks/training.py                                  # LSTM, the demo corpus
-    python benchmarks/training.py --selected_model TransformerModel
+    python benchmarks/training.py --selected_model TransformerModel --epochs 20
     python benchmarks/training.py --audio_db_dir music/ --validation_db_dir held_out/
     python benchmarks/training.py --steps_only --minutes 240       # frames made here
 
@@ -36,7 +36,6 @@ from desc.models.base import DescriptorModel
 from desc.models.heads import create_head
 from desc.models.statistics import fit_statistics
 from desc.training.data import TrainingData
-from desc.training.task import DescriptorTask
 from desc.training.windows import FrameTable, TrainingGrid, batches_per_epoch
 
 CONFIG = DescriptorConfig()
@@ -124,16 +123,13 @@ class PlainNetwork(nn.Module):
 class PlainTraining:
     """The usual loop: shuffled items from a DataLoader, AdamW, clipped gradients."""
 
-    def __init__(self, model: DescriptorModel, data: TrainingData) -> None:
+    def __init__(
+        self, model: DescriptorModel, data: TrainingData, sequences: list[DescriptorSequence]
+    ) -> None:
         self.network, self.validation = PlainNetwork(model), data.validation
-        table, n_read = data.table, model.read_length
-        table.to(torch.device("cpu"))
-        assert table.frames is not None
-        recordings = [
-            table.frames[table.context_length + begin :][:length]
-            for begin, length in zip(table.begins, table.lengths, strict=True)
-        ]
-        items = ItemDataset(recordings, data.grid.epoch(0), n_read, model.prediction_length)
+        recordings = [torch.from_numpy(s.complete_static) for s in sequences]
+        starts = data.grid.epoch(0)
+        items = ItemDataset(recordings, starts, model.read_length, model.prediction_length)
         self.loader = DataLoader(items, data.batch_size, shuffle=True)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), TrainConfig().learning_rate)
 
@@ -203,6 +199,8 @@ def gathering(
 
 def steps(model: DescriptorModel, data: TrainingData, n_steps: int) -> None:
     """Print the steps per second, and what of a step is not the network."""
+    from desc.training.task import DescriptorTask
+
     train_config = TrainConfig(accelerator="cpu", batch_size=data.batch_size)
     task = DescriptorTask(model, data, train_config)
     numbers = range(min(n_steps, data.steps_per_epoch(1)[0]))
@@ -241,7 +239,11 @@ Curve = list[tuple[float, float]]
 
 
 def our_curve(
-    folder: Path, training: desc.Corpus, validation: desc.Corpus, model: ModelConfig
+    folder: Path,
+    training: desc.Corpus,
+    validation: desc.Corpus,
+    model: ModelConfig,
+    epochs: int | None,
 ) -> Curve:
     """Train as `desc train` does, without the measurements of realism."""
     spent: dict[int, float] = {}
@@ -250,7 +252,7 @@ def our_curve(
         training,
         validation=validation,
         model=model,
-        training=TrainConfig(accelerator="cpu", realism_every_epochs=0),
+        training=TrainConfig(accelerator="cpu", realism_every_epochs=0, epochs=epochs),
         run=desc.RunConfig(str(folder / "experiments"), offline=True),
         on_validation=lambda _, step: spent.update({step: cpu_s() - began}),
     )
@@ -308,11 +310,11 @@ def to_losses(args: argparse.Namespace) -> None:
                 recordings, CONFIG, store, include=["*garden again*", "*evening*"]
             )
         config = ModelConfig(selected_model=args.selected_model)
-        ours = our_curve(folder, training, validation, config)
+        ours = our_curve(folder, training, validation, config, args.epochs)
         data = [list(corpus.sequences) for corpus in (training, validation)]
         model = create_model(config, CONFIG, fit_statistics(data[0]))
         batches = TrainingData(*data, model, batch_size=args.batch_size, seed=0)
-        plain = plain_curve(PlainTraining(model, batches), 3 * ours[-1][0])
+        plain = plain_curve(PlainTraining(model, batches, data[0]), 3 * ours[-1][0])
     print(f"{args.selected_model}, {training.duration_s / 60:.0f} min of recordings, CPU seconds")
     compare_losses(ours, plain)
 
@@ -322,6 +324,7 @@ def main() -> None:
     parser.add_argument("--selected_model", default="LSTM", choices=list(MODELS))
     parser.add_argument("--audio_db_dir", help="recordings to learn from [default: the demo's]")
     parser.add_argument("--validation_db_dir", help="recordings to validate on")
+    parser.add_argument("--epochs", type=int, help="of ours [default: as `desc train`]")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--steps_only", action="store_true", help="neither of the trainings")
     parser.add_argument("--minutes", type=float, default=240.0, help="of the frames made here")

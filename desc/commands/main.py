@@ -43,8 +43,6 @@ COMMANDS = {
     "cache": "show, limit or prune the cache",
     "completion": "print the completion script for bash, zsh or fish",
 }
-GARBAGE_THRESHOLD = 100_000
-"""New objects after which Python looks for garbage; its default is 700."""
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of SIGTERM
 
 
@@ -172,13 +170,9 @@ def _log_to_file() -> None:
 
 
 def run() -> None:
-    """Entry point of the `desc` command.
-
-    Importing torch makes some 500,000 objects, none of them garbage: with Python's default
-    threshold the collector walks through them many times, and once more at exit.
-    """
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    """Entry point of the `desc` command."""
     status = main()
+    # At exit Python looks for garbage among all objects: for half a second, once torch is imported.
     gc.freeze()
     sys.exit(status)
 

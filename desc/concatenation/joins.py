@@ -168,6 +168,8 @@ SHORT_SAMPLES = 2048
 """Longest event for which one read is faster than two."""
 ATTACK_S, ATTACK = 512 / 44100, 8.0
 """A sound has an attack where 12 ms have this many times the energy of the 12 ms before."""
+BEFORE, AFTER = 4, 20
+"""Quarters of that time before and after a sound begins, in which an attack is looked for."""
 ATTACK_FLOOR = 1e-7
 """Mean square, -70 dB, that an attack exceeds."""
 SILENCE = 1e-9
@@ -197,7 +199,7 @@ def aligned_spans(
     """
     found = {span.index: span for span in spans(playlist)}
     largest = round(align_ms * playlist.sample_rate / 1000)
-    read = _Neighbourhoods(read, largest)
+    read = _Neighbourhoods(read, largest, playlist.sample_rate)
     for layer in playlist.layers():
         for (left, before), (right, event) in pairwise(layer):
             if before.end_sample != event.onset_sample:
@@ -296,7 +298,8 @@ def _agreement(
     first: Span, second: Span, read: Read, largest: int, sample_rate: int
 ) -> tuple[int, float]:
     half, quarter = WINDOW_SAMPLES // 2, _quarter(sample_rate)
-    about = read(second.event, second.event.start_sample - 4 * quarter, 24 * quarter)
+    start = second.event.start_sample - BEFORE * quarter
+    about = read(second.event, start, (BEFORE + AFTER) * quarter)
     if begins_with_attack(about, sample_rate):
         largest = 0
     end = first.event.start_sample + first.event.n_samples + first.shift
@@ -308,9 +311,10 @@ def _agreement(
 class _Neighbourhoods:
     """Reads around joins, up to `largest` samples shifted; both ends of a short event at once."""
 
-    def __init__(self, read: Read, largest: int) -> None:
-        self._read = read
-        self._reach = WINDOW_SAMPLES // 2 + largest
+    def __init__(self, read: Read, largest: int, sample_rate: int) -> None:
+        self._read, quarter = read, _quarter(sample_rate)
+        self._reach = max(WINDOW_SAMPLES // 2 + largest, BEFORE * quarter)
+        self._least = AFTER * quarter
         self._event: PlaylistEvent | None = None
         self._start = 0
         self._samples: Audio = np.empty((0, 1), np.float32)
@@ -320,6 +324,7 @@ class _Neighbourhoods:
             return self._read(event, start_sample, n_samples)
         if event is not self._event:
             self._event, self._start = event, event.start_sample - self._reach
-            self._samples = self._read(event, self._start, event.n_samples + 2 * self._reach)
+            n_after = max(event.n_samples + self._reach, self._least)
+            self._samples = self._read(event, self._start, self._reach + n_after)
         first = start_sample - self._start
         return self._samples[first : first + n_samples]

@@ -224,7 +224,7 @@ class _Layer:
         """Keep the layer's target, and the last frames (D,) with the power played before it."""
         config = sounds.database.config
         most = round(HEARD_S * config.frame_rate)
-        self.values = np.concatenate([self.values[1 - most :], target[None]]).astype(np.float32)
+        self.values = np.concatenate([self.values[1 - most :], target[None].astype(np.float32)])
         point = sounds.space.project(target[None])
         self.points = np.concatenate([self.points[1 - most :], point])
         if "mfcc" in config.groups:

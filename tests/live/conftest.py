@@ -57,11 +57,11 @@ def stage(
     """Three recordings, the second in stereo, the third compressed."""
     root = tmp_path_factory.mktemp("stage")
     (root / "sounds").mkdir()
-    for seed, (name, duration_s) in enumerate({"a.wav": 9.0, "b.wav": 7.0, "c.flac": 8.0}.items()):
+    for seed, (name, duration_s) in enumerate({"a.wav": 6.0, "b.wav": 5.0, "c.flac": 5.0}.items()):
         signal = 0.5 * make_signal("notes", duration_s, seed=seed)
         sound = np.stack([signal, 0.7 * np.roll(signal, 99)], 1) if name == "b.wav" else signal
         soundfile.write(root / "sounds" / name, sound, 44100)
     store = DescriptorStore(root / "cache")
     corpus = open_corpus(root / "sounds", CONFIG, store, jobs=1)
-    player = 0.5 * make_signal("notes", 6.0, seed=9)[: 250 * HOP]
+    player = 0.5 * make_signal("notes", 4.0, seed=9)[: 140 * HOP]
     return Stage(root / "sounds", store, DescriptorDatabase.from_corpus(corpus, store), player)

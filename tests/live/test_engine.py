@@ -25,10 +25,12 @@ class Echo:
         self.gate, self.n_done = threading.Semaphore(1 << 20 if open else 0), 0
         self.done = threading.Semaphore(0)
 
+    def made(self, played: np.ndarray) -> None:
+        self.done.release()
+
     def process(self, block: np.ndarray, n_samples: int) -> np.ndarray:
         self.gate.acquire()
         self.n_done += n_samples
-        self.done.release()
         return block[:, None] if block.ndim == 1 else block
 
 
@@ -38,7 +40,7 @@ def block(value: float, n: int = 256) -> np.ndarray:
 
 def test_what_is_ready_comes_after_the_delay() -> None:
     echo = Echo()
-    with Engine(echo, 512) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 512, echo.made) as engine:  # type: ignore[arg-type]
         got = []
         for k in range(20):
             got.append(engine.exchange(block(k), 256))
@@ -50,7 +52,7 @@ def test_what_is_ready_comes_after_the_delay() -> None:
 
 def test_an_underrun_is_silence_after_a_fade_and_the_delay_stays() -> None:
     echo = Echo(open=False)
-    with Engine(echo, 512) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 512, echo.made) as engine:  # type: ignore[arg-type]
         for _ in range(4):
             echo.gate.release()
             engine.exchange(block(1), 256)
@@ -72,7 +74,7 @@ def test_an_underrun_is_silence_after_a_fade_and_the_delay_stays() -> None:
 
 def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureFixture) -> None:
     echo = Echo(open=False)
-    with Engine(echo, 512) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 512, echo.made) as engine:  # type: ignore[arg-type]
         for _ in range(400):  # 2.3 s
             engine.exchange(block(0.5), 256)
         assert engine.figures.underruns > 390
@@ -85,7 +87,7 @@ def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureF
 
 def test_larger_blocks_make_the_delay_longer() -> None:
     echo = Echo()
-    with Engine(echo, 128) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 128, echo.made) as engine:  # type: ignore[arg-type]
         got = []
         for n in (64, 64, 1024, 1024, 1024, 1024, 1024):
             got.append(engine.exchange(block(1, n), n))

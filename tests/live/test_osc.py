@@ -50,7 +50,7 @@ def received(receiver: socket.socket) -> list[tuple[str, list[object]]]:
 def test_a_client_plays_a_scene(stage: Stage, stream: Stream) -> None:
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.bind(("127.0.0.1", 0))
-    receiver.settimeout(0.3)
+    receiver.settimeout(0.05)
     player = iter(np.split(stage.player, len(stage.player) // HOP))
 
     def play(n_frames: int) -> np.ndarray:

@@ -55,15 +55,15 @@ def database() -> DescriptorDatabase:
 def test_the_future_changes_nothing(
     database: DescriptorDatabase, rng: np.random.Generator, style: str, units: str
 ) -> None:
-    target = make_values(rng, 120)
-    other = np.concatenate([target[:80], make_values(rng, 40) + 9])
+    target = make_values(rng, 70)
+    other = np.concatenate([target[:50], make_values(rng, 20) + 9])
     matcher = Matcher(database, selection=causal(style, units=units, layers=2))
     one, two = matcher.match(target), matcher.match(other)
-    np.testing.assert_array_equal(one.rows[:80], two.rows[:80])
-    early = [[u for u in match.units if u.frames.stop < 80] for match in (one, two)]
+    np.testing.assert_array_equal(one.rows[:50], two.rows[:50])
+    early = [[u for u in match.units if u.frames.stop < 50] for match in (one, two)]
     assert early[0] == early[1]
     gains = [
-        {(u.layer, u.onset_frame): u.gain_db for u in m.units if u.onset_frame < 80}
+        {(u.layer, u.onset_frame): u.gain_db for u in m.units if u.onset_frame < 50}
         for m in (one, two)
     ]
     assert gains[0] == gains[1], "a gain is decided where its unit begins"
@@ -80,7 +80,7 @@ def test_a_recording_finds_itself_and_plays_on(database: DescriptorDatabase) -> 
 def test_higher_continuity_makes_longer_units(
     database: DescriptorDatabase, rng: np.random.Generator
 ) -> None:
-    target = make_values(rng, 300)
+    target = make_values(rng, 120)
     counts = [
         len(Matcher(database, selection=causal(continuity=c)).match(target).units)
         for c in (0.0, 2.0, 20.0)
@@ -92,7 +92,7 @@ def test_higher_continuity_makes_longer_units(
 def test_units_begin_and_end_where_those_of_the_corpus_do(
     database: DescriptorDatabase, rng: np.random.Generator
 ) -> None:
-    target = make_values(rng, 200)
+    target = make_values(rng, 80)
     selection = causal("granular", units="grain", grain_ms=232.0, hold_s=0.0)
     match = Matcher(database, selection=selection).match(target)
     ends = np.cumsum([300, 400])
@@ -108,7 +108,7 @@ def test_units_begin_and_end_where_those_of_the_corpus_do(
 def test_the_tabu_window_holds(
     database: DescriptorDatabase, rng: np.random.Generator, hold_s: float
 ) -> None:
-    match = Matcher(database, selection=causal(hold_s=hold_s)).match(make_values(rng, 300))
+    match = Matcher(database, selection=causal(hold_s=hold_s)).match(make_values(rng, 120))
     assert not comes_back(match.units, database, round(hold_s * CONFIG.frame_rate))
 
 
