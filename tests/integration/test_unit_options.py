@@ -121,6 +121,18 @@ def test_a_corpus_unlike_the_prediction_is_told(
     assert "--match_space" not in capsys.readouterr().err
 
 
+def test_an_index_of_the_sounds_is_built_once_and_used(
+    predict: Predict, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exact = matches(predict("--index", "exact", name="exact"))
+    built = [predict("--index", "ivf", name=name) for name in ("first", "second")]
+    assert capsys.readouterr().err.count("it finds") == 2  # by frames, and with the slow scale
+    assert len(list((workplace.root / "cache" / "index").rglob("rows.faiss"))) == 2
+    first, second = map(matches, built)
+    assert first == second
+    assert np.mean(first["_distance"]) == pytest.approx(np.mean(exact["_distance"]), rel=0.05)
+
+
 def test_grains_last_as_long_as_asked(predict: Predict) -> None:
     """60 ms are 3 frames; the last grain is cut, and consecutive grains become one unit."""
     lengths = [
