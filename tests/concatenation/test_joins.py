@@ -11,7 +11,7 @@ import pytest
 from desc.concatenation import (
     PlaylistEvent,
 )
-from desc.concatenation.joins import begins_with_attack
+from desc.concatenation.joins import aligned_spans, begins_with_attack
 from desc.configuration import RenderConfig
 from desc.storage import DescriptorStore
 from tests.concatenation.conftest import (
@@ -220,3 +220,25 @@ def test_a_continuation_by_the_recording_itself_is_seamless(
     )
     n = round(0.2 * RATE)
     np.testing.assert_array_equal(play(longer)[0][0], x[cut - n : cut + 4 * HOP])
+
+
+@pytest.mark.parametrize("n_samples", [1024, 2048, 6000])
+def test_the_shift_of_a_unit_does_not_depend_on_its_length(
+    rng: np.random.Generator, n_samples: int
+) -> None:
+    """Live, the length of a unit is not known yet where it begins."""
+    sound = 0.01 * noise(rng, 20_000)
+    for attack_at, shifts in ((10_000 + 2300, False), (10_000 + 9000, True)):
+        heard = sound.copy()
+        heard[attack_at:] += 0.5 * noise(rng, 20_000 - attack_at)
+        heard[10_000 - 700 : 10_000 + 700] = heard[3000 - 700 - 100 : 3000 + 700 - 100]
+        playlist = playlist_of(
+            PlaylistEvent("a.wav", 1000, 2000, 0, fade_out_ms=10.0),
+            PlaylistEvent("a.wav", 10_000, n_samples, 2000, fade_in_ms=10.0),
+        )
+
+        def read(event: PlaylistEvent, start: int, n: int, heard: Audio = heard) -> Audio:
+            return heard[start : start + n, None]
+
+        shift = aligned_spans(playlist, read, 5.0)[1].shift
+        assert shift == (100 if shifts else 0)

@@ -78,3 +78,27 @@ def test_a_clock_gives_the_pulse(stage: Stage, stream: Stream) -> None:
 def test_a_port_that_is_not_there_is_said() -> None:
     with pytest.raises(ConfigurationError, match="midi input 'no such port'"):
         open_port("no such port", "input", print)
+
+
+def test_a_virtual_port_is_opened_where_there_is_midi() -> None:
+    try:
+        port = open_port("virtual", "output")
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    port.send(mido.Message("note_on", note=60))
+    port.close()
+
+
+def test_messages_of_a_port_reach_the_stream(
+    stage: Stage, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loopback in place of the system's MIDI."""
+    given: dict[str, object] = {}
+    monkeypatch.setattr(mido, "get_input_names", lambda: ["Through 14:0", "Keys 20:0"])
+    monkeypatch.setattr(mido, "open_input", lambda name, **more: given.update(name=name, **more))
+    with MidiControl(stream) as midi:
+        open_port("Keys", "input", midi.receive)
+        assert given["name"] == "Keys 20:0"
+        given["callback"](parsed(0xB0, 7, 127))  # type: ignore[operator]
+        stream.process(stage.player[:HOP])
+    assert stream.settings.level_db == 6.0
