@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,15 @@ class Stage:
     store: DescriptorStore
     database: DescriptorDatabase
     player: np.ndarray
+    made: dict[str, Predictor] = field(default_factory=dict)
 
     def predictor(self, name: str = "LSTM") -> Predictor:
+        """An untrained model, made once."""
+        if name not in self.made:
+            self.made[name] = self._predictor(name)
+        return self.made[name]
+
+    def _predictor(self, name: str) -> Predictor:
         torch.manual_seed(0)
         sequences = open_corpus(self.root, CONFIG, self.store, jobs=1).sequences
         statistics = fit_statistics(list(sequences))

@@ -79,9 +79,10 @@ def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureF
             engine.exchange(block(0.5), 256)
         assert engine.figures.underruns > 390
         echo.gate.release(1000)
-        while engine.figures.skipped_s == 0:
+        # Each block is either made or left out.
+        while echo.n_done + 44100 * engine.figures.skipped_s < 400 * 256 - 1:
             echo.done.acquire()
-    assert 1.0 < engine.figures.skipped_s < 2.3
+    assert engine.figures.skipped_s > 0
     assert "overload" in caplog.text
 
 
