@@ -21,13 +21,14 @@ import os
 import shutil
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from desc.cluster import active_cluster, call_on_workers
 from desc.configuration import QueryConfig
@@ -291,7 +292,7 @@ def _building(folder: Path, trained: Path, rows: str) -> Path:
     return building
 
 
-def _locked(path: Path) -> AcquireReturnProxy:
+def _locked(path: Path) -> AbstractContextManager[object]:
     """Lock a file until the end of the block; log a line if another process has it."""
     lock = FileLock(path)
     try:
