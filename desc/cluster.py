@@ -32,13 +32,14 @@ def dask_cluster(scheduler: str, shared: Path) -> Iterator[None]:
     scheduler : str
         Address, such as `tcp://192.168.0.5:8786`.
     shared : Path
-        Folder that this machine and the workers share, such as the cache.
+        Folder that this machine and the workers share, such as the cache. It is looked for on the
+        workers that are there at the start.
 
     Raises
     ------
     DescError
-        If Dask is not installed, scheduler or workers do not answer within 30 s, or a worker has
-        another version of this package or another folder.
+        If Dask is not installed, scheduler or workers do not answer within 30 s, the folder
+        cannot be written, or a worker has another version of this package or another folder.
     """
     try:
         import joblib
@@ -122,10 +123,16 @@ def call_on_workers(
 
 
 def _check_workers(client: Client, shared: Path) -> None:
-    """Refuse workers with another version of this package or another shared folder."""
-    shared.mkdir(parents=True, exist_ok=True)
+    """Refuse workers with another version of this package or another shared folder.
+
+    Those that join later are not checked.
+    """
     mark = temporary_beside(shared / "cluster")
-    mark.touch()
+    try:
+        shared.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise DescError(f"{shared}: cannot be written: {error.strerror or error}") from error
     try:
         answers = client.run(_look, str(mark), on_error="return")
     finally:

@@ -70,7 +70,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def address(folder: Path) -> str:
     """Wait for a scheduler; return its address."""
-    while not (folder / "address").exists():
+    for _ in range(3000):
+        if (folder / "address").exists():
+            break
         time.sleep(0.02)
     return str(json.loads((folder / "address").read_text())["address"])
 

@@ -15,7 +15,7 @@ from desc.commands.options import (
     from_options,
 )
 from desc.commands.predict import add_choice_options, selection_from
-from desc.configuration import QueryConfig, RunConfig
+from desc.configuration import INDEXED_DISTANCES, QueryConfig, RunConfig
 
 MOST_USED = "run_id audio_db_dir style index include cache_dir backend scheduler"
 EXAMPLES = (
@@ -36,6 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cluster_options(main)
     add_choice_options(parser)
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
+
+
+def _why_none(query: QueryConfig) -> str:
+    """Return why a matcher with these settings has no index."""
+    from desc.matching.index import INSTALL, has_faiss
+
+    if query.index == "exact":
+        return "no index, for --index is exact"
+    if query.distance not in INDEXED_DISTANCES:
+        return f"no index, for no index knows the distance {query.distance}"
+    if not has_faiss():
+        return f"no index, for faiss is not installed: {INSTALL}"
+    return "too few for an index; --index ivf makes one"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         matcher.match(database.values[:TRIAL_FRAMES])  # builds all that a match needs
         rows = f"{counted(len(database), 'row')} of {counted(len(database.files), 'file')}"
         if matcher.corpus_points.lists is None:
-            console.result(f"{rows}: too few for an index; --index ivf makes one")
+            console.result(f"{rows}: {_why_none(query)}")
         else:
             console.result(f"{rows}: indexed in {store.index_dir}")
     return 0

@@ -28,6 +28,10 @@ BYTES_PER_SECOND = {True: 200e6, False: 7e6}
 """Of uncompressed and of compressed files, extracted by one process (1174 and 422 times real
 time, of 16-bit stereo and of Ogg at 128 kbit/s)."""
 DIED = "the process that read it died (out of memory, or a decoder's crash)"
+_notes_lock = threading.Lock()
+_note_takers: list[logging.Handler] = []
+_logger_before: list[Any] = []
+"""Whether the decoder's logger propagates, and its level, while threads take notes of it."""
 IDLE_WORKER_S = 5.0  # joblib keeps its processes for 300 s, with 150 MB each
 
 
@@ -167,16 +171,22 @@ def _kept_notes() -> Iterator[list[str]]:
     handler.addFilter(lambda record: record.thread == here)  # a worker of Dask has several
     handler.emit = lambda record: notes.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("desc.audio")
-    logger.addHandler(handler)
-    before = logger.propagate, logger.level
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)  # the notes are kept, whatever a program logs
+    with _notes_lock:
+        if not _note_takers:  # else another thread has changed the logger
+            _logger_before[:] = logger.propagate, logger.level
+            logger.propagate = False
+            logger.setLevel(logging.WARNING)  # the notes are kept, whatever a program logs
+        _note_takers.append(handler)
+        logger.addHandler(handler)
     try:
         yield notes
     finally:
-        logger.propagate = before[0]
-        logger.setLevel(before[1])
-        logger.removeHandler(handler)
+        with _notes_lock:
+            logger.removeHandler(handler)
+            _note_takers.remove(handler)
+            if not _note_takers:
+                logger.propagate, level = _logger_before
+                logger.setLevel(level)
 
 
 def run_tasks(

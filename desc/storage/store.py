@@ -208,17 +208,13 @@ class DescriptorStore:
         """
         if len(digests) <= MAX_OPEN:
             pairs = zip(digests, sources, strict=True)
-            return [self._load_present(digest, config, source) for digest, source in pairs]
+            found = [self._load_present(digest, config, source) for digest, source in pairs]
+            self._warn_if_too_many(sum(sequence.values.nbytes for sequence in found))
+            return found
         packed = self._packed.open(digests, config) or self._pack_stored(digests, config)
         for digest in set(digests):  # used as well: the packed view is gone when the folder changes
             touch(self.shard_path(digest, config))
-        needed = 2 * packed.values.nbytes  # each content, and the view of all
-        if needed > self._limit:
-            logger.warning(
-                "%s: the descriptors take %.3g GiB, more than the %.3g GiB that the cache keeps; a "
-                "larger DESC_CACHE_LIMIT_GB saves extracting them again",
-                *(self.cache_dir, needed / 2**30, self._limit / 2**30),
-            )
+        self._warn_if_too_many(packed.values.nbytes)
         sequences, start = [], 0
         for source, (digest, n_frames, n_samples) in zip(
             sources, packed.about["files"], strict=True
@@ -355,6 +351,16 @@ class DescriptorStore:
         """Note that this process writes to the cache, and limit it when the process ends."""
         announce(self.cache_dir)
         limit_at_exit(self.cache_dir, self._limit)
+
+    def _warn_if_too_many(self, n_bytes: int) -> None:
+        """Warn if descriptors of this size are more than the cache keeps."""
+        needed = 2 * n_bytes  # each content, and the view of all
+        if needed > self._limit:
+            logger.warning(
+                "%s: the descriptors take %.3g GiB, more than the %.3g GiB that the cache keeps; a "
+                "larger DESC_CACHE_LIMIT_GB saves extracting them again",
+                *(self.cache_dir, needed / 2**30, self._limit / 2**30),
+            )
 
     def _load_present(
         self, digest: str, config: DescriptorConfig, source: str

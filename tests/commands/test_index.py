@@ -22,6 +22,11 @@ def test_a_match_finds_the_index_built(
     common += small_run.options
     assert main(["index", *common]) == 0
     assert "too few for an index" in capsys.readouterr().out
+    for words, why in ((["--index", "exact"], "exact"), (["--distance", "cityblock"], "cityblock")):
+        assert main(["index", *common, *words]) == 0
+        said = capsys.readouterr().out
+        assert "no index, for" in said
+        assert said.rstrip().endswith(why)
     assert main(["index", *common, "--index", "ivf"]) == 0
     index_dir = small_run.store.index_dir
     assert f"of 3 files: indexed in {index_dir}" in capsys.readouterr().out

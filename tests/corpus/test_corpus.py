@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from desc.corpus import Corpus, find_files, open_corpus, parallel
-from desc.corpus.parallel import Outcome, Task, run_tasks
+from desc.corpus.parallel import Outcome, Task, extract_into, run_tasks
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract
 from desc.descriptors.sequence import DescriptorSequence
@@ -50,6 +52,30 @@ def extracted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(parallel, "extract", counted)
     return sources
+
+
+def test_overlapping_extractions_leave_the_log_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = ({name: threading.Event() for name in "ab"} for _ in range(2))
+
+    def held(path: Path, *_: object, **__: object) -> DescriptorSequence:
+        begun[path.name].set()
+        go_on[path.name].wait(10)
+        raise DescError("held")
+
+    monkeypatch.setattr(parallel, "extract", held)
+    logger = logging.getLogger("desc.audio")
+    before, threads = (logger.level, logger.propagate, list(logger.handlers)), {}
+    for name in "ab":
+        task = Task(tmp_path / name, name, name)
+        threads[name] = threading.Thread(target=extract_into, args=(tmp_path, CONFIG, [], task))
+        threads[name].start()
+        assert begun[name].wait(10)
+    for name in "ab":
+        go_on[name].set()
+        threads[name].join()
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
 
 
 def sources_of(corpus: Corpus) -> list[str]:

@@ -17,6 +17,7 @@ from desc.errors import ConfigurationError
 from desc.matching import Matcher
 from desc.matching.knn import search
 from desc.matching.nearest import NearestRows
+from desc.matching.parts import joined
 from desc.matching.points import Points
 from desc.matching.slow_scale import heard_now, onset_strength, with_slow_scale
 from tests.hearing import comes_back
@@ -121,6 +122,14 @@ def test_what_needs_the_end_of_the_target_is_refused(database: DescriptorDatabas
     ):
         with pytest.raises(ConfigurationError, match=rule):
             Matcher(database, query=query, selection=causal())
+
+
+def test_parts_fade_like_the_whole(database: DescriptorDatabase, rng: np.random.Generator) -> None:
+    values = np.array(database.values[40:80])
+    match = Matcher(database, selection=causal("granular")).match(values)
+    whole = joined([match], [0]).playlist
+    assert whole == match.playlist
+    assert whole.events[0].fade_in_ms > 0
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cityblock"])

@@ -223,7 +223,8 @@ def test_a_killed_build_goes_on(
 @pytest.mark.parametrize("name", ["points.f4", "trained.faiss", "rows.faiss", "rows.json"])
 def test_a_damaged_file_is_built_again(folder: Path, name: str, is_cut: bool) -> None:
     database, queries = database_of(folder, "abc"), sequence("q", 3).values
-    found = Matcher(database, query=IVF).neighbours(queries)
+    first = Matcher(database, query=IVF)
+    found, coordinates = first.neighbours(queries), np.array(first.coordinates)
     for path in folder.rglob(name):
         whole = path.read_bytes()
         middle = len(whole) // 2
@@ -231,7 +232,9 @@ def test_a_damaged_file_is_built_again(folder: Path, name: str, is_cut: bool) ->
         path.write_bytes(whole[:-9] if is_cut else whole[:middle] + flipped + whole[middle + 1 :])
         if name == "trained.faiss":  # it is used where the lists are gone
             path.with_name("rows.json").unlink()
-    again = Matcher(database, query=IVF).neighbours(queries)
+    second = Matcher(database, query=IVF)
+    np.testing.assert_array_equal(second.coordinates, coordinates)
+    again = second.neighbours(queries)
     np.testing.assert_array_equal(again.rows, found.rows)
     np.testing.assert_array_equal(again.distances, found.distances)
 
@@ -255,12 +258,13 @@ def test_parts_of_another_training_are_not_used(
     with pytest.raises(KilledError):
         cache("abcdef").open(with_lists=True)  # two parts with its own cells
     monkeypatch.setattr(point_cache, "encode_rows", encode)
-    cache("gbcdef").open(with_lists=True)
-    monkeypatch.setattr(point_cache, "encode_rows", Killer(encode, 1))
+    cache("abcdefg").open(with_lists=True)
+    join = index.join_lists
+    monkeypatch.setattr(point_cache, "join_lists", Killer(join, 1))
     with pytest.raises(KilledError):
         cache("abcdef").open(with_lists=True)  # a copy of the other's cells
-    monkeypatch.setattr(point_cache, "encode_rows", encode)
-    shutil.rmtree(cache("gbcdef").folder)
+    monkeypatch.setattr(point_cache, "join_lists", join)
+    shutil.rmtree(cache("abcdefg").folder)
     opened = cache("abcdef").open(with_lists=True)
     assert opened.lists is not None
     near = opened.lists.candidates(values[:1800], np.ones(1800, bool), 1, 1)[:, 0]

@@ -220,10 +220,15 @@ class TestPacked:
         )
         assert store.summary().packed.n_files == 1
 
+    @pytest.mark.parametrize("most_open", [0, 64])
     def test_more_than_the_cache_keeps_is_told(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        most_open: int,
     ) -> None:
-        monkeypatch.setattr(store_module, "MAX_OPEN", 0)
+        monkeypatch.setattr(store_module, "MAX_OPEN", most_open)
         n_bytes = 2 * 5 * 39 * 4  # of one content and the packed view
         for limit, told in ((n_bytes, 0), (n_bytes - 1, 1)):
             monkeypatch.setenv("DESC_CACHE_LIMIT_GB", repr(limit / 2**30))
