@@ -42,6 +42,7 @@ MAX_AXES, AXES_TOGETHER = 32, 8
 """More columns than that are turned to half as many principal axes, or that many; codes are
 compared in groups of 8 columns."""
 BLOCK_ROWS = 1 << 16
+"""Rows encoded at once, and fewest of the sample."""
 
 
 def faiss_module() -> Any:
@@ -64,10 +65,7 @@ def faiss_module() -> Any:
 
 def has_faiss() -> bool:
     """Whether faiss is installed; it is not imported."""
-    try:
-        return importlib.util.find_spec("faiss") is not None
-    except ValueError:  # what a test puts in its place
-        return False
+    return importlib.util.find_spec("faiss") is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +139,9 @@ def train_lists(points: Float32, query: QueryConfig, path: Path) -> None:
     faiss, d, cells = faiss_module(), points.shape[1], n_cells(len(points))
     size = min(len(points), max(SAMPLES_PER_CELL * cells, BLOCK_ROWS))
     sample = points[np.linspace(0, len(points) - 1, size).astype(np.int64)]
-    axes = AXES_TOGETHER * math.ceil(d / AXES_TOGETHER)
-    if d > MAX_AXES:
-        axes = max(MAX_AXES, AXES_TOGETHER * round(d / 2 / AXES_TOGETHER))
-    first = f"PCA{axes}" if axes < d else f"Pad{axes}"
+    half = max(MAX_AXES, AXES_TOGETHER * round(d / 2 / AXES_TOGETHER))
+    whole = AXES_TOGETHER * math.ceil(d / AXES_TOGETHER)
+    first = f"PCA{half}" if MAX_AXES < d <= size else f"Pad{whole}"  # a few points have fewer axes
     index = faiss.index_factory(d, f"{first},IVF{cells},SQ8")
     clustering = faiss.extract_index_ivf(index).cp
     clustering.niter, clustering.min_points_per_centroid = ROUNDS, 1
@@ -179,9 +176,9 @@ def encode_rows(trained: Path, points: Float32, rows: Rows, query: QueryConfig, 
 def join_lists(parts: Sequence[Path], path: Path) -> None:
     """Write the lists of several files, of the same training, as one."""
     faiss = faiss_module()
-    index, *others = (faiss.read_index(str(part)) for part in parts)
-    for other in others:
-        index.merge_from(other, 0)
+    index = faiss.read_index(str(parts[0]))
+    for part in parts[1:]:  # one of them in memory at a time
+        index.merge_from(faiss.read_index(str(part)), 0)
     _write(index, path)
 
 

@@ -266,8 +266,15 @@ class Matcher:
         lengths = None if self.selection.units == "frame" else self.boundaries.in_corpus
         loudest_db = -np.inf if self.selection.silence_gate_db is None else self.loudest_db
         nearest = NearestRows(self.transitions.corpus_points)
-        what = self.database, self.space, self.transitions, nearest
-        return Sounds(*what, self.selection, lengths, float(loudest_db))
+        return Sounds(
+            database=self.database,
+            space=self.space,
+            transitions=self.transitions,
+            nearest=nearest,
+            selection=self.selection,
+            lengths=lengths,
+            loudest_db=float(loudest_db),
+        )
 
     @cached_property
     def own_distance(self) -> float | None:

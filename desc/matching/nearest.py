@@ -33,16 +33,16 @@ class NearestRows:
         The rows.
     usable : ndarray of bool, (N,), optional
         Rows that may be found; by default all.
-    axes : optional
+    axes : PrincipalAxes, optional
         The principal axes, if they are known.
     """
 
     def __init__(
-        self, points: Points, usable: Bools | None = None, axes: _Axes | None = None
+        self, points: Points, usable: Bools | None = None, axes: PrincipalAxes | None = None
     ) -> None:
         self._points, self._axes = points, axes
         if axes is None and points.lists is None and points.query.distance == "euclidean":
-            self._axes = _Axes(points.values)
+            self._axes = PrincipalAxes(points.values)
         self._usable = np.ones(len(points), bool) if usable is None else usable
         self._count = int(self._usable.sum())
         if self._axes:
@@ -87,7 +87,7 @@ class NearestRows:
         return float(np.partition(scores, count - 1)[count - 1])
 
 
-class _Axes:
+class PrincipalAxes:
     """The leading principal axes of rows, and the rows along them."""
 
     def __init__(self, points: Float32) -> None:

@@ -17,7 +17,9 @@ from desc.matching.index import faiss_module, has_faiss
 from desc.matching.knn import UNIT_ROUNDOFF, Neighbours, paired, release, upwards
 
 SHARD_ROWS, BLOCK_QUERIES = 512, 8192
-"""Rows of a shard, and queries taken at once."""
+"""Rows of a shard, and most queries taken at once."""
+MAX_MINIMA = 1 << 26
+"""Distances of queries to shards that are kept at once, 4 bytes each."""
 WORTH = 1 << 31
 """Pairs of query and row from which importing faiss (.3 s) is worth it."""
 
@@ -38,8 +40,10 @@ def find_one(
     """
     found, distances = np.empty(len(queries), np.int64), np.empty(len(queries))
     centre = coordinates.mean(0, dtype=np.float64).astype(np.float32)  # rounding errors are small
-    for start in range(0, len(queries), BLOCK_QUERIES):
-        block = queries[start : start + BLOCK_QUERIES]
+    n_shards = -(-len(coordinates) // SHARD_ROWS)
+    n_queries = max(1, min(BLOCK_QUERIES, MAX_MINIMA // n_shards))
+    for start in range(0, len(queries), n_queries):
+        block = queries[start : start + n_queries]
         number, near = _candidates(block - centre, coordinates, usable, centre)
         exact = paired(coordinates[near], block[number], query)
         order = np.lexsort((near, exact, number))

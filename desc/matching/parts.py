@@ -48,13 +48,19 @@ def joined(matches: Sequence[Match], starts: Sequence[int]) -> Match:
         for unit in one.units
     ]
     units.sort(key=lambda unit: (unit.layer, unit.onset_frame))
+    playlist = to_playlist(
+        tuple(units),
+        matcher.database,
+        matcher.rendering,
+        fade_ends=matcher.selection.selection == "causal",
+    )
     return Match(
         target=np.concatenate([one.target for one in matches]),
         points=np.concatenate([one.points for one in matches]),
         rows=np.concatenate([one.rows for one in matches]),
         distances=np.concatenate([one.distances for one in matches]),
         units=tuple(units),
-        playlist=to_playlist(tuple(units), matcher.database, matcher.rendering),
+        playlist=playlist,
         matcher=matcher,
         usable=matches[0].usable,
     )

@@ -2,42 +2,39 @@
 
 A folder `index/v1/<space>/<files>` belongs to the points of some files in some space:
 
-    points.f4, points.json      the points, and the files they are of
-    trained.faiss               cells and axes
-    rows.faiss, rows-1.faiss …  the inverted lists, in shards
-    rows.json                   how they were measured
-    building/                   what is not finished yet
+    points.f4, points.json       the points, and the files they are of
+    trained.faiss, trained.json  cells and axes
+    rows.faiss, rows-1.faiss …   the inverted lists, in shards
+    rows.json, rows-1.json …     how they were measured
+    building/                    what is not finished yet
 
-A file has its name only when it is whole; its JSON is written last. When files come or go, points
+A file is whole when its JSON is there, with its length and checksum. When files come or go, points
 and lists of the others are taken from the folder of the files before, unless much has changed.
 """
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import logging
-import math
 import os
 import shutil
-from collections import Counter, defaultdict
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from desc.cluster import active_cluster, call_on_workers
 from desc.configuration import QueryConfig
 from desc.database import DescriptorDatabase
 from desc.errors import DescError, StorageError
-from desc.files import read_json, write_json
-from desc.matching.arrays import Float32, Int32, Rows
+from desc.matching.arrays import Float32, Rows
 from desc.matching.index import (
     InvertedLists,
     encode_rows,
@@ -46,18 +43,29 @@ from desc.matching.index import (
     renumber_lists,
     train_lists,
 )
+from desc.matching.point_files import (
+    Before,
+    File,
+    about_file,
+    finish,
+    first_rows,
+    list_files,
+    mapped,
+    shard_files,
+)
 from desc.matching.points import MANY_ROWS, Points, measured, wants_lists
 from desc.progress import report
 from desc.storage.cache_files import announce, default_limit, limit_at_exit, touch
+from desc.storage.folder import DISK_FULL, substitute
 
 logger = logging.getLogger(__name__)
 
-File = tuple[str, int]
-"""Name of a file's content and playing speed, and its number of rows."""
 PART_ROWS = 1 << 20
 """Rows encoded at once; a killed build goes on after the last of such parts."""
 SHARD_BYTES = 1 << 30
 """Largest size of a file of lists, about 40 million rows; building takes that much memory."""
+MAX_ROWS = 2**31 - 1
+"""Most rows of a database: their numbers have 32 bits."""
 CHANGED = 0.25
 """Share of the rows that may come or go before the cells are trained anew."""
 
@@ -87,12 +95,14 @@ def database_points(
     Raises
     ------
     DescError
-        If the index needs faiss, which is not installed.
+        If there are more than 2³¹ − 1 points, or the index needs faiss, which is not installed.
     StorageError
-        If the cache cannot be written.
+        If the disk is full.
     """
     counts = [file.n_frames for file in database.files] if counts is None else counts
     root, n_rows = database.index_dir, sum(counts)
+    if n_rows > MAX_ROWS:
+        raise DescError(f"the database has {n_rows:,} rows, of at most {MAX_ROWS:,}")
     with_lists = (root is not None or query.index == "ivf") and wants_lists(query, n_rows)
     if not with_lists and (root is None or n_rows < MANY_ROWS):
         return Points(compute(slice(0, n_rows)), query)
@@ -102,16 +112,26 @@ def database_points(
     files = list(zip(names, counts, strict=True))
     text = f"{space} {query.distance == 'cosine'}".encode()
     name = hashlib.blake2b(text, digest_size=12).hexdigest()
-    cache = PointCache(root or _temporary(), name, files, compute, query)
-    return cache.open(with_lists=with_lists)
-
-
-@cache
-def _temporary() -> Path:
-    """Return a folder for points of databases in memory, removed when the process ends."""
+    if root is not None:
+        return _opened(PointCache(root, name, files, compute, query), with_lists=with_lists)
+    # In memory a digest says nothing: rows may be a part of a recording. Each has its own folder.
     folder = TemporaryDirectory(prefix="desc-index-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
-    return Path(folder.name, "index", "v1")
+    root = Path(folder.name, "index", "v1")
+    points = PointCache(root, name, files, compute, query).open(with_lists=with_lists)
+    weakref.finalize(points, folder.cleanup)
+    return points
+
+
+def _opened(cache: PointCache, *, with_lists: bool) -> Points:
+    """Open points, in a temporary folder of this process where the cache cannot be written."""
+    try:
+        return cache.open(with_lists=with_lists)
+    except StorageError as error:
+        if getattr(error.__cause__, "errno", None) in (None, *DISK_FULL):
+            raise
+        cache_dir = cache.root.parents[1]
+        root = substitute(cache_dir, error) / cache.root.relative_to(cache_dir)
+        return replace(cache, root=root).open(with_lists=with_lists)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +177,7 @@ class PointCache:
         if found is None:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with FileLock(self.folder / "lock"):
+                with _locked(self.folder / "lock"):
                     if self._open(with_lists=with_lists) is None:  # else by another process
                         self._build(with_lists=with_lists)
             except OSError as error:
@@ -171,33 +191,32 @@ class PointCache:
         return found
 
     def _open(self, *, with_lists: bool) -> Points | None:
-        values = _mapped(self.folder)
+        values = mapped(self.folder)
         if values is None or not with_lists:
             return None if values is None else Points(values, self.query)
-        about = _about(self.folder / "rows.faiss")
-        lists = None
-        if about is not None:
-            lists = InvertedLists.open(_shards(self.folder, about.get("shards", 1)), self.query)
-        if about is None or lists is None or len(lists) != len(values):
+        if (found := list_files(self.folder)) is None:
             return None
-        return Points(values, self.query, lists, about["n_probe"])
+        lists = InvertedLists.open(found[0], self.query)
+        if lists is None or len(lists) != len(values):
+            return None
+        return Points(values, self.query, lists, found[1]["n_probe"])
 
     def _build(self, *, with_lists: bool) -> None:
         limit_at_exit(self.root.parents[1], default_limit())
         building = self.folder / "building"
         building.mkdir(exist_ok=True)
-        before = _Before.of(self)
-        if _mapped(self.folder) is None:
+        before = Before.of(self.folder, self.files)
+        if mapped(self.folder) is None:
             self._write_points(building / "points.f4", before)
             os.replace(building / "points.f4", self.folder / "points.f4")
-            _finish(self.folder / "points.f4", {"files": self.files})
+            finish(self.folder / "points.f4", {"files": self.files})
         if with_lists:
             self._write_lists(building, before)
         shutil.rmtree(building)
 
-    def _write_points(self, path: Path, before: _Before | None) -> None:
+    def _write_points(self, path: Path, before: Before | None) -> None:
         """Write the points of all files that are not in the file yet."""
-        starts = _starts(self.files)
+        starts = first_rows(self.files)
         first = int(np.flatnonzero(np.diff(starts))[0])
         some = self.compute(slice(int(starts[first]), int(starts[first + 1])))
         row_bytes = some.nbytes // len(some)
@@ -214,33 +233,38 @@ class PointCache:
                 file.write(np.ascontiguousarray(points, "<f4").data)
         report("points", int(starts[-1]), int(starts[-1]))
 
-    def _write_lists(self, building: Path, before: _Before | None) -> None:
+    def _write_lists(self, building: Path, before: Before | None) -> None:
         """Write the lists: those of known files renumbered, those of new files added."""
-        values, trained = _mapped(self.folder), self.folder / "trained.faiss"
+        values, trained = mapped(self.folder), self.folder / "trained.faiss"
         assert values is not None  # it was just written
         is_new, parts, changed = np.ones(len(values), bool), list[Path](), 0
         if before is not None and before.changed <= CHANGED * len(values):
             changed = int(before.changed)
-            building = building / before.folder.name
-            building.mkdir(exist_ok=True)
-            shutil.copyfile(before.folder / "trained.faiss", trained)
+            shutil.copyfile(before.folder / "trained.faiss", building / "trained.faiss")
+            os.replace(building / "trained.faiss", trained)
             is_new[before.new_rows[before.new_rows >= 0]] = False
+            building = _building(building, trained, before.folder.name)
             for shard in before.shards:
                 parts.append(building / f"known-{shard.name}")
                 if not parts[-1].is_file():
                     renumber_lists(shard, trained, before.new_rows, parts[-1])
-        elif not trained.is_file():
-            logger.info("training an index of %d rows", len(values))
-            train_lists(values, self.query, trained)
+        else:
+            if about_file(trained) is None:
+                logger.info("training an index of %d rows", len(values))
+                train_lists(values, self.query, trained)
+            building = _building(building, trained, "all")
+        finish(trained, {})
         new = np.flatnonzero(is_new)
         parts += self._encoded(new, building)
-        shards = _shards(self.folder, len(groups := _groups(parts)))
+        shards = shard_files(self.folder, len(groups := _groups(parts)))
         for shard, group in zip(shards, groups, strict=True):
             join_lists(group, shard)
+        for shard in shards[1:]:
+            finish(shard, {})
         lists = InvertedLists.open(shards, self.query)
         assert lists is not None
-        found = measured(Points(values, self.query, lists), _starts(self.files))
-        _finish(shards[0], found | {"changed": changed, "shards": len(shards)})
+        found = measured(Points(values, self.query, lists), first_rows(self.files))
+        finish(shards[0], found | {"changed": changed, "shards": len(shards)})
 
     def _encoded(self, new: Rows, building: Path) -> list[Path]:
         """Write the lists of new rows in parts, on a cluster by its workers; return the files."""
@@ -260,9 +284,27 @@ class PointCache:
         return parts
 
 
+def _building(folder: Path, trained: Path, rows: str) -> Path:
+    """Make and return the folder for parts of a training, with these rows."""
+    digest = hashlib.blake2b(trained.read_bytes(), digest_size=8).hexdigest()
+    building = folder / f"{digest}-{rows}"
+    building.mkdir(exist_ok=True)
+    return building
+
+
+def _locked(path: Path) -> AbstractContextManager[object]:
+    """Lock a file until the end of the block; log a line if another process has it."""
+    lock = FileLock(path)
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("%s: waiting for another process that builds this index", path.parent)
+        return lock.acquire()
+
+
 def encode_part(folder: Path, building: Path, query: QueryConfig, start: int) -> bool:
     """Write the lists of a part of the new rows, and return True; runs in any process."""
-    values, new = _mapped(folder), np.load(building / "new.npy", mmap_mode="r")
+    values, new = mapped(folder), np.load(building / "new.npy", mmap_mode="r")
     rows = np.array(new[start : start + PART_ROWS])
     assert values is not None
     encode_rows(folder / "trained.faiss", values[rows], rows, query, building / f"{start}.faiss")
@@ -279,102 +321,3 @@ def _groups(parts: Sequence[Path]) -> list[list[Path]]:
             n_bytes = part.stat().st_size
         groups[-1].append(part)
     return groups
-
-
-def _shards(folder: Path, count: int) -> list[Path]:
-    """Return the files of so many shards."""
-    return [folder / "rows.faiss", *(folder / f"rows-{i}.faiss" for i in range(1, count))]
-
-
-@dataclass(frozen=True, eq=False)
-class _Before:
-    """Points in the cache that have files in common with those to be built.
-
-    Attributes
-    ----------
-    folder : Path
-        Their folder.
-    values : ndarray of float32, (M, d)
-        The points.
-    old_files : list of (int, int) or None
-        First and last row, in `values`, of each file to be built; None: it is not there.
-    new_rows : ndarray of int32, (M,)
-        The row that each point will have; −1: none.
-    shards : list of Path
-        The lists.
-    changed : float
-        Rows that will have come or gone since the lists were trained; inf: there are no lists.
-    """
-
-    folder: Path
-    values: Float32
-    old_files: list[slice | None]
-    new_rows: Int32
-    shards: list[Path]
-    changed: float
-
-    @classmethod
-    def of(cls, cache: PointCache) -> _Before | None:
-        """Return those that have most rows in common, or None if there are none."""
-        wanted, best, most = Counter(cache.files), None, 0
-        for folder in sorted((cache.root / cache.space).iterdir()):
-            known = Counter(_files(folder) if folder != cache.folder else ())
-            common = sum(n_rows * count for (_, n_rows), count in (wanted & known).items())
-            if common > most:
-                best, most = folder, common
-        return None if best is None else cls._of(best, most, cache)
-
-    @classmethod
-    def _of(cls, folder: Path, n_common: int, cache: PointCache) -> _Before | None:
-        old, values = _files(folder), _mapped(folder)
-        if values is None:
-            return None
-        places = defaultdict[File, list[int]](list)  # a content may be there several times
-        for start, file in zip(_starts(old), old, strict=False):
-            places[file].append(int(start))
-        old_files, new_rows = list[slice | None](), np.full(len(values), -1, np.int32)
-        for start, file in zip(_starts(cache.files), cache.files, strict=False):
-            first = places[file].pop(0) if places[file] else None
-            old_files.append(None if first is None else slice(first, first + file[1]))
-            if first is not None:
-                new_rows[first : first + file[1]] = np.arange(start, start + file[1])
-        lists, changed = _about(folder / "rows.faiss"), math.inf
-        if lists is not None and (folder / "trained.faiss").is_file():
-            n_rows = sum(n_rows for _, n_rows in cache.files)
-            changed = lists["changed"] + len(values) + n_rows - 2 * n_common
-        shards = [] if lists is None else _shards(folder, lists.get("shards", 1))
-        return cls(folder, values, old_files, new_rows, shards, changed)
-
-
-def _mapped(folder: Path) -> Float32 | None:
-    """Return the points of a folder, or None if they are missing or cut short."""
-    files = _files(folder)
-    if not files:
-        return None
-    flat = np.memmap(folder / "points.f4", "<f4", "r")
-    return flat.reshape(sum(n_rows for _, n_rows in files), -1)
-
-
-def _files(folder: Path) -> list[File]:
-    """Return the files whose points a folder holds, none if these are missing or cut short."""
-    about = _about(folder / "points.f4")
-    return [] if about is None else [(name, n_rows) for name, n_rows in about["files"]]
-
-
-def _finish(path: Path, about: dict[str, Any]) -> None:
-    """Write the description of a file that is whole."""
-    write_json(path.with_suffix(".json"), about | {"n_bytes": path.stat().st_size})
-
-
-def _about(path: Path) -> dict[str, Any] | None:
-    """Return the description of a file, or None if either is missing or damaged."""
-    try:
-        about: dict[str, Any] = read_json(path.with_suffix(".json"))
-        return about if about["n_bytes"] == path.stat().st_size else None
-    except (StorageError, OSError, KeyError, TypeError):
-        return None
-
-
-def _starts(files: Sequence[File]) -> Rows:
-    """Return the first row of each file, and the number of rows."""
-    return np.cumsum([0, *(n_rows for _, n_rows in files)])

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 MANY_ROWS = 1 << 20
 """Rows (6.8 h at a hop of 1024) from which points are kept in the cache and `auto` is `ivf`."""
-CANDIDATES, MIN_CANDIDATES, MAX_CANDIDATES = 4, 32, 1 << 14
+CANDIDATES, FEWEST_CANDIDATES, MAX_CANDIDATES = 4, 32, 1 << 14
 """Candidates of an index per neighbour, fewest and most of a query; more are searched exactly."""
 RANKED_ROWS = 1 << 12
 """Candidates ranked at once. Reading a row maps 64 kB around it into memory."""
@@ -58,7 +58,7 @@ class Points:
         in its place.
         """
         count = min(count, int(usable.sum()))
-        wanted = max(MIN_CANDIDATES, CANDIDATES * count)
+        wanted = max(FEWEST_CANDIDATES, CANDIDATES * count)
         if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
             if count == 1 and can_find_one(self.query, len(queries) * len(self)):
                 return find_one(queries, self.values, usable, self.query)

@@ -78,8 +78,7 @@ class ArrayFolder:
             except StorageError as error:
                 if begun or getattr(error.__cause__, "errno", errno.ENOSPC) in DISK_FULL:
                     raise
-                logger.warning("%s; this process keeps such files in a temporary folder", error)
-                _unwritable.add(self.cache_dir)
+                substitute(self.cache_dir, error)
         write_array(self._places(name)[-1], blocks, shape, about)
 
     def _places(self, name: str) -> list[Path]:
@@ -105,6 +104,14 @@ class ArrayFolder:
 def writable(cache_dir: Path) -> Path:
     """Return the cache, or the temporary folder that takes its place where it cannot be written."""
     return Path(_substitute(cache_dir).name) if cache_dir in _unwritable else cache_dir
+
+
+def substitute(cache_dir: Path, error: StorageError) -> Path:
+    """Return the temporary folder that takes the place of a cache; the first time, warn why."""
+    if cache_dir not in _unwritable:
+        logger.warning("%s; this process keeps such files in a temporary folder", error)
+        _unwritable.add(cache_dir)
+    return writable(cache_dir)
 
 
 _unwritable: set[Path] = set()

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 from desc.configuration import QueryConfig
+from desc.matching import nearest_one
 from desc.matching.knn import search
 from desc.matching.nearest_one import can_find_one, find_one
 
 QUERY = QueryConfig()
 
 
-@pytest.mark.parametrize("far", [0.0, 1e4])
-def test_the_nearest_row_is_that_of_the_exact_search(rng: np.random.Generator, far: float) -> None:
+@pytest.mark.parametrize(("far", "most"), [(0.0, 1 << 26), (1e4, 1 << 26), (0.0, 60)])
+def test_the_nearest_row_is_that_of_the_exact_search(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, far: float, most: int
+) -> None:
+    monkeypatch.setattr(nearest_one, "MAX_MINIMA", most)  # the last: ten queries at once
     rows = (far + rng.standard_normal((3000, 13))).astype(np.float32)
     rows[2000:2100] = rows[:100]  # equal rows: the lower one is taken
     queries = np.concatenate([rows[:50], far + rng.standard_normal((200, 13)).astype(np.float32)])

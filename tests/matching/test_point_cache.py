@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from filelock import FileLock
 
 from desc.configuration import QueryConfig
 from desc.database import DescriptorDatabase
@@ -74,9 +77,52 @@ def test_with_all_lists_read_the_index_equals_brute_force(folder: Path, distance
     assert matcher.match(queries).units == exact.match(queries).units
 
 
-def test_more_neighbours_than_an_index_holds_are_found_exactly(folder: Path) -> None:
-    database, queries = database_of(folder, "abc"), sequence("q", 3).values
-    same(Matcher(database, query=IVF), Matcher(database, query=EXACT), queries, 5000)
+@pytest.mark.parametrize("most", [40, 1 << 14])
+def test_what_the_cells_read_do_not_hold_is_found_exactly(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """More neighbours than an index is asked for, or than the lists read have."""
+    database, queries = database_of(folder, "abcdef"), sequence("q", 3).values
+    matcher = Matcher(database, query=IVF)
+    one_cell = replace(matcher.corpus_points, n_probe=1)
+    monkeypatch.setattr(points, "MAX_CANDIDATES", most)
+    monkeypatch.setattr(points, "USUAL", 1000)
+    projected, usable = matcher.space.project(queries), np.ones(900, bool)
+    found = one_cell.nearest(projected, usable, 850)
+    true = search(projected, one_cell.values, usable, 850, EXACT)
+    np.testing.assert_array_equal(found.rows, true.rows)
+    np.testing.assert_array_equal(found.distances, true.distances)
+
+
+def test_as_many_cells_are_read_as_the_recall_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points, "FEWEST_CELLS", 2)
+    values = np.random.default_rng(3).standard_normal((2000, 6)).astype(np.float32)
+    index.train_lists(values, IVF, tmp_path / "trained")
+    index.encode_rows(tmp_path / "trained", values, np.arange(2000), IVF, tmp_path / "rows")
+    lists = index.InvertedLists.open([tmp_path / "rows"], IVF)
+    assert lists is not None
+    assert lists.n_cells == 31
+    whole = points.Points(values, IVF, lists)
+    found = {}
+    for wanted in (0.1, 0.9, 1.1):
+        monkeypatch.setattr(points, "RECALL", wanted)
+        found[wanted] = points.measured(whole, np.array([0, 1000, 2000]))
+    assert found[0.1]["n_probe"] == 2
+    assert 0.1 <= found[0.1]["recall"] < 0.9 <= found[0.9]["recall"] < 1
+    assert 2 < found[0.9]["n_probe"] < 31
+    assert found[1.1] == {"n_probe": 31, "recall": 1.0}, "all cells read: as an exact search"
+
+
+@pytest.mark.parametrize("n_rows", [1, 9, 20, 300])
+def test_few_rows_of_many_columns_have_an_index(tmp_path: Path, n_rows: int) -> None:
+    values = np.random.default_rng(4).standard_normal((n_rows, 39)).astype(np.float32)
+    cache = PointCache(tmp_path / "index" / "v1", "s", [("a", n_rows)], lambda r: values[r], IVF)
+    opened, usable = cache.open(with_lists=True), np.ones(n_rows, bool)
+    assert opened.lists is not None
+    near = opened.nearest(values + np.float32(0.01), usable, 1)
+    np.testing.assert_array_equal(near.rows[:, 0], np.arange(n_rows))
 
 
 @pytest.mark.usefixtures("everything_probed")
@@ -168,17 +214,115 @@ def test_a_killed_build_goes_on(
     queries, usable = values[::100] + np.float32(0.1), np.ones(1800, bool)
     exact = search(queries, values, usable, 7, EXACT)
     np.testing.assert_array_equal(opened.nearest(queries, usable, 7).rows, exact.rows)
-    names = {"points.f4", "points.json", "trained.faiss", "rows.faiss", "rows.json", "lock"}
+    names = {f"{stem}.faiss" for stem in ("trained", "rows")} | {"points.f4", "lock"}
+    names |= {f"{stem}.json" for stem in ("points", "trained", "rows")}
     assert {path.name for path in cache.folder.iterdir()} == names
 
 
-@pytest.mark.parametrize("name", ["points.f4", "rows.faiss", "rows.json"])
-def test_a_damaged_file_is_built_again(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("is_cut", [True, False])
+@pytest.mark.parametrize("name", ["points.f4", "trained.faiss", "rows.faiss", "rows.json"])
+def test_a_damaged_file_is_built_again(folder: Path, name: str, is_cut: bool) -> None:
     database, queries = database_of(folder, "abc"), sequence("q", 3).values
-    found = Matcher(database, query=IVF).neighbours(queries).rows
+    found = Matcher(database, query=IVF).neighbours(queries)
     for path in folder.rglob(name):
-        path.write_bytes(path.read_bytes()[:-9])
-    np.testing.assert_array_equal(Matcher(database, query=IVF).neighbours(queries).rows, found)
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        flipped = bytes([whole[middle] ^ 0x40])
+        path.write_bytes(whole[:-9] if is_cut else whole[:middle] + flipped + whole[middle + 1 :])
+        if name == "trained.faiss":  # it is used where the lists are gone
+            path.with_name("rows.json").unlink()
+    again = Matcher(database, query=IVF).neighbours(queries)
+    np.testing.assert_array_equal(again.rows, found.rows)
+    np.testing.assert_array_equal(again.distances, found.distances)
+
+
+def test_parts_of_another_training_are_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build is killed, then goes on with the cells of an index that is removed later."""
+    monkeypatch.setattr(point_cache, "PART_ROWS", 500)
+    values = np.random.default_rng(0).standard_normal((2100, 4)).astype(np.float32)
+    values[1800:] += 3  # a file that only the other index has
+    rows_of = {name: slice(i * 300, i * 300 + 300) for i, name in enumerate("abcdefg")}
+
+    def cache(names: str) -> PointCache:
+        rows = np.concatenate([np.arange(2100)[rows_of[name]] for name in names])
+        files = [(name, 300) for name in names]
+        return PointCache(folder, "space", files, lambda part: values[rows[part]], IVF)
+
+    encode = index.encode_rows
+    monkeypatch.setattr(point_cache, "encode_rows", Killer(encode, 3))
+    with pytest.raises(KilledError):
+        cache("abcdef").open(with_lists=True)  # two parts with its own cells
+    monkeypatch.setattr(point_cache, "encode_rows", encode)
+    cache("gbcdef").open(with_lists=True)
+    monkeypatch.setattr(point_cache, "encode_rows", Killer(encode, 1))
+    with pytest.raises(KilledError):
+        cache("abcdef").open(with_lists=True)  # a copy of the other's cells
+    monkeypatch.setattr(point_cache, "encode_rows", encode)
+    shutil.rmtree(cache("gbcdef").folder)
+    opened = cache("abcdef").open(with_lists=True)
+    assert opened.lists is not None
+    near = opened.lists.candidates(values[:1800], np.ones(1800, bool), 1, 1)[:, 0]
+    assert (near == np.arange(1800)).mean() > 0.95, "each row is in the list of its nearest cell"
+
+
+def test_parts_of_one_recording_in_memory_are_apart() -> None:
+    whole, queries = sequence("a", 600), sequence("q", 20).values
+    for part in (whole[:300], whole[300:]):
+        database = DescriptorDatabase.from_sequences([part], "/corpus")
+        statistics = Matcher(database_of(None, "ab")).corpus_statistics
+        matcher = Matcher(database, statistics, query=IVF)
+        exact = Matcher(database, statistics, query=EXACT)
+        np.testing.assert_array_equal(matcher.coordinates, exact.coordinates)
+        assert matcher.neighbours(queries, 3).distances.min() > 0
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.parent.write_text("no folder")
+    queries = sequence("q", 3).values
+    for names in ("ab", "cd"):
+        database, alone = database_of(folder, names), database_of(None, names)
+        matcher = Matcher(database, query=IVF)
+        same(matcher, Matcher(alone, query=EXACT), queries)
+        assert matcher.corpus_points.lists is not None
+    assert caplog.text.count("this process keeps such files in a temporary folder") == 1
+    assert folder.parent.read_text() == "no folder"
+
+
+def test_the_second_of_two_builders_says_that_it_waits(folder: Path) -> None:
+    values = np.zeros((9, 4), np.float32)
+    cache = PointCache(folder, "space", [("a", 9)], lambda rows: values[rows], EXACT)
+    cache.folder.mkdir(parents=True)
+    lock, lines = FileLock(cache.folder / "lock", thread_local=False), list[str]()
+
+    class Releaser(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+            lock.release()
+
+    handler, logger = Releaser(), logging.getLogger(point_cache.__name__)
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    holder = threading.Thread(target=lock.acquire)
+    holder.start()
+    holder.join()
+    try:
+        assert len(cache.open(with_lists=False)) == 9
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert lines == [f"{cache.folder}: waiting for another process that builds this index"]
+
+
+def test_more_rows_than_their_numbers_hold_are_refused() -> None:
+    with pytest.raises(DescError, match="2,147,483,648 rows, of at most 2,147,483,647"):
+        point_cache.database_points(
+            database_of(None, "a"), "space", lambda rows: np.zeros((9, 4)), EXACT, [2**31]
+        )
 
 
 def test_a_database_in_memory_has_an_index_only_if_asked(
