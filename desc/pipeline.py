@@ -210,7 +210,7 @@ class Continuer:
         todo: list[_Job] = []
         # Most of a page's time is the encoding of its sound, which leaves Python's lock to others.
         pages: list[Future[None]] = []
-        thread = ThreadPoolExecutor(1, "pages")
+        thread, is_whole = ThreadPoolExecutor(1, "pages"), False
         try:
             for sequence in recordings.sequences:
                 try:
@@ -237,8 +237,9 @@ class Continuer:
                     pages.append(thread.submit(self._write_report, job.folder))
                 except DescError as error:
                     failures.append(_failure(job.sequence, error))
+            is_whole = True
         finally:
-            thread.shutdown()
+            thread.shutdown(cancel_futures=not is_whole)  # the next run writes what is left
             for job in todo if takes else ():
                 release(job.folder)
         _log_missing(pages)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desc.commands.console import Console, counted
@@ -85,18 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play until the file ends, or until Ctrl-C; print what was written."""
-    settings, run_config = from_options(LiveConfig, args), from_options(RunConfig, args)
+    # The style of the selection, and what else is given of it, is that of `selection_from`.
+    settings = from_options(LiveConfig, args, **dict.fromkeys(OF_SELECTION))
+    run_config = from_options(RunConfig, args)
     query, rendering = from_options(QueryConfig, args), from_options(RenderConfig, args)
     selection, send_to = selection_from(args), _address(args.osc_send)
-    check_integer("block_size", args.block_size, 16, 16384)
-    if args.after_s is not None:
-        check_number("after_s", args.after_s, 0.0)
-    if args.input is None and args.output is not None:
-        raise ConfigurationError("output must be given with input; record_dir keeps what is played")
-    if args.input is not None and args.output is None and args.record_dir is None:
-        raise ConfigurationError("input must be given with output or record_dir")
-    if args.record_dir is not None:
-        check_apart(args.record_dir, args.audio_db_dir)
+    _check(args)
     with Console(args.quiet) as console, ExitStack() as stack:
         from desc.database import DescriptorDatabase
         from desc.live import Stream
@@ -114,16 +110,15 @@ def run(args: argparse.Namespace) -> int:
         database = DescriptorDatabase.from_corpus(corpus, store)
         choices: dict[str, Any] = {"query": query, "selection": selection, "rendering": rendering}
         matcher = Matcher(database, predictor.standardizer, **choices)
-        given = {name: getattr(settings, name) for name in LiveConfig.__dataclass_fields__}
-        stream = stack.enter_context(Stream(predictor, matcher, store=store, **given))
-        recorder = None
-        if args.record_dir is not None:
-            recorder = stack.enter_context(LiveRecorder(stream, args.record_dir, store))
-        osc = None
+        stream = Stream(predictor, matcher, store=store, **vars(settings))
+        osc, recorder = None, None
         if args.osc_port >= 0:
             osc = stack.enter_context(OscControl(stream, args.osc_port, args.osc_host, send_to))
             console.note(f"OSC is received on {args.osc_host}:{osc.port}")
         _open_midi(stream, args, stack)
+        stack.enter_context(stream)  # it ends before OSC and MIDI do, which tell of its last units
+        if args.record_dir is not None:
+            recorder = stack.enter_context(LiveRecorder(stream, args.record_dir, store))
         display = Display(stream, console, osc)
         if args.input is None:
             _play_card(stream, args, recorder, display, console)
@@ -132,6 +127,24 @@ def run(args: argparse.Namespace) -> int:
     if recorder is not None:
         console.result(f"recorded → {recorder.folder}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    check_integer("osc_port", args.osc_port, -1, 65535)
+    check_integer("block_size", args.block_size, 16, 16384)
+    if args.after_s is not None:
+        check_number("after_s", args.after_s, 0.0)
+    if args.input is None and args.output is not None:
+        raise ConfigurationError("output must be given with input; record_dir keeps what is played")
+    if args.input is not None and args.output is None and args.record_dir is None:
+        raise ConfigurationError("input must be given with output or record_dir")
+    for name in ("record_dir", "output"):
+        if getattr(args, name) is not None:
+            check_apart(getattr(args, name), args.audio_db_dir, name)
+    if args.output is not None:
+        is_input = Path(args.output).resolve() == Path(args.input).resolve()
+        check(not is_input, "output", args.output, "be another file than input")
 
 
 class Display:
@@ -163,7 +176,8 @@ class Display:
             self._osc.send_figures(figures)
         if self._draws:
             text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
-            sys.stderr.write(f"\r\x1b[2K{text[:160]}")
+            width = shutil.get_terminal_size((160, 24)).columns - 1
+            sys.stderr.write(f"\r\x1b[2K{text[:width]}")
             sys.stderr.flush()
 
     def end(self) -> None:
@@ -172,7 +186,7 @@ class Display:
             sys.stderr.write("\n")
 
     def _see(self, one: StreamEvent) -> None:
-        if not one.is_over:
+        if not one.is_over and not one.is_joined:
             event = one.event
             self.n_units += 1
             seconds = event.start_sample / self._stream.sample_rate
@@ -205,34 +219,21 @@ def _play_file(
     import numpy as np
 
     from desc import audio
-    from desc.live.engine import Figures, play_through
-
-    continues = stream.settings.mode == "continue"
-    if continues:
-        stream.set(mode="listen")
-    after_s = (20.0 if continues else 0.0) if args.after_s is None else args.after_s
-    n_after = math.ceil(after_s * stream.sample_rate / args.block_size)
-
-    def heard() -> Iterator[Any]:
-        for block in audio.read_blocks(args.input, stream.sample_rate, args.block_size):
-            yield block.T
-        if continues:
-            stream.set(mode="continue")
-        for _ in range(n_after):
-            yield None
+    from desc.live.engine import Figures
 
     figures, peak = Figures(), 0.0
     started = time.process_time()
     with ExitStack() as stack:
         writer = None
         if args.output is not None:
-            kind, rate = audio.encoding_of(args.output, args_subtype(args), stream.sample_rate)
+            subtype = from_options(RenderConfig, args).subtype
+            kind, rate = audio.encoding_of(args.output, subtype, stream.sample_rate)
             check(
                 rate == stream.sample_rate, "output", args.output, f"hold {stream.sample_rate} Hz"
             )
             new = audio.AudioWriter(args.output, rate, stream.n_channels, kind)
             writer = stack.enter_context(new)
-        for played in play_through(stream, heard(), figures, args.block_size):
+        for played in _played(stream, args, figures):
             peak = max(peak, float(np.abs(played).max(initial=0)))
             if writer is not None:
                 writer.write(played.T)
@@ -249,9 +250,27 @@ def _play_file(
         console.result(f"{args.input} → {args.output} ({seconds:.1f} s, {units}, load {load:.0%})")
 
 
-def args_subtype(args: argparse.Namespace) -> str:
-    """Return the sample format of the output."""
-    return from_options(RenderConfig, args).subtype
+def _played(stream: Stream, args: argparse.Namespace, figures: Figures) -> Iterator[Any]:
+    """Yield what is played along with the file and after it, up to the end of the last unit."""
+    from desc import audio
+    from desc.live.engine import play_through
+
+    continues = stream.settings.mode == "continue"
+    if continues:
+        stream.set(mode="listen")
+    after_s = (20.0 if continues else 0.0) if args.after_s is None else args.after_s
+    n_after = math.ceil(after_s * stream.sample_rate / args.block_size)
+
+    def heard() -> Iterator[Any]:
+        for block in audio.read_blocks(args.input, stream.sample_rate, args.block_size):
+            yield block.T
+        if continues:
+            stream.set(mode="continue")
+        for _ in range(n_after):
+            yield None
+
+    yield from play_through(stream, heard(), figures, args.block_size)
+    yield stream.finish()
 
 
 def _play_card(

@@ -174,7 +174,7 @@ def run(args: argparse.Namespace) -> int:
         return status
 
 
-def check_apart(output_dir: str, audio_db_dir: Sequence[str]) -> None:
+def check_apart(output_dir: str, audio_db_dir: Sequence[str], name: str = "output_dir") -> None:
     """Refuse results inside a folder of sounds, of which they would become a part.
 
     Raises
@@ -185,7 +185,7 @@ def check_apart(output_dir: str, audio_db_dir: Sequence[str]) -> None:
     for folder in audio_db_dir:
         if Path(output_dir).resolve().is_relative_to(Path(folder).resolve()):
             raise ConfigurationError(
-                f"output_dir={output_dir!r} must lie outside audio_db_dir={folder!r}: "
+                f"{name}={output_dir!r} must lie outside audio_db_dir={folder!r}: "
                 "results would become sounds of the corpus"
             )
 

@@ -10,6 +10,8 @@ from desc.configuration.prediction import SamplingConfig
 
 MODES = ("listen", "continue", "follow", "duet")
 MAX_LAYERS = 4
+LARGEST_INTEGER = (1 << 63) - 1
+"""Largest integer that OSC sends."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class LiveConfig(SamplingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("mode", self.mode, MODES)
+        for name in ("seed", "replay_block"):
+            check_integer(name, getattr(self, name), 0, LARGEST_INTEGER)
         if self.style is not None:
             check_choice("style", self.style, tuple(STYLES))
         if self.continuity is not None:

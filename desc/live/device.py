@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from desc.audio import Audio
 from desc.concatenation.mixing import to_channels
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, DescError
 from desc.live.engine import Engine
 from desc.live.stream import Stream
 
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 RETRY_S = 1.0
 """Time between attempts to open a device that is lost."""
 WATCH_S = 0.1
+STALLED_S = 2.0
+"""Time without a block after which a device counts as lost."""
 SWITCH_S = 0.0005
 """Time after which Python lets another thread go on: the audio thread waits at most so long."""
 
@@ -51,10 +53,11 @@ def play_live(
     ------
     ConfigurationError
         If the device cannot be opened at first.
+    DescError
+        If an error has ended the stream.
     """
     import sounddevice
 
-    ended = threading.Event()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
@@ -62,12 +65,14 @@ def play_live(
             opened = _opened(sounddevice, engine, device, block_size)
             try:
                 while engine.failure is None:
-                    if opened is None or not opened.active:
+                    if opened is None or not _is_active(opened, engine):
                         opened = _again(sounddevice, engine, device, block_size, opened)
                     watch(engine)
-                    ended.wait(WATCH_S if opened is not None else RETRY_S)
+                    time.sleep(WATCH_S if opened is not None else RETRY_S)
             finally:
                 _close(opened)
+        if engine.failure is not None:
+            raise DescError(f"the stream has ended: {engine.failure}") from engine.failure
     finally:
         sys.setswitchinterval(interval)
 
@@ -83,9 +88,10 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
     chosen = int(device) if device is not None and device.isdigit() else device
     n_channels = engine.stream.n_channels
 
-    def call(heard: Any, played: Any, n_samples: int, time: Any, status: Any) -> None:  # noqa: ARG001
+    def call(heard: Any, played: Any, n_samples: int, moment: Any, status: Any) -> None:  # noqa: ARG001
         played[:] = to_channels(engine.exchange(heard.copy(), n_samples), played.shape[1])
 
+    opened = None
     try:
         most = sounddevice.query_devices(chosen, "output")["max_output_channels"]
         opened = sounddevice.Stream(
@@ -96,8 +102,10 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
             dtype="float32",
             callback=call,
         )
+        engine.exchanged_at = time.monotonic()
         opened.start()
     except (sounddevice.PortAudioError, ValueError) as error:
+        _close(opened)
         raise ConfigurationError(
             f"device={device!r} cannot play {engine.stream.sample_rate} Hz, the rate of the "
             f"descriptors: {error}; --input and --output go from file to file without one"
@@ -108,18 +116,29 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
 def _again(sounddevice: Any, engine: Engine, device: str | None, block_size: int, lost: Any) -> Any:
     """Return the device if it is back, else None."""
     if lost is not None:
-        logger.warning("the sound device is lost; it is opened again when it is back")
+        seconds = engine.stream.n_samples / engine.stream.sample_rate
+        logger.warning("the sound device is lost at %.1f s; it is opened when it is back", seconds)
         _close(lost)
+    with suppress(Exception):  # PortAudio lists the devices once, as it begins
+        sounddevice._terminate()  # noqa: SLF001
+        sounddevice._initialize()  # noqa: SLF001
     try:
         opened = _opened(sounddevice, engine, device, block_size)
     except ConfigurationError:
         return None
-    logger.warning("the sound device is back")
+    seconds = engine.stream.n_samples / engine.stream.sample_rate
+    logger.warning("the sound device is back at %.1f s", seconds)
     return opened
 
 
+def _is_active(opened: Any, engine: Engine) -> bool:
+    """Return whether a device runs and has exchanged a block of late."""
+    with suppress(Exception):  # of a device that is gone
+        return bool(opened.active) and time.monotonic() - engine.exchanged_at < STALLED_S
+    return False
+
+
 def _close(opened: Any) -> None:
-    if opened is not None:
+    for end in () if opened is None else (opened.abort, opened.close):
         with suppress(Exception):  # of a device that is gone
-            opened.abort()
-            opened.close()
+            end()

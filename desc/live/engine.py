@@ -29,7 +29,7 @@ SLOW = 0.05
 
 @dataclass
 class Figures:
-    """What a player wants to see.
+    """Load, levels and faults of a stream that plays.
 
     Attributes
     ----------
@@ -86,6 +86,8 @@ class Engine:
         Load, levels, underruns.
     failure : BaseException or None
         The error that ended the stream; silence follows.
+    exchanged_at : float
+        Time of the last exchange, of `time.monotonic`.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Engine:
     ) -> None:
         self.stream, self.figures, self._keep = stream, Figures(), keep
         self.failure: BaseException | None = None
+        self.exchanged_at = time.monotonic()
         self._delay = delay
         self._ring = np.zeros((RING_SAMPLES, stream.n_channels), np.float32)
         self._written, self._position = delay, 0
@@ -121,8 +124,10 @@ class Engine:
         n_samples : int
             Length. Where it grows beyond the delay, the delay grows with it.
         """
-        self._queue.append((heard, n_samples))
-        self._filled.release()
+        self.exchanged_at = time.monotonic()
+        if self.failure is None:
+            self._queue.append((heard, n_samples))
+            self._filled.release()
         first, self._position = self._position, self._position + n_samples
         n = min(FADE_SAMPLES, n_samples)
         is_ready = self._position <= self._written and self.failure is None
@@ -147,8 +152,8 @@ class Engine:
                 self._catch_up()
                 self._process(*self._queue.popleft())
             except Exception as error:
-                logger.exception("the stream has ended: %s", error)
                 self.failure = error
+                logger.error("the stream has ended: %s", error)
                 return
 
     def _catch_up(self) -> None:
@@ -167,18 +172,18 @@ class Engine:
         if 2 * n_samples > self._delay:
             self._write(np.zeros((2 * n_samples - self._delay, self._ring.shape[1]), np.float32))
             self._delay = 2 * n_samples
-        started = time.thread_time()
+        started = time.perf_counter()
         played = self.stream.process(heard, n_samples)
-        taken = time.thread_time() - started
+        taken = time.perf_counter() - started
         self._write(played)
         if self._keep is not None:
             self._keep(played)
         self.figures.count(n_samples / self.stream.sample_rate, taken, heard, played)
 
     def _write(self, block: Audio) -> None:
-        block = block[-RING_SAMPLES:]
-        self._ring[np.arange(self._written, self._written + len(block)) % RING_SAMPLES] = block
-        self._written += len(block)
+        end, kept = self._written + len(block), block[-RING_SAMPLES:]
+        self._ring[np.arange(end - len(kept), end) % RING_SAMPLES] = kept
+        self._written = end
 
 
 def play_through(
@@ -189,8 +194,8 @@ def play_through(
     A block that is None has `n_samples`, and nothing to hear.
     """
     for block in blocks:
-        started = time.thread_time()
+        started = time.perf_counter()
         played = stream.process(block, n_samples)
-        taken = time.thread_time() - started
+        taken = time.perf_counter() - started
         figures.count(len(played) / stream.sample_rate, taken, block, played)
         yield played

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from desc.configuration import MODES, STYLES
 from desc.errors import ConfigurationError
-from desc.live.stream import Stream, StreamEvent
+from desc.live.events import StreamEvent
+from desc.live.stream import Stream
 from desc.playlist_formats.midi import FULL_VELOCITY, HIGHEST_NOTE, LOWEST_NOTE
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ class MidiControl:
 
     A note begins a new unit, a controller sets what `CONTROLLERS` says, a program change the mode
     (0 listen, 1 continue, 2 follow, 3 duet). Clock messages give the pulse, with a beat at `start`;
-    `stop` ends it. Each unit is a note: the number tells the file, the channel the layer.
+    `stop` ends it. Each unit is a note: the number tells the file, the channel the layer. What
+    still sounds at the end is ended.
 
     Parameters
     ----------
@@ -50,6 +53,7 @@ class MidiControl:
         self._notes = {source: LOWEST_NOTE + i % n_notes for i, source in enumerate(files)}
         self._clocks: deque[float] = deque(maxlen=HEARD_CLOCKS + 1)
         self._n_clocks = 0
+        self._sounding: dict[int, int] = {}
 
     def __enter__(self) -> MidiControl:
         self._stream.watchers.append(self._tell)
@@ -57,6 +61,9 @@ class MidiControl:
 
     def __exit__(self, *exception: object) -> None:
         self._stream.watchers.remove(self._tell)
+        with suppress(Exception):  # of a port that is gone
+            for channel, note in list(self._sounding.items()):
+                self._note("note_off", note, channel, 0)
 
     def receive(self, message: Any, sample: float | None = None) -> None:
         """Take a mido message; others than those above have no effect.
@@ -92,14 +99,23 @@ class MidiControl:
                 self._stream.set_pulse(CLOCKS * period, at - since_beat * period)
 
     def _tell(self, one: StreamEvent) -> None:
-        if self._send is None:
+        if one.is_joined:
             return
-        from mido import Message
-
         event = one.event
         velocity = min(127, max(1, round(FULL_VELOCITY * 10 ** (event.gain_db / 40))))
         kind = "note_off" if one.is_over else "note_on"
         note, channel = self._notes[event.source], event.layer % 16
+        self._note(kind, note, channel, velocity)
+
+    def _note(self, kind: str, note: int, channel: int, velocity: int) -> None:
+        if self._send is None:
+            return
+        from mido import Message
+
+        if kind == "note_on":
+            self._sounding[channel] = note
+        else:
+            self._sounding.pop(channel, None)
         self._send(Message(kind, note=note, velocity=velocity, channel=channel))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from desc.audio import Audio, AudioReader
 from desc.concatenation.joins import Fade, Span, aligned, free_end, join
-from desc.concatenation.mixing import Mixer, Sources
+from desc.concatenation.mixing import Mixer, Sources, to_channels
 from desc.concatenation.playlist import CORPUS, Playlist, PlaylistEvent
 from desc.configuration import RenderConfig, check
 from desc.database import DescriptorDatabase
@@ -19,6 +19,9 @@ from desc.errors import DescError
 from desc.storage import DecodedAudio, DescriptorStore
 
 logger = logging.getLogger(__name__)
+
+LOUDEST = 100.0
+"""Largest sample of the player's that is heard, 40 dB above full scale."""
 
 
 class GrowingMix:
@@ -154,3 +157,20 @@ class _Steady:
 
     def read(self, start: int, n: int) -> Audio:
         return self._sources.read(self._event, start, n)
+
+
+def in_mono(block: Audio) -> Audio:
+    """Return a block (n,) or (n, C) as one channel (n,), finite and within ±`LOUDEST`.
+
+    Raises
+    ------
+    ConfigurationError
+        If it does not hold floats, or has another shape.
+    """
+    block = np.asarray(block)
+    is_sound = block.dtype.kind == "f" and block.ndim in (1, 2)
+    check(is_sound, "block", (block.dtype.name, block.shape), "hold floats (n,) or (n, C)")
+    if not block.size:
+        return np.empty(0, np.float32)
+    block = np.nan_to_num(block, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
+    return to_channels(block.astype(np.float32).reshape(len(block), -1), 1)[:, 0]

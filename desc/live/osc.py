@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 import typing
@@ -10,9 +11,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from desc.configuration import LiveConfig, check
-from desc.errors import ConfigurationError, DescError
+from desc.errors import ConfigurationError
 from desc.live.engine import Figures
-from desc.live.stream import Stream, StreamEvent
+from desc.live.events import StreamEvent
+from desc.live.stream import Stream
 
 if TYPE_CHECKING:
     from pythonosc.udp_client import SimpleUDPClient
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/desc/"
 LARGEST_PACKET = 1 << 16
+LONGEST_REASON = 200
+"""Characters of a reason that is sent."""
 HINTS = typing.get_type_hints(LiveConfig)
 
 
@@ -57,7 +61,7 @@ class OscControl:
     Raises
     ------
     ConfigurationError
-        If the address cannot be listened on.
+        If an address cannot be listened on, or sent to.
     """
 
     def __init__(
@@ -67,10 +71,9 @@ class OscControl:
         host: str = "127.0.0.1",
         send_to: tuple[str, int] | None = None,
     ) -> None:
-        from pythonosc.udp_client import SimpleUDPClient
-
         self._stream, self.n_refused = stream, 0
-        self._client: SimpleUDPClient | None = SimpleUDPClient(*send_to) if send_to else None
+        self._client = None if send_to is None else _client(*send_to)
+        self._cannot_send = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind((host, port))
@@ -101,9 +104,10 @@ class OscControl:
             return
         try:
             self._client.send_message(PREFIX + address, list(values))
-        except (OSError, ValueError) as error:
-            logger.warning("OSC cannot be sent: %s", error)
-            self._client = None
+        except Exception as error:  # of the network, of a value that has no place in OSC
+            if not self._cannot_send:
+                logger.warning("OSC: %s%s cannot be sent: %s", PREFIX, address, error)
+            self._cannot_send = True
 
     def send_figures(self, figures: Figures) -> None:
         """Send load, levels and underruns."""
@@ -122,7 +126,7 @@ class OscControl:
         for message in messages:
             try:
                 self._take(message.address, list(message.params))
-            except (DescError, TypeError, ValueError, OverflowError) as error:
+            except Exception as error:  # of values from anywhere
                 self._refuse(f"{message.address[:80]!r}: {error}")
 
     def _listen(self) -> None:
@@ -146,6 +150,7 @@ class OscControl:
                 value = getattr(self._stream.settings, field.name)
                 self.send(field.name, *(value if isinstance(value, tuple) else [value]))
         elif name == "pulse":
+            check(1 <= len(values) <= 2, "pulse", values[:8], "be a tempo, or a tempo and a phase")
             self._set_pulse(*map(float, values))
         else:
             self._stream.set(**{name: setting_of(name, values)})
@@ -155,10 +160,13 @@ class OscControl:
             self._stream.set_pulse(None)
             return
         check(20 <= tempo <= 400, "pulse", tempo, "be 0, or from 20 to 400 beats per minute")
+        check(math.isfinite(phase), "pulse", phase, "have a finite phase")
         period = 60 / tempo * self._stream.sample_rate
         self._stream.set_pulse(period, self._stream.n_samples - phase % 1 * period)
 
     def _tell(self, one: StreamEvent) -> None:
+        if one.is_joined:
+            return
         event, rate = one.event, self._stream.sample_rate
         what = event.source, event.start_sample / rate, event.n_samples / rate
         more = event.gain_db, event.layer, event.onset_sample / rate
@@ -166,9 +174,21 @@ class OscControl:
 
     def _refuse(self, reason: str) -> None:
         self.n_refused += 1
+        reason = reason[:LONGEST_REASON]
         if self.n_refused == 1:
             logger.warning("OSC: refused: %s; more are counted", reason)
         self.send("error", reason)
+
+
+def _client(host: str, port: int) -> SimpleUDPClient:
+    """Return a sender, whose host is looked up once."""
+    from pythonosc.udp_client import SimpleUDPClient
+
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][4]
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"osc_send={host}:{port} cannot be found: {error}") from error
+    return SimpleUDPClient(str(found[0]), port)
 
 
 def setting_of(name: str, values: list[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -10,9 +11,13 @@ from tempfile import TemporaryFile
 from desc.audio import Audio, AudioWriter
 from desc.concatenation.playlist import Playlist, PlaylistEvent
 from desc.configuration import from_dict, to_dict
-from desc.live.stream import Stream, StreamEvent
+from desc.errors import DescError
+from desc.live.events import StreamEvent
+from desc.live.stream import Stream
 from desc.playlist_formats import export_playlist
 from desc.storage import DescriptorStore
+
+logger = logging.getLogger(__name__)
 
 WAV, PLAYLIST, PROJECT = "live.wav", "playlist.json", "live.dawproject"
 
@@ -22,6 +27,7 @@ class LiveRecorder:
 
     The files appear at the end: `live.wav` (float, as played), `playlist.json` (rendered it is the
     WAV, sample for sample) and `live.dawproject`. An earlier recording in the folder is replaced.
+    Where the WAV cannot grow (a full disk, 4 GiB) it ends, which is said; the playlist goes on.
 
     Parameters
     ----------
@@ -39,6 +45,7 @@ class LiveRecorder:
         self.folder = Path(folder)
         self._stream, self._store = stream, store
         self._left_out = stream.latency
+        self._is_full = False
         self._open = ExitStack()
         wav = self.folder / WAV
         self._wav = AudioWriter(wav, stream.sample_rate, stream.n_channels, "FLOAT")
@@ -53,13 +60,19 @@ class LiveRecorder:
         """Keep a block (n, C) that was played; the latency of the stream is left out."""
         part = played[self._left_out :]
         self._left_out = max(0, self._left_out - len(played))
-        if len(part):
+        if not len(part) or self._is_full:
+            return
+        try:
             self._wav.write(part.T)
+        except (DescError, OSError) as error:
+            self._is_full = True
+            seconds = self._wav.n_samples / self._stream.sample_rate
+            logger.warning("%s ends after %.1f s: %s", self._wav.path, seconds, error)
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         with self._open:  # after an error, too: what was played until then is kept
             if kind is None or issubclass(kind, KeyboardInterrupt):
-                self.write(self._stream.finish())
+                self._finish()
             self._stream.watchers.remove(self._keep)
             self._events.seek(0)
             events = tuple(from_dict(PlaylistEvent, json.loads(line)) for line in self._events)
@@ -69,6 +82,12 @@ class LiveRecorder:
             export_playlist(
                 playlist, self.folder / PROJECT, "dawproject", store=self._store, allow_long=True
             )
+
+    def _finish(self) -> None:
+        try:
+            self.write(self._stream.finish())
+        except Exception as error:  # of a stream that has failed; what was played is kept
+            logger.warning("the end of what was played is not kept: %s", error)
 
     def _keep(self, one: StreamEvent) -> None:
         if one.is_over:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class LiveSounds:
-    """What the causal search needs of a corpus, for each style.
+    """A corpus prepared for the causal search, for each style.
 
     Parameters
     ----------

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from desc.audio import Audio
-from desc.concatenation.mixing import Mixer, to_channels
+from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import CORPUS, PlaylistEvent
-from desc.configuration import LiveConfig, Sampling, check
+from desc.configuration import LiveConfig, Sampling, check, check_integer, check_number
 from desc.database import DescriptorDatabase
 from desc.descriptors.listening import Listener
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
 from desc.devices import one_thread
 from desc.errors import ConfigurationError
-from desc.live.mixing import GrowingMix, SteadySources
+from desc.live.events import StreamEvent, Watchers
+from desc.live.mixing import GrowingMix, SteadySources, in_mono
 from desc.live.sounds import LiveSounds
 from desc.matching import Matcher
 from desc.matching.arrays import Values
@@ -37,21 +39,6 @@ logger = logging.getLogger(__name__)
 
 SOUNDING_DB = -40.0
 """Level relative to the loudest frame so far, below which a frame of the player is a pause."""
-
-
-class StreamEvent(NamedTuple):
-    """A unit that begins or has ended.
-
-    Attributes
-    ----------
-    is_over : bool
-        Whether it has ended; until then its length is that so far.
-    event : PlaylistEvent
-        File, position, length, gain and layer; its onset counts from the start of the stream.
-    """
-
-    is_over: bool
-    event: PlaylistEvent
 
 
 class Stream:
@@ -81,7 +68,8 @@ class Stream:
     latency : int
         Samples of silence before the result of the first block.
     watchers : list of callable
-        Each is called with every `StreamEvent`, in the thread of `process`.
+        Each is called with every `StreamEvent`, in the thread of `process`; one that raises an
+        error is no longer called, which is said.
 
     Raises
     ------
@@ -110,7 +98,7 @@ class Stream:
         fade_ms, rule = rendering.crossfade_ms, f"be at most {hop_ms:g}, a hop, to be played live"
         check(fade_ms <= hop_ms, "crossfade_ms", fade_ms, rule)
         self.settings = LiveConfig(**settings)
-        self.watchers: list[Callable[[StreamEvent], None]] = []
+        self.watchers = Watchers()
         self._predictor, self._fade_ms = predictor, fade_ms
         predictor.model.eval()
         if matcher.standardizer is None:
@@ -131,10 +119,11 @@ class Stream:
         self._ready: deque[Audio] = deque([np.zeros((self.latency, self.n_channels), np.float32)])
         self._n_samples = self._frame = 0
         self._rollout: Rollout | None = None
-        self._heard = False
+        self._heard = self._joins = False
         self._loudest_db = -np.inf
         self._pulse: tuple[float, float] | None = None
-        self._changes: deque[dict[str, Any]] = deque()
+        self._changes: dict[str, Any] = {}
+        self._changing, self._jumps = threading.Lock(), False
         self._n_lost = 0
         usable = self._sounds.usable(self.settings.files, self._sources.lost)
         nothing = matcher.database.values[:0]
@@ -157,11 +146,12 @@ class Stream:
             known = ", ".join(LiveConfig.__dataclass_fields__)
             raise ConfigurationError(f"there is no setting {', '.join(unknown)}; there are {known}")
         replace(self.settings, **settings)
-        self._changes.append(settings)
+        with self._changing:
+            self._changes |= settings
 
     def jump(self) -> None:
         """Begin a new unit in every layer at the next frame; from any thread."""
-        self._changes.append({})
+        self._jumps = True
 
     def set_pulse(self, period: float | None, beat: float = 0.0) -> None:
         """Play in time with a known pulse; from any thread.
@@ -172,7 +162,15 @@ class Stream:
             Samples between two beats; None: the pulse heard in the target counts.
         beat : float
             Sample of the stream at which a beat is.
+
+        Raises
+        ------
+        ConfigurationError
+            If the period is less than a sample, or a number is not finite.
         """
+        if period is not None:
+            check_number("period", period, 1.0)
+            check(math.isfinite(beat), "beat", beat, "be finite")
         self._pulse = None if period is None else (period, beat)
 
     @property
@@ -201,20 +199,27 @@ class Stream:
         Parameters
         ----------
         block : ndarray of float32, (n,) or (n, C), optional
-            The player's sound at `sample_rate`; None: there is nothing to hear.
+            The player's sound at `sample_rate`, full scale 1; None: there is nothing to hear.
+            What is not finite is 0; larger samples than 100 are cut.
         n_samples : int, optional
             Length of the result where there is no block; by default a hop.
 
         Returns
         -------
         ndarray of float32, (n, n_channels)
+
+        Raises
+        ------
+        ConfigurationError
+            If a block does not hold floats, or the length is no integer of at least 0.
         """
         hop = self._listener.config.hop_length
         if block is not None:
-            block = to_channels(np.asarray(block, np.float32).reshape(len(block), -1), 1)[:, 0]
-            if not np.isfinite(block).all():
-                block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
-        length = len(block) if block is not None else hop if n_samples is None else n_samples
+            block = in_mono(block)
+            length = len(block)
+        else:
+            length = hop if n_samples is None else n_samples
+            check_integer("n_samples", length, 0)
         done = 0
         while done < length:
             step = min(hop - self._n_samples % hop, length - done)
@@ -235,9 +240,11 @@ class Stream:
 
     def close(self) -> None:
         """End what plays, and close all files."""
-        for layer in self._mix.layers:
-            self._mix.fade(layer)
-        self._sources.__exit__()
+        try:
+            for layer in self._mix.layers:
+                self._mix.fade(layer)
+        finally:
+            self._sources.__exit__()
 
     def __enter__(self) -> Stream:
         return self
@@ -269,7 +276,8 @@ class Stream:
             pulse = None
             if self._pulse is not None:
                 period, beat = self._pulse
-                pulse = complex(np.exp(2j * np.pi * (self._n_samples - beat) / period))
+                phase = (self._n_samples - beat) % period / period
+                pulse = complex(np.exp(2j * np.pi * phase))
             self._play(self._units.next(target, pulse))
         self._frame += 1
         self._heard = False
@@ -277,17 +285,15 @@ class Stream:
 
     def _change(self) -> None:
         """Take the settings that were given since the last frame."""
-        sounds_changed = len(self._sources.lost) > self._n_lost
-        while self._changes:
-            changes = self._changes.popleft()
-            if not changes:
-                self._units.jump()
-            self._began = self._began and "mode" not in changes
-            sounds_changed = sounds_changed or bool(
-                {"style", "continuity", "layers", "files"} & set(changes)
-            )
-            self.settings = replace(self.settings, **changes)
-        if sounds_changed:
+        with self._changing:
+            changes, self._changes = self._changes, {}
+            jumps, self._jumps = self._jumps, False
+        if jumps:
+            self._units.jump()
+        self._began = self._began and "mode" not in changes
+        self.settings = replace(self.settings, **changes)
+        of_sounds = {"style", "continuity", "layers", "files"} & set(changes)
+        if of_sounds or len(self._sources.lost) > self._n_lost:
             self._n_lost = len(self._sources.lost)
             usable = self._sounds.usable(self.settings.files, self._sources.lost)
             self._units.use(self._sounds.of(self.settings), usable)
@@ -317,6 +323,7 @@ class Stream:
             return
         self._units.begin(complete[-self._predictor.model.context_frames :])
         self._rollout = self._continued(heard, settings)
+        self._heard = False  # the newest frame is the last one of the context
 
     def _continued(self, heard: DescriptorSequence, settings: LiveConfig) -> Rollout:
         model = self._predictor.model
@@ -368,8 +375,10 @@ class Stream:
                 continue
             unit = Unit(one.row, 1, onset, layer, gain_db=gain_db)
             event = unit_event(unit, self._sounds.database, self._fade_ms)
+            self._joins = current is not None and not one.is_new
             self._mix.begin(event)
-            self._tell(StreamEvent(False, event))
+            self.watchers.tell(StreamEvent(False, event, self._joins))
+            self._joins = False
 
     def _rest(self, first: int) -> None:
         """End layers from one on, by a fade in a last frame."""
@@ -379,8 +388,4 @@ class Stream:
                 self._mix.fade(layer)
 
     def _ended(self, event: PlaylistEvent) -> None:
-        self._tell(StreamEvent(True, event))
-
-    def _tell(self, event: StreamEvent) -> None:
-        for watcher in self.watchers:
-            watcher(event)
+        self.watchers.tell(StreamEvent(True, event, self._joins))

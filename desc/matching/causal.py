@@ -67,7 +67,7 @@ class Sounds:
 
 
 class Played(NamedTuple):
-    """What a layer plays in one frame.
+    """Row and gain that a layer plays in one frame.
 
     Attributes
     ----------

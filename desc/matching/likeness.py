@@ -54,7 +54,7 @@ def distance_between_recordings(points: Points, database: DescriptorDatabase) ->
     return float(np.median(np.concatenate(found)))
 
 
-def warn_if_far(source: str, distances: Float64, own: float | None) -> None:
+def warn_if_far(source: str, distances: Float64, own: float | None, *, causal: bool) -> None:
     """Log a warning if a target is far from the corpus.
 
     Parameters
@@ -65,11 +65,14 @@ def warn_if_far(source: str, distances: Float64, own: float | None) -> None:
         See `nearest_distances`.
     own : float or None
         See `distance_between_recordings`.
+    causal : bool
+        Whether the selection is causal, for which `match_space` cannot be advised.
     """
     distance = float(np.median(distances))
     if own is not None and distance > FAR * own:
+        advice = "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
         logger.warning(
             f"{source}: the target is far from the corpus: its median distance to the nearest "
             f"row is {distance:.2f}, against {own:.2f} between recordings of the corpus. "
-            "--match_space .5 or 1 shifts its level and timbre towards the corpus's"
+            + ("sounds that are more like it fit better" if causal else advice)
         )

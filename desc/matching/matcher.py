@@ -262,7 +262,7 @@ class Matcher:
 
     @cached_property
     def sounds(self) -> Sounds:
-        """What the selection `causal` needs of the database."""
+        """The database, prepared for the selection `causal`."""
         lengths = None if self.selection.units == "frame" else self.boundaries.in_corpus
         loudest_db = -np.inf if self.selection.silence_gate_db is None else self.loudest_db
         nearest = NearestRows(self.transitions.corpus_points)
@@ -347,7 +347,8 @@ class Matcher:
             usable=usable,
         )
         if not isinstance(target, np.ndarray) and not self.query.match_space:
-            warn_if_far(target.source, match.nearest_distances, self.own_distance)
+            distances = match.nearest_distances
+            warn_if_far(target.source, distances, self.own_distance, causal=causal)
         return match
 
     def neighbours(

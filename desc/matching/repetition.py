@@ -103,11 +103,10 @@ def feasible_limits(
     longest = max(0, (n_positions - used_up - 1) // (2 * NEAR_POSITIONS + 1))
     if min(wanted, n_frames - 1) > longest:
         logger.info(
-            "hold_s=%g is shortened to %.2f s: the corpus has %d source positions for %d frames",
+            "hold_s=%g is shortened to %.2f s: the corpus has only %d source positions",
             selection.hold_s,
             longest / frame_rate,
             n_positions,
-            n_frames,
         )
     hold, unit = min(wanted, longest), None
     reach = max(NEAR_POSITIONS, round(REACH_S * frame_rate))

@@ -14,7 +14,9 @@ import soundfile
 
 from desc.commands.live import line
 from desc.commands.main import main
+from desc.errors import DescError
 from desc.live.engine import Figures
+from desc.matching import Matcher
 from tests.small_run import SmallRun
 
 
@@ -36,7 +38,8 @@ def test_it_plays_along_with_a_file(
     options = "--input", str(song), "--output", str(output), "--mode", mode, "--after_s", after_s
     assert live(small_run, *options, "--record_dir", str(tmp_path / "set")) == 0
     sound, rate = soundfile.read(output)
-    assert len(sound) / rate == pytest.approx(duration_s, abs=0.05)
+    ending_s = 0.075  # two hops and the latency, in which the last unit fades
+    assert len(sound) / rate == pytest.approx(duration_s + ending_s, abs=0.05)
     if mode == "follow":
         assert np.abs(sound[rate // 2 : rate]).max() > 0.001
         assert not sound[-rate // 4 :].any()
@@ -57,6 +60,9 @@ def test_it_plays_along_with_a_file(
         (("--output", "x.wav"), "output must be given with input"),
         (("--input", "x.wav"), "input must be given with output or record_dir"),
         (("--osc_send", "9000"), "osc_send='9000' must be HOST:PORT"),
+        (("--osc_port", "-5"), "osc_port=-5 must be"),
+        (("--osc_send", "no host:9"), "osc_send=no host:9 cannot be found"),
+        (("--input", "x.wav", "--output", "./x.wav"), "must be another file than input"),
         (("--block_size", "3"), "block_size=3 must be an integer of at least 16"),
         (("--crossfade_ms", "40", "--input", "x.wav", "--output", "y.wav"), "crossfade_ms=40.0"),
         (("--midi_in", "no such port"), "midi input 'no such port'"),
@@ -72,6 +78,32 @@ def test_wrong_options_are_refused(
     assert rule in capsys.readouterr().err
 
 
+def test_results_among_the_sounds_are_refused(
+    small_run: SmallRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = str(small_run.root / "training" / "new.wav")
+    assert live(small_run, "--input", "x.wav", "--output", inside) == 2
+    assert f"output={inside!r} must lie outside audio_db_dir" in capsys.readouterr().err
+
+
+def test_options_of_selection_are_heard(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def stream(predictor: object, matcher: Matcher, **more: Any) -> None:
+        given.update(more, selection=matcher.selection)
+        raise DescError("enough")
+
+    monkeypatch.setattr("desc.live.Stream", stream)
+    options = "--beat_weight", "0", "--slow_weight", ".5", "--max_unit_s", "9", "--layers", "2"
+    assert live(small_run, *options) == 1
+    assert given["style"] is given["continuity"] is given["layers"] is None
+    selection = given["selection"]
+    assert (selection.beat_weight, selection.slow_weight) == (0, 0.5)
+    assert (selection.max_unit_s, selection.layers) == (9, 2)
+
+
 class Card:
     """A module like sounddevice, whose device is lost after some blocks, and comes back once."""
 
@@ -79,6 +111,7 @@ class Card:
 
     def __init__(self) -> None:
         self.opened: list[Any] = []
+        self.n_initialised = 0
         self.heard: list[np.ndarray] = []
         card = self
 
@@ -110,6 +143,12 @@ class Card:
 
         self.Stream = Stream
 
+    def _terminate(self) -> None:
+        pass
+
+    def _initialize(self) -> None:
+        self.n_initialised += 1
+
     def query_devices(self, device: object, kind: str) -> dict[str, int]:
         if device == "none":
             raise ValueError("No output device matching 'none'")
@@ -131,8 +170,25 @@ def test_a_device_that_is_lost_is_opened_again(
     assert len(card.heard) == 8
     assert all(np.isfinite(out).all() and abs(out).max() < 1.5 for out in card.heard)
     printed = capsys.readouterr().err
+    assert card.n_initialised == 2, "before each attempt to open it again"
     assert "the sound device is lost" in printed
     assert "the sound device is back" in printed
+
+
+def test_an_error_of_the_stream_ends_it_with_status_1(
+    small_run: SmallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*given: object) -> None:
+        raise RuntimeError("no music")
+
+    card = Card()
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    monkeypatch.setattr("desc.live.Stream.process", broken)
+    assert live(small_run) == 1
+    printed = capsys.readouterr().err
+    assert "the stream has ended: no music" in printed
+    assert "Traceback" not in printed
+    assert card.opened[0].closed
 
 
 def test_a_device_that_cannot_be_used_is_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,34 @@ def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureF
         echo.gate.release(1000)
         # Each block is either made or left out.
         while echo.n_done + 44100 * engine.figures.skipped_s < 400 * 256 - 1:
-            echo.done.acquire()
+            assert echo.done.acquire(timeout=10)
     assert engine.figures.skipped_s > 0
     assert "overload" in caplog.text
+
+
+def test_after_a_long_stall_it_plays_again() -> None:
+    echo, n = Echo(open=False), 8192
+    kept: list[np.ndarray] = []
+    with Engine(echo, 2 * n, kept.append) as engine:  # type: ignore[arg-type]
+
+        def wait(n_blocks: int) -> None:
+            """Until each block is either made or left out."""
+            for _ in range(2000):
+                if len(kept) * n + 44100 * engine.figures.skipped_s > n_blocks * n - 1:
+                    return
+                time.sleep(0.005)
+            raise AssertionError("blocks are missing")
+
+        for _ in range(30):  # 5.6 s
+            engine.exchange(block(1, n), n)
+        echo.gate.release(1000)
+        wait(30)
+        late = engine.figures.underruns
+        for k in range(4):
+            assert engine.exchange(block(1, n), n)[-1, 0] == 1
+            wait(31 + k)
+    assert engine.figures.skipped_s > 4
+    assert engine.figures.underruns == late
 
 
 def test_larger_blocks_make_the_delay_longer() -> None:
@@ -105,8 +131,10 @@ def test_an_error_in_the_stream_ends_in_silence(caplog: pytest.LogCaptureFixture
 
     with Engine(Broken(), 256) as engine:  # type: ignore[arg-type]
         engine.exchange(block(1), 256)
-        while engine.failure is None:
-            pass
+        for _ in range(2000):
+            if engine.failure is not None:
+                break
+            time.sleep(0.005)
         assert not engine.exchange(block(1), 256).any()
     assert "the stream has ended: no" in caplog.text
 
@@ -148,6 +176,25 @@ def test_a_recording_is_what_was_heard_and_renders_to_it(stage: Stage, tmp_path:
     np.testing.assert_array_equal(kept[: len(again)], again)
     assert not kept[len(again) :].any()
     assert (tmp_path / "live.dawproject").stat().st_size > 500
+
+
+def test_a_recording_that_cannot_grow_ends_and_the_music_goes_on(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor = stage.predictor()
+    with (
+        Stream(predictor, stage.matcher(predictor), store=stage.store) as stream,
+        LiveRecorder(stream, tmp_path, stage.store) as recorder,
+    ):
+        recorder.write(stream.process(stage.player[: 12 * HOP]))
+        monkeypatch.setattr("desc.audio.writer.sample_bytes", lambda _: 1 << 40)
+        for first in (12, 16):
+            played = stream.process(stage.player[first * HOP : (first + 4) * HOP])
+            recorder.write(played)
+        assert played.any()
+    assert soundfile.info(tmp_path / "live.wav").frames == 12 * HOP - stream.latency
+    assert caplog.text.count("live.wav ends after 0.3 s") == 1
+    assert (tmp_path / "playlist.json").exists()
 
 
 def test_levels_are_in_decibels() -> None:

@@ -62,6 +62,21 @@ def test_units_are_notes(stage: Stage, stream: Stream) -> None:
     assert set(on) <= {36, 37, 38}
 
 
+def test_a_level_is_no_note_and_what_sounds_at_the_end_is_ended(
+    stage: Stage, stream: Stream
+) -> None:
+    sent: list[mido.Message] = []
+    with MidiControl(stream, sent.append):
+        stream.set(continuity=100.0)
+        stream.process(stage.player[: 12 * HOP])
+        assert [m.type for m in sent] == ["note_on"]
+        stream.set(level_db=-6.0)
+        stream.process(stage.player[12 * HOP : 14 * HOP])
+        assert len(sent) == 1
+    assert [m.type for m in sent] == ["note_on", "note_off"]
+    assert sent[0].note == sent[1].note
+
+
 def test_a_clock_gives_the_pulse(stage: Stage, stream: Stream) -> None:
     with MidiControl(stream) as midi:
         midi.receive(mido.Message("start"), 0)

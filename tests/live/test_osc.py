@@ -62,8 +62,10 @@ def test_a_client_plays_a_scene(stage: Stage, stream: Stream) -> None:
         def say(name: str, *values: object) -> None:
             client.send_message(f"/desc/{name}", values)
             client.send_message("/desc/ask", [])
-            while not any(address == "/desc/files" for address, _ in received(receiver)):
-                pass  # the settings come back: the message before has been taken
+            for _ in range(200):  # of 50 ms at least
+                if any(address == "/desc/files" for address, _ in received(receiver)):
+                    return  # the settings come back: the message before has been taken
+            raise AssertionError("no answer")
 
         assert not play(50).any()
         say("mode", "duet")
@@ -108,6 +110,11 @@ def test_what_cannot_be_taken_is_counted_and_changes_nothing(
             message("/desc/__class__", 1),
             message("/desc/pulse", 1e9),
             message("/desc/pulse", "x"),
+            message("/desc/pulse", 120.0, float("inf")),
+            message("/desc/pulse", 120.0, float("nan")),
+            message("/desc/pulse"),
+            message("/desc/pulse", 120.0, 0.0, 1.0),
+            message("/desc/seed", 1e30),
             b"",
             b"/desc/mode",
             b"#bundle\0" + b"\xff" * 40,
@@ -128,26 +135,54 @@ def test_what_cannot_be_taken_is_counted_and_changes_nothing(
     assert caplog.text.count("refused") == 1
 
 
-def test_random_and_damaged_packets_are_survived(stream: Stream) -> None:
+def test_random_and_damaged_packets_are_survived(stage: Stage, stream: Stream) -> None:
     rng = np.random.default_rng(0)
     whole = [
         message("/desc/temperature", 0.5),
         message("/desc/files", "a.wav", "b"),
         message("/desc/mode", "follow"),
     ]
-    with OscControl(stream) as osc:
-        for _ in range(2000):
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("127.0.0.1", 0))
+    client.settimeout(10)
+
+    def wait(osc: OscControl) -> None:
+        """Until the packets before have been taken."""
+        client.sendto(message("/desc/ask"), ("127.0.0.1", osc.port))
+        while OscPacket(client.recv(1 << 16)).messages[0].message.address != "/desc/files":
+            pass
+
+    with OscControl(stream, send_to=client.getsockname()) as osc:
+        for k in range(600):
             packet = bytearray(whole[rng.integers(3)])
             for place in rng.integers(0, len(packet), rng.integers(1, 5)):
                 packet[place] = rng.integers(256)
-            osc.receive(bytes(packet[: rng.integers(1, len(packet) + 1)]))
-            osc.receive(rng.bytes(int(rng.integers(0, 200))))
+            cut = packet[: rng.integers(1, len(packet) + 1)]
+            for one in (bytes(cut), rng.bytes(int(rng.integers(0, 200)))):
+                client.sendto(one, ("127.0.0.1", osc.port))
+            if k % 50 == 0:
+                wait(osc)
         nested = b"#bundle\0" + bytes(8)
-        for _ in range(2000):
+        for _ in range(1000):
             nested = b"#bundle\0" + bytes(8) + len(nested).to_bytes(4, "big") + nested
-        osc.receive(nested)
-    sound = stream.process(np.zeros(40 * HOP, np.float32))
+        client.sendto(nested, ("127.0.0.1", osc.port))
+        client.sendto(message("/desc/mode", "m" * 30000), ("127.0.0.1", osc.port))
+        client.sendto(message("/desc/seed", 3_000_000_000), ("127.0.0.1", osc.port))
+        wait(osc)
+        assert osc.n_refused > 100
+        for one in (message("/desc/files"), message("/desc/mode", "follow")):
+            client.sendto(one, ("127.0.0.1", osc.port))
+        wait(osc)
+        sound = stream.process(stage.player[: 20 * HOP])
+    client.close()
     assert np.isfinite(sound).all()
+    assert sound.any()
+    assert stream.settings.mode == "follow"
+
+
+def test_a_receiver_that_cannot_be_found_is_said(stream: Stream) -> None:
+    with pytest.raises(ConfigurationError, match="osc_send=no host:9 cannot be found"):
+        OscControl(stream, send_to=("no host", 9))
 
 
 def test_a_port_in_use_is_said(stream: Stream) -> None:

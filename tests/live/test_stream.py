@@ -61,7 +61,7 @@ def test_it_plays_what_the_offline_continuation_plays(
         sound = np.concatenate([sound, alone(stream, 3)])
     assert {unit.first_row for unit in match.units} > {match.rows[0]}, "there are several units"
     first = len(stage.player) // HOP
-    got = [event for over, event in events if over]
+    got = [one.event for one in events if one.is_over]
     moved = [replace(e, onset_sample=e.onset_sample - first * HOP) for e in got]
     assert [e.start_sample for e in moved] == [e.start_sample for e in match.playlist.events]
     assert moved[:-1] == list(match.playlist.events[:-1])
@@ -134,7 +134,7 @@ def test_settings_are_heard_at_the_next_frame(stage: Stage) -> None:
         heard(stream, stage.player[31 * HOP : 32 * HOP])
         stream.jump()
         heard(stream, stage.player[32 * HOP : 33 * HOP])
-        begun = [event for over, event in events if not over]
+        begun = [one.event for one in events if not one.is_over]
     assert [event.onset_sample // HOP for event in begun] == [30, 31, 32]
     assert {event.source for event in begun} == {other}
     assert begun[1].gain_db == pytest.approx(begun[0].gain_db - 9)
@@ -142,6 +142,56 @@ def test_settings_are_heard_at_the_next_frame(stage: Stage) -> None:
     assert begun[2].start_sample != begun[1].start_sample + HOP
     latest = stream.latency + HOP  # from the setting to its sound
     assert latest / 44100 <= 0.05 + HOP / 44100
+
+
+def test_blocks_of_any_content_are_survived_and_other_types_refused(stage: Stage) -> None:
+    predictor = stage.predictor()
+    with Stream(predictor, stage.matcher(predictor), store=stage.store) as stream:
+        noise = np.random.default_rng(0).standard_normal(20 * HOP).astype(np.float32)
+        stream.process(1e30 * noise)
+        stream.process(np.full(HOP, np.nan, np.float32))
+        assert stream.process(np.empty(0, np.float32)).shape == (0, 2)
+        assert stream.process(None, 0).shape == (0, 2)
+        sound = stream.process(stage.player[: 20 * HOP])
+        assert np.isfinite(sound).all()
+        assert sound.any()
+        with pytest.raises(ConfigurationError, match=r"block=\('int16', \(9,\)\) must hold floats"):
+            stream.process(np.zeros(9, np.int16))  # type: ignore[arg-type]
+        for length in (-1, 2.5):
+            with pytest.raises(ConfigurationError, match=f"n_samples={length} must be"):
+                stream.process(None, length)  # type: ignore[arg-type]
+        for pulse in ((float("inf"), 0.0), (0.0, 0.0), (22050.0, float("nan"))):
+            with pytest.raises(ConfigurationError, match="must be"):
+                stream.set_pulse(*pulse)
+
+
+def test_a_watcher_that_fails_does_not_end_the_music(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unplugged(event: StreamEvent) -> None:
+        raise OSError("no port")
+
+    predictor = stage.predictor()
+    events: list[StreamEvent] = []
+    with Stream(predictor, stage.matcher(predictor), store=stage.store) as stream:
+        stream.watchers += [unplugged, events.append]
+        assert stream.process(stage.player[: 30 * HOP]).any()
+    assert len(events) > 1
+    assert caplog.text.count("unplugged: no port") == 1
+
+
+def test_setting_nothing_changes_nothing(stage: Stage) -> None:
+    predictor = stage.predictor()
+    with Stream(predictor, stage.matcher(predictor, continuity=9.0), store=stage.store) as stream:
+        stream.process(stage.player[: 9 * HOP])
+        events: list[StreamEvent] = []
+        stream.watchers.append(events.append)
+        stream.set()
+        stream.process(stage.player[9 * HOP : 10 * HOP])
+        assert not events
+        stream.jump()
+        stream.process(stage.player[10 * HOP : 11 * HOP])
+        assert [one.is_over for one in events] == [True, False]
 
 
 def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
