@@ -117,7 +117,7 @@ class TrainConfig(HardwareConfig):
     FORMER: ClassVar[tuple[str, ...]] = ("process_on_the_fly",)
 
     learning_rate: float = option(2e-3, "peak learning rate of the schedule")
-    batch_size: int = option(64, "windows per step")
+    batch_size: int = option(32, "windows per step")
     epochs: int | None = option(
         None,
         "maximum number of epochs (default: at least 10, more for small corpora)",
