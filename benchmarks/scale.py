@@ -9,7 +9,8 @@ recordings is kept for the queries. Each shard is an index of its own, as a work
 cells, lists, the number of cells to read. Every query asks every shard; the best are merged by
 exact distance, and compared with an exact search of all rows. Points and lists of a shard are
 removed once it is searched; what was found stays in DIR, so that the command may be stopped and
-called again. Times are CPU seconds of one thread.
+called again; other options make other shards. The shards of `desc index` share their cells instead.
+Times are CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -78,14 +79,19 @@ def recall(found: Neighbours, true: Neighbours) -> float:
     return float((found.rows[:, None] == true.rows[:, :, None]).any(2).mean())
 
 
+def made_of(args: argparse.Namespace, n_rows: int) -> list[str | int]:
+    """Return all that a shard of so many rows depends on, besides its number."""
+    return [str(args.folder.resolve()), n_rows, args.shard_rows, args.queries, args.neighbours]
+
+
 def run_shard(
     work: Path, number: int, recordings: list[Float32], queries: Float32, args: argparse.Namespace
-) -> dict[str, float]:
-    """Build and search a shard, keep what was found, and return its figures."""
+) -> None:
+    """Build and search a shard, and keep what was found and its figures."""
     first = number * args.shard_rows
     n_rows = min(args.shard_rows, args.rows - first)
     points_path, trained, lists_path = (work / name for name in ("points", "trained", "lists"))
-    figures = {"rows": n_rows}
+    figures = {"of": made_of(args, n_rows), "rows": n_rows}
     write_rows(points_path, recordings, n_rows, number)
     points = np.memmap(points_path, np.float32, "r").reshape(n_rows, -1)
     usable, ids = np.ones(n_rows, bool), np.arange(n_rows)
@@ -117,7 +123,6 @@ def run_shard(
     (work / f"shard{number}.json").write_text(json.dumps(figures))
     for path in (points_path, trained, lists_path):
         path.unlink()
-    return figures
 
 
 def main() -> None:
@@ -135,7 +140,8 @@ def main() -> None:
     print("shard" + "".join(f"{name:>12}" for name in COLUMNS))
     for number in range(-(-args.rows // args.shard_rows)):
         path = args.work / f"shard{number}.json"
-        if not path.is_file():
+        wanted = made_of(args, min(args.shard_rows, args.rows - number * args.shard_rows))
+        if not path.is_file() or json.loads(path.read_text()).get("of") != wanted:
             run_shard(args.work, number, recordings, queries, args)
         every.append(figures := json.loads(path.read_text()))
         print(f"{number:5}" + "".join(f"{figures[name]:12.4g}" for name in COLUMNS), flush=True)

@@ -92,10 +92,10 @@ class PlainNetwork(nn.Module):
         if self.is_transformer:
             self.embedding = nn.Linear(model.n_features, width)
             self.positions = nn.Parameter(0.02 * torch.randn(self.n_read + self.n, width))
+            layers = n_layers, n_layers, sizes.dim_feedforward
             self.network = nn.Transformer(
-                width, sizes.nhead, n_layers, n_layers, sizes.dim_feedforward, config.dropout,
-                batch_first=True,
-            )  # fmt: skip
+                width, sizes.nhead, *layers, config.dropout, batch_first=True
+            )
         else:
             dropout = config.dropout if n_layers > 1 else 0.0
             self.network = nn.LSTM(
@@ -192,7 +192,7 @@ def gathering(
     ours, peer = least_cpu_s(works).values()
     shape = f"{batch_size} items of {context_length + prediction_length} frames"
     print(f"a batch of {shape} of 13 columns, {n_batches} batches a pass")
-    print(f"  gathered from one tensor    {1e3 * ours / n_batches:8.2f} ms")
+    print(f"  gathered by the frame table {1e3 * ours / n_batches:8.2f} ms")
     print(f"  Dataset and DataLoader      {1e3 * peer / n_batches:8.2f} ms")
     print(f"  ratio                       {peer / ours:8.1f}")
 
