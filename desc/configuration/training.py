@@ -117,7 +117,9 @@ class TrainConfig(HardwareConfig):
     FORMER: ClassVar[tuple[str, ...]] = ("process_on_the_fly",)
 
     learning_rate: float = option(2e-3, "peak learning rate of the schedule")
-    batch_size: int = option(32, "windows per step")
+    batch_size: int | None = option(
+        None, "windows per step (default: depends on the model)", kind=int
+    )
     epochs: int | None = option(
         None,
         "maximum number of epochs (default: at least 10, more for small corpora)",
@@ -184,10 +186,11 @@ class TrainConfig(HardwareConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("learning_rate", self.learning_rate, above=0.0)
-        for name in ("batch_size", "save_interval", "patience", "sample_every_epochs"):
+        for name in ("save_interval", "patience", "sample_every_epochs"):
             check_integer(name, getattr(self, name), 1)
-        if self.epochs is not None:
-            check_integer("epochs", self.epochs, 1)
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1)
         check_choice("monitor", self.monitor, MONITORS)
         check_integer("realism_every_epochs", self.realism_every_epochs, 0)
         measured = self.monitor == "val_loss" or self.realism_every_epochs > 0

@@ -109,7 +109,8 @@ class DescriptorModel(nn.Module, ABC):
     """
 
     DEFAULTS: ClassVar[Sizes]
-    STEPS: ClassVar[int] = 900  # optimiser steps of a training by default
+    STEPS: ClassVar[int] = 1100  # optimiser steps of a training by default
+    BATCH_SIZE: ClassVar[int] = 64  # windows per step by default
     UNUSED: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(

@@ -19,6 +19,8 @@ class LSTM(DescriptorModel):
     """An LSTM over the frames of the window; a rollout continues its state."""
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=192, num_layers=1)
+    STEPS: ClassVar[int] = 900
+    BATCH_SIZE: ClassVar[int] = 32
     UNUSED = frozenset({"forecast_size", "plan_size", "nhead", "dim_feedforward"})
 
     def build(self) -> None:

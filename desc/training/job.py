@@ -104,7 +104,7 @@ def run_training(
         batches = (data.batch(step) for step in range(data.steps_per_epoch(1)[0]))
         network.fit((batch.frames, batch.valid) for batch in batches)
     if former is None:
-        training = _with_epochs(training, network, data)
+        training = _with_defaults(training, network, data)
         arrays, metrics = fit_baseline(split.learned, split.validation, network)
     else:
         ReferenceScales.from_run(former, network.statistics)  # refuses arrays that do not fit
@@ -233,20 +233,19 @@ def _data(split: Split, network: DescriptorModel, training: TrainConfig) -> Trai
         split.learned,
         split.validation,
         network,
-        batch_size=training.batch_size,
+        batch_size=training.batch_size or network.BATCH_SIZE,
         seed=training.seed,
         remove_outliers=training.remove_outliers,
     )
 
 
-def _with_epochs(
+def _with_defaults(
     training: TrainConfig, network: DescriptorModel, data: TrainingData
 ) -> TrainConfig:
-    """Return the settings with a number of epochs, derived from the model if none is given."""
-    if training.epochs is not None:
-        return training
+    """Return the settings with batch size and epochs, the model's where none are given."""
     enough = math.ceil(network.STEPS / data.steps_per_epoch(1)[0])
-    return replace(training, epochs=max(LEAST_EPOCHS, enough))
+    epochs = training.epochs or max(LEAST_EPOCHS, enough)
+    return replace(training, batch_size=data.batch_size, epochs=epochs)
 
 
 def _parts(
