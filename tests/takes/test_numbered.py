@@ -18,6 +18,7 @@ REQUEST = {
     "run_id": "abcd1234",
     "seed": 0,
     **STYLES["granular"],
+    "index": "auto",
     "descriptors": {"n_mels": 40},
 }
 
