@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "system's]",
     }
     for name, text in texts.items():
-        main.add_argument(f"--{name}", metavar="DIR" if name == "record_dir" else "FILE", help=text)
+        metavar = {"record_dir": "DIR", "device": "NAME"}.get(name, "FILE")
+        main.add_argument(f"--{name}", metavar=metavar, help=text)
     text = "time to play on after --input [seconds, default 0; with --mode continue 20]"
     main.add_argument("--after_s", type=float, metavar="SECONDS", help=text)
     text = "samples in a block of the sound card [default 1024]"
