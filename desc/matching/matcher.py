@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desc.concatenation import Playlist
-from desc.configuration import QueryConfig, RenderConfig, SelectionConfig
+from desc.configuration import RenderConfig
 from desc.configuration.fields import check_integer, check_type
 from desc.database import DescriptorDatabase
 from desc.dataframes import dataframe
@@ -18,8 +18,7 @@ from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
 from desc.matching.arrays import Bools, Float32, Float64, Rows, Values
 from desc.matching.attacks import with_attacks
-from desc.matching.boundaries import UnitBoundaries
-from desc.matching.causal import Sounds, UnitStream, check_causal, units_of_frames
+from desc.matching.causal import UnitStream, check_causal, units_of_frames
 from desc.matching.frame_search import search_frames
 from desc.matching.knn import Neighbours, paired
 from desc.matching.levels import (
@@ -32,22 +31,18 @@ from desc.matching.levels import (
     with_gains,
     with_transposition,
 )
-from desc.matching.likeness import distance_between_recordings, nearest_distances, warn_if_far
-from desc.matching.nearest import NearestRows
-from desc.matching.point_cache import database_points
-from desc.matching.points import Points
+from desc.matching.likeness import nearest_distances, warn_if_far
+from desc.matching.prepared import PreparedDatabase
 from desc.matching.repetition import Limits, feasible_limits
-from desc.matching.slow_scale import SLOW_S, slow_scale_key, with_slow_scale
+from desc.matching.slow_scale import SLOW_S, with_slow_scale
 from desc.matching.space import (
-    BLOCK_ROWS,
-    MatchSpace,
     check_selection,
     matching_space,
 )
 from desc.matching.target import moment_matched, target_values, usable_rows
-from desc.matching.transitions import Problem, Transitions
+from desc.matching.transitions import Problem
 from desc.matching.unit_search import search_units
-from desc.matching.units import SourcePositions, Units, rows_of_units, to_playlist, units_of_rows
+from desc.matching.units import Units, rows_of_units, to_playlist, units_of_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,11 +131,8 @@ class Match:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Matcher:
+class Matcher(PreparedDatabase):
     """Matches descriptors with the sounds of a database, by one set of settings.
-
-    Data of the database (coordinates, transitions, unit boundaries, levels) is computed on first
-    use and cached.
 
     Attributes
     ----------
@@ -161,11 +153,7 @@ class Matcher:
         If the database contains no frames.
     """
 
-    database: DescriptorDatabase
-    standardizer: Standardizer | None = None
     _: KW_ONLY
-    query: QueryConfig = QueryConfig()
-    selection: SelectionConfig = SelectionConfig()
     rendering: RenderConfig = RenderConfig()
     _of_models: dict[bytes, Matcher] = field(default_factory=dict, init=False)
 
@@ -187,99 +175,6 @@ class Matcher:
             f"selection {self.selection.selection!r}, units {self.selection.units!r}, "
             f"distance {self.query.distance!r})"
         )
-
-    @cached_property
-    def corpus_statistics(self) -> Standardizer:
-        """Mean and scale of the database's columns."""
-        values = self.database.values
-        blocks = (values[i : i + BLOCK_ROWS] for i in range(0, len(values), BLOCK_ROWS))
-        return Standardizer.fit(blocks, self.database.config)
-
-    @cached_property
-    def space(self) -> MatchSpace:
-        """The match space."""
-        statistics = self.standardizer or self.corpus_statistics
-        return matching_space(self.database.config, statistics, self.query)
-
-    @cached_property
-    def corpus_points(self) -> Points:
-        """Rows of the database in the match space.
-
-        Raises
-        ------
-        DescError
-            If a row is not finite, naming its file; or if the index needs faiss.
-        StorageError
-            If the cache cannot be written.
-        """
-        return database_points(self.database, self.space.key, self._projected, self.query)
-
-    @property
-    def coordinates(self) -> Float32:
-        """Rows of the database in the match space, (N, d); see `corpus_points`."""
-        return self.corpus_points.values
-
-    @cached_property
-    def transitions(self) -> Transitions:
-        """Transition costs between the rows, in the match space with the slow scale."""
-        database, positions = self.database, SourcePositions.of(self.database)
-
-        def heard(rows: slice) -> Float32:
-            firsts = np.flatnonzero(np.diff(positions.chain[rows], prepend=-2) > 1)
-            settings = self.selection, database.config, firsts
-            return with_slow_scale(self.coordinates[rows], database.values[rows], *settings)
-
-        points, scale = self.corpus_points, slow_scale_key(self.selection, database.config)
-        if scale:
-            points = database_points(database, f"{self.space.key} {scale}", heard, self.query)
-        return Transitions.of(points, positions, database)
-
-    @cached_property
-    def boundaries(self) -> UnitBoundaries:
-        """Units longer than a frame: onsets, beats or grains, as `selection.units` says."""
-        return UnitBoundaries.of(self.database, self.transitions.positions, self.selection)
-
-    @cached_property
-    def unit_sketches(self) -> Points:
-        """Sketches of these units, by which they are searched for."""
-        boundaries, rows, database = self.boundaries, self.transitions.points, self.database
-
-        def sketched(units: slice) -> Float32:
-            starts = boundaries.starts[units]
-            return boundaries.sketches(rows, starts, boundaries.lengths[starts])
-
-        scale = slow_scale_key(self.selection, database.config)
-        space = f"{self.space.key} {scale} {boundaries.units} {boundaries.look}"
-        counts = np.bincount(database.file_index[boundaries.starts], minlength=len(database.files))
-        return database_points(database, space, sketched, self.query, counts.tolist())
-
-    @cached_property
-    def loudest_db(self) -> float:
-        """Level of the loudest row in dB, the reference of the silence gate; needs mfcc."""
-        values = self.database.values
-        blocks = (values[i : i + BLOCK_ROWS] for i in range(0, len(values), BLOCK_ROWS))
-        return float(max(levels_db(block, self.database.config).max() for block in blocks))
-
-    @cached_property
-    def sounds(self) -> Sounds:
-        """The database, prepared for the selection `causal`."""
-        lengths = None if self.selection.units == "frame" else self.boundaries.in_corpus
-        loudest_db = -np.inf if self.selection.silence_gate_db is None else self.loudest_db
-        nearest = NearestRows(self.transitions.corpus_points)
-        return Sounds(
-            database=self.database,
-            space=self.space,
-            transitions=self.transitions,
-            nearest=nearest,
-            selection=self.selection,
-            lengths=lengths,
-            loudest_db=float(loudest_db),
-        )
-
-    @cached_property
-    def own_distance(self) -> float | None:
-        """Result of `distance_between_recordings`."""
-        return distance_between_recordings(self.corpus_points, self.database)
 
     def match(
         self,
@@ -390,18 +285,6 @@ class Matcher:
             self._of_models.clear()  # only the last model's coordinates are kept
             self._of_models[key] = replace(self, standardizer=standardizer)
         return self._of_models[key]
-
-    def _projected(self, rows: slice) -> Float32:
-        """Return rows of the database in the match space; they must be finite."""
-        coordinates = self.space.project(self.database.values[rows])
-        broken = np.flatnonzero(~np.isfinite(coordinates).all(1))
-        if len(broken):
-            reference = self.database.reference(rows.start + int(broken[0]))
-            raise DescError(
-                f"{reference.source}: the descriptors at sample {reference.start_sample} are not "
-                f"finite ({len(broken)} such rows); leave the file out or extract it again"
-            )
-        return coordinates
 
     def _heard(self, values: Values, before: Values) -> Float32:
         """Return descriptors (T, D) in the match space with the slow scale, given those before."""
