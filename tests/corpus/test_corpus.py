@@ -1,20 +1,17 @@
-"""Opening a folder as a corpus: discovery, skipped files and extraction."""
+"""Opening a folder as a corpus: sequences and skipped files."""
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from desc.corpus import Corpus, find_files, open_corpus, parallel
-from desc.corpus.parallel import Outcome, Task, extract_into, run_tasks
+from desc.corpus import Corpus, open_corpus, parallel
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.extraction import extract
 from desc.descriptors.sequence import DescriptorSequence
@@ -27,155 +24,8 @@ CONFIG = DescriptorConfig()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file systems")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> DescriptorStore:
-    return DescriptorStore(tmp_path / "cache")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, make_wav: Callable[..., Path]) -> Path:
-    """Three recordings, two of the same name in different folders."""
-    make_wav("rec/a/kick.wav", kind="tone", duration_s=0.3)
-    make_wav("rec/b/kick.wav", kind="noise", duration_s=0.4)
-    make_wav("rec/c.flac", kind="notes", duration_s=0.5)
-    return tmp_path / "rec"
-
-
-@pytest.fixture
-def extracted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sources that were extracted."""
-    sources: list[str] = []
-
-    def counted(path: Path, config: DescriptorConfig, **options: str) -> DescriptorSequence:
-        sources.append(options["source"])
-        return extract(path, config, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(parallel, "extract", counted)
-    return sources
-
-
-def test_overlapping_extractions_leave_the_log_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, go_on = ({name: threading.Event() for name in "ab"} for _ in range(2))
-
-    def held(path: Path, *_: object, **__: object) -> DescriptorSequence:
-        begun[path.name].set()
-        go_on[path.name].wait(10)
-        raise DescError("held")
-
-    monkeypatch.setattr(parallel, "extract", held)
-    logger = logging.getLogger("desc.audio")
-    before, threads = (logger.level, logger.propagate, list(logger.handlers)), {}
-    for name in "ab":
-        task = Task(tmp_path / name, name, name)
-        threads[name] = threading.Thread(target=extract_into, args=(tmp_path, CONFIG, [], task))
-        threads[name].start()
-        assert begun[name].wait(10)
-    for name in "ab":
-        go_on[name].set()
-        threads[name].join()
-    assert (logger.level, logger.propagate, list(logger.handlers)) == before
-
-
 def sources_of(corpus: Corpus) -> list[str]:
     return [sequence.source for sequence in corpus.sequences]
-
-
-class TestFindFiles:
-    def names(self, path: Path, *patterns: str | tuple[str, ...]) -> list[str]:
-        return [source for _, source in find_files(path, *patterns)[0]]
-
-    def touch(self, root: Path, *names: str) -> None:
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes(b"x")
-
-    def test_audio_files_of_all_folders_in_order(self, tmp_path: Path) -> None:
-        self.touch(tmp_path, "b.WAV", "a/z/x.ogg", "a/notes.txt", "B.mp3", "none", "a b/ü.aiff")
-        files, skipped = find_files(tmp_path)
-        assert [s for _, s in files] == ["B.mp3", "a b/ü.aiff", "a/z/x.ogg", "b.WAV"]
-        assert [path for path, _ in files] == [tmp_path / source for _, source in files]
-        assert [(s.source, s.ignored) for s in skipped] == [("a/notes.txt", True), ("none", True)]
-        assert skipped[0].reason == "not an audio file (.txt)"
-
-    def test_hidden_files_and_folders(self, tmp_path: Path) -> None:
-        self.touch(tmp_path, "a.wav", "._a.wav", ".trash/b.wav", "sub/._c.wav")
-        files, skipped = find_files(tmp_path)
-        assert [s for _, s in files] == ["a.wav"]
-        assert [(s.source, s.reason) for s in skipped] == [
-            ("._a.wav", "hidden"),
-            (".trash", "hidden"),
-            ("sub/._c.wav", "hidden"),
-        ]
-
-    @pytest.mark.parametrize(
-        ("include", "exclude", "expected"),
-        [
-            (("strings/*.wav",), (), ["strings/a.wav", "strings/low/b.wav"]),
-            ("*.flac", (), ["d.flac"]),
-            (("b.wav",), (), ["strings/low/b.wav"]),
-            (("strings",), ("low", "strings/low"), ["strings/a.wav"]),
-            ((), ("./strings/",), ["c.wav", "d.flac"]),
-            (("*.wav", "*.flac"), ("*/low/*",), ["c.wav", "d.flac", "strings/a.wav"]),
-            (("[cd].*",), ("*.FLAC",), ["c.wav", "d.flac"]),
-        ],
-    )
-    def test_patterns(
-        self,
-        tmp_path: Path,
-        include: tuple[str, ...],
-        exclude: tuple[str, ...],
-        expected: list[str],
-    ) -> None:
-        self.touch(tmp_path, "strings/a.wav", "strings/low/b.wav", "c.wav", "d.flac")
-        files, skipped = find_files(tmp_path, include, exclude)
-        assert [s for _, s in files] == expected
-        assert all(s.ignored and "pattern" in s.reason for s in skipped)
-        assert len(files) + len(skipped) == 4
-
-    def test_one_file_is_taken_whatever_its_name(self, tmp_path: Path) -> None:
-        self.touch(tmp_path, ".odd.name")
-        path = tmp_path / ".odd.name"
-        assert find_files(path, "*.wav") == ([(path, ".odd.name")], [])
-
-    def test_nothing_there(self, tmp_path: Path) -> None:
-        with pytest.raises(CorpusError, match="no such file or folder"):
-            find_files(tmp_path / "absent")
-
-    @posix
-    def test_linked_files_and_folders_are_read(self, tmp_path: Path) -> None:
-        self.touch(tmp_path, "rec/real/a.wav", "else/b.wav", "else/deep/c.wav")
-        (tmp_path / "rec" / "link.wav").symlink_to(tmp_path / "else" / "b.wav")
-        (tmp_path / "rec" / "a_link").symlink_to(tmp_path / "rec" / "real")
-        (tmp_path / "rec" / "else").symlink_to(tmp_path / "else")
-        expected = ["else/b.wav", "else/deep/c.wav", "link.wav", "real/a.wav"]
-        assert self.names(tmp_path / "rec") == expected
-
-    @posix
-    def test_link_loops(self, tmp_path: Path) -> None:
-        self.touch(tmp_path, "rec/a.wav", "rec/sub/b.wav", "outside.wav", "else/c.wav")
-        (tmp_path / "rec" / "loop").symlink_to(tmp_path / "rec")
-        (tmp_path / "rec" / "sub" / "up").symlink_to(tmp_path)
-        (tmp_path / "rec" / "self.wav").symlink_to(tmp_path / "rec" / "self.wav")
-        (tmp_path / "rec" / "else").symlink_to(tmp_path / "else")
-        (tmp_path / "else" / "back").symlink_to(tmp_path / "rec")
-        files, skipped = find_files(tmp_path / "rec")
-        assert [s for _, s in files] == ["a.wav", "else/c.wav", "sub/b.wav"]
-        assert [s.source for s in skipped] == ["else/back", "loop", "self.wav", "sub/up"]
-        assert [s.source for s in skipped if not s.ignored] == ["self.wav"]
-
-    @posix
-    def test_what_cannot_be_opened_is_a_failure(self, tmp_path: Path) -> None:
-        (tmp_path / "broken.wav").symlink_to(tmp_path / "absent.wav")
-        os.mkfifo(tmp_path / "pipe.wav")
-        (tmp_path / "folder.wav").mkdir()
-        files, skipped = find_files(tmp_path)
-        assert files == []
-        assert [(s.source, s.reason, s.ignored) for s in skipped] == [
-            ("broken.wav", "a link to a file that does not exist", False),
-            ("pipe.wav", "not a regular file", False),
-        ]
 
 
 class TestCorpus:
@@ -431,50 +281,6 @@ class TestNothingUsable:
         (tmp_path / "bad.wav").write_text("no audio")
         with pytest.raises(CorpusError, match=r"among 1 file:\n  bad\.wav: "):
             open_corpus(tmp_path / "bad.wav", CONFIG, store)
-
-
-class TestParallel:
-    def test_processes_give_the_same_and_one_bad_file_stops_none(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (folder / "bad.wav").write_text("no audio")
-        monkeypatch.setattr(parallel, "WORKERS_START_S", -1.0)
-        calls: list[tuple[str, int, int]] = []
-        stores = [DescriptorStore(tmp_path / name) for name in ("one", "two")]
-        alone = open_corpus(folder, CONFIG, stores[0], jobs=1)
-        with reporting(lambda *call: calls.append(call)):
-            together = open_corpus(folder, CONFIG, stores[1], jobs=2)
-        assert together.digest == alone.digest
-        assert together.n_extracted == 3
-        assert together.skipped == alone.skipped
-        assert calls[-4:] == [("extract", i, 4) for i in range(1, 5)]
-        for one, other in zip(together.sequences, alone.sequences, strict=True):
-            np.testing.assert_array_equal(one.values, other.values)
-
-    def test_little_work_starts_no_processes(
-        self, folder: Path, store: DescriptorStore, extracted: list[str]
-    ) -> None:
-        open_corpus(folder, CONFIG, store, jobs=2)
-        assert len(extracted) == 3  # counted here, so done here
-
-    def test_a_process_that_dies_takes_one_file_with_it(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(parallel, "WORKERS_START_S", -1.0)
-
-        def crash(task: Task) -> Outcome:
-            if task.digest == "2":
-                os._exit(1)
-            return Outcome(task)
-
-        tasks = [Task(Path("x.wav"), f"{i}.wav", str(i)) for i in range(5)]
-        outcomes = list(run_tasks(crash, tasks, 2))
-        assert sorted(outcome.task.digest for outcome in outcomes) == ["0", "1", "2", "3", "4"]
-        reasons = {o.task.digest: o.reason for o in outcomes if o.reason}
-        assert list(reasons) == ["2"]
-        assert "died" in reasons["2"]
-        again = list(run_tasks(Outcome, tasks, 2))
-        assert len(again) == 5, "later work finds workers again"
 
 
 def test_recordings_of_the_shared_folder(shared_audio: Path, store: DescriptorStore) -> None:
