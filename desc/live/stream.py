@@ -119,7 +119,7 @@ class Stream:
         self._ready: deque[Audio] = deque([np.zeros((self.latency, self.n_channels), np.float32)])
         self._n_samples = self._frame = 0
         self._rollout: Rollout | None = None
-        self._heard = self._joins = False
+        self._heard = self._joins = self._is_drawn = False
         self._loudest_db = -np.inf
         self._pulse: tuple[float, float] | None = None
         self._changes: dict[str, Any] = {}
@@ -297,7 +297,7 @@ class Stream:
             self._n_lost = len(self._sources.lost)
             usable = self._sounds.usable(self.settings.files, self._sources.lost)
             self._units.use(self._sounds.of(self.settings), usable)
-        if self._rollout is not None:
+        if self._rollout is not None and self._is_drawn:
             self._rollout.temperature = self.settings.temperature
         if not self._began:
             self._began = True
@@ -323,6 +323,7 @@ class Stream:
             return
         self._units.begin(complete[-self._predictor.model.context_frames :])
         self._rollout = self._continued(heard, settings)
+        self._is_drawn = settings.sampling != "mean"
         self._heard = False  # the newest frame is the last one of the context
 
     def _continued(self, heard: DescriptorSequence, settings: LiveConfig) -> Rollout:

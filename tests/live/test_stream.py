@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from desc.concatenation import Playlist, render
 from desc.concatenation.playlist import CORPUS
@@ -13,11 +14,13 @@ from desc.configuration import RenderConfig, Sampling
 from desc.descriptors.extraction import extract
 from desc.errors import ConfigurationError
 from desc.live import Stream, StreamEvent
+from desc.live.mixing import in_mono
 from desc.matching import Matcher
 from desc.models import MODELS
+from desc.models.rollout import Rollout
 from tests.live.conftest import CONFIG, HOP, Stage
 
-N = 40
+N = 32
 STEREO = RenderConfig(channels="stereo")
 
 
@@ -38,7 +41,13 @@ def playlist_of(stage: Stage, events: list[StreamEvent]) -> Playlist:
 
 
 @pytest.mark.parametrize(
-    ("name", "sampling"), [*((name, "replay") for name in MODELS), ("LSTM", "plain")]
+    ("name", "sampling"),
+    [
+        *((name, "replay") for name in MODELS),
+        ("LSTM", "plain"),
+        ("LSTM", "mean"),
+        *(pytest.param(name, "plain", marks=pytest.mark.slow) for name in MODELS if name != "LSTM"),
+    ],
 )
 def test_it_plays_what_the_offline_continuation_plays(
     stage: Stage, name: str, sampling: str
@@ -100,7 +109,7 @@ def test_the_sound_does_not_depend_on_the_blocks_and_the_playlist_renders_it(
         matcher = stage.matcher(predictor, layers=2)
         with Stream(predictor, matcher, store=stage.store, mode="listen") as stream:
             stream.watchers.append(events.append)
-            cut = 30 * HOP
+            cut = 20 * HOP
             before = heard(stream, stage.player[:cut], block)
             stream.set(mode=mode)
             middle = heard(stream, stage.player[cut : 2 * cut], block)
@@ -178,6 +187,38 @@ def test_a_watcher_that_fails_does_not_end_the_music(
         assert stream.process(stage.player[: 30 * HOP]).any()
     assert len(events) > 1
     assert caplog.text.count("unplugged: no port") == 1
+
+
+def test_a_duet_goes_on_from_the_last_frame_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, calls = Rollout.next, []
+
+    def spied(self: Rollout, heard: torch.Tensor | None = None) -> torch.Tensor:
+        calls.append((heard, step(self, heard)))
+        return calls[-1][1]
+
+    monkeypatch.setattr(Rollout, "next", spied)
+    predictor = stage.predictor()
+    for mode in ("continue", "duet"):
+        with Stream(
+            predictor, stage.matcher(predictor), store=stage.store, mode="listen"
+        ) as stream:
+            stream.process(stage.player[: 12 * HOP])
+            stream.set(mode=mode, temperature=0.0)
+            stream.process(stage.player[12 * HOP : 14 * HOP])
+    (alone, first), (_, second), (begun, same), (answered, other) = calls
+    assert alone is None
+    assert begun is None, "the newest frame is the last one of the context"
+    assert answered is not None
+    assert torch.equal(first, same)
+    assert not torch.equal(second, other)
+
+
+def test_two_channels_are_heard_as_their_mean(stage: Stage) -> None:
+    left = stage.player[:HOP]
+    np.testing.assert_array_equal(in_mono(np.stack([left, -left], 1)), np.zeros(HOP))
+    np.testing.assert_array_equal(in_mono(np.stack([left, left], 1)), left)
 
 
 def test_setting_nothing_changes_nothing(stage: Stage) -> None:
