@@ -93,7 +93,8 @@ def workers(args: argparse.Namespace, store: DescriptorStore) -> AbstractContext
     """
     if (args.backend == "dask") != (args.scheduler is not None):
         raise ConfigurationError(
-            f"scheduler={args.scheduler!r} must be an address with backend=dask, and only then"
+            f"backend={args.backend} and scheduler={args.scheduler!r} do not go together: "
+            "--backend dask needs --scheduler with an address, and only that backend has one"
         )
     return dask_cluster(args.scheduler, store.cache_dir) if args.scheduler else nullcontext()
 

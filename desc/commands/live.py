@@ -19,6 +19,7 @@ from desc.commands.options import (
     add_audio_option,
     add_corpus_options,
     add_options,
+    add_switch,
     from_options,
 )
 from desc.commands.predict import add_matching_options, check_apart, selection_from
@@ -31,7 +32,7 @@ from desc.configuration import (
     check_integer,
     check_number,
 )
-from desc.errors import ConfigurationError
+from desc.errors import ConfigurationError, OutputError
 
 if TYPE_CHECKING:
     from desc.live import Stream, StreamEvent
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     main.add_argument("--after_s", type=float, metavar="SECONDS", help=text)
     text = "samples in a block of the sound card [default 1024]"
     main.add_argument("--block_size", type=int, default=1024, metavar="N", help=text)
+    add_switch(main, "--overwrite", "replace an earlier output or recording")
     add_accelerator_option(main)
     add_corpus_options(main)
     control = parser.add_argument_group("control")
@@ -119,7 +121,9 @@ def run(args: argparse.Namespace) -> int:
         _open_midi(stream, args, stack)
         stack.enter_context(stream)  # it ends before OSC and MIDI do, which tell of its last units
         if args.record_dir is not None:
-            recorder = stack.enter_context(LiveRecorder(stream, args.record_dir, store))
+            recorder = stack.enter_context(
+                LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
+            )
         display = Display(stream, console, osc)
         if args.input is None:
             _play_card(stream, args, recorder, display, console)
@@ -146,6 +150,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.output is not None:
         is_input = Path(args.output).resolve() == Path(args.input).resolve()
         check(not is_input, "output", args.output, "be another file than input")
+        if Path(args.output).exists() and not args.overwrite:
+            raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
 
 
 class Display:
@@ -223,7 +229,7 @@ def _play_file(
     from desc.live.engine import Figures
 
     figures, peak = Figures(), 0.0
-    started = time.process_time()
+    started, kind = time.process_time(), ""
     with ExitStack() as stack:
         writer = None
         if args.output is not None:
@@ -244,7 +250,7 @@ def _play_file(
     display.end()
     seconds = stream.n_samples / stream.sample_rate
     load = (time.process_time() - started) / max(seconds, 1e-9)
-    if peak > 1 and args.output is not None:
+    if peak > 1 and kind.startswith("PCM"):
         console.note(f"the peak is {peak:.2f}: {args.output} is clipped; --level_db lowers it")
     if args.output is not None:
         units = counted(display.n_units, "unit")

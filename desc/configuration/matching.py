@@ -41,7 +41,7 @@ class QueryConfig:
     index: str = option(
         "auto",
         "search of the database. exact: all rows; ivf: an index of inverted lists, which misses "
-        "about 1 %% of the nearest rows and needs faiss; auto: ivf from a million rows on",
+        "about 1 % of the nearest rows and needs faiss; auto: ivf from a million rows on",
         choices=INDEXES,
     )
 

@@ -57,7 +57,7 @@ def find_files(
         A folder, or several. Or files, which are taken whatever their names.
     include, exclude : str or sequence of str
         Patterns such as `strings/*.wav`, see `PatternSet`. They are compared with the path relative
-        to its folder.
+        to its folder and, of several folders, with that relative to the folder that holds all.
     extensions : frozenset of str
         Endings of names, lower case.
 
@@ -79,11 +79,12 @@ def find_files(
     skipped: dict[str, SkippedFile] = {}
     walked = [(folder, *one) for folder in given if folder.is_dir() for one in _walk(folder)]
     names = [name for _, name, reason in walked if reason is None]
+    names += [(folder / name).relative_to(root).as_posix() for folder, name, _ in walked]
     chosen = PatternSet(include, names), PatternSet(exclude, names)
     for folder, name, reason in walked:
         found = folder / name
         source = found.relative_to(root).as_posix()
-        refused = reason or _refusal(name, *chosen, extensions)
+        refused = reason or _refusal(source, name, *chosen, extensions)
         problem = "" if refused else _problem(found)
         if refused:
             skipped[source] = replace(refused, source=source)
@@ -176,9 +177,10 @@ def _leads_back(folder: Path) -> bool:
 
 
 def _refusal(
-    source: str, include: PatternSet, exclude: PatternSet, extensions: frozenset[str]
+    source: str, name: str, include: PatternSet, exclude: PatternSet, extensions: frozenset[str]
 ) -> SkippedFile | None:
-    included, excluded = include.matching(source), exclude.matching(source)
+    included = include.matching(source) or include.matching(name)
+    excluded = exclude.matching(source) or exclude.matching(name)
     suffix = PurePosixPath(source).suffix
     if suffix.lower() not in extensions:
         reason = f"not an audio file ({suffix or 'no ending'})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from desc.descriptors.config import DescriptorConfig
@@ -62,11 +64,9 @@ class Listener:
         It equals that of `heard` to rounding; its `top_db` is relative to the frames for which this
         was called.
         """
-        config, complete = self.config, self.config.complete_frames(self.n_samples)
-        if complete.stop <= complete.start:
+        config, window = self.config, self._window()
+        if window is None:
             return None
-        end = (complete.stop - 1) * config.hop_length + config.n_fft // 2 - self.n_samples
-        window = self._tail[len(self._tail) + end - config.n_fft : len(self._tail) + end]
         whole = slice(0, config.n_fft)
         frames = Frames(window, whole, 1, config, self._scratch, needs_exact_power(config))
         if self._needs_loudest:
@@ -76,6 +76,15 @@ class Listener:
             recent[:] = [*recent[1 - RECENT_FRAMES :], FEATURES[name].analyse(frames)]
             static.append(FEATURES[name].finish(recent, config, self._loudest_db)[-1:])
         return append_deltas(np.concatenate(static, axis=1), config)[0]
+
+    def level_db(self) -> float:
+        """Return the root mean square of the last complete frame's window in dB, -inf for silence.
+
+        Before the first frame it is -inf, too.
+        """
+        window = self._window()
+        power = 0.0 if window is None else float(window @ window) / len(window)
+        return 10 * math.log10(power) if power > 0 else -math.inf
 
     def heard(self) -> DescriptorSequence:
         """Return the last frames as `extract` gives them for the sound so far, bit for bit.
@@ -108,6 +117,14 @@ class Listener:
     def _first_sample(self) -> int:
         half = self.config.n_fft // 2
         return self._first_frame * self.config.hop_length - half if self._first_frame else 0
+
+    def _window(self) -> Array | None:
+        """Return the samples (n_fft,) of the last complete frame; None before the first."""
+        config, complete = self.config, self.config.complete_frames(self.n_samples)
+        if complete.stop <= complete.start:
+            return None
+        end = (complete.stop - 1) * config.hop_length + config.n_fft // 2 - self.n_samples
+        return self._tail[len(self._tail) + end - config.n_fft : len(self._tail) + end]
 
     def _signal(self) -> Array:
         """Return the samples kept."""

@@ -17,6 +17,7 @@ from desc.live.stream import Stream
 
 logger = logging.getLogger(__name__)
 
+INSTEAD = "--input and --output go from file to file without one"
 RETRY_S = 1.0
 """Time between attempts to open a device that is lost."""
 WATCH_S = 0.1
@@ -83,7 +84,9 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
     Raises
     ------
     ConfigurationError
-        If it cannot be opened.
+        If it is not there or cannot be opened.
+    DescError
+        If there is none at all.
     """
     chosen = int(device) if device is not None and device.isdigit() else device
     n_channels = engine.stream.n_channels
@@ -91,9 +94,14 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
     def call(heard: Any, played: Any, n_samples: int, moment: Any, status: Any) -> None:  # noqa: ARG001
         played[:] = to_channels(engine.exchange(heard.copy(), n_samples), played.shape[1])
 
-    opened = None
     try:
         most = sounddevice.query_devices(chosen, "output")["max_output_channels"]
+    except (sounddevice.PortAudioError, ValueError) as error:
+        if device is None:
+            raise DescError(f"no sound device was found ({error}); {INSTEAD}") from error
+        raise ConfigurationError(f"device={device!r} is not there: {error}; {INSTEAD}") from error
+    opened = None
+    try:
         opened = sounddevice.Stream(
             samplerate=engine.stream.sample_rate,
             blocksize=block_size,
@@ -108,7 +116,7 @@ def _opened(sounddevice: Any, engine: Engine, device: str | None, block_size: in
         _close(opened)
         raise ConfigurationError(
             f"device={device!r} cannot play {engine.stream.sample_rate} Hz, the rate of the "
-            f"descriptors: {error}; --input and --output go from file to file without one"
+            f"descriptors: {error}; {INSTEAD}"
         ) from error
     return opened
 
@@ -124,7 +132,7 @@ def _again(sounddevice: Any, engine: Engine, device: str | None, block_size: int
         sounddevice._initialize()  # noqa: SLF001
     try:
         opened = _opened(sounddevice, engine, device, block_size)
-    except ConfigurationError:
+    except DescError:
         return None
     seconds = engine.stream.n_samples / engine.stream.sample_rate
     logger.warning("the sound device is back at %.1f s", seconds)

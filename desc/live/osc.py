@@ -80,7 +80,7 @@ class OscControl:
         except (OSError, OverflowError) as error:
             self._socket.close()
             raise ConfigurationError(
-                f"osc_port={port} on {host} cannot be used: {error}"
+                f"osc_port={port} on {host} cannot be used: {error}; 0 takes any free port, -1 none"
             ) from error
         self.port = int(self._socket.getsockname()[1])
         self._socket.settimeout(0.2)

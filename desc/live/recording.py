@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from desc.audio import Audio, AudioWriter
 from desc.concatenation.playlist import Playlist, PlaylistEvent
 from desc.configuration import from_dict, to_dict
-from desc.errors import DescError
+from desc.errors import DescError, OutputError
 from desc.live.events import StreamEvent
 from desc.live.stream import Stream
 from desc.playlist_formats import export_playlist
@@ -19,15 +19,16 @@ from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
 
-WAV, PLAYLIST, PROJECT = "live.wav", "playlist.json", "live.dawproject"
+FILES = WAV, PLAYLIST, PROJECT = "live.wav", "playlist.json", "live.dawproject"
 
 
 class LiveRecorder:
     """Keeps what a stream plays, in constant memory; use it in a `with` statement.
 
     The files appear at the end: `live.wav` (float, as played), `playlist.json` (rendered it is the
-    WAV, sample for sample) and `live.dawproject`. An earlier recording in the folder is replaced.
-    Where the WAV cannot grow (a full disk, 4 GiB) it ends, which is said; the playlist goes on.
+    WAV, sample for sample) and `live.dawproject`. Where nothing was played there is only the WAV,
+    and no file at all if nothing came. Where the WAV cannot grow (a full disk, 4 GiB) it ends,
+    which is said; the playlist goes on.
 
     Parameters
     ----------
@@ -37,22 +38,39 @@ class LiveRecorder:
         Folder of the files.
     store : DescriptorStore, optional
         As for `export_playlist`.
+    overwrite : bool
+        Replace an earlier recording in the folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds a recording, or is a file.
     """
 
     def __init__(
-        self, stream: Stream, folder: str | Path, store: DescriptorStore | None = None
+        self,
+        stream: Stream,
+        folder: str | Path,
+        store: DescriptorStore | None = None,
+        *,
+        overwrite: bool = False,
     ) -> None:
         self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(f"{folder}: must be a folder")
+        if not overwrite and any((self.folder / name).exists() for name in FILES):
+            raise OutputError(
+                f"{folder}: holds a recording; choose another record_dir, or give --overwrite"
+            )
         self._stream, self._store = stream, store
         self._left_out = stream.latency
-        self._is_full = False
+        self._is_open = self._is_full = False
         self._open = ExitStack()
         wav = self.folder / WAV
         self._wav = AudioWriter(wav, stream.sample_rate, stream.n_channels, "FLOAT")
 
     def __enter__(self) -> LiveRecorder:
         self._events = self._open.enter_context(TemporaryFile("w+", encoding="utf-8"))
-        self._open.enter_context(self._wav)
         self._stream.watchers.append(self._keep)
         return self
 
@@ -63,6 +81,9 @@ class LiveRecorder:
         if not len(part) or self._is_full:
             return
         try:
+            if not self._is_open:  # not before: an earlier recording stays until there is sound
+                self._open.enter_context(self._wav)
+                self._is_open = True
             self._wav.write(part.T)
         except (DescError, OSError) as error:
             self._is_full = True
@@ -82,6 +103,10 @@ class LiveRecorder:
             export_playlist(
                 playlist, self.folder / PROJECT, "dawproject", store=self._store, allow_long=True
             )
+        elif self._is_open:
+            for name in (PLAYLIST, PROJECT):  # of an earlier recording
+                (self.folder / name).unlink(missing_ok=True)
+            logger.warning("%s: nothing was played, so there is no playlist", self.folder)
 
     def _finish(self) -> None:
         try:

@@ -18,6 +18,7 @@ from desc.audio import Audio
 from desc.concatenation.mixing import Mixer
 from desc.concatenation.playlist import CORPUS, PlaylistEvent
 from desc.configuration import LiveConfig, Sampling, check, check_integer, check_number
+from desc.configuration.live import MAX_LAYERS
 from desc.database import DescriptorDatabase
 from desc.descriptors.listening import Listener
 from desc.descriptors.sequence import MIN_FRAMES, DescriptorSequence
@@ -29,7 +30,6 @@ from desc.live.sounds import LiveSounds
 from desc.matching import Matcher
 from desc.matching.arrays import Values
 from desc.matching.causal import HEARD_S, Played, UnitStream
-from desc.matching.levels import LEVEL, levels_db
 from desc.matching.units import MUTED_DB, Unit, unit_event
 from desc.models.rollout import Rollout
 from desc.prediction import Predictor, recording_generator
@@ -37,7 +37,7 @@ from desc.storage import DescriptorStore
 
 logger = logging.getLogger(__name__)
 
-SOUNDING_DB = -40.0
+SOUNDING_DB = -50.0
 """Level relative to the loudest frame so far, below which a frame of the player is a pause."""
 
 
@@ -97,6 +97,7 @@ class Stream:
         hop_ms = 1000 * config.hop_length / config.sample_rate
         fade_ms, rule = rendering.crossfade_ms, f"be at most {hop_ms:g}, a hop, to be played live"
         check(fade_ms <= hop_ms, "crossfade_ms", fade_ms, rule)
+        check_integer("layers", matcher.selection.layers, 1, MAX_LAYERS)
         self.settings = LiveConfig(**settings)
         self.watchers = Watchers()
         self._predictor, self._fade_ms = predictor, fade_ms
@@ -133,7 +134,8 @@ class Stream:
     def set(self, **settings: Any) -> None:
         """Change fields of `LiveConfig`, from any thread; they take effect at the next frame.
 
-        A mode that is given begins anew from now, also if it is the mode in use. `seed`, `sampling`
+        A mode that is given begins anew from now, also if it is the mode in use; one that needs a
+        context, as soon as 9 complete frames were heard. `seed`, `sampling`
         and `replay_block` take effect where a mode begins.
 
         Raises
@@ -300,31 +302,25 @@ class Stream:
         if self._rollout is not None and self._is_drawn:
             self._rollout.temperature = self.settings.temperature
         if not self._began:
-            self._began = True
-            self._begin()
+            self._began = self._begin()
 
-    def _begin(self) -> None:
-        """Begin the mode of the settings, with what was heard as the context."""
+    def _begin(self) -> bool:
+        """Begin the mode of the settings, if what was heard is enough for a context."""
         settings, self._rollout = self.settings, None
         if settings.mode == "listen":
-            return
+            return True
         heard = self._listener.heard()
         complete = heard.values[heard.complete]
         if settings.mode == "follow":
             self._units.begin(complete[:-1])
-            return
+            return True
         if len(complete) < MIN_FRAMES:
-            logger.warning(
-                "mode=%s needs more to go on from: %d complete frames were heard, at least %d are "
-                "needed",
-                *(settings.mode, len(complete), MIN_FRAMES),
-            )
-            self.settings = replace(settings, mode="listen")
-            return
+            return False
         self._units.begin(complete[-self._predictor.model.context_frames :])
         self._rollout = self._continued(heard, settings)
         self._is_drawn = settings.sampling != "mean"
         self._heard = False  # the newest frame is the last one of the context
+        return True
 
     def _continued(self, heard: DescriptorSequence, settings: LiveConfig) -> Rollout:
         model = self._predictor.model
@@ -337,30 +333,28 @@ class Stream:
 
     def _target(self) -> Values | None:
         """Return the descriptors (D,) to play next; None: silence."""
-        mode = self.settings.mode
-        if mode == "follow" and self._heard:
-            return self._listener.newest()
-        if self._rollout is None:
-            return None
-        heard = self._answered() if mode == "duet" else None
+        mode, static_columns = self.settings.mode, self._listener.config.static_columns
+        played = self._player() if mode in ("follow", "duet") else None
+        if mode == "follow" or self._rollout is None:
+            return played if mode == "follow" else None
+        heard = None
+        if played is not None:
+            device = self._predictor.model.space.mean.device
+            heard = torch.tensor(played[static_columns])[None].to(device)
         static = self._rollout.raw(self._rollout.next(heard)[:, None])[0, 0]
         values = np.zeros(self._listener.config.n_columns, np.float32)
-        values[self._listener.config.static_columns] = static.cpu().numpy()
+        values[static_columns] = static.cpu().numpy()
         return values
 
-    def _answered(self) -> torch.Tensor | None:
-        """Return the player's newest frame (1, F), unless it is a pause."""
-        config = self._listener.config
-        newest = self._listener.newest() if self._heard else None
-        if newest is None:
+    def _player(self) -> Values | None:
+        """Return the player's newest frame (D,), unless it is a pause."""
+        if not self._heard:
             return None
-        if LEVEL in config.names:
-            level_db = float(levels_db(newest[None], config)[0])
-            self._loudest_db = max(self._loudest_db, level_db)
-            if level_db < self._loudest_db + SOUNDING_DB:
-                return None
-        device = self._predictor.model.space.mean.device
-        return torch.tensor(newest[config.static_columns])[None].to(device)
+        level_db = self._listener.level_db()
+        self._loudest_db = max(self._loudest_db, level_db)
+        is_pause = level_db < self._loudest_db + SOUNDING_DB or math.isinf(level_db)
+        newest = self._listener.newest()  # in a pause, too: it keeps the loudest band
+        return None if is_pause else newest
 
     def _play(self, played: list[Played]) -> None:
         """Begin or extend the event of each layer."""

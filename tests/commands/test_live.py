@@ -199,7 +199,7 @@ def test_a_device_that_cannot_be_used_is_said(
     module.__dict__["query_devices"] = Card().query_devices
     monkeypatch.setitem(sys.modules, "sounddevice", module)
     assert live(small_run, "--device", "none") == 2
-    assert "device='none' cannot play 44100 Hz" in capsys.readouterr().err
+    assert "device='none' is not there: No output device" in capsys.readouterr().err
 
 
 def test_the_display_is_one_line() -> None:

@@ -253,9 +253,24 @@ def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
             stream.set(loudness=3)
         with pytest.raises(ConfigurationError, match="temperature=-1 must be"):
             stream.set(temperature=-1)
-        stream.set(mode="continue")
+
+
+@pytest.mark.parametrize("mode", ["continue", "duet"])
+def test_it_begins_once_there_is_enough_to_go_on_from(stage: Stage, mode: str) -> None:
+    predictor = stage.predictor()
+    with Stream(predictor, stage.matcher(predictor), store=stage.store, mode=mode) as stream:
         assert not stream.process(None, 3 * HOP).any()
-        assert stream.settings.mode == "listen"
+        assert not heard(stream, stage.player[: 8 * HOP]).any()
+        assert heard(stream, stage.player[8 * HOP : 30 * HOP]).any()
+
+
+def test_following_rests_in_pauses(stage: Stage) -> None:
+    predictor = stage.predictor()
+    with Stream(predictor, stage.matcher(predictor), store=stage.store) as stream:
+        assert heard(stream, stage.player[: 20 * HOP]).any()
+        silence = np.zeros(10 * HOP, np.float32)
+        assert not heard(stream, silence)[6 * HOP :].any()
+        assert heard(stream, stage.player[20 * HOP : 30 * HOP])[5 * HOP :].any()
 
 
 def test_a_file_that_is_gone_is_silent_and_the_others_play_on(
