@@ -35,6 +35,7 @@ from desc.configuration import (
 from desc.errors import ConfigurationError, OutputError
 
 if TYPE_CHECKING:
+    from desc.engine.stopping import StopCondition
     from desc.live import Stream, StreamEvent
     from desc.live.engine import Engine, Figures
     from desc.live.osc import OscControl
@@ -47,6 +48,12 @@ EXAMPLES = (
     "desc live --run_id last --audio_db_dir sounds/ --osc_send 127.0.0.1:9001 --record_dir set1",
 )
 OF_SELECTION = "style", "continuity", "layers"
+NOT_LIVE = (
+    *("match_space", "selection", "max_use", "beam_width", "unit_temperature"),
+    *("transpose_semitones", "output_sample_rate", "with_recording_s"),
+)
+"""Settings of matching and rendering that need the end of a target, or have no use here."""
+OSC_PORT = 9000
 SHOWN_S = 0.1
 
 
@@ -73,8 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_accelerator_option(main)
     add_corpus_options(main)
     control = parser.add_argument_group("control")
-    text = "port for OSC [default 9000; 0: any free port, -1: none]"
-    control.add_argument("--osc_port", type=int, default=9000, metavar="N", help=text)
+    text = f"port for OSC [default {OSC_PORT}, with --input none; 0: any free port, -1: none]"
+    control.add_argument("--osc_port", type=int, metavar="N", help=text)
     text = "address that OSC is received on [default 127.0.0.1: this machine alone]"
     control.add_argument("--osc_host", default="127.0.0.1", metavar="HOST", help=text)
     text = "where units and levels are sent by OSC [default: nowhere]"
@@ -84,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         control.add_argument(f"--midi_{kind}", metavar="NAME", help=text)
     group = parser.add_argument_group("live settings, which OSC and MIDI change")
     add_options(group, LiveConfig, exclude=OF_SELECTION)
-    add_matching_options(parser)
+    add_matching_options(parser, exclude=NOT_LIVE)
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
@@ -136,7 +143,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
+    if args.osc_port is None:
+        args.osc_port = OSC_PORT if args.input is None else -1
     check_integer("osc_port", args.osc_port, -1, 65535)
+    if args.osc_send is not None and args.osc_port < 0:
+        raise ConfigurationError("osc_send must be given with osc_port")
+    if args.device is not None and args.input is not None:
+        raise ConfigurationError("device and input do not go together: input needs no sound card")
     check_integer("block_size", args.block_size, 16, 16384)
     if args.after_s is not None:
         check_number("after_s", args.after_s, 0.0)
@@ -152,6 +165,7 @@ def _check(args: argparse.Namespace) -> None:
         check(not is_input, "output", args.output, "be another file than input")
         if Path(args.output).exists() and not args.overwrite:
             raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
+        _encoding(args, 44100)
 
 
 class Display:
@@ -225,22 +239,22 @@ def _play_file(
     """Play along with a file, then alone for a while."""
     import numpy as np
 
-    from desc import audio
+    from desc.audio import AudioWriter
+    from desc.engine.stopping import StopCondition
     from desc.live.engine import Figures
 
-    figures, peak = Figures(), 0.0
+    figures, peak, interrupt = Figures(), 0.0, StopCondition()
     started, kind = time.process_time(), ""
     with ExitStack() as stack:
         writer = None
         if args.output is not None:
-            subtype = from_options(RenderConfig, args).subtype
-            kind, rate = audio.encoding_of(args.output, subtype, stream.sample_rate)
+            kind, rate = _encoding(args, stream.sample_rate)
             check(
                 rate == stream.sample_rate, "output", args.output, f"hold {stream.sample_rate} Hz"
             )
-            new = audio.AudioWriter(args.output, rate, stream.n_channels, kind)
-            writer = stack.enter_context(new)
-        for played in _played(stream, args, figures):
+            writer = stack.enter_context(AudioWriter(args.output, rate, stream.n_channels, kind))
+        stack.enter_context(interrupt.on_signals())
+        for played in _played(stream, args, figures, interrupt):
             peak = max(peak, float(np.abs(played).max(initial=0)))
             if writer is not None:
                 writer.write(played.T)
@@ -248,6 +262,8 @@ def _play_file(
                 recorder.write(played)
             display.show(figures)
     display.end()
+    if interrupt.signal is not None:
+        console.note("ended; what was played is kept")
     seconds = stream.n_samples / stream.sample_rate
     load = (time.process_time() - started) / max(seconds, 1e-9)
     if peak > 1 and kind.startswith("PCM"):
@@ -257,8 +273,22 @@ def _play_file(
         console.result(f"{args.input} → {args.output} ({seconds:.1f} s, {units}, load {load:.0%})")
 
 
-def _played(stream: Stream, args: argparse.Namespace, figures: Figures) -> Iterator[Any]:
-    """Yield what is played along with the file and after it, up to the end of the last unit."""
+def _encoding(args: argparse.Namespace, sample_rate: int) -> tuple[str, int]:
+    """Return the sample format and rate of the output, whose ending must allow the format."""
+    from desc.audio import encoding_of, format_of
+
+    kind, rate = encoding_of(args.output, from_options(RenderConfig, args).subtype, sample_rate)
+    format_of(Path(args.output), kind)
+    return kind, rate
+
+
+def _played(
+    stream: Stream, args: argparse.Namespace, figures: Figures, interrupt: StopCondition
+) -> Iterator[Any]:
+    """Yield what is played along with the file and after it, up to the end of the last unit.
+
+    After Ctrl-C the last unit ends at once.
+    """
     from desc import audio
     from desc.live.engine import play_through
 
@@ -276,7 +306,10 @@ def _played(stream: Stream, args: argparse.Namespace, figures: Figures) -> Itera
         for _ in range(n_after):
             yield None
 
-    yield from play_through(stream, heard(), figures, args.block_size)
+    for played in play_through(stream, heard(), figures, args.block_size):
+        yield played
+        if interrupt.signal is not None:
+            break
     yield stream.finish()
 
 

@@ -255,6 +255,24 @@ def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
             stream.set(temperature=-1)
 
 
+def test_a_setting_is_heard_within_two_hops(stage: Stage) -> None:
+    predictor, results = stage.predictor(), []
+    given = 20 * HOP + 100  # the worst: just after a frame was chosen
+    for level_db in (0.0, -20.0):
+        with Stream(predictor, stage.matcher(predictor), store=stage.store) as stream:
+            before = heard(stream, stage.player[:given])
+            stream.set(level_db=level_db)
+            results.append(np.concatenate([before, heard(stream, stage.player[given : 30 * HOP])]))
+    first = int(np.flatnonzero((results[0] != results[1]).any(1))[0])
+    assert given < first <= given + 2 * HOP
+
+
+def test_it_has_as_many_layers_as_live_settings_allow(stage: Stage) -> None:
+    predictor = stage.predictor()
+    with pytest.raises(ConfigurationError, match="layers=5 must be"):
+        Stream(predictor, stage.matcher(predictor, layers=5), store=stage.store)
+
+
 @pytest.mark.parametrize("mode", ["continue", "duet"])
 def test_it_begins_once_there_is_enough_to_go_on_from(stage: Stage, mode: str) -> None:
     predictor = stage.predictor()
