@@ -253,6 +253,8 @@ def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
             stream.set(loudness=3)
         with pytest.raises(ConfigurationError, match="temperature=-1 must be"):
             stream.set(temperature=-1)
+        with pytest.raises(ConfigurationError, match="files=.'nope.'. must match a file"):
+            stream.set(files=("nope*",))
 
 
 def test_a_setting_is_heard_within_two_hops(stage: Stage) -> None:
