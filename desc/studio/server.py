@@ -92,7 +92,7 @@ class Request:
             content = json.loads(self.body.read(MAX_JSON_BYTES))
             if not isinstance(content, dict):
                 raise ValueError("no object")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"the request is not a JSON object: {error}") from error
         return content
 

@@ -20,7 +20,8 @@ function slider(control) {
   let value = null;
   const set = (given) => {
     value = given;
-    if (given !== null) input.value = given;
+    input.value = given ?? control.low;
+    input.classList.toggle("unset", given === null);
     shown.textContent = given === null ? "default" : `${Math.round(100 * given) / 100}${UNITS[control.unit] || ""}`;
     input.setAttribute("aria-valuetext", shown.textContent);
   };
