@@ -7,7 +7,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,12 +38,11 @@ if TYPE_CHECKING:
     from desc.engine.stopping import StopCondition
     from desc.live import Stream, StreamEvent
     from desc.live.engine import Engine, Figures
-    from desc.live.osc import OscControl
     from desc.live.recording import LiveRecorder
 
-MOST_USED = "run_id audio_db_dir mode style input output record_dir device osc_port"
+MOST_USED = "run_id audio_db_dir mode style input output record_dir device open_browser osc_port"
 EXAMPLES = (
-    "desc live --run_id last --audio_db_dir sounds/ --mode duet",
+    "desc live --run_id last --audio_db_dir sounds/ --mode duet --open_browser",
     "desc live --run_id last --audio_db_dir sounds/ --input song.wav --output answer.wav",
     "desc live --run_id last --audio_db_dir sounds/ --osc_send 127.0.0.1:9001 --record_dir set1",
 )
@@ -80,6 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_accelerator_option(main)
     add_corpus_options(main)
     control = parser.add_argument_group("control")
+    add_switch(control, "--open_browser", "show a page: map, units, levels, settings")
+    text = "port of the page on 127.0.0.1 [default: any free port, with --open_browser]"
+    control.add_argument("--page_port", type=int, metavar="N", help=text)
     text = f"port for OSC [default {OSC_PORT}, with --input none; 0: any free port, -1: none]"
     control.add_argument("--osc_port", type=int, metavar="N", help=text)
     text = "address that OSC is received on [default 127.0.0.1: this machine alone]"
@@ -121,17 +123,21 @@ def run(args: argparse.Namespace) -> int:
         choices: dict[str, Any] = {"query": query, "selection": selection, "rendering": rendering}
         matcher = Matcher(database, predictor.standardizer, **choices)
         stream = Stream(predictor, matcher, store=store, **vars(settings))
-        osc, recorder = None, None
+        told: list[Callable[[Figures], None]] = []
+        recorder = None
         if args.osc_port >= 0:
             osc = stack.enter_context(OscControl(stream, args.osc_port, args.osc_host, send_to))
             console.note(f"OSC is received on {args.osc_host}:{osc.port}")
+            told.append(osc.send_figures)
+        if args.open_browser or args.page_port is not None:
+            told.append(_open_page(stream, args, stack, console))
         _open_midi(stream, args, stack)
         stack.enter_context(stream)  # it ends before OSC and MIDI do, which tell of its last units
         if args.record_dir is not None:
             recorder = stack.enter_context(
                 LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
             )
-        display = Display(stream, console, osc)
+        display = Display(stream, console, told)
         if args.input is None:
             _play_card(stream, args, recorder, display, console)
         else:
@@ -150,6 +156,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigurationError("osc_send must be given with osc_port")
     if args.device is not None and args.input is not None:
         raise ConfigurationError("device and input do not go together: input needs no sound card")
+    if args.page_port is not None:
+        check_integer("page_port", args.page_port, 0, 65535)
     check_integer("block_size", args.block_size, 16, 16384)
     if args.after_s is not None:
         check_number("after_s", args.after_s, 0.0)
@@ -177,12 +185,14 @@ class Display:
         The stream.
     console : Console
         Quiet: nothing is drawn.
-    osc : OscControl, optional
-        Gets the same figures.
+    told : sequence of callable
+        Each is called with the same figures.
     """
 
-    def __init__(self, stream: Stream, console: Console, osc: OscControl | None) -> None:
-        self._stream, self._osc = stream, osc
+    def __init__(
+        self, stream: Stream, console: Console, told: Sequence[Callable[[Figures], None]]
+    ) -> None:
+        self._stream, self._told = stream, told
         self._draws = sys.stderr.isatty() and not console.quiet
         self._last, self._unit, self.n_units = 0.0, "", 0
         stream.watchers.append(self._see)
@@ -193,8 +203,8 @@ class Display:
         if now - self._last < SHOWN_S:
             return
         self._last = now
-        if self._osc is not None:
-            self._osc.send_figures(figures)
+        for tell in self._told:
+            tell(figures)
         if self._draws:
             text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
             width = shutil.get_terminal_size((160, 24)).columns - 1
@@ -334,6 +344,22 @@ def _play_card(
         console.note("ended")
     finally:
         display.end()
+
+
+def _open_page(
+    stream: Stream, args: argparse.Namespace, stack: ExitStack, console: Console
+) -> Callable[[Figures], None]:
+    """Serve the page of the stream until the stack ends; return what shows its figures."""
+    from desc.studio import Atlas, LiveRoom, LocalServer
+
+    room = stack.enter_context(LiveRoom(stream, Atlas.of(stream.database)))
+    server = stack.enter_context(LocalServer(room, args.page_port or 0).in_background())
+    console.result(server.url)
+    if args.open_browser:
+        import webbrowser
+
+        webbrowser.open(server.url)
+    return room.show
 
 
 def _open_midi(stream: Stream, args: argparse.Namespace, stack: ExitStack) -> None:

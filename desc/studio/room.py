@@ -22,23 +22,20 @@ from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError, DescError
 from desc.files import read_json, write_json
 from desc.playlist_formats import FORMATS
-from desc.report.page import fill, template
 from desc.runs import SAMPLES, resolve_run
 from desc.storage import DescriptorStore
 from desc.studio import folders, take_view
 from desc.studio.atlas import Atlas
 from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
 from desc.studio.jobs import Jobs
-from desc.studio.map_room import MapRoom
+from desc.studio.map_room import MapRoom, local_page
 from desc.studio.moments import moments, write_moments
 from desc.studio.server import HTML, WAV, Answer, Request
 from desc.studio.training import Trainings, curves, runs_table
 from desc.takes import mark, remove
 
 SCRIPTS = (
-    *((f"{name}.js", "desc.report") for name in ("common", "timeline", "chart")),
-    *((f"{name}.js", "desc.studio") for name in ("requests", "sound", "folders", "training")),
-    *((f"{name}.js", "desc.studio") for name in ("point", "controls", "takes", "units", "studio")),
+    "common timeline chart requests sound folders training point inputs controls takes units studio"
 )
 CHOICES_FILE = "studio.json"
 CHOICES: dict[str, Any] = {
@@ -184,12 +181,9 @@ class StudioRoom:
                 *([one.name, one.title] for one in FORMATS.values()),
             ],
             "folder": str(self.folder),
+            "command": "desc studio",
         }
-        scripts = [template(name, package) for name, package in SCRIPTS]
-        page = template("studio.html", "desc.studio")
-        return fill(
-            page, title="desc studio", scripts=scripts, data=data, policy="; connect-src 'self'"
-        ).encode()
+        return local_page("studio", title="desc studio", scripts=SCRIPTS, data=data)
 
     def _read_choices(self) -> dict[str, Any]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -67,6 +68,7 @@ def test_it_plays_along_with_a_file(
         (("--input", "x.wav", "--output", "./x.wav"), "must be another file than input"),
         (("--block_size", "3"), "block_size=3 must be an integer of at least 16"),
         (("--crossfade_ms", "40", "--input", "x.wav", "--output", "y.wav"), "crossfade_ms=40.0"),
+        (("--page_port", "99999"), "page_port=99999 must be an integer of at least 0"),
         (("--midi_in", "no such port"), "midi input 'no such port'"),
         (("--osc_port", "-1", "--osc_send", "h:9"), "osc_send must be given with osc_port"),
         (("--input", "x", "--output", "y.wav", "--device", "1"), "device and input do not go"),
@@ -120,6 +122,27 @@ def test_after_ctrl_c_what_was_played_is_kept(
     assert "what was played is kept" in printed.err
     assert f"recorded → {tmp_path / 'set'}" in printed.out
     assert (tmp_path / "set" / "playlist.json").exists()
+
+
+def test_it_has_a_page(
+    small_run: SmallRun,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[Figures] = []
+    opened: list[str] = []
+    monkeypatch.setattr("desc.studio.LiveRoom.show", lambda room, figures: shown.append(figures))
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    song, output = small_run.root / "held_out" / "short.wav", tmp_path / "out.wav"
+    options = "--input", str(song), "--output", str(output)
+    assert live(small_run, *options, "--page_port", "0") == 0
+    address = capsys.readouterr().out.splitlines()[0]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", address)
+    assert shown
+    assert opened == []
+    assert live(small_run, *options, "--overwrite", "--open_browser") == 0
+    assert opened == [capsys.readouterr().out.splitlines()[0]]
 
 
 def test_results_among_the_sounds_are_refused(
