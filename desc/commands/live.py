@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -352,7 +354,8 @@ def _open_page(
     """Serve the page of the stream until the stack ends; return what shows its figures."""
     from desc.studio import Atlas, LiveRoom, LocalServer
 
-    room = stack.enter_context(LiveRoom(stream, Atlas.of(stream.database)))
+    end = partial(signal.raise_signal, signal.SIGINT)
+    room = stack.enter_context(LiveRoom(stream, Atlas.of(stream.database), end))
     server = stack.enter_context(LocalServer(room, args.page_port or 0).in_background())
     console.result(server.url)
     if args.open_browser:

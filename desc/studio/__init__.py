@@ -2,7 +2,7 @@
 
 `server` is the web server of all. `atlas` projects the frames of a database to two dimensions,
 `map_room` serves them, `moments` writes what is selected there; `live_room` shows on them what a
-stream plays. `room` answers the requests of the
+stream plays, `live_process` starts one from the studio. `room` answers the requests of the
 studio's page: `folders` finds sounds, `training` starts and watches trainings, `jobs` hands work to
 the process `worker`, `controls` describes the settings, `take_view` shows takes. The pages are in
 `templates/`.

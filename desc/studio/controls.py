@@ -93,7 +93,7 @@ LIVE_CONTROLS = (
         words={
             "listen": "silence",
             "continue": "go on alone from now",
-            "follow": "answer what is played",
+            "follow": "answer the player",
             "duet": "go on together",
         },
     ),

@@ -6,7 +6,7 @@ import cmath
 import json
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,12 @@ class LiveRoom:
         The stream.
     atlas : Atlas
         The map of its database.
+    end : callable, optional
+        Called when the page asks for the end; without it the page cannot.
     """
 
-    def __init__(self, stream: Stream, atlas: Atlas) -> None:
-        self._stream, self._atlas, self._figures = stream, atlas, Figures()
+    def __init__(self, stream: Stream, atlas: Atlas, end: Callable[[], None] | None = None) -> None:
+        self._stream, self._atlas, self._figures, self._end = stream, atlas, Figures(), end
         self._files = {file.source: i for i, file in enumerate(atlas.database.files)}
         n_frames = np.array([file.n_frames for file in atlas.database.files])
         self._last_rows = np.cumsum(n_frames) - 1
@@ -52,6 +54,7 @@ class LiveRoom:
         self._playing: dict[int, PlaylistEvent] = {}
         self._ended = threading.Event()
         data = atlas.about() | {"controls": live_controls(), "command": "desc live"}
+        data["endless"] = end is None
         title = f"{atlas.database.root.name} – desc live"
         self.page = local_page("live", title=title, scripts=f"{MAP_SCRIPTS} inputs live", data=data)
 
@@ -85,6 +88,8 @@ class LiveRoom:
             self._set(request.json())
         elif request.path == "jump":
             self._stream.jump()
+        elif request.path == "end" and self._end is not None:
+            self._end()
         else:
             return None
         return Answer.of({})

@@ -28,6 +28,7 @@ from desc.studio import folders, take_view
 from desc.studio.atlas import Atlas
 from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
 from desc.studio.jobs import Jobs
+from desc.studio.live_process import LiveProcess
 from desc.studio.map_room import MapRoom, local_page
 from desc.studio.moments import moments, write_moments
 from desc.studio.server import HTML, WAV, Answer, Request
@@ -73,6 +74,8 @@ class StudioRoom:
         self._changing = threading.Lock()
         self.jobs = Jobs(on_change=self.tell)
         self.trainings = Trainings(self.folder, self.run, store.cache_dir)
+        options = ["--cache_dir", str(store.cache_dir)]
+        self.live = LiveProcess(self.folder, options, self.tell)
         self._map: MapRoom | None = None
         self._mapped = ("", "")
         self._choices = self._read_choices()
@@ -111,13 +114,16 @@ class StudioRoom:
             "edit": self._edit,
             "replace": self._replace,
             "undo": lambda v: self._render(self._take(v), edits.undo(self._take(v).folder)),
+            "play": lambda _: self._play(),
+            "end": lambda _: self.live.end(),
             "map": lambda _: self._open_map(),
             "moments": self._use_moments,
         }
 
     def close(self) -> None:
-        """End the worker; a training goes on."""
+        """End the worker and what plays; a training goes on."""
         self.jobs.close()
+        self.live.close()
 
     def answer(self, request: Request) -> Answer | None:
         """Return the answer to a request of the page.
@@ -149,11 +155,12 @@ class StudioRoom:
             self._changed.notify_all()
 
     def status(self) -> dict[str, Any]:
-        """Return what every page shows at once: choices, jobs and training, as JSON values."""
+        """Return what every page shows at once: choices, jobs, training, stream, as JSON."""
         return {
             "choices": self._choices,
             "jobs": self.jobs.shown(),
             "training": self.trainings.state(),
+            "live": self.live.state(),
         }
 
     def _events(self) -> Iterator[bytes]:
@@ -260,10 +267,9 @@ class StudioRoom:
             run_id = take.request["run_id"]
         check(isinstance(settings, dict), "settings", settings, "be an object")
         TakeSettings.read(settings)
-        check(run_id != "", "run_id", run_id, "be chosen, or a run be trained first")
         job = self.jobs.add(
             "continue",
-            run=str(resolve_run(run_id, self.run).folder),
+            run=self._run_folder(run_id),
             recording=str(self._recording(values)),
             sounds=self._chosen("sounds"),
             include=self._choices["include"],
@@ -272,6 +278,15 @@ class StudioRoom:
             cache_dir=str(self.store.cache_dir),
         )
         return job.shown()
+
+    def _run_folder(self, run_id: str) -> str:
+        check(run_id != "", "run_id", run_id, "be chosen, or a run be trained first")
+        return str(resolve_run(run_id, self.run).folder)
+
+    def _play(self) -> None:
+        """Play live with the run and the sounds that are chosen."""
+        run = self._run_folder(str(self._choices["run_id"]))
+        self.live.start(run, self._chosen("sounds"), self._choices["include"])
 
     def _mark(self, values: dict[str, Any]) -> None:
         starred, note = values.get("starred"), values.get("note")
@@ -342,9 +357,7 @@ class StudioRoom:
         except ValueError as error:
             raise ConfigurationError(f"selected is not a selection: {error}") from error
         found = moments(atlas, np.unpackbits(packed)[: len(atlas.rows)].astype(bool))
-        above = self.folder / "moments"
-        number = 1 + max((int(p.name) for p in above.glob("*") if p.name.isdecimal()), default=0)
-        folder = above / str(number)
+        folder = folders.next_folder(self.folder / "moments")
         write_moments(found, atlas.database.root, folder)
         return self._choose({"sounds": str(folder)})
 

@@ -162,6 +162,7 @@ def test_a_setting_changes_what_is_heard(scene: Scene) -> None:
         (b'{"layers": 1e99}', "layers=1e+99 must be"),
         (b'{"mode": ["duet"]}', "mode=['duet'] must be"),
         (b'{"files": [1]}', "files=[1] must be"),
+        (b'{"files": ["nothing*"]}', "files=['nothing*'] must match a file"),
         (b'{"style": "jazz", "seed": 3}', "style='jazz' must be one of"),
         (b'{"self": 1, "__class__": 2}', "no setting __class__, self"),
         (b"[1]", "not a JSON object"),
@@ -187,6 +188,16 @@ def test_pages_of_others_change_nothing(scene: Scene) -> None:
         urllib.request.urlopen(f"{scene.server.url}set?mode=duet")
     scene.play(1)
     assert scene.stream.settings == LiveConfig()
+
+
+def test_the_page_ends_what_plays_if_it_may(scene: Scene) -> None:
+    assert scene.post("end", b"{}")[0] == 404
+    asked: list[bool] = []
+    atlas = Atlas.of(scene.stream.database, 50)
+    room = LiveRoom(scene.stream, atlas, lambda: asked.append(True))
+    with room, LocalServer(room).in_background() as server:
+        assert replace(scene, room=room, server=server).post("end", b"{}") == (200, {})
+    assert asked == [True]
 
 
 def test_the_events_end_with_the_stream(scene: Scene) -> None:

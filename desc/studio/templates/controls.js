@@ -6,9 +6,9 @@ const touched = new Set(); // names of the settings changed since
 function changed(name) { touched.add(name); }
 
 const rows = data.controls.map((control) => (control.choices
-  ? choice(control.name, control.label, control.choices.map((name) => [`${name}: ${control.words[name]}`, name]), control.help)
+  ? choice(control.name, control.label, control.choices.map((name) => [name, name]), control.help, control.words)
   : slider(control)));
-rows.splice(3, 0, choice("style", "style", Object.keys(data.styles).map((name) => [`${name}: ${data.styleWords[name]}`, name])));
+rows.splice(3, 0, choice("style", "style", Object.keys(data.styles).map((name) => [name, name]), "", data.styleWords));
 rows.push(choice("speeds", "speeds", Object.entries(data.speeds)));
 $("controls").append(...rows);
 const defaults = Object.fromEntries(data.controls.map((control) => [control.name, control.value]));

@@ -30,21 +30,26 @@ function slider(control) {
   return row;
 }
 
-function choice(name, text, pairs, help = "") {
+// Pairs of a text and a value; words are said below, by the text.
+function choice(name, text, pairs, help = "", words = {}) {
   const row = element("div", "", "control");
   const select = element("select");
   select.id = `set-${name}`;
   const title = element("label", text);
   title.htmlFor = select.id;
-  options(select, pairs.map(([words], i) => [words, String(i)]));
-  row.append(title, select);
+  options(select, pairs.map(([shown], i) => [shown, String(i)]));
+  const said = element("div", "", "ends soft");
+  const say = () => { said.textContent = words[pairs[Number(select.value)][0]] || ""; };
+  say();
+  row.append(title, select, said);
   row.title = help;
-  select.addEventListener("change", () => changed(name));
+  select.addEventListener("change", () => { say(); changed(name); });
   settingOf[name] = {
     get: () => pairs[Number(select.value)][1],
     set: (value) => {
       const same = pairs.findIndex((pair) => JSON.stringify(pair[1]) === JSON.stringify(value));
       if (same >= 0) select.value = String(same);
+      say();
     },
   };
   return row;

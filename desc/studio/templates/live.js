@@ -61,9 +61,9 @@ function patterns(control) {
 function rowOf(control) {
   const { name, label, help, words } = control;
   if (name === "files") return patterns(control);
-  const pairs = Object.entries(words).map(([value, text]) => [`${value}: ${text}`, value]);
-  if (control.value === null && pairs.length) pairs.unshift(["as the command says", null]);
-  if (pairs.length) return choice(name, label, pairs, help);
+  const pairs = Object.keys(words).map((value) => [value, value]);
+  if (control.value === null && pairs.length) pairs.unshift(["default", null]);
+  if (pairs.length) return choice(name, label, pairs, help, words);
   const row = slider(control);
   const reset = button("Default", () => { settingOf[name].set(control.value); changed(name, null); }, "default");
   reset.setAttribute("aria-label", `${label}: default`);
@@ -77,6 +77,8 @@ for (const control of data.controls) {
   else $(AT_BEGINNING.includes(control.name) ? "beginning" : "controls").append(rowOf(control));
 }
 on("jump", "click", () => post("jump"));
+$("end").hidden = data.endless;
+on("end", "click", () => post("end"));
 
 function showSettings(settings) {
   const time = performance.now();
@@ -145,6 +147,8 @@ function drawMarks(context) {
       context.arc(x, y, radius, 0, 7);
       context.fill();
     }
+    context.strokeStyle = colour("ink");
+    context.stroke();
   }
   context.globalAlpha = 1;
 }
