@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +37,24 @@ from desc.configuration import (
 from desc.errors import ConfigurationError, OutputError
 
 if TYPE_CHECKING:
+    from desc.engine.stopping import StopCondition
     from desc.live import Stream, StreamEvent
     from desc.live.engine import Engine, Figures
-    from desc.live.osc import OscControl
     from desc.live.recording import LiveRecorder
 
-MOST_USED = "run_id audio_db_dir mode style input output record_dir device osc_port"
+MOST_USED = "run_id audio_db_dir mode style input output record_dir device open_browser osc_port"
 EXAMPLES = (
-    "desc live --run_id last --audio_db_dir sounds/ --mode duet",
+    "desc live --run_id last --audio_db_dir sounds/ --mode duet --open_browser",
     "desc live --run_id last --audio_db_dir sounds/ --input song.wav --output answer.wav",
     "desc live --run_id last --audio_db_dir sounds/ --osc_send 127.0.0.1:9001 --record_dir set1",
 )
 OF_SELECTION = "style", "continuity", "layers"
+NOT_LIVE = (
+    *("match_space", "selection", "max_use", "beam_width", "unit_temperature"),
+    *("transpose_semitones", "output_sample_rate", "with_recording_s"),
+)
+"""Settings of matching and rendering that need the end of a target, or have no use here."""
+OSC_PORT = 9000
 SHOWN_S = 0.1
 
 
@@ -73,8 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_accelerator_option(main)
     add_corpus_options(main)
     control = parser.add_argument_group("control")
-    text = "port for OSC [default 9000; 0: any free port, -1: none]"
-    control.add_argument("--osc_port", type=int, default=9000, metavar="N", help=text)
+    add_switch(control, "--open_browser", "show a page: map, units, levels, settings")
+    text = "port of the page on 127.0.0.1 [default: any free port, with --open_browser]"
+    control.add_argument("--page_port", type=int, metavar="N", help=text)
+    text = f"port for OSC [default {OSC_PORT}, with --input none; 0: any free port, -1: none]"
+    control.add_argument("--osc_port", type=int, metavar="N", help=text)
     text = "address that OSC is received on [default 127.0.0.1: this machine alone]"
     control.add_argument("--osc_host", default="127.0.0.1", metavar="HOST", help=text)
     text = "where units and levels are sent by OSC [default: nowhere]"
@@ -84,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         control.add_argument(f"--midi_{kind}", metavar="NAME", help=text)
     group = parser.add_argument_group("live settings, which OSC and MIDI change")
     add_options(group, LiveConfig, exclude=OF_SELECTION)
-    add_matching_options(parser)
+    add_matching_options(parser, exclude=NOT_LIVE)
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
@@ -114,17 +125,21 @@ def run(args: argparse.Namespace) -> int:
         choices: dict[str, Any] = {"query": query, "selection": selection, "rendering": rendering}
         matcher = Matcher(database, predictor.standardizer, **choices)
         stream = Stream(predictor, matcher, store=store, **vars(settings))
-        osc, recorder = None, None
+        told: list[Callable[[Figures], None]] = []
+        recorder = None
         if args.osc_port >= 0:
             osc = stack.enter_context(OscControl(stream, args.osc_port, args.osc_host, send_to))
             console.note(f"OSC is received on {args.osc_host}:{osc.port}")
+            told.append(osc.send_figures)
+        if args.open_browser or args.page_port is not None:
+            told.append(_open_page(stream, args, stack, console))
         _open_midi(stream, args, stack)
         stack.enter_context(stream)  # it ends before OSC and MIDI do, which tell of its last units
         if args.record_dir is not None:
             recorder = stack.enter_context(
                 LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
             )
-        display = Display(stream, console, osc)
+        display = Display(stream, console, told)
         if args.input is None:
             _play_card(stream, args, recorder, display, console)
         else:
@@ -136,7 +151,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
+    if args.osc_port is None:
+        args.osc_port = OSC_PORT if args.input is None else -1
     check_integer("osc_port", args.osc_port, -1, 65535)
+    if args.osc_send is not None and args.osc_port < 0:
+        raise ConfigurationError("osc_send must be given with osc_port")
+    if args.device is not None and args.input is not None:
+        raise ConfigurationError("device and input do not go together: input needs no sound card")
+    if args.page_port is not None:
+        check_integer("page_port", args.page_port, 0, 65535)
     check_integer("block_size", args.block_size, 16, 16384)
     if args.after_s is not None:
         check_number("after_s", args.after_s, 0.0)
@@ -152,6 +175,7 @@ def _check(args: argparse.Namespace) -> None:
         check(not is_input, "output", args.output, "be another file than input")
         if Path(args.output).exists() and not args.overwrite:
             raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
+        _encoding(args, 44100)
 
 
 class Display:
@@ -163,12 +187,14 @@ class Display:
         The stream.
     console : Console
         Quiet: nothing is drawn.
-    osc : OscControl, optional
-        Gets the same figures.
+    told : sequence of callable
+        Each is called with the same figures.
     """
 
-    def __init__(self, stream: Stream, console: Console, osc: OscControl | None) -> None:
-        self._stream, self._osc = stream, osc
+    def __init__(
+        self, stream: Stream, console: Console, told: Sequence[Callable[[Figures], None]]
+    ) -> None:
+        self._stream, self._told = stream, told
         self._draws = sys.stderr.isatty() and not console.quiet
         self._last, self._unit, self.n_units = 0.0, "", 0
         stream.watchers.append(self._see)
@@ -179,8 +205,8 @@ class Display:
         if now - self._last < SHOWN_S:
             return
         self._last = now
-        if self._osc is not None:
-            self._osc.send_figures(figures)
+        for tell in self._told:
+            tell(figures)
         if self._draws:
             text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
             width = shutil.get_terminal_size((160, 24)).columns - 1
@@ -225,22 +251,22 @@ def _play_file(
     """Play along with a file, then alone for a while."""
     import numpy as np
 
-    from desc import audio
+    from desc.audio import AudioWriter
+    from desc.engine.stopping import StopCondition
     from desc.live.engine import Figures
 
-    figures, peak = Figures(), 0.0
+    figures, peak, interrupt = Figures(), 0.0, StopCondition()
     started, kind = time.process_time(), ""
     with ExitStack() as stack:
         writer = None
         if args.output is not None:
-            subtype = from_options(RenderConfig, args).subtype
-            kind, rate = audio.encoding_of(args.output, subtype, stream.sample_rate)
+            kind, rate = _encoding(args, stream.sample_rate)
             check(
                 rate == stream.sample_rate, "output", args.output, f"hold {stream.sample_rate} Hz"
             )
-            new = audio.AudioWriter(args.output, rate, stream.n_channels, kind)
-            writer = stack.enter_context(new)
-        for played in _played(stream, args, figures):
+            writer = stack.enter_context(AudioWriter(args.output, rate, stream.n_channels, kind))
+        stack.enter_context(interrupt.on_signals())
+        for played in _played(stream, args, figures, interrupt):
             peak = max(peak, float(np.abs(played).max(initial=0)))
             if writer is not None:
                 writer.write(played.T)
@@ -248,6 +274,8 @@ def _play_file(
                 recorder.write(played)
             display.show(figures)
     display.end()
+    if interrupt.signal is not None:
+        console.note("ended; what was played is kept")
     seconds = stream.n_samples / stream.sample_rate
     load = (time.process_time() - started) / max(seconds, 1e-9)
     if peak > 1 and kind.startswith("PCM"):
@@ -257,8 +285,22 @@ def _play_file(
         console.result(f"{args.input} → {args.output} ({seconds:.1f} s, {units}, load {load:.0%})")
 
 
-def _played(stream: Stream, args: argparse.Namespace, figures: Figures) -> Iterator[Any]:
-    """Yield what is played along with the file and after it, up to the end of the last unit."""
+def _encoding(args: argparse.Namespace, sample_rate: int) -> tuple[str, int]:
+    """Return the sample format and rate of the output, whose ending must allow the format."""
+    from desc.audio import encoding_of, format_of
+
+    kind, rate = encoding_of(args.output, from_options(RenderConfig, args).subtype, sample_rate)
+    format_of(Path(args.output), kind)
+    return kind, rate
+
+
+def _played(
+    stream: Stream, args: argparse.Namespace, figures: Figures, interrupt: StopCondition
+) -> Iterator[Any]:
+    """Yield what is played along with the file and after it, up to the end of the last unit.
+
+    After Ctrl-C the last unit ends at once.
+    """
     from desc import audio
     from desc.live.engine import play_through
 
@@ -276,7 +318,10 @@ def _played(stream: Stream, args: argparse.Namespace, figures: Figures) -> Itera
         for _ in range(n_after):
             yield None
 
-    yield from play_through(stream, heard(), figures, args.block_size)
+    for played in play_through(stream, heard(), figures, args.block_size):
+        yield played
+        if interrupt.signal is not None:
+            break
     yield stream.finish()
 
 
@@ -301,6 +346,23 @@ def _play_card(
         console.note("ended")
     finally:
         display.end()
+
+
+def _open_page(
+    stream: Stream, args: argparse.Namespace, stack: ExitStack, console: Console
+) -> Callable[[Figures], None]:
+    """Serve the page of the stream until the stack ends; return what shows its figures."""
+    from desc.studio import Atlas, LiveRoom, LocalServer
+
+    end = partial(signal.raise_signal, signal.SIGINT)
+    room = stack.enter_context(LiveRoom(stream, Atlas.of(stream.database), end))
+    server = stack.enter_context(LocalServer(room, args.page_port or 0).in_background())
+    console.result(server.url)
+    if args.open_browser:
+        import webbrowser
+
+        webbrowser.open(server.url)
+    return room.show
 
 
 def _open_midi(stream: Stream, args: argparse.Namespace, stack: ExitStack) -> None:

@@ -80,21 +80,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
 
 
-def add_matching_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of query, selection and rendering."""
-    add_choice_options(parser)
-    add_options(parser.add_argument_group("rendering"), RenderConfig)
+def add_matching_options(parser: argparse.ArgumentParser, *, exclude: Sequence[str] = ()) -> None:
+    """Add the options of query, selection and rendering, but for those excluded."""
+    add_choice_options(parser, exclude=exclude)
+    add_options(parser.add_argument_group("rendering"), RenderConfig, exclude=exclude)
 
 
-def add_choice_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of query and selection."""
-    add_options(parser.add_argument_group("query"), QueryConfig)
+def add_choice_options(parser: argparse.ArgumentParser, *, exclude: Sequence[str] = ()) -> None:
+    """Add the options of query and selection, but for those excluded."""
+    add_options(parser.add_argument_group("query"), QueryConfig, exclude=exclude)
     units = parser.add_argument_group("selection")
     text = "length of the units; sets the defaults of: " + ", ".join(STYLES["granular"])
     units.add_argument(
         "--style", choices=tuple(STYLES), default="phrases", help=f"{text} [default phrases]"
     )
-    add_options(units, SelectionConfig)
+    add_options(units, SelectionConfig, exclude=exclude)
 
 
 def selection_from(args: argparse.Namespace) -> SelectionConfig:

@@ -138,15 +138,19 @@ class Feature:
     exact : bool
         Whether `Frames.power` must be computed in double precision: sums over quiet bins are
         sensitive to the rounding of single precision.
+    recent_frames : int
+        Number of frames, with the last one, from which `finish` makes the last one of a sound that
+        is still arriving.
     """
 
     analyse: Callable[[Frames], Array]
     finish: Callable[[list[Array], DescriptorConfig, float | None], Array] = join
     exact: bool = False
+    recent_frames: int = 64
 
 
 FEATURES: dict[str, Feature] = {
-    "mfcc": Feature(mfcc, finish_mfcc),
+    "mfcc": Feature(mfcc, finish_mfcc, recent_frames=1),
     "centroid": Feature(centroid, exact=True),
     "flatness": Feature(flatness, exact=True),
     "rolloff": Feature(rolloff, exact=True),

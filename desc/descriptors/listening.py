@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 
@@ -13,8 +14,6 @@ from desc.descriptors.features import FEATURES, needs_exact_power
 from desc.descriptors.frames import Frames
 from desc.descriptors.sequence import DescriptorSequence
 
-RECENT_FRAMES = 64
-"""Frames with which a single one is finished: a pitch is held so long."""
 MOST_BLOCKS = 64
 """Blocks that are kept apart: joining them copies all samples kept."""
 
@@ -46,7 +45,9 @@ class Listener:
         self._tail = self._samples
         self._past_db = self._loudest_db = -np.inf
         self._needs_loudest = "mfcc" in config.descriptors and config.top_db is not None
-        self._recent: list[list[Array]] = [[] for _ in config.descriptors]
+        self._recent: list[deque[Array]] = [
+            deque(maxlen=FEATURES[name].recent_frames) for name in config.descriptors
+        ]
         self._scratch = np.empty((1, config.n_fft), np.float32)
 
     def hear(self, samples: Array) -> None:
@@ -73,8 +74,9 @@ class Listener:
             self._loudest_db = max(self._loudest_db, float(frames.log_mel.max()))
         static = []
         for name, recent in zip(config.descriptors, self._recent, strict=True):
-            recent[:] = [*recent[1 - RECENT_FRAMES :], FEATURES[name].analyse(frames)]
-            static.append(FEATURES[name].finish(recent, config, self._loudest_db)[-1:])
+            feature = FEATURES[name]
+            recent.append(feature.analyse(frames))
+            static.append(feature.finish(list(recent), config, self._loudest_db)[-1:])
         return append_deltas(np.concatenate(static, axis=1), config)[0]
 
     def level_db(self) -> float:

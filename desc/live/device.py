@@ -62,7 +62,7 @@ def play_live(
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
-        with Engine(stream, 2 * block_size, keep) as engine:
+        with Engine(stream, block_size, keep) as engine:
             opened = _opened(sounddevice, engine, device, block_size)
             try:
                 while engine.failure is None:

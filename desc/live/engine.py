@@ -19,6 +19,12 @@ logger = logging.getLogger(__name__)
 
 RING_SAMPLES = 1 << 16
 """Samples of the result that are kept for the audio thread."""
+SHORT_BLOCKS = 1024
+"""Samples up to which the stream has the time of two blocks for one."""
+MOST_WAITING = 4096
+"""Blocks that may wait for the stream with their sound."""
+END_S = 5.0
+"""Time that the stream has for its last block."""
 LATE_S = 1.0
 """Sound that may wait for the stream; what is older is not heard."""
 FADE_SAMPLES = 64
@@ -55,6 +61,11 @@ class Figures:
         self.heard_db, self.played_db = level_db(heard), level_db(played)
 
 
+def delay_of(block_size: int) -> int:
+    """Return the samples between a block and ours for it: a block, or two short ones."""
+    return max(block_size, min(2 * block_size, SHORT_BLOCKS))
+
+
 def level_db(sound: Audio | None) -> float:
     """Return the root mean square of a sound in dB, -inf for silence or none."""
     if sound is None or not sound.size:
@@ -74,9 +85,9 @@ class Engine:
     ----------
     stream : Stream
         The stream.
-    delay : int
-        Samples between a block and the one that `exchange` returns with it: the time that the
-        stream has for it.
+    block_size : int
+        Expected samples in a block. The stream has the time of a block to make it, at 512 samples
+        and less that of two.
     keep : callable, optional
         Called with each block (n, C) that the stream makes, in its thread.
 
@@ -91,14 +102,14 @@ class Engine:
     """
 
     def __init__(
-        self, stream: Stream, delay: int, keep: Callable[[Audio], None] | None = None
+        self, stream: Stream, block_size: int, keep: Callable[[Audio], None] | None = None
     ) -> None:
         self.stream, self.figures, self._keep = stream, Figures(), keep
         self.failure: BaseException | None = None
         self.exchanged_at = time.monotonic()
-        self._delay = delay
+        self._delay = delay_of(block_size)
         self._ring = np.zeros((RING_SAMPLES, stream.n_channels), np.float32)
-        self._written, self._position = delay, 0
+        self._written, self._position = self._delay, 0
         self._queue: deque[tuple[Audio | None, int]] = deque()
         self._filled, self._ended = threading.Semaphore(0), threading.Event()
         self._last = np.zeros(stream.n_channels, np.float32)
@@ -112,7 +123,9 @@ class Engine:
     def __exit__(self, *exception: object) -> None:
         self._ended.set()
         self._filled.release()
-        self._thread.join()
+        self._thread.join(END_S)
+        if self._thread.is_alive():
+            self.failure = self.failure or TimeoutError(f"a block takes longer than {END_S:g} s")
 
     def exchange(self, heard: Audio | None, n_samples: int) -> Audio:
         """Give a block that was heard; return as much of ours (n_samples, C), without waiting.
@@ -122,11 +135,12 @@ class Engine:
         heard : ndarray of float32, (n_samples, c), or None
             It must not be changed afterwards.
         n_samples : int
-            Length. Where it grows beyond the delay, the delay grows with it.
+            Length. Where blocks become longer, so does the delay.
         """
         self.exchanged_at = time.monotonic()
         if self.failure is None:
-            self._queue.append((heard, n_samples))
+            is_heard = len(self._queue) < MOST_WAITING
+            self._queue.append((heard if is_heard else None, n_samples))
             self._filled.release()
         first, self._position = self._position, self._position + n_samples
         n = min(FADE_SAMPLES, n_samples)
@@ -169,9 +183,9 @@ class Engine:
             self._write(np.zeros((left_out, self._ring.shape[1]), np.float32))
 
     def _process(self, heard: Audio | None, n_samples: int) -> None:
-        if 2 * n_samples > self._delay:
-            self._write(np.zeros((2 * n_samples - self._delay, self._ring.shape[1]), np.float32))
-            self._delay = 2 * n_samples
+        longer = max(0, delay_of(n_samples) - self._delay)
+        self._write(np.zeros((longer, self._ring.shape[1]), np.float32))
+        self._delay += longer
         started = time.perf_counter()
         played = self.stream.process(heard, n_samples)
         taken = time.perf_counter() - started

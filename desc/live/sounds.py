@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from desc.configuration import STYLES, LiveConfig, SelectionConfig
+from desc.configuration import STYLES, LiveConfig, SelectionConfig, check
 from desc.corpus.patterns import PatternSet
 from desc.matching import Matcher
 from desc.matching.arrays import Bools
@@ -49,16 +49,31 @@ class LiveSounds:
         return replace(prepared, selection=selection)
 
     def usable(self, patterns: tuple[str, ...], lost: Collection[str]) -> Bools:
-        """Return which rows (N,) are played: those of the files that match, if there are any."""
+        """Return which rows (N,) are played: those of the files that match, if one can be read."""
         files = self.database.files
-        chosen = PatternSet(patterns, [file.source for file in files])
-        wanted = [not patterns or chosen.matching(file.source) is not None for file in files]
-        present = [file.source not in lost for file in files]
-        both = np.logical_and(wanted, present)
+        present = np.array([file.source not in lost for file in files])
+        both = present & self._matching(patterns)
         if not both.any():
             logger.warning("files=%s match no file that can be played; all are", list(patterns))
-            both = np.array(present if any(present) else [True] * len(files))
+            both = present if present.any() else ~present
         return np.repeat(both, [file.n_frames for file in files])
+
+    def check_files(self, patterns: tuple[str, ...]) -> None:
+        """Refuse patterns that match no file.
+
+        Raises
+        ------
+        ConfigurationError
+            Names the patterns.
+        """
+        found = bool(self._matching(patterns).any())
+        check(found, "files", list(patterns), "match a file of the database")
+
+    def _matching(self, patterns: tuple[str, ...]) -> Bools:
+        """Return which files match; without patterns all."""
+        names = [file.source for file in self.database.files]
+        chosen = PatternSet(patterns, names)
+        return np.array([not patterns or chosen.matching(name) is not None for name in names])
 
     def _styled(self, style: str) -> SelectionConfig:
         own = self.matcher.selection

@@ -105,6 +105,7 @@ class Stream:
         if matcher.standardizer is None:
             matcher = replace(matcher, standardizer=predictor.standardizer)
         self._sounds = LiveSounds(matcher)
+        self._sounds.check_files(self.settings.files)
         self._sources = SteadySources(matcher.database, store or DescriptorStore())
         fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
         self.n_channels, self.sample_rate = (
@@ -141,13 +142,13 @@ class Stream:
         Raises
         ------
         ConfigurationError
-            If a setting is unknown or out of range; nothing changes then.
+            If a setting is unknown or out of range, or `files` matches none; nothing changes then.
         """
         unknown = sorted(set(settings) - set(LiveConfig.__dataclass_fields__))
         if unknown:
             known = ", ".join(LiveConfig.__dataclass_fields__)
             raise ConfigurationError(f"there is no setting {', '.join(unknown)}; there are {known}")
-        replace(self.settings, **settings)
+        self._sounds.check_files(replace(self.settings, **settings).files)
         with self._changing:
             self._changes |= settings
 

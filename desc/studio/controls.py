@@ -1,4 +1,4 @@
-"""Settings of a take as controls of the page: sliders and choices.
+"""Settings of a take, and those of a live continuation, as controls of a page: sliders and choices.
 
 Names, defaults, choices and texts are those of the settings' fields. This table adds the range in
 which a slider is useful, and what one hears at its ends.
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from desc.configuration import (
     STYLES,
+    LiveConfig,
     PredictConfig,
     QueryConfig,
     RenderConfig,
@@ -84,18 +85,46 @@ CONTROLS = (
     Control("seed", "seed", 0, 999, 1, ("another number, another draw", "")),
 )
 CLASSES = (PredictConfig, QueryConfig, SelectionConfig, RenderConfig)
+_OF_TAKES = {control.name: control for control in CONTROLS}
+LIVE_CONTROLS = (
+    Control(
+        "mode",
+        "mode",
+        words={
+            "listen": "silence",
+            "continue": "go on alone from now",
+            "follow": "answer the player",
+            "duet": "go on together",
+        },
+    ),
+    Control("style", "style", words=STYLE_WORDS),
+    *(_OF_TAKES[name] for name in ("temperature", "continuity")),
+    Control("level_db", "level", -60, 12, 0.5, ("soft", "loud")),
+    _OF_TAKES["layers"],
+    Control("files", "files"),
+    *(_OF_TAKES[name] for name in ("sampling", "seed")),
+    Control("replay_block", "replayed blocks", 10, 400, 10, ("short", "long")),
+)
+"""Controls of a live continuation, one for each of its settings."""
 
 
-def controls() -> list[dict[str, Any]]:
-    """Return the controls of the page as JSON values, with the texts of their fields."""
-    known = {one.name: one for kind in CLASSES for one in fields(kind)}
+def controls(
+    table: tuple[Control, ...] = CONTROLS, classes: tuple[type, ...] = CLASSES
+) -> list[dict[str, Any]]:
+    """Return the controls of a page as JSON values, with the texts of their fields."""
+    known = {one.name: one for kind in classes for one in fields(kind)}
     found = []
-    for control in CONTROLS:
+    for control in table:
         setting = known[control.name]
         texts = {name: setting.metadata[name] for name in ("help", "unit", "choices")}
         value = setting.default if control.value is None else control.value
         found.append(vars(control) | texts | {"value": value})
     return found
+
+
+def live_controls() -> list[dict[str, Any]]:
+    """Return the controls of a live continuation as JSON values."""
+    return controls(LIVE_CONTROLS, (LiveConfig,))
 
 
 @dataclass(frozen=True)

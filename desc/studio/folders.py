@@ -117,6 +117,12 @@ def receive(folder: Path, name: str, body: Body) -> Path:
     return path
 
 
+def next_folder(above: Path) -> Path:
+    """Return the path of a new numbered folder: one more than the largest number there."""
+    numbers = (int(path.name) for path in above.glob("*") if path.name.isdecimal())
+    return above / str(1 + max(numbers, default=0))
+
+
 def inside(folder: str, source: str) -> Path:
     """Return the path of a file below a folder.
 

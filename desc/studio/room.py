@@ -22,23 +22,21 @@ from desc.descriptors.config import DescriptorConfig
 from desc.errors import ConfigurationError, DescError
 from desc.files import read_json, write_json
 from desc.playlist_formats import FORMATS
-from desc.report.page import fill, template
 from desc.runs import SAMPLES, resolve_run
 from desc.storage import DescriptorStore
 from desc.studio import folders, take_view
 from desc.studio.atlas import Atlas
 from desc.studio.controls import SPEEDS, STYLE_WORDS, TakeSettings, controls
 from desc.studio.jobs import Jobs
-from desc.studio.map_room import MapRoom
+from desc.studio.live_process import LiveProcess
+from desc.studio.map_room import MapRoom, local_page
 from desc.studio.moments import moments, write_moments
 from desc.studio.server import HTML, WAV, Answer, Request
 from desc.studio.training import Trainings, curves, runs_table
 from desc.takes import mark, remove
 
 SCRIPTS = (
-    *((f"{name}.js", "desc.report") for name in ("common", "timeline", "chart")),
-    *((f"{name}.js", "desc.studio") for name in ("requests", "sound", "folders", "training")),
-    *((f"{name}.js", "desc.studio") for name in ("point", "controls", "takes", "units", "studio")),
+    "common timeline chart requests sound folders training point inputs controls takes units studio"
 )
 CHOICES_FILE = "studio.json"
 CHOICES: dict[str, Any] = {
@@ -76,6 +74,8 @@ class StudioRoom:
         self._changing = threading.Lock()
         self.jobs = Jobs(on_change=self.tell)
         self.trainings = Trainings(self.folder, self.run, store.cache_dir)
+        options = ["--cache_dir", str(store.cache_dir)]
+        self.live = LiveProcess(self.folder, options, self.tell)
         self._map: MapRoom | None = None
         self._mapped = ("", "")
         self._choices = self._read_choices()
@@ -114,13 +114,16 @@ class StudioRoom:
             "edit": self._edit,
             "replace": self._replace,
             "undo": lambda v: self._render(self._take(v), edits.undo(self._take(v).folder)),
+            "play": lambda _: self._play(),
+            "end": lambda _: self.live.end(),
             "map": lambda _: self._open_map(),
             "moments": self._use_moments,
         }
 
     def close(self) -> None:
-        """End the worker; a training goes on."""
+        """End the worker and what plays; a training goes on."""
         self.jobs.close()
+        self.live.close()
 
     def answer(self, request: Request) -> Answer | None:
         """Return the answer to a request of the page.
@@ -152,11 +155,12 @@ class StudioRoom:
             self._changed.notify_all()
 
     def status(self) -> dict[str, Any]:
-        """Return what every page shows at once: choices, jobs and training, as JSON values."""
+        """Return what every page shows at once: choices, jobs, training, stream, as JSON."""
         return {
             "choices": self._choices,
             "jobs": self.jobs.shown(),
             "training": self.trainings.state(),
+            "live": self.live.state(),
         }
 
     def _events(self) -> Iterator[bytes]:
@@ -184,12 +188,9 @@ class StudioRoom:
                 *([one.name, one.title] for one in FORMATS.values()),
             ],
             "folder": str(self.folder),
+            "command": "desc studio",
         }
-        scripts = [template(name, package) for name, package in SCRIPTS]
-        page = template("studio.html", "desc.studio")
-        return fill(
-            page, title="desc studio", scripts=scripts, data=data, policy="; connect-src 'self'"
-        ).encode()
+        return local_page("studio", title="desc studio", scripts=SCRIPTS, data=data)
 
     def _read_choices(self) -> dict[str, Any]:
         try:
@@ -266,10 +267,9 @@ class StudioRoom:
             run_id = take.request["run_id"]
         check(isinstance(settings, dict), "settings", settings, "be an object")
         TakeSettings.read(settings)
-        check(run_id != "", "run_id", run_id, "be chosen, or a run be trained first")
         job = self.jobs.add(
             "continue",
-            run=str(resolve_run(run_id, self.run).folder),
+            run=self._run_folder(run_id),
             recording=str(self._recording(values)),
             sounds=self._chosen("sounds"),
             include=self._choices["include"],
@@ -278,6 +278,15 @@ class StudioRoom:
             cache_dir=str(self.store.cache_dir),
         )
         return job.shown()
+
+    def _run_folder(self, run_id: str) -> str:
+        check(run_id != "", "run_id", run_id, "be chosen, or a run be trained first")
+        return str(resolve_run(run_id, self.run).folder)
+
+    def _play(self) -> None:
+        """Play live with the run and the sounds that are chosen."""
+        run = self._run_folder(str(self._choices["run_id"]))
+        self.live.start(run, self._chosen("sounds"), self._choices["include"])
 
     def _mark(self, values: dict[str, Any]) -> None:
         starred, note = values.get("starred"), values.get("note")
@@ -348,9 +357,7 @@ class StudioRoom:
         except ValueError as error:
             raise ConfigurationError(f"selected is not a selection: {error}") from error
         found = moments(atlas, np.unpackbits(packed)[: len(atlas.rows)].astype(bool))
-        above = self.folder / "moments"
-        number = 1 + max((int(p.name) for p in above.glob("*") if p.name.isdecimal()), default=0)
-        folder = above / str(number)
+        folder = folders.next_folder(self.folder / "moments")
         write_moments(found, atlas.database.root, folder)
         return self._choose({"sounds": str(folder)})
 

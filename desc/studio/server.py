@@ -24,6 +24,7 @@ ADDRESS = "127.0.0.1"
 TOKEN_BYTES = 24
 MAX_CONNECTIONS = 32
 TIMEOUT_S = 20.0
+POLL_S = 0.05
 MAX_JSON_BYTES = 1 << 20
 MAX_UNREAD_BYTES = 1 << 28
 """Content of a refused request that is read to its end."""
@@ -91,7 +92,7 @@ class Request:
             content = json.loads(self.body.read(MAX_JSON_BYTES))
             if not isinstance(content, dict):
                 raise ValueError("no object")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"the request is not a JSON object: {error}") from error
         return content
 
@@ -158,11 +159,23 @@ class LocalServer(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"port={port} cannot be used: {error}; give another --port, or none for a free one"
+                f"port={port} cannot be used: {error}; give another one, or 0 for any free port"
             ) from error
         self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.url = f"http://{ADDRESS}:{self.server_port}/{self.token}/"
+
+    @contextlib.contextmanager
+    def in_background(self) -> Iterator[LocalServer]:
+        """Serve in a thread of its own, until the `with` block ends."""
+        with self:
+            thread = threading.Thread(target=self.serve_forever, args=(POLL_S,), daemon=True)
+            thread.start()
+            try:
+                yield self
+            finally:
+                self.shutdown()
+                thread.join()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own; refuse it if there are too many."""

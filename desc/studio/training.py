@@ -139,7 +139,7 @@ class Trainings:
         except DescError:
             return {"state": ""}
         record = self._record(kept)
-        line = self._last_line()
+        line = last_line(self.folder / LOG_FILE)
         code = None if self._process is None else self._process.poll()
         if record is not None and record.state == "running":
             state = RUNNING
@@ -175,14 +175,14 @@ class Trainings:
                 return record
         return None
 
-    def _last_line(self) -> str:
-        """Return the last line of the training's log."""
-        try:
-            text = (self.folder / LOG_FILE).read_text("utf-8", errors="replace")
-        except OSError:
-            return ""
-        lines = text.strip().splitlines()
-        return lines[-1] if lines else ""
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log, "" where there is none."""
+    try:
+        lines = log.read_text("utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
 
 
 def _progress(record: Record, state: str) -> dict[str, Any]:

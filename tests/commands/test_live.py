@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import sys
 import threading
 import types
@@ -15,6 +17,7 @@ import soundfile
 from desc.commands.live import line
 from desc.commands.main import main
 from desc.errors import DescError
+from desc.live import Stream
 from desc.live.engine import Figures
 from desc.matching import Matcher
 from tests.small_run import SmallRun
@@ -65,7 +68,12 @@ def test_it_plays_along_with_a_file(
         (("--input", "x.wav", "--output", "./x.wav"), "must be another file than input"),
         (("--block_size", "3"), "block_size=3 must be an integer of at least 16"),
         (("--crossfade_ms", "40", "--input", "x.wav", "--output", "y.wav"), "crossfade_ms=40.0"),
+        (("--page_port", "99999"), "page_port=99999 must be an integer of at least 0"),
         (("--midi_in", "no such port"), "midi input 'no such port'"),
+        (("--osc_port", "-1", "--osc_send", "h:9"), "osc_send must be given with osc_port"),
+        (("--input", "x", "--output", "y.wav", "--device", "1"), "device and input do not go"),
+        (("--selection", "beam"), "unknown option --selection"),
+        (("--with_recording_s", "3"), "unknown option --with_recording_s"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -76,6 +84,65 @@ def test_wrong_options_are_refused(
 ) -> None:
     assert live(small_run, *options) == 2
     assert rule in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_refused_at_once(
+    small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old.wav").write_bytes(b"old")
+    for name, rule in (("old.wav", "exists; choose another name"), ("x.xyz", "'.xyz' cannot hold")):
+        assert live(small_run, "--input", "x.wav", "--output", str(tmp_path / name)) == 1
+        assert rule in capsys.readouterr().err
+    assert (tmp_path / "old.wav").read_bytes() == b"old"
+
+
+def test_after_ctrl_c_what_was_played_is_kept(
+    small_run: SmallRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    process, calls = Stream.process, []
+
+    def interrupted(stream: Stream, *block: Any) -> Any:
+        calls.append(block)
+        if len(calls) == 30:
+            signal.raise_signal(signal.SIGINT)
+        return process(stream, *block)
+
+    monkeypatch.setattr(Stream, "process", interrupted)
+    song, output = small_run.root / "held_out" / "y.wav", tmp_path / "out.flac"
+    options = "--input", str(song), "--output", str(output), "--record_dir", str(tmp_path / "set")
+    assert live(small_run, *options) == 0
+    sound, _ = soundfile.read(output)
+    assert 30 * 1024 < len(sound) < 36 * 1024
+    assert abs(sound).max() > 0.001
+    assert not sound[-200:].any(), "the last unit has ended"
+    printed = capsys.readouterr()
+    assert "what was played is kept" in printed.err
+    assert f"recorded → {tmp_path / 'set'}" in printed.out
+    assert (tmp_path / "set" / "playlist.json").exists()
+
+
+def test_it_has_a_page(
+    small_run: SmallRun,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[Figures] = []
+    opened: list[str] = []
+    monkeypatch.setattr("desc.studio.LiveRoom.show", lambda room, figures: shown.append(figures))
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    song, output = small_run.root / "held_out" / "short.wav", tmp_path / "out.wav"
+    options = "--input", str(song), "--output", str(output)
+    assert live(small_run, *options, "--page_port", "0") == 0
+    address = capsys.readouterr().out.splitlines()[0]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", address)
+    assert shown
+    assert opened == []
+    assert live(small_run, *options, "--overwrite", "--open_browser") == 0
+    assert opened == [capsys.readouterr().out.splitlines()[0]]
 
 
 def test_results_among_the_sounds_are_refused(
@@ -200,6 +267,9 @@ def test_a_device_that_cannot_be_used_is_said(
     monkeypatch.setitem(sys.modules, "sounddevice", module)
     assert live(small_run, "--device", "none") == 2
     assert "device='none' is not there: No output device" in capsys.readouterr().err
+    module.__dict__["query_devices"] = lambda *_: Card().query_devices("none", "output")
+    assert live(small_run) == 1
+    assert "no sound device was found (No output device" in capsys.readouterr().err
 
 
 def test_the_display_is_one_line() -> None:

@@ -66,6 +66,27 @@ class TestFindFiles:
         assert all(s.ignored and "pattern" in s.reason for s in skipped)
         assert len(files) + len(skipped) == 4
 
+    @pytest.mark.parametrize(
+        ("include", "expected"),
+        [
+            (("low/*.wav",), ["strings/low/b.wav"]),  # relative to its own folder
+            (("strings/low/*.wav",), ["strings/low/b.wav"]),  # to the one that holds all
+            (("strings",), ["strings/a.wav", "strings/low/b.wav"]),
+            (("c.wav",), ["winds/c.wav"]),
+        ],
+    )
+    def test_patterns_of_several_folders(
+        self, tmp_path: Path, include: tuple[str, ...], expected: list[str]
+    ) -> None:
+        self.touch(tmp_path, "strings/a.wav", "strings/low/b.wav", "winds/c.wav")
+        folders = [tmp_path / "strings", tmp_path / "winds"]
+        files, skipped = find_files(folders, include)
+        assert [s for _, s in files] == expected
+        rest, _ = find_files(folders, exclude=include)
+        assert sorted([s for _, s in rest] + expected) == sorted(
+            [s for _, s in files] + [s.source for s in skipped]
+        )
+
     def test_one_file_is_taken_whatever_its_name(self, tmp_path: Path) -> None:
         self.touch(tmp_path, ".odd.name")
         path = tmp_path / ".odd.name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import soundfile
 
 from desc.commands.main import main
+from desc.errors import OutputError
 from desc.live import Stream
-from desc.live.engine import Engine, Figures, level_db, play_through
-from desc.live.recording import LiveRecorder
+from desc.live.engine import MOST_WAITING, Engine, Figures, level_db, play_through
+from desc.live.recording import FILES, LiveRecorder
 from tests.live.conftest import HOP, Stage
 
 
@@ -24,14 +26,16 @@ class Echo:
 
     def __init__(self, *, open: bool = True) -> None:
         self.gate, self.n_done = threading.Semaphore(1 << 20 if open else 0), 0
-        self.done = threading.Semaphore(0)
+        self.begun, self.done = threading.Semaphore(0), threading.Semaphore(0)
 
     def made(self, played: np.ndarray) -> None:
         self.done.release()
 
-    def process(self, block: np.ndarray, n_samples: int) -> np.ndarray:
+    def process(self, block: np.ndarray | None, n_samples: int) -> np.ndarray:
+        self.begun.release()
         self.gate.acquire()
         self.n_done += n_samples
+        block = np.zeros(n_samples, np.float32) if block is None else block
         return block[:, None] if block.ndim == 1 else block
 
 
@@ -41,7 +45,7 @@ def block(value: float, n: int = 256) -> np.ndarray:
 
 def test_what_is_ready_comes_after_the_delay() -> None:
     echo = Echo()
-    with Engine(echo, 512, echo.made) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 256, echo.made) as engine:  # type: ignore[arg-type]
         got = []
         for k in range(20):
             got.append(engine.exchange(block(k), 256))
@@ -53,7 +57,7 @@ def test_what_is_ready_comes_after_the_delay() -> None:
 
 def test_an_underrun_is_silence_after_a_fade_and_the_delay_stays() -> None:
     echo = Echo(open=False)
-    with Engine(echo, 512, echo.made) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 256, echo.made) as engine:  # type: ignore[arg-type]
         for _ in range(4):
             echo.gate.release()
             engine.exchange(block(1), 256)
@@ -75,7 +79,7 @@ def test_an_underrun_is_silence_after_a_fade_and_the_delay_stays() -> None:
 
 def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureFixture) -> None:
     echo = Echo(open=False)
-    with Engine(echo, 512, echo.made) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 256, echo.made) as engine:  # type: ignore[arg-type]
         for _ in range(400):  # 2.3 s
             engine.exchange(block(0.5), 256)
         assert engine.figures.underruns > 390
@@ -90,7 +94,7 @@ def test_overload_is_said_and_the_queue_does_not_grow(caplog: pytest.LogCaptureF
 def test_after_a_long_stall_it_plays_again() -> None:
     echo, n = Echo(open=False), 8192
     kept: list[np.ndarray] = []
-    with Engine(echo, 2 * n, kept.append) as engine:  # type: ignore[arg-type]
+    with Engine(echo, n, kept.append) as engine:  # type: ignore[arg-type]
 
         def wait(n_blocks: int) -> None:
             """Until each block is either made or left out."""
@@ -112,9 +116,42 @@ def test_after_a_long_stall_it_plays_again() -> None:
     assert engine.figures.underruns == late
 
 
+def test_the_delay_is_a_block_or_two_short_ones() -> None:
+    for n, n_late in ((2048, 1), (1024, 1), (512, 2), (64, 2)):
+        echo, got = Echo(), []
+        with Engine(echo, n, echo.made) as engine:  # type: ignore[arg-type]
+            for _ in range(4):
+                got.append(engine.exchange(block(1, n), n)[-1, 0])
+                echo.done.acquire()
+        assert got == [0] * n_late + [1] * (4 - n_late)
+
+
+def test_sound_is_not_kept_while_the_stream_hangs() -> None:
+    echo, kept = Echo(open=False), []
+    with Engine(echo, 16, echo.made) as engine:  # type: ignore[arg-type]
+        for _ in range(MOST_WAITING + 2):
+            heard = block(1, 16)
+            kept.append(weakref.ref(heard))
+            engine.exchange(heard, 16)
+        del heard
+        assert kept[1]() is not None
+        assert kept[-1]() is None
+        echo.gate.release(1 << 20)
+
+
+def test_a_stream_that_hangs_does_not_keep_it_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desc.live.engine.END_S", 0.05)
+    echo = Echo(open=False)
+    with Engine(echo, 256) as engine:  # type: ignore[arg-type]
+        engine.exchange(block(1), 256)
+        assert echo.begun.acquire(timeout=10)
+    assert "a block takes longer than" in str(engine.failure)
+    echo.gate.release(1)
+
+
 def test_larger_blocks_make_the_delay_longer() -> None:
     echo = Echo()
-    with Engine(echo, 128, echo.made) as engine:  # type: ignore[arg-type]
+    with Engine(echo, 64, echo.made) as engine:  # type: ignore[arg-type]
         got = []
         for n in (64, 64, 1024, 1024, 1024, 1024, 1024):
             got.append(engine.exchange(block(1, n), n))
@@ -195,6 +232,34 @@ def test_a_recording_that_cannot_grow_ends_and_the_music_goes_on(
     assert soundfile.info(tmp_path / "live.wav").frames == 12 * HOP - stream.latency
     assert caplog.text.count("live.wav ends after 0.3 s") == 1
     assert (tmp_path / "playlist.json").exists()
+
+
+def test_an_earlier_recording_is_kept_unless_it_is_to_be_replaced(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor = stage.predictor()
+
+    def record(*, n_hops: int, mode: str = "follow", overwrite: bool = False) -> None:
+        with (
+            Stream(predictor, stage.matcher(predictor), store=stage.store, mode=mode) as stream,
+            LiveRecorder(stream, tmp_path, stage.store, overwrite=overwrite) as recorder,
+        ):
+            recorder.write(stream.process(stage.player[: n_hops * HOP]))
+
+    record(n_hops=12)
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    with pytest.raises(OutputError, match="holds a recording"):
+        record(n_hops=14)
+    assert before == {name: (tmp_path / name).read_bytes() for name in FILES}
+    record(n_hops=14, overwrite=True)
+    assert soundfile.info(tmp_path / "live.wav").frames > 14 * HOP
+    assert (tmp_path / "playlist.json").read_bytes() != before["playlist.json"]
+    record(n_hops=14, mode="listen", overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"live.wav"}
+    assert "nothing was played" in caplog.text
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="must be a folder"):
+        LiveRecorder(None, tmp_path / "file")  # type: ignore[arg-type]
 
 
 def test_levels_are_in_decibels() -> None:

@@ -253,6 +253,26 @@ def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
             stream.set(loudness=3)
         with pytest.raises(ConfigurationError, match="temperature=-1 must be"):
             stream.set(temperature=-1)
+        with pytest.raises(ConfigurationError, match="files=.'nope.'. must match a file"):
+            stream.set(files=("nope*",))
+
+
+def test_a_setting_is_heard_within_two_hops(stage: Stage) -> None:
+    predictor, results = stage.predictor(), []
+    given = 20 * HOP + 100  # the worst: just after a frame was chosen
+    for level_db in (0.0, -20.0):
+        with Stream(predictor, stage.matcher(predictor), store=stage.store) as stream:
+            before = heard(stream, stage.player[:given])
+            stream.set(level_db=level_db)
+            results.append(np.concatenate([before, heard(stream, stage.player[given : 30 * HOP])]))
+    first = int(np.flatnonzero((results[0] != results[1]).any(1))[0])
+    assert given < first <= given + 2 * HOP
+
+
+def test_it_has_as_many_layers_as_live_settings_allow(stage: Stage) -> None:
+    predictor = stage.predictor()
+    with pytest.raises(ConfigurationError, match="layers=5 must be"):
+        Stream(predictor, stage.matcher(predictor, layers=5), store=stage.store)
 
 
 @pytest.mark.parametrize("mode", ["continue", "duet"])

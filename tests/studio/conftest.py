@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -24,14 +23,8 @@ NAMES = (HOSTILE, "a[1]*.wav", "it's $HOME.wav", "plain/tone.wav")
 
 def serve(room: Room) -> Generator[LocalServer, None, None]:
     """Yield a running server of the room."""
-    with LocalServer(room) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with LocalServer(room).in_background() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -27,15 +26,9 @@ SHOTS = "DESC_SHOTS"
 def studio(tmp_path: Path) -> Iterator[LocalServer]:
     runs = RunConfig(str(tmp_path / "experiments"), offline=True)
     room = StudioRoom(tmp_path / "studio", runs, DescriptorStore(tmp_path / "cache"))
-    with LocalServer(room) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-            room.close()
+    with LocalServer(room).in_background() as server:
+        yield server
+    room.close()
 
 
 def text(browser: Browser, selector: str) -> str:

@@ -42,6 +42,9 @@ class Cloud {
     ];
   }
 
+  // Where a point is on the screen.
+  place(i) { return this.toScreen(this.positions[2 * i], this.positions[2 * i + 1]); }
+
   toMap(x, y) {
     return [
       (x - this.canvas.clientWidth / 2) / this.scale + this.centre[0],

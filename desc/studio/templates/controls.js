@@ -1,58 +1,14 @@
 // Settings of the next take, as sliders and choices.
 
-const settingOf = {}; // name → { get, set }
 let base = null; // settings of the take that is made again, if one is
 const touched = new Set(); // names of the settings changed since
 
-function slider(control) {
-  const row = element("div", "", "control");
-  const input = element("input");
-  Object.assign(input, { type: "range", id: `set-${control.name}`, min: control.low, max: control.high, step: control.step });
-  const shown = element("output");
-  const title = element("label", control.label);
-  title.htmlFor = input.id;
-  const head = element("div", "", "row");
-  head.append(title, shown);
-  const ends = element("div", "", "ends soft");
-  ends.append(element("span", control.ends[0]), element("span", control.ends[1]));
-  row.append(head, input, ends);
-  row.title = control.help;
-  const show = () => {
-    shown.textContent = `${input.value}${control.unit === "seconds" ? " s" : ""}`;
-    input.setAttribute("aria-valuetext", shown.textContent);
-  };
-  input.addEventListener("input", () => { touched.add(control.name); show(); });
-  settingOf[control.name] = {
-    get: () => Number(input.value),
-    set: (value) => { input.value = value; show(); },
-  };
-  return row;
-}
-
-function choice(name, text, pairs, help = "") {
-  const row = element("div", "", "control");
-  const select = element("select");
-  select.id = `set-${name}`;
-  const title = element("label", text);
-  title.htmlFor = select.id;
-  options(select, pairs.map(([words], i) => [words, String(i)]));
-  row.append(title, select);
-  row.title = help;
-  select.addEventListener("change", () => touched.add(name));
-  settingOf[name] = {
-    get: () => pairs[Number(select.value)][1],
-    set: (value) => {
-      const same = pairs.findIndex((pair) => JSON.stringify(pair[1]) === JSON.stringify(value));
-      if (same >= 0) select.value = String(same);
-    },
-  };
-  return row;
-}
+function changed(name) { touched.add(name); }
 
 const rows = data.controls.map((control) => (control.choices
-  ? choice(control.name, control.label, control.choices.map((name) => [`${name}: ${control.words[name]}`, name]), control.help)
+  ? choice(control.name, control.label, control.choices.map((name) => [name, name]), control.help, control.words)
   : slider(control)));
-rows.splice(3, 0, choice("style", "style", Object.keys(data.styles).map((name) => [`${name}: ${data.styleWords[name]}`, name])));
+rows.splice(3, 0, choice("style", "style", Object.keys(data.styles).map((name) => [name, name]), "", data.styleWords));
 rows.push(choice("speeds", "speeds", Object.entries(data.speeds)));
 $("controls").append(...rows);
 const defaults = Object.fromEntries(data.controls.map((control) => [control.name, control.value]));

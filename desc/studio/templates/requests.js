@@ -22,7 +22,7 @@ async function post(path, body = {}) {
 
 function complain(error) {
   $("problem").textContent = error.message === "Failed to fetch"
-    ? "The studio does not answer. Start it again with desc studio." : error.message || String(error);
+    ? `There is no answer. Start it again with ${data.command}.` : error.message || String(error);
   $("problem").hidden = false;
 }
 

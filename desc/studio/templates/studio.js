@@ -13,6 +13,7 @@ async function update(status) {
   await showFolders();
   if (before !== JSON.stringify(state.choices)) showPatterns();
   await showTraining(status.training);
+  showLive(status.live);
   const ended = status.jobs.filter((job) => job.state === "done");
   const news = finished === null ? [] : ended.filter((job) => !finished.has(job.number));
   finished = new Set(ended.map((job) => job.number));
@@ -45,6 +46,21 @@ const events = new EventSource("events");
 events.onmessage = (event) => take(JSON.parse(event.data));
 events.onerror = () => complain(new Error("Failed to fetch"));
 events.onopen = forgive;
+
+// The stream that plays, a process with a page of its own.
+function showLive(live) {
+  const busy = live.state === "starting" || live.state === "playing";
+  $("play-live").disabled = busy || !(state.choices.sounds && state.choices.run_id);
+  $("end-live").hidden = !busy;
+  $("live-page").hidden = live.state !== "playing";
+  if (live.url) $("live-page").href = live.url;
+  $("live-text").textContent = {
+    starting: `starting: ${live.line}`, playing: "It plays.", kept: `Kept in ${live.folder}`, failed: live.line,
+  }[live.state] || "";
+  $("live-text").dataset.state = live.state;
+}
+on("play-live", "click", () => post("play"));
+on("end-live", "click", () => post("end"));
 
 let mapWanted = false;
 async function openMap() {
