@@ -155,7 +155,7 @@ def test_a_scheduler_belongs_to_its_backend(
     words = ["extract", "--audio_db_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache")]
     assert main([*words, "--backend", "dask"]) == 2
     assert main([*words, "--scheduler", "tcp://127.0.0.1:1"]) == 2
-    assert capsys.readouterr().err.count("must be an address with backend=dask") == 2
+    assert capsys.readouterr().err.count("--backend dask needs --scheduler with an address") == 2
 
 
 def test_a_scheduler_that_does_not_answer_is_named(
