@@ -138,6 +138,8 @@ def test_it_shows_the_beat(scene: Scene) -> None:
     state = scene.state()
     assert state["phase"] == pytest.approx((40 * HOP - 11025) % 22050 / 22050, abs=1e-6)
     assert state["pulse"] == pytest.approx(1)
+    scene.room.show(Figures(heard_db=np.inf))  # of a sound that is not finite
+    assert scene.state()["heard_db"] == 120
 
 
 def test_a_setting_changes_what_is_heard(scene: Scene) -> None:

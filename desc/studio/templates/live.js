@@ -175,7 +175,7 @@ events.onmessage = (event) => {
   showSettings(now.settings);
   showFigures(now);
   showUnits(now.playing);
-  if (cloud) requestAnimationFrame(drawOver);
+  if (cloud && !document.hidden) requestAnimationFrame(drawOver);
   document.body.dataset.ready = "yes";
 };
 events.onerror = () => {
