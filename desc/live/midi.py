@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 from desc.configuration import MODES, STYLES
 from desc.errors import ConfigurationError
 from desc.live.events import StreamEvent
@@ -27,7 +29,9 @@ CONTROLLERS: dict[int, tuple[str, Callable[[float], Any]]] = {
 CLOCKS = 24
 """Clock messages in a beat."""
 HEARD_CLOCKS = 48
-"""Clock messages of which the period is the mean."""
+"""Clock messages through whose times a line is laid: each time is that of a block."""
+GAP_S = 1.0
+"""Time without a clock message after which the tempo is measured anew."""
 
 
 class MidiControl:
@@ -90,13 +94,16 @@ class MidiControl:
             self._clock(at)
 
     def _clock(self, at: float) -> None:
+        if self._clocks and at - self._clocks[-1] > GAP_S * self._stream.sample_rate:
+            self._clocks.clear()
         self._clocks.append(at)
+        since_beat = self._n_clocks % CLOCKS
         self._n_clocks += 1
-        if len(self._clocks) > CLOCKS // 2:
-            period = (at - self._clocks[0]) / (len(self._clocks) - 1)
-            since_beat = (self._n_clocks - 1) % CLOCKS
+        n = len(self._clocks)
+        if n > CLOCKS // 2:
+            period, first = np.polyfit(np.arange(n), self._clocks, 1)
             if period > 0:
-                self._stream.set_pulse(CLOCKS * period, at - since_beat * period)
+                self._stream.set_pulse(CLOCKS * period, first + (n - 1 - since_beat) * period)
 
     def _tell(self, one: StreamEvent) -> None:
         if one.is_joined:

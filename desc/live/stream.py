@@ -88,19 +88,11 @@ class Stream:
         store: DescriptorStore | None = None,
         **settings: Any,
     ) -> None:
+        _check(predictor, matcher)
         config, rendering = matcher.database.config, matcher.rendering
-        if predictor.config != config:
-            raise ConfigurationError(
-                f"the run and the database have different descriptors: {predictor.config} and "
-                f"{config} must be equal"
-            )
-        hop_ms = 1000 * config.hop_length / config.sample_rate
-        fade_ms, rule = rendering.crossfade_ms, f"be at most {hop_ms:g}, a hop, to be played live"
-        check(fade_ms <= hop_ms, "crossfade_ms", fade_ms, rule)
-        check_integer("layers", matcher.selection.layers, 1, MAX_LAYERS)
         self.settings = LiveConfig(**settings)
         self.watchers = Watchers()
-        self._predictor, self._fade_ms = predictor, fade_ms
+        self._predictor, self._fade_ms = predictor, rendering.crossfade_ms
         predictor.model.eval()
         if matcher.standardizer is None:
             matcher = replace(matcher, standardizer=predictor.standardizer)
@@ -108,15 +100,13 @@ class Stream:
         self._sounds.check_files(self.settings.files)
         self._sources = SteadySources(matcher.database, store or DescriptorStore())
         fixed = {"mono": 1, "stereo": 2}.get(rendering.channels)
-        self.n_channels, self.sample_rate = (
-            fixed or self._sources.n_most_channels,
-            config.sample_rate,
-        )
+        self.n_channels = fixed or self._sources.n_most_channels
+        self.sample_rate = config.sample_rate
         mixer = Mixer(self._sources, self.n_channels)
         self._mix = GrowingMix(mixer, self.sample_rate, rendering, self._ended)
         frames = max(predictor.model.context_frames, round(HEARD_S * config.frame_rate)) + 1
         self._listener = Listener(config, frames)
-        self._half_fade = round(fade_ms * self.sample_rate / 1000) // 2
+        self._half_fade = round(self._fade_ms * self.sample_rate / 1000) // 2
         self.latency = config.hop_length - 1 + self._half_fade
         self._ready: deque[Audio] = deque([np.zeros((self.latency, self.n_channels), np.float32)])
         self._n_samples = self._frame = 0
@@ -385,3 +375,17 @@ class Stream:
 
     def _ended(self, event: PlaylistEvent) -> None:
         self.watchers.tell(StreamEvent(True, event, self._joins))
+
+
+def _check(predictor: Predictor, matcher: Matcher) -> None:
+    """Refuse a model and a matcher that cannot be played live together."""
+    config, fade_ms = matcher.database.config, matcher.rendering.crossfade_ms
+    if predictor.config != config:
+        raise ConfigurationError(
+            f"the run and the database have different descriptors: {predictor.config} and "
+            f"{config} must be equal"
+        )
+    hop_ms = 1000 * config.hop_length / config.sample_rate
+    rule = f"be at most {hop_ms:g}, a hop, to be played live"
+    check(fade_ms <= hop_ms, "crossfade_ms", fade_ms, rule)
+    check_integer("layers", matcher.selection.layers, 1, MAX_LAYERS)

@@ -18,7 +18,7 @@ RecurrentState = tuple[Tensor, Tensor]
 class LSTM(DescriptorModel):
     """An LSTM over the frames of the window; a rollout continues its state."""
 
-    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=192, num_layers=1)
+    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=1)
     STEPS: ClassVar[int] = 900
     BATCH_SIZE: ClassVar[int] = 32
     UNUSED = frozenset({"forecast_size", "plan_size", "nhead", "dim_feedforward"})

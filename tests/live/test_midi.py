@@ -90,6 +90,18 @@ def test_a_clock_gives_the_pulse(stage: Stage, stream: Stream) -> None:
         assert abs(stream.pulse - np.exp(1j * (at + 2 * np.pi * HOP / 22050))) > 0.01
 
 
+def test_a_clock_in_blocks_and_with_a_gap_gives_the_pulse(stage: Stage, stream: Stream) -> None:
+    period = 44100 * 60 / 113
+    with MidiControl(stream) as midi:
+        midi.receive(mido.Message("start"))
+        for k in range(96):  # four beats, of which the first is long ago, up to sample 0
+            at = (k - 96) * period / 24 - (1e6 if k < 24 else 0)
+            midi.receive(mido.Message("clock"), 1024 * np.ceil(at / 1024))  # seen after a block
+        stream.process(stage.player[: 10 * HOP])
+    expected = np.exp(2j * np.pi * (10 * HOP - 512) / period)
+    assert stream.pulse == pytest.approx(expected, abs=0.1)
+
+
 def test_a_port_that_is_not_there_is_said() -> None:
     with pytest.raises(ConfigurationError, match="midi input 'no such port'"):
         open_port("no such port", "input", print)

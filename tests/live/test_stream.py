@@ -253,7 +253,7 @@ def test_what_cannot_be_played_live_is_refused(stage: Stage) -> None:
             stream.set(loudness=3)
         with pytest.raises(ConfigurationError, match="temperature=-1 must be"):
             stream.set(temperature=-1)
-        with pytest.raises(ConfigurationError, match="files=.'nope.'. must match a file"):
+        with pytest.raises(ConfigurationError, match=r"files=.'nope.'. must match a file"):
             stream.set(files=("nope*",))
 
 
