@@ -166,8 +166,9 @@ class DescriptorDatabase:
             files.append(DatabaseFile(source, content, len(s), s.n_samples, speed))
         centre_samples = np.empty(len(values), np.int64)
         for file, stop in zip(files, np.cumsum(n_frames), strict=True):
-            frames = np.arange(file.n_frames) * config.hop_length
-            centre_samples[stop - file.n_frames : stop] = np.rint(frames * file.speed)
+            centres = np.arange(file.n_frames) * config.hop_length
+            own = centres if file.speed == 1 else np.rint(centres * file.speed)
+            centre_samples[stop - file.n_frames : stop] = own
         for array in (file_index, centre_samples):
             array.flags.writeable = False
         digest = collection_digest((s.digest, s.source) for s in sequences)

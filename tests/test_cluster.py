@@ -8,16 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from desc import cluster
 from desc.cluster import call_on_workers, dask_cluster
 from desc.commands.main import main
+from desc.configuration import QueryConfig
 from desc.corpus import open_corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import AudioError, DescError
+from desc.matching import index
 from desc.progress import reporting
 from desc.storage import DescriptorStore
 from tests.small_run import SmallRun
@@ -151,7 +155,7 @@ def test_a_scheduler_belongs_to_its_backend(
     words = ["extract", "--audio_db_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache")]
     assert main([*words, "--backend", "dask"]) == 2
     assert main([*words, "--scheduler", "tcp://127.0.0.1:1"]) == 2
-    assert capsys.readouterr().err.count("must be an address with backend=dask") == 2
+    assert capsys.readouterr().err.count("--backend dask needs --scheduler with an address") == 2
 
 
 def test_a_scheduler_that_does_not_answer_is_named(
@@ -182,4 +186,31 @@ def test_workers_build_the_index_of_one_machine(
     )
     assert any(name.endswith("rows.faiss") for name in alone)
     assert together == alone
+    assert [worker.poll() for worker in workers] == [None, None]
+
+
+@pytest.mark.slow
+def test_workers_search_a_shard_each_as_one_process_all(tmp_path: Path, start: Start) -> None:
+    start("scheduler")
+    workers = [start("worker"), start("worker")]
+    values = np.random.default_rng(0).standard_normal((900, 5)).astype(np.float32)
+    values[300:310] = values[600:610] = values[:10]  # as near, in three shards
+    query, trained = QueryConfig(index="ivf"), tmp_path / "trained"
+    index.train_lists(values, query, trained)
+    shards = [tmp_path / f"{first}.faiss" for first in (0, 300, 600)]
+    for first, shard in zip((0, 300, 600), shards, strict=True):
+        rows = np.arange(first, first + 300)
+        index.encode_rows(trained, values[rows], rows, query, shard)
+    lists = index.InvertedLists.open(shards, query)
+    assert lists is not None
+    every, some = np.ones(900, bool), np.arange(900) % 7 > 0
+    asked = [(values[:20], every, 9, 4), (values[20:60], some, 50, lists.n_cells)]
+    alone = [lists.candidates(*settings) for settings in asked]
+    nothing_here = replace(lists, shards=(None, None, None))
+    with dask_cluster(address(tmp_path), tmp_path):
+        cluster.active_cluster().wait_for_workers(2)
+        together = [nothing_here.candidates(*settings) for settings in asked]
+    for found, true in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found, true)
+    assert set(alone[0][:10, :3].ravel() % 300) == set(range(10))
     assert [worker.poll() for worker in workers] == [None, None]

@@ -25,7 +25,14 @@ from desc.audio.decoding import (
     read_blocks,
     read_mono_blocks,
 )
-from desc.audio.encoding import decode, encode_ogg, encode_wav, playable, read_excerpt
+from desc.audio.encoding import (
+    decode,
+    encode_fast,
+    encode_ogg,
+    encode_wav,
+    playable,
+    read_excerpt,
+)
 from desc.audio.files import (
     AUDIO_EXTENSIONS,
     FFMPEG_EXTENSIONS,
@@ -60,6 +67,7 @@ __all__ = [
     "check_space",
     "content_digest",
     "decode",
+    "encode_fast",
     "encode_ogg",
     "encode_wav",
     "encoding_of",

@@ -1,4 +1,4 @@
-"""Audio encoded in memory, for pages that embed it: Ogg Vorbis with reproducible bytes, and WAV."""
+"""Audio encoded in memory, for pages that embed it, with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -55,6 +55,9 @@ _WRITE_CHUNK = 1 << 17
 _HIGHEST_RATE = 48000
 _QUALITIES = (0.5, 0.75, 1.0)
 """libsndfile's compression levels of Vorbis: about 125, 80 and 45 kbit/s in stereo."""
+_FLAC_BITS = (14, 12)
+_LEAST_SHARE = 0.3
+"""FLAC is hardly ever less of the samples; where that exceeds the limit, it is not tried."""
 
 
 def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
@@ -79,6 +82,21 @@ def encode_ogg(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
     return with_serial(encoded, 0)
 
 
+def encode_fast(audio: Audio, sample_rate: int, max_bytes: int) -> bytes:
+    """Return audio as FLAC of at most `max_bytes`, or as Ogg Vorbis where that is impossible.
+
+    FLAC takes a fifth of the time, and up to 6 times the bytes. It has 14 bits, with noise at
+    −86 dB, or 12 where these are too many. Parameters are those of `encode_ogg`.
+    """
+    for bits in _FLAC_BITS:
+        if audio.size * bits / 8 * _LEAST_SHARE <= max_bytes:
+            samples = _in_16_bits(audio, bits)
+            encoded = _encode(samples, sample_rate, "FLAC", "PCM_16", compression_level=0.5)
+            if len(encoded) <= max_bytes:
+                return encoded
+    return encode_ogg(audio, sample_rate, max_bytes)
+
+
 def playable(audio: Audio, sample_rate: int) -> tuple[Audio, int]:
     """Return (C, S) audio as browsers play it, and its rate: at most 48 kHz and two channels.
 
@@ -92,8 +110,14 @@ def playable(audio: Audio, sample_rate: int) -> tuple[Audio, int]:
 
 def encode_wav(audio: Audio, sample_rate: int) -> bytes:
     """Return (C, S) audio as a 16-bit WAV."""
-    samples = np.rint(np.clip(audio, -1, 1).T * 32767).astype(np.int16)
-    return _encode(np.ascontiguousarray(samples), sample_rate, "WAV", "PCM_16")
+    return _encode(_in_16_bits(audio), sample_rate, "WAV", "PCM_16")
+
+
+def _in_16_bits(audio: Audio, used: int = 16) -> np.ndarray:
+    """Return (S, C) 16-bit samples whose last bits, but for those used, are 0."""
+    largest, step = (1 << (used - 1)) - 1, 1 << (16 - used)
+    samples = np.rint(np.ascontiguousarray(np.clip(audio, -1, 1).T) * largest)
+    return samples.astype(np.int16) * np.int16(step)
 
 
 def _encode(

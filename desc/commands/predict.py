@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desc.commands.console import Console, counted
-from desc.commands.folders import open_folder
+from desc.commands.folders import open_folder, workers
 from desc.commands.options import (
     add_accelerator_option,
     add_audio_option,
+    add_cluster_options,
     add_corpus_options,
     add_options,
     add_speeds_option,
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_speeds_option(main, "also use the sounds of audio_db_dir")
     add_tempo_option(main)
     add_corpus_options(main)
+    add_cluster_options(main)
     add_options(parser.add_argument_group("prediction"), PredictConfig)
     add_matching_options(parser)
     add_options(parser.add_argument_group("run"), RunConfig, exclude=("name",))
@@ -115,7 +117,10 @@ def run(args: argparse.Namespace) -> int:
     selection = selection_from(args)
     rendering = from_options(RenderConfig, args)
     run_config = from_options(RunConfig, args)
-    with Console(args.quiet) as console:
+    from desc.storage import DescriptorStore
+
+    store = DescriptorStore(args.cache_dir)
+    with Console(args.quiet) as console, workers(args, store):
         from desc.corpus import (
             check_speeds,
             check_tempo,
@@ -128,12 +133,10 @@ def run(args: argparse.Namespace) -> int:
         from desc.pipeline import Continuer
         from desc.prediction import Predictor
         from desc.runs import resolve_run
-        from desc.storage import DescriptorStore
 
         check_speeds(args.speeds)
         if isinstance(args.tempo, float):
             check_tempo(args.tempo)
-        store = DescriptorStore(args.cache_dir)
         downloads = store.cache_dir / "runs"
         record = resolve_run(args.run_id, run_config, downloads)
         predictor = Predictor.from_run(record, accelerator=args.accelerator)

@@ -12,7 +12,8 @@ Lists are made in parts, by several processes or machines that share a folder:
     InvertedLists.open(shards, query).candidates(queries, usable, count, n_probe)
 
 A search asks every shard and keeps the nearest by their codes, as from one index of all rows:
-shards have the same cells. `trained`, `part` and `shard` are files. Without faiss,
+shards have the same cells. On a Dask cluster a worker searches each shard. `trained`, `part` and
+`shard` are files. Without faiss,
 `faiss_module` raises an error that says what to install.
 """
 
@@ -22,11 +23,14 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from desc.cluster import active_cluster, call_on_workers
 from desc.configuration import QueryConfig
 from desc.errors import DescError
 from desc.files import replacing
@@ -74,24 +78,25 @@ class InvertedLists:
 
     Attributes
     ----------
+    paths : tuple of Path
+        The files.
     shards : tuple of faiss.Index
         Rotation, cells and lists; each has lists of its own rows.
     query : QueryConfig
         The distance, euclidean or cosine.
     """
 
+    paths: tuple[Path, ...]
     shards: tuple[Any, ...]
     query: QueryConfig
 
     @classmethod
     def open(cls, paths: Sequence[Path], query: QueryConfig) -> InvertedLists | None:
         """Open what `join_lists` or `encode_rows` wrote; None if one is missing or damaged."""
-        faiss = faiss_module()
         try:
-            shards = [faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) for path in paths]
+            return cls(tuple(paths), tuple(map(_shard, paths)), query)
         except RuntimeError:
             return None
-        return cls(tuple(shards), query)
 
     def __len__(self) -> int:
         return sum(int(shard.ntotal) for shard in self.shards)
@@ -114,19 +119,50 @@ class InvertedLists:
             Number of candidates.
         n_probe : int
             Cells whose lists are read.
+
+        Raises
+        ------
+        DescError
+            If workers of a cluster died while they searched a shard.
         """
-        faiss = faiss_module()
-        options = faiss.SearchParametersIVF(nprobe=n_probe)
-        if not usable.all():
-            bits = np.packbits(usable, bitorder="little")
-            options.sel = selector = faiss.IDSelectorBitmap(bits)  # noqa: F841 (kept alive)
-        parameters = faiss.SearchParametersPreTransform(index_params=options)
-        placed = _placed(queries, self.query)
-        found = [shard.search(placed, count, params=parameters) for shard in self.shards]
+        bits = None if usable.all() else np.packbits(usable, bitorder="little")
+        settings = _placed(queries, self.query), bits, count, n_probe
+        cluster = active_cluster() if len(self.shards) > 1 else None
+        if cluster is None:
+            found = [_found(shard, *settings) for shard in self.shards]
+        else:
+            answers = call_on_workers(cluster, partial(search_file, settings), self.paths)
+            known = {path: answer for path, answer in answers if answer is not None}
+            if lost := [str(path) for path in self.paths if path not in known]:
+                raise DescError(f"workers died while they searched {', '.join(lost)}")
+            found = [known[path] for path in self.paths]
         distances, rows = (np.concatenate(side, 1) for side in zip(*found, strict=True))
         nearest = np.argsort(distances, axis=1, kind="stable")[:, :count]
         kept: Rows = np.take_along_axis(rows, nearest, 1)
         return kept
+
+
+def search_file(settings: Any, path: Path) -> tuple[Float32, Rows]:
+    """Search a shard, see `InvertedLists.candidates`; runs in any process."""
+    return _found(_shard(path), *settings)
+
+
+def _shard(path: Path) -> Any:
+    faiss = faiss_module()
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def _found(
+    shard: Any, placed: Float32, bits: npt.NDArray[np.uint8] | None, count: int, n_probe: int
+) -> tuple[Float32, Rows]:
+    """Return the distances of a shard's candidates by their codes, and their rows, (T, count)."""
+    faiss = faiss_module()
+    options = faiss.SearchParametersIVF(nprobe=n_probe)
+    if bits is not None:
+        options.sel = selector = faiss.IDSelectorBitmap(bits)  # noqa: F841 (kept alive)
+    parameters = faiss.SearchParametersPreTransform(index_params=options)
+    distances, rows = shard.search(placed, count, params=parameters)
+    return distances, rows
 
 
 def n_cells(n_rows: int) -> int:

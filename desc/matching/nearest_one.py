@@ -72,12 +72,14 @@ def _candidates(
     squares = np.einsum("nd,nd->n", queries, queries, dtype=np.float64)
     best = np.maximum(minima.min(0), 0)
     limit = upwards(best + gamma * (4 * squares + best))
+    near_enough = upwards(limit - squares)
     numbers, near = [], []
     for smallest, rows in zip(minima, shards, strict=True):
         number = np.flatnonzero(smallest <= limit)
         points = coordinates[rows] - centre
         scores = np.einsum("nd,nd->n", points, points) - 2 * queries[number] @ points.T
-        one, row = np.nonzero(scores <= upwards(limit - squares)[number, None])
+        # In one dimension, as nonzero takes five times the time in two.
+        one, row = divmod(np.flatnonzero(scores <= near_enough[number, None]), len(rows))
         numbers.append(number[one])
         near.append(rows[row])
     return np.concatenate(numbers), np.concatenate(near)

@@ -15,8 +15,9 @@ import numpy as np
 from desc.errors import StorageError
 from desc.files import read_json, write_json
 from desc.matching.arrays import Float32, Int32, Rows
-from desc.storage.folder import LARGE_BYTES
 
+CHECKED, CHECKED_BYTES = 16, 1 << 18
+"""Parts of a file that are compared when it is opened, evenly spread, and the bytes of each."""
 File = tuple[str, int]
 """Name of a file's content and playing speed, and its number of rows."""
 
@@ -112,33 +113,33 @@ def _files(folder: Path) -> list[File]:
 
 def finish(path: Path, about: dict[str, Any]) -> None:
     """Write the description of a file that is whole, with its length and checksum."""
-    about = about | {"n_bytes": path.stat().st_size, "crc32": _checksum(path)}
+    about = about | {"n_bytes": path.stat().st_size, "checksum": _checksum(path)}
     write_json(path.with_suffix(".json"), about)
 
 
 def about_file(path: Path, *, verify: bool = True) -> dict[str, Any] | None:
     """Return the description of a file, or None if either is missing or damaged.
 
-    Without `verify`, and of large files, only the length is compared.
+    Without `verify`, and of files of earlier versions, only the length is compared.
     """
     try:
         about: dict[str, Any] = read_json(path.with_suffix(".json"))
         is_whole = about["n_bytes"] == path.stat().st_size
-        if is_whole and verify and about.get("crc32") is not None:
-            is_whole = about["crc32"] == _checksum(path)
+        if is_whole and verify and "checksum" in about:
+            is_whole = about["checksum"] == _checksum(path)
         return about if is_whole else None
     except (StorageError, OSError, KeyError, TypeError):
         return None
 
 
-def _checksum(path: Path) -> int | None:
-    """Return the CRC-32 of a file, None if it is too large to be read as a whole."""
-    if path.stat().st_size > LARGE_BYTES:
-        return None
-    checksum = 0
+def _checksum(path: Path) -> int:
+    """Return the CRC-32 of a file, or of parts of a large one: to read all of it takes long."""
+    n_bytes, checksum = path.stat().st_size, 0
+    count = min(CHECKED, -(-n_bytes // CHECKED_BYTES))
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            checksum = zlib.crc32(block, checksum)
+        for start in np.linspace(0, max(0, n_bytes - CHECKED_BYTES), count).astype(int).tolist():
+            file.seek(start)
+            checksum = zlib.crc32(file.read(CHECKED_BYTES), checksum)
     return checksum
 
 

@@ -56,8 +56,7 @@ class Transitions:
         cls, points: Points, positions: SourcePositions, database: DescriptorDatabase
     ) -> Transitions:
         """Measure the rows of a database."""
-        some = np.flatnonzero(np.diff(positions.chain) == 1)
-        some = some[:: max(1, len(some) // STEP_ROWS)]
+        some = positions.continued(STEP_ROWS)
         steps = np.zeros(len(some))
         for start in range(0, len(some), READ_ROWS):
             rows = some[start : start + READ_ROWS]

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -227,16 +228,25 @@ class SourcePositions:
         Larger than any position.
     chain : ndarray of int32, (N,)
         One more than the previous row's if the row continues it in its file, otherwise two more.
+    ends : ndarray of int64, (E,)
+        Rows that the next row does not continue, ascending.
     """
 
     of_row: Int32
     files: Int32
     count: int
     chain: Int32
+    ends: Rows
 
     @classmethod
     def of(cls, database: DescriptorDatabase) -> SourcePositions:
-        """Return the source positions of the rows of a database."""
+        """Return the source positions of the rows of a database; they are kept while it is."""
+        if database not in _POSITIONS:
+            _POSITIONS[database] = cls._of(database)
+        return _POSITIONS[database]
+
+    @classmethod
+    def _of(cls, database: DescriptorDatabase) -> SourcePositions:
         names, contents = np.unique([file.digest for file in database.files], return_inverse=True)
         files, centres = database.file_index, database.centre_samples
         ends = np.unique(np.cumsum([file.n_frames for file in database.files]))
@@ -245,23 +255,44 @@ class SourcePositions:
         furthest = _hops(centres[last], database) + 1 + NEAR_POSITIONS
         np.maximum.at(spans, contents[files[last]], furthest)
         first = (np.cumsum(spans) - spans)[contents]
-        of_row, steps = np.empty(len(files), np.int32), np.zeros(len(files), np.int8)
+        of_row, found = np.empty(len(files), np.int32), [np.zeros(0, np.int64)]
+        steps = _steps(database)
         for start in range(0, len(files), BLOCK_ROWS):  # in little memory
             block = slice(start, start + BLOCK_ROWS + 1)
             of_row[block] = first[files[block]] + _hops(centres[block], database)
-            steps[block][1:] = np.where(_joined(files[block], centres[block], database), 1, 2)
-        return cls(of_row, files, int(spans.sum()), np.cumsum(steps, dtype=np.int32))
+            joined = _joined(files[block], centres[block], steps)
+            found.append(start + np.flatnonzero(~joined))
+        breaks = np.concatenate(found)
+        lengths = np.diff(breaks, prepend=-1, append=len(files) - 1)
+        chain = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        chain += np.arange(len(files), dtype=np.int32)
+        return cls(of_row, files, int(spans.sum()), chain, breaks)
 
     @cached_property
     def keys(self) -> Rows:
         """File and position of each row in one ascending number, (N,) int64."""
         return self.files.astype(np.int64) * (self.count + NEAR_POSITIONS) + self.of_row
 
+    @cached_property
+    def n_different(self) -> int:
+        """The number of different positions."""
+        return self._different(slice(None))
+
     def count_of(self, usable: Bools) -> int:
         """Return the number of different positions of some rows, given which (N,)."""
+        return self.n_different if usable.all() else self._different(usable)
+
+    def _different(self, rows: Bools | slice) -> int:
         found = np.zeros(self.count, bool)
-        found[self.of_row[usable]] = True
+        found[self.of_row[rows]] = True
         return int(found.sum())
+
+    def continued(self, count: int) -> Rows:
+        """Return `count` or a few more rows that the next row continues, evenly spread, or all."""
+        n_all = len(self.chain) - 1 - len(self.ends)
+        numbers = np.arange(0, n_all, max(1, n_all // count))
+        before = self.ends - np.arange(len(self.ends))  # rows before each end that are continued
+        return numbers + np.searchsorted(before, numbers, side="right")
 
     def rows_within(self, files: Rows, positions: Rows, radius: int) -> tuple[Rows, Rows]:
         """Return the first row, and the one after the last, of files (n,) near positions (n,).
@@ -286,21 +317,28 @@ class SourcePositions:
 def _hops(centres: Rows, database: DescriptorDatabase) -> Rows:
     """Return the hop of its recording, rounded, in which each sample lies."""
     hop = database.config.hop_length
-    return (2 * centres + hop) // (2 * hop)
+    return (centres + hop // 2) // hop
 
 
 def _continues(rows: Rows, database: DescriptorDatabase) -> Bools:
     """Return whether each row (T − 1,) but the first follows the one before it in its file."""
     files, centres = database.file_index[rows], database.centre_samples[rows]
-    return (np.diff(rows) == 1) & _joined(files, centres, database)
+    return (np.diff(rows) == 1) & _joined(files, centres, _steps(database))
 
 
-def _joined(files: Int32, centres: Rows, database: DescriptorDatabase) -> Bools:
-    """Return whether frames (n − 1,) but the first lie a hop after the one before, at its speed."""
-    apart, hop = np.diff(centres), database.config.hop_length
-    if database.speeds == [1.0]:
-        near = apart == hop
-    else:  # centres are rounded
-        hops = hop * np.array([file.speed for file in database.files])
-        near = np.abs(apart - hops[files[1:]]) < 1
-    return (np.diff(files) == 0) & near
+def _steps(database: DescriptorDatabase) -> int | Float64:
+    """Return the samples between frames, of each file (F,) where recordings have other speeds."""
+    hop = database.config.hop_length
+    speeds = np.array([file.speed for file in database.files])
+    return hop if (speeds == 1).all() else hop * speeds
+
+
+def _joined(files: Int32, centres: Rows, steps: int | Float64) -> Bools:
+    """Return whether frames (n − 1,) but the first follow the one before in its file."""
+    apart = np.diff(centres)
+    # Centres at other speeds are rounded.
+    near = apart == steps if isinstance(steps, int) else np.abs(apart - steps[files[1:]]) < 1
+    return (files[1:] == files[:-1]) & near
+
+
+_POSITIONS: WeakKeyDictionary[DescriptorDatabase, SourcePositions] = WeakKeyDictionary()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
+from desc.devices import without_autocast
 from desc.errors import ConfigurationError
 from desc.models.heads import Head, create_head
 from desc.models.inputs import ContextStatistics, FrameSpace
@@ -247,7 +248,7 @@ class DescriptorModel(nn.Module, ABC):
             )
         first = self.context_length - self.read_length
         context = slice(first - self.context_size, first)  # gives statistics only
-        with torch.autocast(frames.device.type, enabled=False):
+        with without_autocast(frames.device):
             x = self.space.standardise(frames, valid)
             context_stats = self.context_statistics(x[:, context], valid[:, context])
             # One frame more, for the first one's difference.
@@ -259,7 +260,7 @@ class DescriptorModel(nn.Module, ABC):
     def score(self, h: Tensor, x: Tensor, context_stats: ContextStatistics) -> Tensor:
         """Score the last N frames of x (B, T, F), standardised, given h (B, N, H); (B, N)."""
         n, parameters = h.shape[1], self.head(self.dropout(h))
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             last, mean = x[:, -n - 1 : -1], context_stats.mean[:, None]
             innovation = x[:, -n:] - self.space.expected(last, mean)
             return self.head.score(parameters, innovation, context_stats.local_scale[:, None])
@@ -367,7 +368,7 @@ class DescriptorModel(nn.Module, ABC):
 
         It is clipped to the range of the training recordings.
         """
-        with torch.autocast(u.device.type, enabled=False):
+        with without_autocast(u.device):
             expected = self.space.expected(state.last, state.context_stats.mean)
             frame = expected + self.head.unwhiten(u.float()) * state.context_stats.local_scale
             return torch.clamp(frame, self.space.low, self.space.high)

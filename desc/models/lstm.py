@@ -128,12 +128,12 @@ class RecurrentStack(nn.Module):
     def step(self, inputs: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """Read one frame (B, I), change the state `h`, `c` in the cache; return h (B, H)."""
         hs, cs = [], []
-        for layer, weights in enumerate(self.lstm.all_weights):
-            state = cache["h"][layer], cache["c"][layer]
+        for *state, weights in zip(cache["h"], cache["c"], self.lstm.all_weights, strict=True):
             inputs, c = torch.lstm_cell(inputs, state, *weights)
-            hs.append(inputs)
-            cs.append(c)
-        cache["h"], cache["c"] = torch.stack(hs), torch.stack(cs)
+            hs.append(inputs[None])
+            cs.append(c[None])
+        several = len(hs) > 1
+        cache["h"], cache["c"] = (torch.cat(x) if several else x[0] for x in (hs, cs))
         return inputs
 
 

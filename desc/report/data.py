@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import encode_ogg, playable, read_excerpt
+from desc.audio import encode_fast, playable, read_excerpt
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, OutputError
 from desc.files import read_npz, replacing
@@ -24,7 +24,7 @@ FORMAT, VERSION = "desc-report", 1
 MAX_POINTS = 10000
 BEFORE_S = 10.0
 """Length of the recording's end in a report, seconds."""
-_RECORDING_BYTES = 400_000
+_RECORDING_BYTES = 2_000_000  # of its samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,8 @@ class ReportData:
     scale : ndarray of float32, (F,)
         Standard deviation of the columns in the training recordings.
     recording : bytes
-        The recording's last ten seconds before the continuation, Ogg Vorbis; empty where it
-        could not be read.
+        The recording's last ten seconds before the continuation, FLAC (earlier Ogg Vorbis); empty
+        where it could not be read.
     """
 
     about: dict[str, Any]
@@ -119,12 +119,12 @@ class ReportData:
         )
 
     def save(self, path: Path) -> None:
-        """Write the arrays to a compressed `.npz`."""
+        """Write the arrays to an `.npz`, uncompressed: most of it is sound."""
         arrays: dict[str, Any] = {**vars(self)}
         arrays["about"] = np.frombuffer(json.dumps(self.about).encode(), np.uint8)
         arrays["recording"] = np.frombuffer(self.recording, np.uint8)
         with replacing(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez(stream, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> ReportData:
@@ -181,7 +181,7 @@ class ReportData:
 
 
 def _end_of(path: Path, prediction: Prediction) -> bytes:
-    """Encode the seconds before the continuation as Ogg Vorbis; b"" if the file is missing."""
+    """Encode the seconds before the continuation as FLAC; b"" if the file is missing."""
     config = prediction.config
     cut = (prediction.context_end_frame + 1) * config.hop_length - config.hop_length // 2
     start_s = max(0.0, cut / config.sample_rate - BEFORE_S)
@@ -191,4 +191,4 @@ def _end_of(path: Path, prediction: Prediction) -> bytes:
         return b""
     if not sound.size:
         return b""
-    return encode_ogg(*playable(sound, rate), _RECORDING_BYTES)
+    return encode_fast(*playable(sound, rate), _RECORDING_BYTES)

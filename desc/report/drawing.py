@@ -138,9 +138,10 @@ def spectrogram(
     power = np.empty((columns * per_column, n_rows), np.float32)
     for at in range(0, len(starts), 256):  # in blocks, to limit memory
         frames = padded[starts[at : at + 256, None] + np.arange(N_FFT)] * window
-        magnitude = np.abs(np.fft.rfft(frames)) ** 2
-        magnitude = np.pad(magnitude, ((0, 0), (0, 1)))  # the last edge lies beyond the last bin
-        power[at : at + 256] = np.maximum.reduceat(magnitude, edges, axis=1)[:, ::2]
+        spectrum = np.fft.rfft(frames)
+        square = spectrum.real**2 + spectrum.imag**2
+        square = np.pad(square, ((0, 0), (0, 1)))  # the last edge lies beyond the last bin
+        power[at : at + 256] = np.maximum.reduceat(square, edges, axis=1)[:, ::2]
     power = power.reshape(columns, per_column, n_rows).max(1)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     shown = np.clip((level - level.max()) / RANGE_DB + 1, 0, 1)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desc import outputs
-from desc.audio import encode_ogg
+from desc.audio import encode_fast
 from desc.configuration import PredictConfig, QueryConfig, RenderConfig, SelectionConfig
 from desc.files import write_text
 from desc.metrics.movement import diff_ratio, tail_std
@@ -24,7 +24,7 @@ from desc.report.result import ResultView
 
 SCRIPTS = ("common.js", "player.js", "timeline.js", "map.js", "result.js")
 N_COLUMNS, N_ROWS = 1400, 128  # of the spectrogram: about 60 KB
-AUDIO_BYTES = 1_000_000
+AUDIO_BYTES = 1_800_000
 MAX_VALUES = 60_000
 """Largest number of values per set of descriptors, 160 KB; longer ones are thinned out."""
 OUTSIDE = 0.002
@@ -116,9 +116,9 @@ def _sound(view: ResultView) -> dict[str, Any]:
     clip = view.clip
     edges = row_frequencies(clip.sample_rate, N_ROWS)
     image = spectrogram(clip.audio, clip.sample_rate, N_COLUMNS, N_ROWS)
-    ogg = encode_ogg(clip.audio, clip.sample_rate, AUDIO_BYTES)
+    encoded = encode_fast(clip.audio, clip.sample_rate, AUDIO_BYTES)
     return {
-        "ogg": base64.b64encode(ogg).decode(),
+        "encoded": base64.b64encode(encoded).decode(),
         "start": clip.start_s,
         "end": clip.end_s,
         "envelope": packed(envelope(clip.audio, N_COLUMNS), "i1"),

@@ -9,6 +9,7 @@ import platform
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, TypeVar
@@ -50,6 +51,7 @@ _PLAIN: dict[str, type | UnionType] = {
 _NAME = re.compile(r"(?!\.\.?$)[^/\\\x00-\x1f]+")  # of a file or folder
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the packages that affect results."""
     found = {"python": platform.python_version(), "desc": desc.__version__}

@@ -24,7 +24,8 @@ EVENT_S = 0.05
 """Time between two events of the page."""
 N_TRAIL = 24
 """Units begun last that are shown."""
-LOWEST_DB = -120.0
+LEVELS_DB = -120.0, 120.0
+"""Range of the levels that are shown."""
 
 
 class LiveRoom:
@@ -121,8 +122,8 @@ class LiveRoom:
             ],
             "pulse": abs(pulse),
             "phase": cmath.phase(pulse) / (2 * math.pi) % 1,
-            "heard_db": max(figures.heard_db, LOWEST_DB),
-            "played_db": max(figures.played_db, LOWEST_DB),
+            "heard_db": float(np.clip(figures.heard_db, *LEVELS_DB)),
+            "played_db": float(np.clip(figures.played_db, *LEVELS_DB)),
             "load": figures.load,
             "underruns": figures.underruns,
             "skipped_s": figures.skipped_s,

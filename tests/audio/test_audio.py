@@ -401,3 +401,25 @@ def test_encoded_sound_is_decoded_again(make_signal: Callable[..., np.ndarray]) 
     noise = np.asarray(make_signal("noise", 4.0), np.float32)[None]
     best = len(audio.encode_ogg(noise, 44100, 10**6))
     assert len(audio.encode_ogg(noise, 44100, best - 1)) < best
+
+
+@pytest.mark.parametrize(("max_bytes", "bits"), [(300_000, 14), (260_000, 12)])
+def test_the_bits_of_fast_encoding_are_as_many_as_fit(
+    rng: np.random.Generator, max_bytes: int, bits: int
+) -> None:
+    """Noise needs all bits, here 20,000 bytes for each. Rounding is wrong by up to half a step."""
+    sound = rng.uniform(-1, 1, (2, 80_000)).astype(np.float32)
+    encoded = audio.encode_fast(sound, 44100, max_bytes)
+    decoded, rate = audio.decode(encoded)
+    steps = 2 ** (bits - 1)
+    assert (encoded[:4], rate) == (b"fLaC", 44100)
+    assert len(encoded) <= max_bytes
+    assert np.abs(decoded * steps - sound * (steps - 1)).max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_fast_encoding_of_what_is_too_large_for_flac_is_vorbis(rng: np.random.Generator) -> None:
+    sound = rng.uniform(-0.5, 0.5, (2, 80_000)).astype(np.float32)
+    for max_bytes in (150_000, 60_000):  # FLAC is tried, and is not
+        assert audio.encode_fast(sound, 44100, max_bytes) == audio.encode_ogg(
+            sound, 44100, max_bytes
+        )

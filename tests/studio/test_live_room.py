@@ -132,6 +132,16 @@ def test_it_shows_what_plays(scene: Scene, database: DescriptorDatabase) -> None
     assert scene.state()["playing"] == []
 
 
+def test_it_shows_the_beat(scene: Scene) -> None:
+    scene.stream.set_pulse(22050, 11025)
+    scene.play(40)
+    state = scene.state()
+    assert state["phase"] == pytest.approx((40 * HOP - 11025) % 22050 / 22050, abs=1e-6)
+    assert state["pulse"] == pytest.approx(1)
+    scene.room.show(Figures(heard_db=np.inf))  # of a sound that is not finite
+    assert scene.state()["heard_db"] == 120
+
+
 def test_a_setting_changes_what_is_heard(scene: Scene) -> None:
     scene.play(30)
     assert np.abs(scene.stream.process(scene.player[: 10 * HOP])).max() > 0.001
@@ -270,6 +280,19 @@ def test_the_lasso_chooses_files(scene: Scene, browser: Browser) -> None:
     while not scene.stream.settings.files:
         scene.play(1)
     assert sorted(scene.stream.settings.files) == list(NAMES)
+
+
+def test_the_page_says_when_it_is_over(scene: Scene, browser: Browser) -> None:
+    with LiveRoom(scene.stream, Atlas.of(scene.stream.database)) as room:
+        with LocalServer(room).in_background() as server:
+            browser.open(server.url)
+            scene.play(20)
+            browser.wait("document.querySelectorAll('#units li').length === 1")
+            room.__exit__()
+        browser.wait("!document.querySelectorAll('#units li').length")
+        words = "There is no answer. Start it again with desc live."
+        browser.wait(f"document.querySelector('#problem').textContent === '{words}'")
+        room.__enter__()
 
 
 def test_a_narrow_window(scene: Scene, browser: Browser) -> None:

@@ -1,7 +1,7 @@
 // The page of a result.
 
 const data = readData();
-const player = new Player(data.sound.ogg, data.sound.start, data.sound.end);
+const player = new Player(data.sound.encoded, data.sound.start, data.sound.end);
 
 const units = {};
 for (const [name, packed] of Object.entries(data.units)) units[name] = numbers(packed, Float32Array);

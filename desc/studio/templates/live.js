@@ -1,6 +1,7 @@
 // The page of a stream that plays: its units on the map, its figures, and its settings.
 
 const HELD_MS = 400; // what was set here counts until the stream has taken it
+const MUTED_DB = -200;
 const LAYER_COLOURS = ["head", "accent", "matched", "wave"];
 let now = null; // the newest state
 const heldUntil = {}; // name → time
@@ -107,7 +108,7 @@ function showFigures(state) {
 
 function showUnits(playing) {
   $("units").replaceChildren(...[...playing].sort((a, b) => a.layer - b.layer).map((unit) => {
-    const gain = `${unit.gain_db < 0 ? "−" : "+"}${Math.abs(unit.gain_db).toFixed(1)} dB`;
+    const gain = unit.gain_db <= MUTED_DB ? "muted" : `${unit.gain_db < 0 ? "−" : "+"}${Math.abs(unit.gain_db).toFixed(1)} dB`;
     const place = clock(unit.start_s + unit.length_s);
     const item = element("li", `${unit.file} at ${place}, ${gain}`), swatch = element("span", "", "swatch");
     swatch.style.background = colour(LAYER_COLOURS[unit.layer]);
@@ -174,8 +175,13 @@ events.onmessage = (event) => {
   showSettings(now.settings);
   showFigures(now);
   showUnits(now.playing);
-  if (cloud) requestAnimationFrame(drawOver);
+  if (cloud && !document.hidden) requestAnimationFrame(drawOver);
   document.body.dataset.ready = "yes";
 };
-events.onerror = () => complain(new Error("Failed to fetch"));
+events.onerror = () => {
+  now = null;
+  showUnits([]);
+  redrawAll();
+  complain(new Error("Failed to fetch"));
+};
 events.onopen = forgive;
