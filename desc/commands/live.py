@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import shutil
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from desc.commands.console import Console, counted
 from desc.commands.folders import open_folder
+from desc.commands.live_display import Display
 from desc.commands.options import (
     add_accelerator_option,
     add_audio_option,
@@ -38,7 +37,7 @@ from desc.errors import ConfigurationError, OutputError
 
 if TYPE_CHECKING:
     from desc.engine.stopping import StopCondition
-    from desc.live import Stream, StreamEvent
+    from desc.live import Stream
     from desc.live.engine import Engine, Figures
     from desc.live.recording import LiveRecorder
 
@@ -55,7 +54,6 @@ NOT_LIVE = (
 )
 """Settings of matching and rendering that need the end of a target, or have no use here."""
 OSC_PORT = 9000
-SHOWN_S = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,69 +174,6 @@ def _check(args: argparse.Namespace) -> None:
         if Path(args.output).exists() and not args.overwrite:
             raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
         _encoding(args, 44100)
-
-
-class Display:
-    """A line with levels, pulse, unit and load, drawn again ten times a second on a terminal.
-
-    Parameters
-    ----------
-    stream : Stream
-        The stream.
-    console : Console
-        Quiet: nothing is drawn.
-    told : sequence of callable
-        Each is called with the same figures.
-    """
-
-    def __init__(
-        self, stream: Stream, console: Console, told: Sequence[Callable[[Figures], None]]
-    ) -> None:
-        self._stream, self._told = stream, told
-        self._draws = sys.stderr.isatty() and not console.quiet
-        self._last, self._unit, self.n_units = 0.0, "", 0
-        stream.watchers.append(self._see)
-
-    def show(self, figures: Figures) -> None:
-        """Draw the line, if it is time."""
-        now = time.monotonic()
-        if now - self._last < SHOWN_S:
-            return
-        self._last = now
-        for tell in self._told:
-            tell(figures)
-        if self._draws:
-            text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
-            width = shutil.get_terminal_size((160, 24)).columns - 1
-            sys.stderr.write(f"\r\x1b[2K{text[:width]}")
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        """End the line."""
-        if self._draws:
-            sys.stderr.write("\n")
-
-    def _see(self, one: StreamEvent) -> None:
-        if not one.is_over and not one.is_joined:
-            event = one.event
-            self.n_units += 1
-            seconds = event.start_sample / self._stream.sample_rate
-            printable = "".join(c if c.isprintable() else "?" for c in event.source)
-            self._unit = f"{printable} {seconds:.1f} s {event.gain_db:+.1f} dB"
-
-
-def line(mode: str, figures: Figures, pulse: complex, unit: str) -> str:
-    """Return the line of the display: `●` is near a beat, the stronger the pulse the surer."""
-    near_beat = abs(pulse) > 0.2 and pulse.real > 0.7 * abs(pulse)
-    levels = f"in {_meter(figures.heard_db)} out {_meter(figures.played_db)}"
-    beat = "●" if near_beat else "○"
-    return f"{mode} {levels} {beat} load {figures.load:4.0%} late {figures.underruns} {unit}"
-
-
-def _meter(level_db: float) -> str:
-    """Return a level from −60 to 0 dB as twelve characters."""
-    n = 0 if math.isinf(level_db) else max(0, min(12, math.ceil((level_db + 60) / 5)))
-    return "▮" * n + "▯" * (12 - n)
 
 
 def _play_file(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from desc.commands.live import line
+from desc.commands.live_display import line
 from desc.commands.main import main
 from desc.errors import DescError
 from desc.live import Stream
