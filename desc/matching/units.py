@@ -254,12 +254,13 @@ class SourcePositions:
         spans = np.full(len(names), 1 + NEAR_POSITIONS)
         furthest = _hops(centres[last], database) + 1 + NEAR_POSITIONS
         np.maximum.at(spans, contents[files[last]], furthest)
-        first = (np.cumsum(spans) - spans)[contents]
+        first = (np.cumsum(spans) - spans)[contents].astype(np.int32)
         of_row, found = np.empty(len(files), np.int32), [np.zeros(0, np.int64)]
         steps = _steps(database)
         for start in range(0, len(files), BLOCK_ROWS):  # in little memory
             block = slice(start, start + BLOCK_ROWS + 1)
-            of_row[block] = first[files[block]] + _hops(centres[block], database)
+            of_row[block] = _hops(centres[block], database)
+            of_row[block] += first.take(files[block])  # three times as fast as by an index
             joined = _joined(files[block], centres[block], steps)
             found.append(start + np.flatnonzero(~joined))
         breaks = np.concatenate(found)

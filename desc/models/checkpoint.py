@@ -7,6 +7,7 @@ parameters are under "state_dict", with "model." before each name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from desc.configuration import ModelConfig, from_dict, to_dict
 from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError
 from desc.files import replacing
-from desc.models import create_model
+from desc.models import create_model, model_class
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint_file import (
     FOREIGN,
@@ -96,6 +97,9 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
             prefix = LIGHTNING_PREFIX
             items = content["state_dict"].items()
             state = {k.removeprefix(prefix): x for k, x in items if k.startswith(prefix)}
+        width = state["head.linear.weight"].shape[1]
+        if width != model_class(model_config.selected_model).DEFAULTS.hidden_size:
+            model_config = replace(model_config, hidden_size=width)  # an earlier version's default
         model = create_model(model_config, config, statistics)
         model.load_state_dict(state)
         check_finite(state)

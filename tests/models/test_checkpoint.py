@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from desc.errors import CheckpointError
-from desc.models.base import DescriptorModel
+from desc.models.base import DescriptorModel, Sizes
 from desc.models.checkpoint import (
     FORMAT_VERSION,
     KEY,
@@ -19,6 +19,7 @@ from desc.models.checkpoint import (
     load_model,
     save_model,
 )
+from desc.models.lstm import LSTM
 
 Make = Callable[..., DescriptorModel]
 EXECUTED: list[str] = []
@@ -55,6 +56,18 @@ def test_lightning_checkpoint(make_model: Make, path: Path) -> None:
     again = load_model(path)
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor)
+
+
+def test_a_width_by_default_is_that_of_its_version(
+    make_model: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(LSTM, "DEFAULTS", Sizes(hidden_size=24, num_layers=1))
+        model = make_model("LSTM", hidden_size=None)
+        save_model(model, path)
+    again = load_model(path)
+    assert again.sizes.hidden_size == 24 != LSTM.DEFAULTS.hidden_size
+    assert torch.equal(again.head.linear.weight, model.head.linear.weight)
 
 
 def test_loading_leaves_random_state_alone(make_model: Make, path: Path) -> None:
