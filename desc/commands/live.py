@@ -322,7 +322,7 @@ def _open_page(
     """Serve the page of the stream until the stack ends; return what shows its figures."""
     from desc.studio import Atlas, LiveRoom, LocalServer
 
-    end = partial(signal.raise_signal, signal.SIGINT)
+    end = partial(signal.raise_signal, signal.SIGTERM)
     room = stack.enter_context(LiveRoom(stream, Atlas.of(stream.database), end))
     server = stack.enter_context(LocalServer(room, args.page_port or 0).in_background())
     console.result(server.url)
