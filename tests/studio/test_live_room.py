@@ -306,6 +306,7 @@ def test_the_lasso_chooses_files(scene: Scene, browser: Browser) -> None:
     assert sorted(scene.stream.settings.files) == list(NAMES)
     browser.wait(f"{CLOUD}.toDataURL() !== before")  # the points are lit
     shot(browser, "live lasso")
+    assert "Enter" not in browser.value(f"{CLOUD}.ariaLabel")  # it plays nothing here
     browser.click("#forget")
     browser.wait(f"{CLOUD}.toDataURL() === before")
     while scene.stream.settings.files:

@@ -88,7 +88,8 @@ def test_pointing_names_a_sound_and_a_click_plays_it(opened: Browser, atlas: Atl
 
 
 def test_the_keyboard_plays_what_is_in_the_middle(opened: Browser) -> None:
-    opened.value("document.querySelector('#cloud').focus()")
+    assert "Enter plays" in opened.value(f"{CLOUD}.ariaLabel")
+    opened.value(f"{CLOUD}.focus()")
     opened.press("Enter")
     opened.wait("document.querySelector('#heard').textContent.startsWith('Played')")
 

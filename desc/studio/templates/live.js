@@ -172,8 +172,8 @@ function encircled() {
   changed("files", files); // the text area would lose spaces around a name
 }
 on("forget", "click", () => {
-  clearLasso();
-  $("heard").textContent = "";
+  if (cloud) clearLasso();
+  $("heard").textContent = `All ${data.files.length} files`;
   settingOf.files.set([]);
   changed("files", []);
 });
