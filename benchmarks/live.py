@@ -2,11 +2,13 @@
 
     python benchmarks/live.py --minutes 10 [--corpus DIR] [--hours 1] [--model TransformerModel]
     python benchmarks/live.py --minutes 120 --every_s 600
+    python benchmarks/live.py --minutes 2 --real_time [--block_size 256]
 
 The corpus is the folder, or synthetic notes; it is repeated, each time with other descriptors,
 until it lasts `--hours`. The model is untrained, at its default sizes: a trained one takes as long.
 Settings change by OSC twice per second of sound, the mode every minute. Times are the processor
-times of the thread that makes the blocks.
+times of the thread that makes the blocks. With --real_time blocks come and go in time, as on a
+sound card, and those that are late are counted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import gc
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +38,8 @@ import desc
 from desc.audio import mono_blocks
 from desc.database import DescriptorDatabase
 from desc.live import Stream
+from desc.live.device import SWITCH_S
+from desc.live.engine import Engine, delay_of
 from desc.live.osc import OscControl
 from desc.models import create_model
 from desc.models.statistics import fit_statistics
@@ -106,6 +111,8 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--model", default="TransformerModel")
     parser.add_argument("--mode", choices=(*MODES, "all"), default="all")
+    parser.add_argument("--real_time", action="store_true")
+    parser.add_argument("--block_size", type=int, default=BLOCK, help="with --real_time")
     args = parser.parse_args()
     process = psutil.Process()
     with TemporaryDirectory() as folder:
@@ -121,7 +128,10 @@ def main() -> None:
         )
         player = next(mono_blocks(notes(120.0, 99)[:, None], RATE, RATE, 120 * RATE))
         with stream, OscControl(stream) as osc:
-            run(stream, osc, player, args, process)
+            if args.real_time:
+                run_in_time(stream, osc, player, args)
+            else:
+                run(stream, osc, player, args, process)
 
 
 def counted(n_blocks: int) -> Iterator[int]:
@@ -134,6 +144,37 @@ def counted(n_blocks: int) -> Iterator[int]:
         yield k
 
 
+def change(client: SimpleUDPClient, k: int, args: argparse.Namespace) -> None:
+    """Send the messages that are due before block k of 1,024 samples."""
+    modes = MODES if args.mode == "all" else (args.mode,)
+    if k % round(0.5 * RATE / BLOCK) == 0:
+        name, *values = CHANGES[(k // round(0.5 * RATE / BLOCK)) % len(CHANGES)]
+        client.send_message(f"/desc/{name}", values)
+    if k % round(MODE_S * RATE / BLOCK) == 0:
+        client.send_message("/desc/mode", modes[int(k * BLOCK / RATE // MODE_S) % len(modes)])
+
+
+def run_in_time(stream, osc, player, args) -> None:
+    """Print the number of blocks that were late, in real time, also after Ctrl-C."""
+    client, n = SimpleUDPClient("127.0.0.1", osc.port), args.block_size
+    sys.setswitchinterval(SWITCH_S)
+    with Engine(stream, n) as engine:
+        begun, started = time.perf_counter(), time.process_time()
+        for k in counted(round(args.minutes * 60 * RATE / n)):
+            if k * n % BLOCK < n:
+                change(client, k * n // BLOCK, args)
+            time.sleep(max(0.0, begun + k * n / RATE - time.perf_counter()))
+            at = k * n % (len(player) - n)
+            engine.exchange(player[at : at + n].copy(), n)
+        sound_s = (k + 1) * n / RATE
+        load = (time.process_time() - started) / sound_s
+    print(
+        f"{engine.figures.underruns} of {k + 1} blocks of {n} samples were late, with a delay of "
+        f"{1e3 * delay_of(n) / RATE:.0f} ms; load {load:.1%} of a core; machine's load "
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+
+
 def run(stream, osc, player, args, process) -> None:
     """Print a line for each part of the sound, and one for all, also after Ctrl-C."""
     client = SimpleUDPClient("127.0.0.1", osc.port)
@@ -142,16 +183,11 @@ def run(stream, osc, player, args, process) -> None:
     n_units = [0]
     stream.watchers.append(lambda one: n_units.__setitem__(0, n_units[0] + one.is_over))
     times, every, worst = np.empty(per_line), np.zeros(2000, np.int64), 0.0
-    modes = MODES if args.mode == "all" else (args.mode,)
     busy, wall = 0.0, time.perf_counter()
     print("  sound s   median   p95    p99    max ms   load   memory MB  files  units  refused")
     for k in counted(n_blocks):
         seconds = k * BLOCK / RATE
-        if k % round(0.5 * RATE / BLOCK) == 0:
-            name, *values = CHANGES[(k // round(0.5 * RATE / BLOCK)) % len(CHANGES)]
-            client.send_message(f"/desc/{name}", values)
-        if k % round(MODE_S * RATE / BLOCK) == 0:
-            client.send_message("/desc/mode", modes[int(seconds // MODE_S) % len(modes)])
+        change(client, k, args)
         at = k * BLOCK % (len(player) - BLOCK)
         block = player[at : at + BLOCK]
         begun = time.thread_time()

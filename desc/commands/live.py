@@ -33,13 +33,14 @@ from desc.configuration import (
     check_integer,
     check_number,
 )
-from desc.errors import ConfigurationError, OutputError
+from desc.errors import ConfigurationError, DescError, OutputError
 
 if TYPE_CHECKING:
     from desc.engine.stopping import StopCondition
     from desc.live import Stream
     from desc.live.engine import Engine, Figures
     from desc.live.recording import LiveRecorder
+    from desc.storage import DescriptorStore
 
 MOST_USED = "run_id audio_db_dir mode style input output record_dir device open_browser osc_port"
 EXAMPLES = (
@@ -51,9 +52,12 @@ OF_SELECTION = "style", "continuity", "layers"
 NOT_LIVE = (
     *("match_space", "selection", "max_use", "beam_width", "unit_temperature"),
     *("transpose_semitones", "output_sample_rate", "with_recording_s"),
+    *("neighbours", "allow_self_match"),
 )
 """Settings of matching and rendering that need the end of a target, or have no use here."""
 OSC_PORT = 9000
+ANY_RATE = 48000
+"""A rate that each kind of file can have, in Hz."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,72 +103,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play until the file ends, or until Ctrl-C; print what was written."""
-    # The style of the selection, and what else is given of it, is that of `selection_from`.
-    settings = from_options(LiveConfig, args, **dict.fromkeys(OF_SELECTION))
-    run_config = from_options(RunConfig, args)
-    query, rendering = from_options(QueryConfig, args), from_options(RenderConfig, args)
-    selection, send_to = selection_from(args), _address(args.osc_send)
     _check(args)
     with Console(args.quiet) as console, ExitStack() as stack:
-        from desc.database import DescriptorDatabase
-        from desc.live import Stream
-        from desc.live.osc import OscControl
-        from desc.live.recording import LiveRecorder
-        from desc.matching import Matcher
-        from desc.prediction import Predictor
-        from desc.runs import resolve_run
-        from desc.storage import DescriptorStore
+        from desc.engine.stopping import StopCondition
+        from desc.live.recording import WAV, LiveRecorder, check_free
 
-        store = DescriptorStore(args.cache_dir)
-        record = resolve_run(args.run_id, run_config, store.cache_dir / "runs")
-        predictor = Predictor.from_run(record, accelerator=args.accelerator)
-        corpus = open_folder(args.audio_db_dir, predictor.config, store, args).with_sound()
-        database = DescriptorDatabase.from_corpus(corpus, store)
-        choices: dict[str, Any] = {"query": query, "selection": selection, "rendering": rendering}
-        matcher = Matcher(database, predictor.standardizer, **choices)
-        stream = Stream(predictor, matcher, store=store, **vars(settings))
-        told: list[Callable[[Figures], None]] = []
-        recorder = None
-        if args.osc_port >= 0:
-            osc = stack.enter_context(OscControl(stream, args.osc_port, args.osc_host, send_to))
-            console.note(f"OSC is received on {args.osc_host}:{osc.port}")
-            told.append(osc.send_figures)
-        if args.open_browser or args.page_port is not None:
-            told.append(_open_page(stream, args, stack, console))
-        _open_midi(stream, args, stack)
-        stack.enter_context(stream)  # it ends before OSC and MIDI do, which tell of its last units
         if args.record_dir is not None:
-            recorder = stack.enter_context(
-                LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
-            )
-        display = Display(stream, console, told)
-        if args.input is None:
-            _play_card(stream, args, recorder, display, console)
-        else:
-            _play_file(stream, args, recorder, display, console)
-    if recorder is not None:
-        console.result(f"recorded → {recorder.folder}")
+            check_free(args.record_dir, overwrite=args.overwrite)
+        stream, store = _stream(args)
+        told = _open_controls(stream, args, stack, console)
+        stack.enter_context(stream)  # it ends before OSC and MIDI do, which tell of its last units
+        recorder = None
+        if args.record_dir is not None:
+            recorder = LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
+            stack.enter_context(recorder)
+        interrupt, play = StopCondition(), _play_card if args.input is None else _play_file
+        with interrupt.on_signals():
+            play(stream, args, recorder, Display(stream, console, told), interrupt)
+        if interrupt.signal is not None:
+            console.note("ended")
+        with StopCondition().on_signals():  # Ctrl-C again does not end the writing
+            stack.close()
+        if recorder is not None and (recorder.folder / WAV).exists():
+            console.result(f"recorded → {recorder.folder}")
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    if args.osc_port is None:
-        args.osc_port = OSC_PORT if args.input is None else -1
-    check_integer("osc_port", args.osc_port, -1, 65535)
-    if args.osc_send is not None and args.osc_port < 0:
+    check_integer("osc_port", _osc_port(args), -1, 65535)
+    _address(args.osc_send)
+    if args.osc_send is not None and _osc_port(args) < 0:
         raise ConfigurationError("osc_send must be given with osc_port")
-    if args.device is not None and args.input is not None:
-        raise ConfigurationError("device and input do not go together: input needs no sound card")
     if args.page_port is not None:
         check_integer("page_port", args.page_port, 0, 65535)
     check_integer("block_size", args.block_size, 16, 16384)
     if args.after_s is not None:
         check_number("after_s", args.after_s, 0.0)
-    if args.input is None and args.output is not None:
-        raise ConfigurationError("output must be given with input; record_dir keeps what is played")
-    if args.input is not None and args.output is None and args.record_dir is None:
+    if args.input is None:
+        for name in ("output", "after_s"):
+            if getattr(args, name) is not None:
+                raise ConfigurationError(f"{name} must be given with input")
+    elif args.output is None and args.record_dir is None:
         raise ConfigurationError("input must be given with output or record_dir")
+    elif args.device is not None:
+        raise ConfigurationError("device and input do not go together: input needs no sound card")
     for name in ("record_dir", "output"):
         if getattr(args, name) is not None:
             check_apart(getattr(args, name), args.audio_db_dir, name)
@@ -173,7 +156,57 @@ def _check(args: argparse.Namespace) -> None:
         check(not is_input, "output", args.output, "be another file than input")
         if Path(args.output).exists() and not args.overwrite:
             raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
-        _encoding(args, 44100)
+        _encoding(args, ANY_RATE)
+
+
+def _osc_port(args: argparse.Namespace) -> int:
+    """Return the port for OSC, -1 for none."""
+    default = OSC_PORT if args.input is None else -1
+    return default if args.osc_port is None else args.osc_port
+
+
+def _stream(args: argparse.Namespace) -> tuple[Stream, DescriptorStore]:
+    """Return the stream of a run and a folder of sounds, and the cache."""
+    # Style, continuity and layers are those of the selection until OSC or MIDI changes them.
+    settings = from_options(LiveConfig, args, **dict.fromkeys(OF_SELECTION))
+    run_config = from_options(RunConfig, args)
+    choices: dict[str, Any] = {
+        "query": from_options(QueryConfig, args),
+        "selection": selection_from(args),
+        "rendering": from_options(RenderConfig, args),
+    }
+    from desc.database import DescriptorDatabase
+    from desc.live import Stream
+    from desc.matching import Matcher
+    from desc.prediction import Predictor
+    from desc.runs import resolve_run
+    from desc.storage import DescriptorStore
+
+    store = DescriptorStore(args.cache_dir)
+    record = resolve_run(args.run_id, run_config, store.cache_dir / "runs")
+    predictor = Predictor.from_run(record, accelerator=args.accelerator)
+    corpus = open_folder(args.audio_db_dir, predictor.config, store, args).with_sound()
+    database = DescriptorDatabase.from_corpus(corpus, store)
+    matcher = Matcher(database, predictor.standardizer, **choices)
+    return Stream(predictor, matcher, store=store, **vars(settings)), store
+
+
+def _open_controls(
+    stream: Stream, args: argparse.Namespace, stack: ExitStack, console: Console
+) -> list[Callable[[Figures], None]]:
+    """Open OSC, MIDI and the page until the stack ends; return what is told the figures."""
+    told: list[Callable[[Figures], None]] = []
+    if _osc_port(args) >= 0:
+        from desc.live.osc import OscControl
+
+        send_to = _address(args.osc_send)
+        osc = stack.enter_context(OscControl(stream, _osc_port(args), args.osc_host, send_to))
+        console.note(f"OSC is received on {args.osc_host}:{osc.port}")
+        told.append(osc.send_figures)
+    if args.open_browser or args.page_port is not None:
+        told.append(_open_page(stream, args, stack, console))
+    _open_midi(stream, args, stack)
+    return told
 
 
 def _play_file(
@@ -181,26 +214,23 @@ def _play_file(
     args: argparse.Namespace,
     recorder: LiveRecorder | None,
     display: Display,
-    console: Console,
+    interrupt: StopCondition,
 ) -> None:
     """Play along with a file, then alone for a while."""
     import numpy as np
 
     from desc.audio import AudioWriter
-    from desc.engine.stopping import StopCondition
     from desc.live.engine import Figures
 
-    figures, peak, interrupt = Figures(), 0.0, StopCondition()
+    figures, peak, console = Figures(), 0.0, display.console
     started, kind = time.process_time(), ""
     with ExitStack() as stack:
         writer = None
         if args.output is not None:
             kind, rate = _encoding(args, stream.sample_rate)
-            check(
-                rate == stream.sample_rate, "output", args.output, f"hold {stream.sample_rate} Hz"
-            )
+            rule = f"hold {stream.sample_rate} Hz"
+            check(rate == stream.sample_rate, "output", args.output, rule)
             writer = stack.enter_context(AudioWriter(args.output, rate, stream.n_channels, kind))
-        stack.enter_context(interrupt.on_signals())
         for played in _played(stream, args, figures, interrupt):
             peak = max(peak, float(np.abs(played).max(initial=0)))
             if writer is not None:
@@ -209,8 +239,6 @@ def _play_file(
                 recorder.write(played)
             display.show(figures)
     display.end()
-    if interrupt.signal is not None:
-        console.note("ended; what was played is kept")
     seconds = stream.n_samples / stream.sample_rate
     load = (time.process_time() - started) / max(seconds, 1e-9)
     if peak > 1 and kind.startswith("PCM"):
@@ -237,6 +265,7 @@ def _played(
     After Ctrl-C the last unit ends at once.
     """
     from desc import audio
+    from desc.descriptors.sequence import MIN_FRAMES
     from desc.live.engine import play_through
 
     continues = stream.settings.mode == "continue"
@@ -249,6 +278,11 @@ def _played(
         for block in audio.read_blocks(args.input, stream.sample_rate, args.block_size):
             yield block.T
         if continues:
+            complete = stream.database.config.complete_frames(stream.n_samples)
+            if complete.stop - complete.start < MIN_FRAMES:
+                raise DescError(
+                    f"{args.input}: must have {MIN_FRAMES} complete frames to be continued"
+                )
             stream.set(mode="continue")
         for _ in range(n_after):
             yield None
@@ -265,20 +299,19 @@ def _play_card(
     args: argparse.Namespace,
     recorder: LiveRecorder | None,
     display: Display,
-    console: Console,
+    interrupt: StopCondition,
 ) -> None:
     """Play on the sound card until Ctrl-C."""
     from desc.live.device import play_live
 
-    def watch(engine: Engine) -> None:
+    def watch(engine: Engine) -> bool:
         display.show(engine.figures)
+        return interrupt.signal is None
 
     keep: Callable[[Any], None] | None = None if recorder is None else recorder.write
-    console.note("press Ctrl-C to end")
+    display.console.note("press Ctrl-C to end")
     try:
         play_live(stream, device=args.device, block_size=args.block_size, watch=watch, keep=keep)
-    except KeyboardInterrupt:
-        console.note("ended")
     finally:
         display.end()
 

@@ -27,7 +27,7 @@ class Display:
     stream : Stream
         The stream.
     console : Console
-        Quiet: nothing is drawn.
+        Where notes are printed. Quiet: nothing is drawn.
     told : sequence of callable
         Each is called with the same figures.
     """
@@ -35,7 +35,7 @@ class Display:
     def __init__(
         self, stream: Stream, console: Console, told: Sequence[Callable[[Figures], None]]
     ) -> None:
-        self._stream, self._told = stream, told
+        self._stream, self.console, self._told = stream, console, told
         self._draws = sys.stderr.isatty() and not console.quiet
         self._last, self._unit, self.n_units = 0.0, "", 0
         stream.watchers.append(self._see)

@@ -139,29 +139,29 @@ class Feature:
         Whether `Frames.power` must be computed in double precision: sums over quiet bins are
         sensitive to the rounding of single precision.
     recent_frames : int
-        Number of frames, with the last one, from which `finish` makes the last one of a sound that
-        is still arriving.
+        Number of newest frames that `finish` needs for the last value of a sound that is still
+        arriving.
     """
 
     analyse: Callable[[Frames], Array]
     finish: Callable[[list[Array], DescriptorConfig, float | None], Array] = join
     exact: bool = False
-    recent_frames: int = 64
+    recent_frames: int = 1
 
 
 FEATURES: dict[str, Feature] = {
-    "mfcc": Feature(mfcc, finish_mfcc, recent_frames=1),
+    "mfcc": Feature(mfcc, finish_mfcc),
     "centroid": Feature(centroid, exact=True),
     "flatness": Feature(flatness, exact=True),
     "rolloff": Feature(rolloff, exact=True),
     "rms": Feature(rms, exact=True),
     "chroma": Feature(attrgetter("chroma"), exact=True),
     "zero_crossing_rate": Feature(zero_crossing_rate),
-    "f0": Feature(f0, finish_f0),
+    "f0": Feature(f0, finish_f0, recent_frames=64),
     "bandwidth": Feature(bandwidth, exact=True),
-    "contrast": Feature(peaks_and_valleys, finish_contrast, exact=True),
+    "contrast": Feature(peaks_and_valleys, finish_contrast, exact=True, recent_frames=64),
     "tonnetz": Feature(tonnetz, exact=True),
-    "onset_strength": Feature(attrgetter("log_mel"), finish_onset_strength),
+    "onset_strength": Feature(attrgetter("log_mel"), finish_onset_strength, recent_frames=64),
 }
 """Keyed like `desc.descriptors.families.FAMILIES`."""
 

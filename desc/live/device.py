@@ -32,10 +32,10 @@ def play_live(
     *,
     device: str | None,
     block_size: int,
-    watch: Callable[[Engine], None],
+    watch: Callable[[Engine], bool],
     keep: Callable[[Audio], None] | None = None,
 ) -> None:
-    """Play a stream on a sound card until Ctrl-C; a device that is lost is opened again.
+    """Play a stream on a sound card until told to end; a device that is lost is opened again.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def play_live(
     block_size : int
         Samples in a block of the device.
     watch : callable
-        Called ten times a second, with the engine.
+        Called ten times a second, with the engine; returns whether to play on.
     keep : callable, optional
         Called with each block (n, C) that the stream makes.
 
@@ -65,10 +65,9 @@ def play_live(
         with Engine(stream, block_size, keep) as engine:
             opened = _opened(sounddevice, engine, device, block_size)
             try:
-                while engine.failure is None:
+                while engine.failure is None and watch(engine):
                     if opened is None or not _is_active(opened, engine):
                         opened = _again(sounddevice, engine, device, block_size, opened)
-                    watch(engine)
                     time.sleep(WATCH_S if opened is not None else RETRY_S)
             finally:
                 _close(opened)

@@ -19,10 +19,8 @@ logger = logging.getLogger(__name__)
 
 RING_SAMPLES = 1 << 16
 """Samples of the result that are kept for the audio thread."""
-SHORT_BLOCKS = 1024
-"""Samples up to which the stream has the time of two blocks for one."""
-MOST_WAITING = 4096
-"""Blocks that may wait for the stream with their sound."""
+SHORT_DELAY = 1024
+"""Delay of blocks of 512 samples; shorter ones wait two blocks, longer ones one."""
 END_S = 5.0
 """Time that the stream has for its last block."""
 LATE_S = 1.0
@@ -62,8 +60,8 @@ class Figures:
 
 
 def delay_of(block_size: int) -> int:
-    """Return the samples between a block and ours for it: a block, or two short ones."""
-    return max(block_size, min(2 * block_size, SHORT_BLOCKS))
+    """Return the number of samples by which our block for a block of the player's comes later."""
+    return max(block_size, min(2 * block_size, SHORT_DELAY))
 
 
 def level_db(sound: Audio | None) -> float:
@@ -111,7 +109,8 @@ class Engine:
         self._ring = np.zeros((RING_SAMPLES, stream.n_channels), np.float32)
         self._written, self._position = self._delay, 0
         self._queue: deque[tuple[Audio | None, int]] = deque()
-        self._filled, self._ended = threading.Semaphore(0), threading.Event()
+        self._n_waiting = self._n_left_out = 0
+        self._filled, self._is_ended = threading.Condition(), False
         self._last = np.zeros(stream.n_channels, np.float32)
         self._was_silent = False
         self._thread = threading.Thread(target=self._work, name="desc live", daemon=True)
@@ -121,8 +120,9 @@ class Engine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._ended.set()
-        self._filled.release()
+        with self._filled:
+            self._is_ended = True
+            self._filled.notify()
         self._thread.join(END_S)
         if self._thread.is_alive():
             self.failure = self.failure or TimeoutError(f"a block takes longer than {END_S:g} s")
@@ -139,9 +139,7 @@ class Engine:
         """
         self.exchanged_at = time.monotonic()
         if self.failure is None:
-            is_heard = len(self._queue) < MOST_WAITING
-            self._queue.append((heard if is_heard else None, n_samples))
-            self._filled.release()
+            self._put(heard, n_samples)
         first, self._position = self._position, self._position + n_samples
         n = min(FADE_SAMPLES, n_samples)
         is_ready = self._position <= self._written and self.failure is None
@@ -157,30 +155,44 @@ class Engine:
         self._last = block[-1].copy()
         return block
 
+    def _put(self, heard: Audio | None, n_samples: int) -> None:
+        """Let a block wait for the stream; leave out those that have waited too long."""
+        most = n_samples + LATE_S * self.stream.sample_rate
+        with self._filled:
+            self._queue.append((heard, n_samples))
+            self._n_waiting += n_samples
+            while self._n_waiting > most:
+                n_oldest = self._queue.popleft()[1]
+                self._n_waiting -= n_oldest
+                self._n_left_out += n_oldest
+            self._filled.notify()
+
     def _work(self) -> None:
         while True:
-            self._filled.acquire()
-            if self._ended.is_set():
-                return
+            with self._filled:
+                self._filled.wait_for(lambda: self._queue or self._is_ended)
+                if self._is_ended:
+                    return
+                heard, n_samples = self._queue.popleft()
+                self._n_waiting -= n_samples
+                left_out, self._n_left_out = self._n_left_out, 0
             try:
-                self._catch_up()
-                self._process(*self._queue.popleft())
+                if left_out:
+                    self._skip(left_out)
+                self._process(heard, n_samples)
             except Exception as error:
                 self.failure = error
                 logger.error("the stream has ended: %s", error)
                 return
 
-    def _catch_up(self) -> None:
-        """Leave out sound that has waited too long."""
-        left_out = 0
-        most = LATE_S * self.stream.sample_rate
-        while sum(n for _, n in list(self._queue)[:-1]) > most and self._filled.acquire(False):
-            left_out += self._queue.popleft()[1]
-        if left_out:
-            seconds = left_out / self.stream.sample_rate
-            self.figures.skipped_s += seconds
-            logger.warning("overload: %.1f s were not heard and are silent", seconds)
-            self._write(np.zeros((left_out, self._ring.shape[1]), np.float32))
+    def _skip(self, left_out: int) -> None:
+        """Say that samples were left out, which are silent."""
+        seconds = left_out / self.stream.sample_rate
+        self.figures.skipped_s += seconds
+        logger.warning("overload: %.1f s were not heard and are silent", seconds)
+        n = min(left_out, RING_SAMPLES)
+        self._written += left_out - n
+        self._write(np.zeros((n, self._ring.shape[1]), np.float32))
 
     def _process(self, heard: Audio | None, n_samples: int) -> None:
         longer = max(0, delay_of(n_samples) - self._delay)

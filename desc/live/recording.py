@@ -44,7 +44,7 @@ class LiveRecorder:
     Raises
     ------
     OutputError
-        If the folder holds a recording, or is a file.
+        As `check_free`.
     """
 
     def __init__(
@@ -55,22 +55,17 @@ class LiveRecorder:
         *,
         overwrite: bool = False,
     ) -> None:
+        check_free(folder, overwrite=overwrite)
         self.folder = Path(folder)
-        if self.folder.exists() and not self.folder.is_dir():
-            raise OutputError(f"{folder}: must be a folder")
-        if not overwrite and any((self.folder / name).exists() for name in FILES):
-            raise OutputError(
-                f"{folder}: holds a recording; choose another record_dir, or give --overwrite"
-            )
         self._stream, self._store = stream, store
         self._left_out = stream.latency
         self._is_open = self._is_full = False
-        self._open = ExitStack()
+        self._stack = ExitStack()
         wav = self.folder / WAV
         self._wav = AudioWriter(wav, stream.sample_rate, stream.n_channels, "FLOAT")
 
     def __enter__(self) -> LiveRecorder:
-        self._events = self._open.enter_context(TemporaryFile("w+", encoding="utf-8"))
+        self._events = TemporaryFile("w+b", buffering=0)
         self._stream.watchers.append(self._keep)
         return self
 
@@ -82,7 +77,7 @@ class LiveRecorder:
             return
         try:
             if not self._is_open:  # not before: an earlier recording stays until there is sound
-                self._open.enter_context(self._wav)
+                self._stack.enter_context(self._wav)
                 self._is_open = True
             self._wav.write(part.T)
         except (DescError, OSError) as error:
@@ -91,12 +86,11 @@ class LiveRecorder:
             logger.warning("%s ends after %.1f s: %s", self._wav.path, seconds, error)
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        with self._open:  # after an error, too: what was played until then is kept
-            if kind is None or issubclass(kind, KeyboardInterrupt):
-                self._finish()
+        with self._events:
+            self._finish(is_whole=kind is None or issubclass(kind, KeyboardInterrupt))
             self._stream.watchers.remove(self._keep)
-            self._events.seek(0)
-            events = tuple(from_dict(PlaylistEvent, json.loads(line)) for line in self._events)
+            self._stack.close()  # the WAV, after an error too: what was played until then is kept
+            events = self._kept()
         if events:
             playlist = Playlist(events, self._stream.sample_rate, self._stream.roots)
             playlist.save(self.folder / PLAYLIST)
@@ -108,12 +102,40 @@ class LiveRecorder:
                 (self.folder / name).unlink(missing_ok=True)
             logger.warning("%s: nothing was played, so there is no playlist", self.folder)
 
-    def _finish(self) -> None:
+    def _finish(self, *, is_whole: bool) -> None:
+        """End the units that play; their fade is kept unless the stream has failed."""
         try:
-            self.write(self._stream.finish())
+            if is_whole:
+                self.write(self._stream.finish())
+            else:
+                self._stream.close()
         except Exception as error:  # of a stream that has failed; what was played is kept
             logger.warning("the end of what was played is not kept: %s", error)
 
     def _keep(self, one: StreamEvent) -> None:
         if one.is_over:
-            self._events.write(json.dumps(to_dict(one.event)) + "\n")
+            text = json.dumps(to_dict(one.event)).encode() + b"\n"
+            if self._events.write(text) < len(text):
+                raise OSError("the disk of temporary files is full")
+
+    def _kept(self) -> tuple[PlaylistEvent, ...]:
+        """Return the events, but for one that was cut off."""
+        self._events.seek(0)
+        lines = self._events.read().splitlines(keepends=True)
+        return tuple(from_dict(PlaylistEvent, json.loads(x)) for x in lines if x.endswith(b"\n"))
+
+
+def check_free(folder: str | Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds a recording, unless it is to be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it holds one, or is a file.
+    """
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise OutputError(f"{folder}: must be a folder")
+    if not overwrite and any((Path(folder) / name).exists() for name in FILES):
+        raise OutputError(
+            f"{folder}: holds a recording; choose another record_dir, or give --overwrite"
+        )

@@ -54,7 +54,7 @@ class LiveSounds:
         present = np.array([file.source not in lost for file in files])
         both = present & self._matching(patterns)
         if not both.any():
-            logger.warning("files=%s match no file that can be played; all are", list(patterns))
+            logger.warning("files=%s can no longer be read; all files are played", list(patterns))
             both = present if present.any() else ~present
         return np.repeat(both, [file.n_frames for file in files])
 

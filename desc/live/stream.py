@@ -117,17 +117,17 @@ class Stream:
         self._changes: dict[str, Any] = {}
         self._changing, self._jumps = threading.Lock(), False
         self._n_lost = 0
-        usable = self._sounds.usable(self.settings.files, self._sources.lost)
+        self._usable = self._sounds.usable(self.settings.files, self._sources.lost)
         nothing = matcher.database.values[:0]
-        self._units = UnitStream(self._sounds.of(self.settings), usable, nothing)
+        self._units = UnitStream(self._sounds.of(self.settings), self._usable, nothing)
         self._began = self.settings.mode == "listen"
 
     def set(self, **settings: Any) -> None:
         """Change fields of `LiveConfig`, from any thread; they take effect at the next frame.
 
-        A mode that is given begins anew from now, also if it is the mode in use; one that needs a
-        context, as soon as 9 complete frames were heard. `seed`, `sampling`
-        and `replay_block` take effect where a mode begins.
+        A mode that is given begins anew, also if it is the mode in use: from now, or as soon as
+        the 9 complete frames that `continue` and `duet` need were heard. `seed`, `sampling` and
+        `replay_block` take effect where a mode begins.
 
         Raises
         ------
@@ -138,13 +138,16 @@ class Stream:
         if unknown:
             known = ", ".join(LiveConfig.__dataclass_fields__)
             raise ConfigurationError(f"there is no setting {', '.join(unknown)}; there are {known}")
-        self._sounds.check_files(replace(self.settings, **settings).files)
+        files = replace(self.settings, **settings).files
+        if "files" in settings:
+            self._sounds.check_files(files)
         with self._changing:
             self._changes |= settings
 
     def jump(self) -> None:
         """Begin a new unit in every layer at the next frame; from any thread."""
-        self._jumps = True
+        with self._changing:
+            self._jumps = True
 
     def set_pulse(self, period: float | None, beat: float = 0.0) -> None:
         """Play in time with a known pulse; from any thread.
@@ -285,11 +288,12 @@ class Stream:
             self._units.jump()
         self._began = self._began and "mode" not in changes
         self.settings = replace(self.settings, **changes)
-        of_sounds = {"style", "continuity", "layers", "files"} & set(changes)
-        if of_sounds or len(self._sources.lost) > self._n_lost:
+        are_others = "files" in changes or len(self._sources.lost) > self._n_lost
+        if are_others:
             self._n_lost = len(self._sources.lost)
-            usable = self._sounds.usable(self.settings.files, self._sources.lost)
-            self._units.use(self._sounds.of(self.settings), usable)
+            self._usable = self._sounds.usable(self.settings.files, self._sources.lost)
+        if are_others or {"style", "continuity", "layers"} & set(changes):
+            self._units.use(self._sounds.of(self.settings), self._usable)
         if self._rollout is not None and self._is_drawn:
             self._rollout.temperature = self.settings.temperature
         if not self._began:
@@ -325,10 +329,11 @@ class Stream:
     def _target(self) -> Values | None:
         """Return the descriptors (D,) to play next; None: silence."""
         mode, static_columns = self.settings.mode, self._listener.config.static_columns
-        played = self._player() if mode in ("follow", "duet") else None
-        if mode == "follow" or self._rollout is None:
-            return played if mode == "follow" else None
-        heard = None
+        if mode == "follow":
+            return self._player()
+        if self._rollout is None:
+            return None
+        played, heard = self._player() if mode == "duet" else None, None
         if played is not None:
             device = self._predictor.model.space.mean.device
             heard = torch.tensor(played[static_columns])[None].to(device)

@@ -25,7 +25,7 @@ from desc.engine.loop import Engine, OnValidation
 from desc.engine.randomness import preserved_randomness
 from desc.engine.resuming import check_same_files, new_log, resumed_log
 from desc.engine.stopping import StopCondition
-from desc.errors import ConfigurationError, CorpusError
+from desc.errors import CheckpointError, ConfigurationError, CorpusError
 from desc.models import create_model
 from desc.models.base import DescriptorModel
 from desc.models.checkpoint import load_model
@@ -174,14 +174,17 @@ def _network(
     parent: RunRecord | None,
 ) -> DescriptorModel:
     """Return the model to train: an untrained one, or that of another run, with its statistics."""
-    if training.from_run is None:
-        statistics = fit_statistics(split.learned)
-        torch.manual_seed(training.seed)  # of the initial parameters
-        return create_model(model, statistics.standardizer.config, statistics)
     if parent is not None:
         return load_model(parent.checkpoint())
-    assert former is not None
-    return load_model(former.checkpoint("last"))
+    if former is not None:
+        try:
+            return load_model(former.checkpoint("last"))  # with the default sizes of its time
+        except CheckpointError:  # stopped before the first was written
+            if training.from_run is not None:
+                raise
+    statistics = fit_statistics(split.learned)
+    torch.manual_seed(training.seed)  # of the initial parameters
+    return create_model(model, statistics.standardizer.config, statistics)
 
 
 def check_window(model: ModelConfig, split: Split) -> None:

@@ -19,7 +19,9 @@ from desc.commands.main import main
 from desc.errors import DescError
 from desc.live import Stream
 from desc.live.engine import Figures
+from desc.live.recording import FILES
 from desc.matching import Matcher
+from desc.playlist_formats import export_playlist
 from tests.small_run import SmallRun
 
 
@@ -61,6 +63,8 @@ def test_it_plays_along_with_a_file(
     ("options", "rule"),
     [
         (("--output", "x.wav"), "output must be given with input"),
+        (("--after_s", "3"), "after_s must be given with input"),
+        (("--neighbours", "3"), "unknown option --neighbours"),
         (("--input", "x.wav"), "input must be given with output or record_dir"),
         (("--osc_send", "9000"), "osc_send='9000' must be HOST:PORT"),
         (("--osc_port", "-5"), "osc_port=-5 must be"),
@@ -110,7 +114,12 @@ def test_after_ctrl_c_what_was_played_is_kept(
             signal.raise_signal(signal.SIGINT)
         return process(stream, *block)
 
+    def interrupted_again(*given: Any, **more: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return export_playlist(*given, **more)
+
     monkeypatch.setattr(Stream, "process", interrupted)
+    monkeypatch.setattr("desc.live.recording.export_playlist", interrupted_again)
     song, output = small_run.root / "held_out" / "y.wav", tmp_path / "out.flac"
     options = "--input", str(song), "--output", str(output), "--record_dir", str(tmp_path / "set")
     assert live(small_run, *options) == 0
@@ -119,9 +128,19 @@ def test_after_ctrl_c_what_was_played_is_kept(
     assert abs(sound).max() > 0.001
     assert not sound[-200:].any(), "the last unit has ended"
     printed = capsys.readouterr()
-    assert "what was played is kept" in printed.err
+    assert "ended" in printed.err
     assert f"recorded → {tmp_path / 'set'}" in printed.out
-    assert (tmp_path / "set" / "playlist.json").exists()
+    assert {path.name for path in (tmp_path / "set").iterdir()} == set(FILES)
+
+
+def test_a_file_too_short_to_be_continued_is_refused(
+    small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "x.wav", np.full(8000, 0.1), 44100)
+    options = "--input", str(tmp_path / "x.wav"), "--output", str(tmp_path / "y.wav")
+    assert live(small_run, *options, "--mode", "continue") == 1
+    assert "x.wav: must have 9 complete frames to be continued" in capsys.readouterr().err
+    assert not (tmp_path / "y.wav").exists()
 
 
 def test_it_has_a_page(
@@ -220,7 +239,8 @@ class Card:
         if device == "none":
             raise ValueError("No output device matching 'none'")
         if len(self.opened) > 1:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("No output device")
         return {"max_output_channels": 2}
 
 
@@ -256,6 +276,24 @@ def test_an_error_of_the_stream_ends_it_with_status_1(
     assert "the stream has ended: no music" in printed
     assert "Traceback" not in printed
     assert card.opened[0].closed
+
+
+def test_ctrl_c_ends_a_stream_that_hangs(
+    small_run: SmallRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gate, finished = threading.Event(), []
+    for name, value in (("device.RETRY_S", 0.01), ("device.WATCH_S", 0.01), ("engine.END_S", 0.05)):
+        monkeypatch.setattr(f"desc.live.{name}", value)
+    monkeypatch.setitem(sys.modules, "sounddevice", Card())
+    monkeypatch.setattr(Stream, "process", lambda *_: gate.wait())
+    monkeypatch.setattr(Stream, "finish", lambda *_: finished.append(1))
+    assert live(small_run, "--record_dir", str(tmp_path / "set")) == 1
+    assert "a block takes longer than" in capsys.readouterr().err
+    assert not finished, "another thread is in the stream"
+    gate.set()
 
 
 def test_a_device_that_cannot_be_used_is_said(

@@ -96,9 +96,9 @@ def test_a_clock_in_blocks_and_with_a_gap_gives_the_pulse(stage: Stage, stream: 
         midi.receive(mido.Message("start"))
         for k in range(96):  # four beats, of which the first is long ago, up to sample 0
             at = (k - 96) * period / 24 - (1e6 if k < 24 else 0)
-            midi.receive(mido.Message("clock"), 1024 * np.ceil(at / 1024))  # seen after a block
+            midi.receive(mido.Message("clock"), 1024 * np.floor(at / 1024))  # of the block before
         stream.process(stage.player[: 10 * HOP])
-    expected = np.exp(2j * np.pi * (10 * HOP - 512) / period)
+    expected = np.exp(2j * np.pi * (10 * HOP + 512) / period)
     assert stream.pulse == pytest.approx(expected, abs=0.1)
 
 

@@ -22,7 +22,9 @@ from desc.engine.optimization import RunningAverage
 from desc.engine.resuming import resumed_settings
 from desc.engine.stopping import EARLY
 from desc.errors import CheckpointError, ConfigurationError, TrainingInterruptedError
+from desc.models.base import Sizes
 from desc.models.checkpoint import load_model
+from desc.models.lstm import LSTM
 from desc.runs import RunRecord, read_metrics
 from desc.training.fit import train
 from tests.training.hooks import after_step, signal_after
@@ -128,6 +130,19 @@ def test_an_interrupted_run_goes_on_in_mid_epoch(
     assert resumed.run_id == stopped.run_id
     assert f"after step {stop} of {total}" in caplog.text
     assert_same_run(resumed, straight, (stop,))
+
+
+def test_a_run_of_another_default_width_is_resumed(
+    corpus: Corpus, run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = replace(MODEL, selected_model="LSTM", hidden_size=None, num_layers=1)
+    monkeypatch.setattr(LSTM, "DEFAULTS", Sizes(hidden_size=12, num_layers=1))
+    with signal_after(6), pytest.raises(TrainingInterruptedError):
+        train(corpus, model=default, training=TRAINING, run=run_config)
+    monkeypatch.setattr(LSTM, "DEFAULTS", Sizes(hidden_size=8, num_layers=1))
+    resumed = train(corpus, run=run_config, resume_run_id=only_run(run_config).run_id)
+    assert resumed.status == "finished"
+    assert load_model(resumed.checkpoint()).sizes.hidden_size == 12
 
 
 def test_ctrl_c_and_stops_at_every_kind_of_step(
