@@ -77,13 +77,16 @@ def find_files(
     root, given = common_root(path), absolute_paths(path)
     files = {one.relative_to(root).as_posix(): one for one in given if one.is_file()}
     skipped: dict[str, SkippedFile] = {}
-    walked = [(folder, *one) for folder in given if folder.is_dir() for one in _walk(folder)]
-    names = [name for _, name, reason in walked if reason is None]
-    names += [(folder / name).relative_to(root).as_posix() for folder, name, _ in walked]
+    walked = [
+        (folder / name, (folder / name).relative_to(root).as_posix(), name, reason)
+        for folder in given
+        if folder.is_dir()
+        for name, reason in _walk(folder)
+    ]
+    usable = [(source, name) for _, source, name, reason in walked if reason is None]
+    names = [name for _, name in usable] + [source for source, name in usable if source != name]
     chosen = PatternSet(include, names), PatternSet(exclude, names)
-    for folder, name, reason in walked:
-        found = folder / name
-        source = found.relative_to(root).as_posix()
+    for found, source, name, reason in walked:
         refused = reason or _refusal(source, name, *chosen, extensions)
         problem = "" if refused else _problem(found)
         if refused:
@@ -179,8 +182,10 @@ def _leads_back(folder: Path) -> bool:
 def _refusal(
     source: str, name: str, include: PatternSet, exclude: PatternSet, extensions: frozenset[str]
 ) -> SkippedFile | None:
-    included = include.matching(source) or include.matching(name)
-    excluded = exclude.matching(source) or exclude.matching(name)
+    names = dict.fromkeys((source, name))
+    included, excluded = (
+        next(filter(None, map(chosen.matching, names)), None) for chosen in (include, exclude)
+    )
     suffix = PurePosixPath(source).suffix
     if suffix.lower() not in extensions:
         reason = f"not an audio file ({suffix or 'no ending'})"

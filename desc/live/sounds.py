@@ -70,10 +70,16 @@ class LiveSounds:
         check(found, "files", list(patterns), "match a file of the database")
 
     def _matching(self, patterns: tuple[str, ...]) -> Bools:
-        """Return which files match; without patterns all."""
+        """Return which files match; without patterns all.
+
+        A pattern that equals a path stands for it alone, not for files of that name in folders.
+        """
         names = [file.source for file in self.database.files]
-        chosen = PatternSet(patterns, names)
-        return np.array([not patterns or chosen.matching(name) is not None for name in names])
+        paths = set(patterns).intersection(names)
+        others = PatternSet([one for one in patterns if one not in paths], names)
+        return np.array(
+            [not patterns or name in paths or others.matching(name) is not None for name in names]
+        )
 
     def _styled(self, style: str) -> SelectionConfig:
         own = self.matcher.selection

@@ -13,9 +13,10 @@ from typing import Any
 
 from desc.configuration import check
 from desc.studio.folders import next_folder
-from desc.studio.training import last_line
+from desc.studio.training import CLEAN, last_line
 
-STARTING, PLAYING, KEPT, FAILED = "starting", "playing", "kept", "failed"
+STARTING, PLAYING, ENDING = "starting", "playing", "ending"
+KEPT, FAILED = "kept", "failed"
 LOG_FILE = "live.log"
 END_S = 20.0
 """Time in which what was played is written, before the process is ended."""
@@ -23,6 +24,8 @@ END_S = 20.0
 
 class LiveProcess:
     """Starts and ends one `desc live` at a time, and keeps what it plays.
+
+    The process ends when this one does: its standard input is then closed.
 
     Parameters
     ----------
@@ -45,9 +48,10 @@ class LiveProcess:
     ) -> None:
         self._above, self._log, self._options = folder / "live", folder / LOG_FILE, options
         self._on_change = on_change
-        self._command = command or [sys.executable, "-m", "desc", "live"]
+        companion = [sys.executable, "-m", "desc.studio.companion"]
+        self._command = command or [*companion, "desc", "live"]
         self._process: subprocess.Popen[str] | None = None
-        self._record_dir, self._url = Path(), ""
+        self._record_dir, self._url, self._is_ending = Path(), "", False
 
     def start(self, run: str, sounds: str, include: list[str]) -> None:
         """Play with a run and a folder of sounds, or those of its files that match.
@@ -58,15 +62,15 @@ class LiveProcess:
             If it plays already.
         """
         check(not self._is_alive(), "live", self.state()["state"], "have ended")
-        self._record_dir, self._url = next_folder(self._above), ""
+        self._record_dir, self._url, self._is_ending = next_folder(self._above), "", False
         self._log.parent.mkdir(parents=True, exist_ok=True)
         words = ["--run_id", run, "--audio_db_dir", sounds, *self._options]
-        words += ["--record_dir", str(self._record_dir), "--page_port", "0", "--osc_port", "0"]
-        words += ["--include", *include] if include else []
+        words += ["--record_dir", str(self._record_dir), "--page_port", "0", "--osc_port", "-1"]
+        words += [f"--include={name}" for name in include]  # also of a name that begins with -
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*self._command, *words],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -77,6 +81,8 @@ class LiveProcess:
     def end(self) -> None:
         """End it as Ctrl-C does, so that what was played is written; at once if it is starting.
 
+        It is asked once: a second Ctrl-C would interrupt the writing.
+
         Raises
         ------
         ConfigurationError
@@ -84,6 +90,10 @@ class LiveProcess:
         """
         check(self._is_alive(), "live", self.state()["state"], "be playing")
         assert self._process is not None
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self._on_change()
         try:
             direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             direct.open(f"{self._url}end", b"{}", END_S).close()
@@ -102,13 +112,18 @@ class LiveProcess:
     def state(self) -> dict[str, Any]:
         """Return its state as JSON values: the address of its page, the log's last line, its files.
 
-        `state` is "", starting, playing, kept or failed.
+        `state` is "", starting, playing, ending, kept or failed; "" also if it has ended and
+        nothing was recorded.
         """
         state = ""
         if self._is_alive():
-            state = PLAYING if self._url else STARTING
+            state = ENDING if self._is_ending else PLAYING if self._url else STARTING
         elif self._process is not None:
-            state = KEPT if self._process.returncode == 0 else FAILED
+            was_ended = self._is_ending and not self._url  # while it was starting
+            if self._process.returncode not in CLEAN and not was_ended:
+                state = FAILED
+            elif self._record_dir.is_dir():
+                state = KEPT
         line = last_line(self._log) if state in (STARTING, FAILED) else ""
         return {"state": state, "url": self._url, "line": line, "folder": str(self._record_dir)}
 
@@ -118,9 +133,8 @@ class LiveProcess:
     def _watch(self, process: subprocess.Popen[str]) -> None:
         """Read the address of the page, then the rest, until the process ends."""
         assert process.stdout is not None
-        with process.stdout:
+        with process:
             self._url = process.stdout.readline().strip()
             self._on_change()
             process.stdout.read()
-        process.wait()
         self._on_change()

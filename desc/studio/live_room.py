@@ -41,11 +41,12 @@ class LiveRoom:
     atlas : Atlas
         The map of its database.
     end : callable, optional
-        Called when the page asks for the end; without it the page cannot.
+        Called once, when the page asks for the end; without it the page cannot.
     """
 
     def __init__(self, stream: Stream, atlas: Atlas, end: Callable[[], None] | None = None) -> None:
         self._stream, self._atlas, self._figures, self._end = stream, atlas, Figures(), end
+        self._asked_to_end = threading.Lock()  # taken once
         self._files = {file.source: i for i, file in enumerate(atlas.database.files)}
         n_frames = np.array([file.n_frames for file in atlas.database.files])
         self._last_rows = np.cumsum(n_frames) - 1
@@ -90,7 +91,8 @@ class LiveRoom:
         elif request.path == "jump":
             self._stream.jump()
         elif request.path == "end" and self._end is not None:
-            self._end()
+            if self._asked_to_end.acquire(blocking=False):
+                self._end()
         else:
             return None
         return Answer.of({})
@@ -140,7 +142,10 @@ class LiveRoom:
             self._playing = {layer: own for layer, own in playing.items() if layer != event.layer}
 
     def _points(self, events: Sequence[PlaylistEvent], played: Sequence[int]) -> list[int]:
-        """Return the point of the map at which each unit is after so many samples."""
+        """Return the point of the map nearest to each unit after so many samples.
+
+        It is one of the unit's file, if the map has any.
+        """
         if not events:
             return []
         hop = self._atlas.database.config.hop_length
@@ -148,8 +153,15 @@ class LiveRoom:
         starts = np.array([event.start_sample for event in events]) + np.array(played)
         rows = self._first_rows[files] + np.rint((starts + hop // 2) / hop).astype(np.int64)
         rows = np.clip(rows, self._first_rows[files], self._last_rows[files])
-        points = np.searchsorted(self._atlas.rows, rows)
-        found: list[int] = np.minimum(points, len(self._atlas.rows) - 1).tolist()
+        shown, file_index = self._atlas.rows, self._atlas.database.file_index
+        after = np.minimum(np.searchsorted(shown, rows), len(shown) - 1)
+        before = np.maximum(after - 1, 0)
+        # Points of a file have adjacent rows: if it has any, one of these two is its nearest.
+        from_before, from_after = (
+            np.abs(shown[points] - rows) + len(file_index) * (file_index[shown[points]] != files)
+            for points in (before, after)
+        )
+        found: list[int] = np.where(from_before < from_after, before, after).tolist()
         return found
 
     def _set(self, values: dict[str, Any]) -> None:

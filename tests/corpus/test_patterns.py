@@ -60,6 +60,19 @@ def test_a_pattern_that_matches_nothing_is_told(
     assert [record.getMessage() for record in caplog.records] == ["exclude='kcik*' matches no file"]
 
 
+@pytest.mark.parametrize("folders", [["."], ["bells", "drums"]])
+def test_a_pattern_that_matches_hidden_files_only_is_told(
+    folder: Callable[..., Path], caplog: pytest.LogCaptureFixture, folders: list[str]
+) -> None:
+    root = folder("drums/kick.wav", "bells/.b.wav")
+    with caplog.at_level(logging.WARNING, "desc"):
+        find_files([root / name for name in folders], include=[".b.wav", "bells/.b.wav", "kick*"])
+    assert [record.getMessage() for record in caplog.records] == [
+        "include='.b.wav' matches no file",
+        "include='bells/.b.wav' matches no file",
+    ]
+
+
 def test_several_folders_have_one_root_and_distinct_names(folder: Callable[..., Path]) -> None:
     root = folder("a/x.wav", "b/deep/x.wav", "b/deep/y.wav", "c/x.wav")
     assert found([root / "a", root / "b"]) == ["a/x.wav", "b/deep/x.wav", "b/deep/y.wav"]

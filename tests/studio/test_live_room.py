@@ -154,7 +154,6 @@ def test_a_setting_changes_what_is_heard(scene: Scene) -> None:
     assert scene.set(level_db=None, files=None, continuity=3)[0] == 200
     scene.play(1)
     assert scene.stream.settings == LiveConfig(temperature=0.5, continuity=3)
-    n_units = len(scene.state()["trail"])
     scene.set(continuity=1000)
     scene.play(2)
     n_units = len(scene.state()["trail"])
@@ -206,8 +205,9 @@ def test_the_page_ends_what_plays_if_it_may(scene: Scene) -> None:
     atlas = Atlas.of(scene.stream.database, 50)
     room = LiveRoom(scene.stream, atlas, lambda: asked.append(True))
     with room, LocalServer(room).in_background() as server:
-        assert replace(scene, room=room, server=server).post("end", b"{}") == (200, {})
-    assert asked == [True]
+        page = replace(scene, room=room, server=server)
+        assert [page.post("end", b"{}") for _ in range(3)] == [(200, {})] * 3
+    assert asked == [True]  # once: what was played is being written
 
 
 def test_the_events_end_with_the_stream(scene: Scene) -> None:
@@ -220,13 +220,31 @@ def test_the_events_end_with_the_stream(scene: Scene) -> None:
             room.__enter__()
 
 
-def test_a_thinned_map_shows_the_nearest_point_before(scene: Scene) -> None:
-    atlas = Atlas.of(scene.stream.database, 50)
+@pytest.mark.parametrize("n_points", [50, 2])
+def test_a_thinned_map_shows_the_nearest_point_of_the_file(scene: Scene, n_points: int) -> None:
+    database, begun = scene.stream.database, list[StreamEvent]()
+    atlas = Atlas.of(database, n_points)
+    scene.stream.watchers.append(lambda one: begun.append(one) if not one.is_over else None)
     with LiveRoom(scene.stream, atlas) as room:
-        scene.play(40)
-        assert all(0 <= point < 50 for point, _ in room.state()["trail"])
-        assert room.state()["trail"]
+        scene.set(style="granular")
+        scene.play(100)
+        trail = room.state()["trail"]
         json.dumps(room.state(), allow_nan=False)
+    units = [one.event for one in begun if not one.is_joined][-24:]
+    assert len(trail) == len(units) > 10
+    of_files = database.file_index[atlas.rows]
+    centres = database.centre_samples[atlas.rows]
+    own_points = 0
+    for (point, _), event in zip(trail, units, strict=True):
+        file = next(i for i, one in enumerate(database.files) if one.source == event.source)
+        own = np.flatnonzero(of_files == file)
+        if own.size:
+            own_points += 1
+            away = np.abs(centres - event.start_sample - HOP // 2)
+            assert of_files[point] == file
+            assert away[point] == away[own].min()
+        assert 0 <= point < n_points
+    assert own_points
 
 
 CLOUD = "document.querySelector('#cloud')"
@@ -266,8 +284,8 @@ def test_a_browser_plays(scene: Scene, browser: Browser) -> None:
     assert [text for text in browser.complaints if " 400 " not in text] == []
 
 
-def test_the_lasso_chooses_files(scene: Scene, browser: Browser) -> None:
-    open_page(browser, scene)
+def draw_lasso(browser: Browser) -> None:
+    """Draw around all points."""
     browser.click("#lasso")
     corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)]
     places = [browser.place("#cloud", *corner) for corner in corners]
@@ -277,9 +295,47 @@ def test_the_lasso_chooses_files(scene: Scene, browser: Browser) -> None:
         browser.mouse("mouseMoved", *place, held=True)
     browser.mouse("mouseReleased", *places[-1])
     browser.wait("document.querySelector('#heard').textContent === '3 of 3 files'")
+
+
+def test_the_lasso_chooses_files(scene: Scene, browser: Browser) -> None:
+    open_page(browser, scene)
+    browser.value(f"(window.before = {CLOUD}.toDataURL(), 0)")
+    draw_lasso(browser)
     while not scene.stream.settings.files:
         scene.play(1)
     assert sorted(scene.stream.settings.files) == list(NAMES)
+    browser.wait(f"{CLOUD}.toDataURL() !== before")  # the points are lit
+    shot(browser, "live lasso")
+    assert "Enter" not in browser.value(f"{CLOUD}.ariaLabel")  # it plays nothing here
+    browser.click("#forget")
+    browser.wait(f"{CLOUD}.toDataURL() === before")
+    while scene.stream.settings.files:
+        scene.play(1)
+    shot(browser, "live lasso cleared")
+
+
+def test_the_lasso_sends_names_as_they_are(scene: Scene, browser: Browser) -> None:
+    names, database = [" a.wav ", "b\nc.wav", "[d]*.wav"], scene.stream.database
+    files = tuple(replace(f, source=n) for f, n in zip(database.files, names, strict=True))
+    room = LiveRoom(scene.stream, Atlas.of(replace(database, files=files)))
+    with room, LocalServer(room).in_background() as server:
+        open_page(browser, replace(scene, server=server))
+        browser.value("(fetch = async (path, { body }) => { window.sent = body; }, 0)")
+        draw_lasso(browser)
+        browser.wait("window.sent")
+    assert json.loads(browser.value("sent")) == {"files": names}
+
+
+def test_the_page_asks_for_the_end_once(scene: Scene, browser: Browser) -> None:
+    asked: list[bool] = []
+    room = LiveRoom(scene.stream, Atlas.of(scene.stream.database), lambda: asked.append(True))
+    with room, LocalServer(room).in_background() as server:
+        browser.open(server.url)
+        browser.wait("document.body.dataset.ready")
+        browser.click("#end")
+        browser.wait("document.querySelector('#end').disabled")
+        browser.click("#end")
+    assert asked == [True]
 
 
 def test_the_page_says_when_it_is_over(scene: Scene, browser: Browser) -> None:

@@ -79,7 +79,10 @@ for (const control of data.controls) {
 }
 on("jump", "click", () => post("jump"));
 $("end").hidden = data.endless;
-on("end", "click", () => post("end"));
+on("end", "click", () => {
+  $("end").disabled = true;
+  return post("end");
+});
 
 function showSettings(settings) {
   const time = performance.now();
@@ -165,9 +168,15 @@ function encircled() {
   $("heard").textContent = files.length
     ? `${files.length} of ${data.files.length} files` : `No file has ${least} % of its points there.`;
   if (!files.length) return;
-  settingOf.files.set(files.map(pattern));
-  changed("files");
+  settingOf.files.set(files);
+  changed("files", files); // the text area would lose spaces around a name
 }
+on("forget", "click", () => {
+  if (cloud) clearLasso();
+  $("heard").textContent = `All ${data.files.length} files`;
+  settingOf.files.set([]);
+  changed("files", []);
+});
 
 const events = new EventSource("events");
 events.onmessage = (event) => {

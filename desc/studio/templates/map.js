@@ -7,6 +7,7 @@ $("lede").textContent =
   `${data.root}: ${data.n} of ${data.nRows} frames from ${data.files.length} files, by the first two ` +
   `principal components of their descriptors (${(100 * data.share).toFixed(0)} % of the variance)`;
 
+canvas.ariaLabel += ", Enter plays the sound in the middle";
 const ready = search;
 const press = (i) => hear(i);
 const pointAt = (i) => { if ($("pointing").checked) hear(i); };
@@ -104,7 +105,7 @@ function showChosen() {
     : "Empty. Press Lasso, then draw around points.";
   list($("chosen-files"), files, (i) => `${share(i).toFixed(0)} % of ${data.files[i]}`);
   $("include").value = files.length
-    ? `--include ${files.map((i) => quoted(pattern(data.files[i]))).join(" ")}` : "";
+    ? `--include ${files.map((i) => quoted(data.files[i])).join(" ")}` : "";
   chosenFiles = files;
   $("copy").disabled = $("use").disabled = !files.length;
   $("moments").disabled = !n;
@@ -133,7 +134,7 @@ async function send(path, body) {
     location.href = "../";
   } catch (error) { $("sent").textContent = error.message; }
 }
-$("use").addEventListener("click", () => send("choose", { include: chosenFiles.map((i) => pattern(data.files[i])) }));
+$("use").addEventListener("click", () => send("choose", { include: chosenFiles.map((i) => data.files[i]) }));
 $("moments").addEventListener("click", () => {
   const bits = new Uint8Array(Math.ceil(cloud.n / 8));
   for (let i = 0; i < cloud.n; i++) if (inside[i]) bits[i >> 3] |= 128 >> (i & 7);

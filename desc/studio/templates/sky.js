@@ -213,8 +213,6 @@ function clearLasso() {
   colourPoints();
   redrawAll();
 }
-// A file's name as a pattern, with special characters in brackets.
-const pattern = (name) => name.replace(/[[*?]/g, "[$&]");
 
 load("points").then((buffer) => {
   const n = data.n;

@@ -49,18 +49,22 @@ events.onopen = forgive;
 
 // The stream that plays, a process with a page of its own.
 function showLive(live) {
-  const busy = live.state === "starting" || live.state === "playing";
+  const busy = ["starting", "playing", "ending"].includes(live.state);
   $("play-live").disabled = busy || !(state.choices.sounds && state.choices.run_id);
   $("end-live").hidden = !busy;
+  $("end-live").disabled = live.state === "ending";
   $("live-page").hidden = live.state !== "playing";
   if (live.url) $("live-page").href = live.url;
   $("live-text").textContent = {
-    starting: `starting: ${live.line}`, playing: "It plays.", kept: `Kept in ${live.folder}`, failed: live.line,
+    starting: `starting: ${live.line}`, playing: "It plays.", ending: "It ends; what was played is being written.", kept: `Kept in ${live.folder}`, failed: live.line,
   }[live.state] || "";
   $("live-text").dataset.state = live.state;
 }
 on("play-live", "click", () => post("play"));
-on("end-live", "click", () => post("end"));
+on("end-live", "click", () => {
+  $("end-live").disabled = true;
+  return post("end");
+});
 
 let mapWanted = false;
 async function openMap() {
