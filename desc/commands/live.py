@@ -33,7 +33,7 @@ from desc.configuration import (
     check_integer,
     check_number,
 )
-from desc.errors import ConfigurationError, DescError, OutputError
+from desc.errors import ConfigurationError, CorpusError, DescError, OutputError
 
 if TYPE_CHECKING:
     from desc.engine.stopping import StopCondition
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     with Console(args.quiet) as console, ExitStack() as stack:
         from desc.engine.stopping import StopCondition
-        from desc.live.recording import WAV, LiveRecorder, check_free
+        from desc.live.recording import PLAYLIST, LiveRecorder, check_free
 
         if args.record_dir is not None:
             check_free(args.record_dir, overwrite=args.overwrite)
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
             console.note("ended")
         with StopCondition().on_signals():  # Ctrl-C again does not end the writing
             stack.close()
-        if recorder is not None and (recorder.folder / WAV).exists():
+        if recorder is not None and (recorder.folder / PLAYLIST).exists():
             console.result(f"recorded → {recorder.folder}")
     return 0
 
@@ -140,6 +140,13 @@ def _check(args: argparse.Namespace) -> None:
     check_integer("block_size", args.block_size, 16, 16384)
     if args.after_s is not None:
         check_number("after_s", args.after_s, 0.0)
+    _check_files(args)
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Refuse files and options of them that do not go together."""
+    if args.output is None and "subtype" in vars(args):
+        raise ConfigurationError("subtype must be given with output; a recording is always float")
     if args.input is None:
         for name in ("output", "after_s"):
             if getattr(args, name) is not None:
@@ -157,6 +164,8 @@ def _check(args: argparse.Namespace) -> None:
         if Path(args.output).exists() and not args.overwrite:
             raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
         _encoding(args, ANY_RATE)
+    if args.input is not None and not Path(args.input).is_file():
+        raise CorpusError(f"{args.input}: no such file")
 
 
 def _osc_port(args: argparse.Namespace) -> int:
@@ -242,7 +251,9 @@ def _play_file(
     seconds = stream.n_samples / stream.sample_rate
     load = (time.process_time() - started) / max(seconds, 1e-9)
     if peak > 1 and kind.startswith("PCM"):
-        console.note(f"the peak is {peak:.2f}: {args.output} is clipped; --level_db lowers it")
+        level_db = stream.settings.level_db - math.ceil(200 * math.log10(peak)) / 10
+        text = f"the peak is {peak:.2f}, so {args.output} is clipped"
+        console.note(f"{text}; --level_db {level_db:.1f} or --subtype FLOAT avoids it")
     if args.output is not None:
         units = counted(display.n_units, "unit")
         console.result(f"{args.input} → {args.output} ({seconds:.1f} s, {units}, load {load:.0%})")

@@ -43,7 +43,8 @@ COMMANDS = {
     "cache": "show, limit or prune the cache",
     "completion": "print the completion script for bash, zsh or fish",
 }
-INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of SIGTERM
+INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of the other endings
+ENDINGS = tuple(n for n in signal.Signals if n.name in ("SIGTERM", "SIGHUP"))
 
 
 MODULES = {"continue": "continue_recording", "render": "playlist", "export-playlist": "playlist"}
@@ -77,23 +78,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Of several processes of a training only the first has a status other than 0: Fabric kills it
     as soon as another one fails, even while it saves the run.
     """
-    with _sigterm_as_interrupt():
+    with _endings_as_interrupt():
         status = _status(argv)
     return status if is_first_process() else 0
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM as SIGINT, unless the caller handles it or this is another thread."""
-    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    if not default or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _endings_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM and SIGHUP as SIGINT, unless they are handled or this is another thread."""
+    is_main = threading.current_thread() is threading.main_thread()
+    handled = [n for n in ENDINGS if is_main and signal.getsignal(n) == signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _status(argv: Sequence[str] | None) -> int:

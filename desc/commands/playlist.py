@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
             allow_long=args.allow_long,
             **folders,
         )
-        turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db < 0 else ""
+        turned = f", turned down by {-result.gain_db:.1f} dB" if result.gain_db <= -0.05 else ""
         if result.loudness is not None:
             turned = f", gain {result.gain_db:+.1f} dB, {result.loudness:.1f} LUFS"
         console.result(

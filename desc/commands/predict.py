@@ -230,7 +230,7 @@ def _figures(outcome: Outcome) -> str:
         return " (kept: same request)"
     figures = outcome.figures
     gain_db = figures["gain_db"]
-    turned = f", turned down by {-gain_db:.1f} dB" if gain_db else ""
+    turned = f", turned down by {-gain_db:.1f} dB" if gain_db <= -0.05 else ""
     units = counted(figures["n_units"], "unit")
     rows = counted(figures["distinct_rows"], "distinct row")
     return (

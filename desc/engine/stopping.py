@@ -1,4 +1,4 @@
-"""Stop condition of a training: early stopping, the time limit, Ctrl-C and SIGTERM."""
+"""Stop condition of a training: early stopping, the time limit, Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+SIGNALS = tuple(n for n in signal.Signals if n.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+"""Signals that end a process; Windows has no SIGHUP, of a terminal that is closed."""
 FINISHED = "all steps done"
 EARLY = "stopped early"
 TIME = "time limit"
@@ -56,7 +58,7 @@ class StopCondition:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Note Ctrl-C and SIGTERM for the next `check`; a second signal acts at once.
+        """Note Ctrl-C, SIGTERM and SIGHUP for the next `check`; a second signal acts at once.
 
         Only `check` changes the reason, so that all processes stop after the same step. Signals
         reach the main thread only; in other threads this does nothing.
@@ -75,7 +77,7 @@ class StopCondition:
             self.signal = number
             restore()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 former[number] = signal.signal(number, handle)
         try:

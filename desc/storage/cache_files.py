@@ -171,7 +171,7 @@ def limit_at_exit(cache_dir: Path, max_bytes: float) -> None:
     """Limit the cache when this process ends."""
 
     def limit_quietly() -> None:
-        with suppress(OSError):
+        with suppress(OSError, KeyboardInterrupt):
             limit(cache_dir, max_bytes)
 
     atexit.register(limit_quietly)

@@ -71,7 +71,8 @@ def test_it_plays_along_with_a_file(
         (("--osc_send", "no host:9"), "osc_send=no host:9 cannot be found"),
         (("--input", "x.wav", "--output", "./x.wav"), "must be another file than input"),
         (("--block_size", "3"), "block_size=3 must be an integer of at least 16"),
-        (("--crossfade_ms", "40", "--input", "x.wav", "--output", "y.wav"), "crossfade_ms=40.0"),
+        (("--crossfade_ms", "40", "--input", __file__, "--output", "y.wav"), "crossfade_ms=40.0"),
+        (("--subtype", "PCM_16"), "subtype must be given with output"),
         (("--page_port", "99999"), "page_port=99999 must be an integer of at least 0"),
         (("--midi_in", "no such port"), "midi input 'no such port'"),
         (("--osc_port", "-1", "--osc_send", "h:9"), "osc_send must be given with osc_port"),
@@ -98,6 +99,21 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(
         assert live(small_run, "--input", "x.wav", "--output", str(tmp_path / name)) == 1
         assert rule in capsys.readouterr().err
     assert (tmp_path / "old.wav").read_bytes() == b"old"
+
+
+def test_an_input_that_is_not_there_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--run_id",
+        "none",
+        "--audio_db_dir",
+        str(tmp_path),
+        "--input",
+        str(tmp_path / "x.wav"),
+    ]
+    assert main(["live", *words, "--output", str(tmp_path.parent / "y.wav")]) == 1
+    assert "x.wav: no such file" in capsys.readouterr().err
 
 
 def test_after_ctrl_c_what_was_played_is_kept(

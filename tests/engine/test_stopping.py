@@ -9,6 +9,7 @@ import pytest
 from desc.engine.stopping import (
     EARLY,
     INTERRUPTED,
+    SIGNALS,
     TIME,
     StopCondition,
     is_interrupt,
@@ -17,14 +18,18 @@ from desc.engine.stopping import (
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_stops_at_the_next_check(number: int) -> None:
-    stop, former = StopCondition(), signal.getsignal(number)
-    with stop.on_signals():
-        signal.raise_signal(number)
-        assert stop.reason is None  # another process may be in the middle of a step
-        assert signal.getsignal(number) == former  # a second signal acts at once
-        stop.check()
+    stop, former = StopCondition(), signal.signal(number, signal.default_int_handler)
+    try:
+        with stop.on_signals():
+            signal.raise_signal(number)
+            assert stop.reason is None  # another process may be in the middle of a step
+            second = signal.getsignal(number)
+            stop.check()
+    finally:
+        signal.signal(number, former)
+    assert second == signal.default_int_handler, "a second signal acts at once"
     assert (stop.reason, stop.signal) == (INTERRUPTED, number)
 
 

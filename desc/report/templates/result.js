@@ -177,5 +177,9 @@ addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+addEventListener("click", (event) => {
+  // Space would press a button that was clicked, not pause.
+  if (event.detail && event.target.tagName === "BUTTON") event.target.blur();
+});
 redrawAll();
 showState();
