@@ -105,11 +105,11 @@ def test_it_shows_what_plays(scene: Scene, database: DescriptorDatabase) -> None
     begun: list[StreamEvent] = []
     scene.stream.watchers.append(lambda one: begun.append(one) if not one.is_over else None)
     scene.set(style="granular", layers=2)
-    scene.play(100)
+    scene.play(200)
     scene.room.show(Figures(0.25, -20.0, -np.inf, 3, 1.5))
     state = scene.state()
     assert state["settings"] == vars(LiveConfig(style="granular", layers=2)) | {"files": []}
-    assert state["seconds"] == pytest.approx(100 * HOP / 44100)
+    assert state["seconds"] == pytest.approx(200 * HOP / 44100)
     figures = {name: state[name] for name in ("load", "heard_db", "underruns", "skipped_s")}
     assert figures == {"load": 0.25, "heard_db": -20, "underruns": 3, "skipped_s": 1.5}
     assert state["played_db"] == -120
