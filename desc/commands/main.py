@@ -20,6 +20,7 @@ from desc.commands.options import add_common_options
 from desc.commands.parser import Parser, UsageError
 from desc.commands.settings_file import with_settings_file
 from desc.devices import is_first_process
+from desc.engine.stopping import SIGNALS
 from desc.errors import DescError
 
 COMMANDS = {
@@ -44,7 +45,6 @@ COMMANDS = {
     "completion": "print the completion script for bash, zsh or fish",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects; also of the other endings
-ENDINGS = tuple(n for n in signal.Signals if n.name in ("SIGTERM", "SIGHUP"))
 
 
 MODULES = {"continue": "continue_recording", "render": "playlist", "export-playlist": "playlist"}
@@ -85,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _endings_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM and SIGHUP as SIGINT, unless they are handled or this is another thread."""
+    """Handle SIGTERM and SIGHUP as Ctrl-C, unless they are handled or this is another thread."""
     is_main = threading.current_thread() is threading.main_thread()
-    handled = [n for n in ENDINGS if is_main and signal.getsignal(n) == signal.SIG_DFL]
+    handled = [n for n in SIGNALS if is_main and signal.getsignal(n) == signal.SIG_DFL]
     for number in handled:
         signal.signal(number, signal.default_int_handler)
     try:

@@ -12,7 +12,8 @@ import pytest
 
 import desc
 from desc.commands import main as module
-from desc.commands.main import COMMANDS, ENDINGS, INTERRUPTED, build_parser, main
+from desc.commands.main import COMMANDS, INTERRUPTED, build_parser, main
+from desc.engine.stopping import SIGNALS
 from desc.errors import AudioError
 
 LONG = [
@@ -148,7 +149,7 @@ def test_errors_become_a_line_and_a_status(
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, *ENDINGS])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_sigterm_ends_a_command_as_ctrl_c_does(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,7 +158,7 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(
         pytest.fail("the signal did nothing")
 
     monkeypatch.setattr("desc.commands.cache.run", wait)
-    handler = signal.SIG_DFL if number in ENDINGS else signal.default_int_handler
+    handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     former = signal.signal(number, handler)
     try:
         assert main(["cache"]) == INTERRUPTED
