@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 RING_SAMPLES = 1 << 16
 """Samples of the result that are kept for the audio thread."""
 SHORT_DELAY = 1024
-"""Delay of blocks of 512 samples; shorter ones wait two blocks, longer ones one."""
+"""Least delay of blocks of 512 samples and more; shorter ones wait two blocks."""
 END_S = 5.0
 """Time that the stream has for its last block."""
 LATE_S = 1.0

@@ -138,9 +138,9 @@ class Stream:
         if unknown:
             known = ", ".join(LiveConfig.__dataclass_fields__)
             raise ConfigurationError(f"there is no setting {', '.join(unknown)}; there are {known}")
-        files = replace(self.settings, **settings).files
+        changed = replace(self.settings, **settings)
         if "files" in settings:
-            self._sounds.check_files(files)
+            self._sounds.check_files(changed.files)
         with self._changing:
             self._changes |= settings
 

@@ -13,8 +13,7 @@ Lists are made in parts, by several processes or machines that share a folder:
 
 A search asks every shard and keeps the nearest by their codes, as from one index of all rows:
 shards have the same cells. On a Dask cluster a worker searches each shard. `trained`, `part` and
-`shard` are files. Without faiss,
-`faiss_module` raises an error that says what to install.
+`shard` are files. Without faiss, `faiss_module` raises an error that says what to install.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ MUTED_DB = -200.0
 """Gain of a silent unit, dB."""
 NEAR_POSITIONS = 2
 """Source positions this close sound alike: the windows of two hops overlap."""
+_POSITIONS: WeakKeyDictionary[DescriptorDatabase, SourcePositions] = WeakKeyDictionary()
+"""Source positions of the databases that are in use."""
 
 
 @dataclass(frozen=True)
@@ -340,6 +342,3 @@ def _joined(files: Int32, centres: Rows, steps: int | Float64) -> Bools:
     # Centres at other speeds are rounded.
     near = apart == steps if isinstance(steps, int) else np.abs(apart - steps[files[1:]]) < 1
     return (files[1:] == files[:-1]) & near
-
-
-_POSITIONS: WeakKeyDictionary[DescriptorDatabase, SourcePositions] = WeakKeyDictionary()
