@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -36,9 +40,24 @@ _ESCAPED |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(
 names of files may hold them."""
 
 
+@contextmanager
+def printing() -> Iterator[None]:
+    """Print in this block; once the terminal has been closed, print nowhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                os.dup2(nowhere, number)
+
+
 def show(text: str, stream: TextIO | None = None) -> None:
     """Print a text, with control characters shown as escapes; commands print by this."""
-    print(text.translate(_ESCAPED), file=stream, flush=True)
+    with printing():
+        print(text.translate(_ESCAPED), file=stream, flush=True)
 
 
 def counted(n: float, noun: str) -> str:
@@ -106,9 +125,11 @@ class Console:
             from tqdm.auto import tqdm
 
             label, unit = STAGES.get(stage, (stage, "steps"))
-            self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr)
+            with printing():
+                self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr)
             self._stage = stage
-        self._bar.update(done - self._bar.n)
+        with printing():
+            self._bar.update(done - self._bar.n)
         if done >= total:
             self._close()
 
@@ -120,7 +141,8 @@ class Console:
 
     def _close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with printing():
+                self._bar.close()
             self._bar = None
             self._stage = ""
 

@@ -7,7 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,11 +118,11 @@ def run(args: argparse.Namespace) -> int:
             recorder = LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
             stack.enter_context(recorder)
         interrupt, play = StopCondition(), _play_card if args.input is None else _play_file
-        with interrupt.on_signals():
+        with suppress(KeyboardInterrupt), interrupt.on_signals():  # of a second Ctrl-C
             play(stream, args, recorder, Display(stream, console, told), interrupt)
         if interrupt.signal is not None:
             console.note("ended")
-        with StopCondition().on_signals():  # Ctrl-C again does not end the writing
+        with StopCondition().on_signals():  # one more does not end the writing
             stack.close()
         if recorder is not None and (recorder.folder / PLAYLIST).exists():
             console.result(f"recorded → {recorder.folder}")
@@ -165,7 +165,8 @@ def _check_files(args: argparse.Namespace) -> None:
             raise OutputError(f"{args.output}: exists; choose another name, or give --overwrite")
         _encoding(args, ANY_RATE)
     if args.input is not None and not Path(args.input).is_file():
-        raise CorpusError(f"{args.input}: no such file")
+        is_there = Path(args.input).exists()
+        raise CorpusError(f"{args.input}: {'must be a file' if is_there else 'no such file'}")
 
 
 def _osc_port(args: argparse.Namespace) -> int:
@@ -240,6 +241,7 @@ def _play_file(
             rule = f"hold {stream.sample_rate} Hz"
             check(rate == stream.sample_rate, "output", args.output, rule)
             writer = stack.enter_context(AudioWriter(args.output, rate, stream.n_channels, kind))
+        stack.enter_context(suppress(KeyboardInterrupt))  # after a second Ctrl-C the file is kept
         for played in _played(stream, args, figures, interrupt):
             peak = max(peak, float(np.abs(played).max(initial=0)))
             if writer is not None:
@@ -316,7 +318,8 @@ def _play_card(
     from desc.live.device import play_live
 
     def watch(engine: Engine) -> bool:
-        display.show(engine.figures)
+        if interrupt.signal is None:
+            display.show(engine.figures)
         return interrupt.signal is None
 
     keep: Callable[[Any], None] | None = None if recorder is None else recorder.write

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from desc.commands.console import Console
+from desc.commands.console import Console, printing
 
 if TYPE_CHECKING:
     from desc.live import Stream, StreamEvent
@@ -51,13 +51,15 @@ class Display:
         if self._draws:
             text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
             width = shutil.get_terminal_size((160, 24)).columns - 1
-            sys.stderr.write(f"\r\x1b[2K{text[:width]}")
-            sys.stderr.flush()
+            with printing():
+                sys.stderr.write(f"\r\x1b[2K{text[:width]}")
+                sys.stderr.flush()
 
     def end(self) -> None:
         """End the line."""
         if self._draws:
-            sys.stderr.write("\n")
+            with printing():
+                sys.stderr.write("\n")
 
     def _see(self, one: StreamEvent) -> None:
         if not one.is_over and not one.is_joined:

@@ -24,7 +24,7 @@ from desc.runs.label import check_name
 
 LOG_FILE, STATE_FILE = "training.log", "training.json"
 STARTING, RUNNING, ENDED, FAILED = "starting", "running", "ended", "failed"
-CLEAN = (None, 0, 130, -signal.SIGTERM)
+CLEAN = (None, 0, 130, -signal.SIGINT, -signal.SIGTERM)
 """Exit statuses of a training that was complete or stopped; None: not known."""
 _STEP_S = 0.2
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +70,44 @@ def test_a_warning_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
             logging.getLogger("desc.corpus").warning("a.wav: silent")
             logging.getLogger("desc.corpus").info("1 file")
     assert capsys.readouterr().err == "a.wav: silent\n1 file\n1 file\n"
+
+
+PRINTS = """
+import sys
+from desc.commands.console import Console
+from desc.commands.live_display import Display
+from desc.live.engine import Figures
+
+class Stream:
+    watchers, pulse = [], 0j
+    class settings: mode = "follow"
+
+print("ready", flush=True)
+sys.stdin.readline()
+with Console() as console:
+    display = Display(Stream, console, [])
+    display.show(Figures())
+    display.end()
+    for done in range(3):
+        console.progress("train", done, 2)
+    console.note("a note")
+    console.result("a result")
+open(sys.argv[1], "w").close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo terminal")
+def test_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRINTS, str(tmp_path / "done")],
+        stdin=subprocess.PIPE,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    assert b"ready" in os.read(ours, 100)
+    os.close(ours)
+    process.communicate(b"go\n")
+    assert process.returncode == 0
+    assert (tmp_path / "done").exists()

@@ -149,6 +149,30 @@ def test_after_ctrl_c_what_was_played_is_kept(
     assert {path.name for path in (tmp_path / "set").iterdir()} == set(FILES)
 
 
+def test_after_a_second_ctrl_c_the_file_is_kept(
+    small_run: SmallRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    process, calls = Stream.process, []
+
+    def interrupted(stream: Stream, *block: Any) -> Any:
+        calls.append(block)
+        if len(calls) == 30:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return process(stream, *block)
+
+    monkeypatch.setattr(Stream, "process", interrupted)
+    song, output = small_run.root / "held_out" / "y.wav", tmp_path / "out.wav"
+    options = "--input", str(song), "--output", str(output), "--record_dir", str(tmp_path / "set")
+    assert live(small_run, *options) == 0
+    assert soundfile.info(output).frames == 29 * 1024
+    assert {path.name for path in (tmp_path / "set").iterdir()} == set(FILES)
+    assert f"recorded → {tmp_path / 'set'}" in capsys.readouterr().out
+
+
 def test_a_file_too_short_to_be_continued_is_refused(
     small_run: SmallRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
