@@ -74,8 +74,8 @@ def _candidates(
     limit = upwards(best + gamma * (4 * squares + best))
     near_enough = upwards(limit - squares)
     numbers, near = [], []
-    for smallest, rows in zip(minima, shards, strict=True):
-        number = np.flatnonzero(smallest <= limit)
+    for shard in np.flatnonzero((minima <= limit).any(1)):
+        number, rows = np.flatnonzero(minima[shard] <= limit), shards[shard]
         points = coordinates[rows] - centre
         scores = np.einsum("nd,nd->n", points, points) - 2 * queries[number] @ points.T
         # In one dimension, as nonzero takes five times the time in two.
