@@ -159,7 +159,7 @@ class LocalServer(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"port={port} cannot be used: {error}; give another one, or 0 for any free port"
+                f"port {port} on {ADDRESS} cannot be used: {error}; 0 takes any free one"
             ) from error
         self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)

@@ -47,7 +47,7 @@ def test_the_command_names_a_port_that_is_taken(
         words = ["studio", "--studio_dir", str(tmp_path / "studio"), "--no-open_browser"]
         words += ["--cache_dir", str(tmp_path / "cache"), "--port", str(port)]
         assert main(words) == 2
-    assert f"port={port} cannot be used" in capsys.readouterr().err
+    assert f"port {port} on 127.0.0.1 cannot be used" in capsys.readouterr().err
     assert main(["studio", "--studio_dir", str(tmp_path / "new"), "--make_launcher"]) == 0
     (written,) = (tmp_path / "new").iterdir()
     assert capsys.readouterr().out.strip() == str(written)

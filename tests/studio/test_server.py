@@ -229,7 +229,7 @@ def test_a_port_that_is_taken(server: LocalServer, atlas: Atlas, capsys: Capture
     words = ["explore", "--audio_db_dir", str(atlas.database.root), "--jobs", "1"]
     words += ["--cache_dir", str(atlas.database.root.parent / "cache"), "--quiet"]
     assert main([*words, "--port", str(server.server_port)]) == 2
-    assert f"port={server.server_port} cannot be used" in capsys.readouterr().err
+    assert f"port {server.server_port} on 127.0.0.1 cannot be used" in capsys.readouterr().err
     assert main([*words, "--port", "99999"]) == 2
     assert main([*words, "--port", "-1"]) == 2
 
