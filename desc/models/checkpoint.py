@@ -18,7 +18,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.errors import CheckpointError
 from desc.files import replacing
 from desc.models import create_model, model_class
-from desc.models.base import DescriptorModel
+from desc.models.base import DescriptorModel, Sizes
 from desc.models.checkpoint_file import (
     FOREIGN,
     check_finite,
@@ -31,6 +31,21 @@ from desc.models.statistics import TrainingStatistics
 FORMAT_VERSION = 3  # 2: decoders began with the forecast; 1: frames were seen as such
 KEY = "desc"
 LIGHTNING_PREFIX = "model."
+FORMER_SIZES = {
+    "LSTM": Sizes(hidden_size=192, num_layers=1),
+    "LSTMEncoderDecoderModel": Sizes(hidden_size=160, num_layers=1),
+    "TransformerEncoderOnlyModel": Sizes(128, num_layers=4, nhead=4, dim_feedforward=512),
+    "TransformerModel": Sizes(128, num_layers=2, nhead=4, dim_feedforward=512),
+}
+"""Default sizes of the versions whose checkpoints do not name them."""
+
+
+def with_sizes(model_config: ModelConfig, sizes: Sizes) -> ModelConfig:
+    """Return settings that name the sizes of the network, those given or else these."""
+    unused = model_class(model_config.selected_model).UNUSED
+    names = vars(sizes).keys() - unused
+    default = {name: getattr(sizes, name) for name in names if getattr(model_config, name) is None}
+    return replace(model_config, **default)
 
 
 def checkpoint_payload(
@@ -49,7 +64,7 @@ def checkpoint_payload(
         "format_version": FORMAT_VERSION,
         "selected_model": model.model_config.selected_model,
         "descriptor_config": to_dict(model.descriptor_config),
-        "model_config": to_dict(model.model_config),
+        "model_config": to_dict(with_sizes(model.model_config, model.sizes)),
         "statistics": model.statistics.to_tensors(),
         "state_dict": {name: tensor.detach().cpu() for name, tensor in state.items()},
     }
@@ -97,10 +112,10 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> De
             prefix = LIGHTNING_PREFIX
             items = content["state_dict"].items()
             state = {k.removeprefix(prefix): x for k, x in items if k.startswith(prefix)}
-        width = state["head.linear.weight"].shape[1]
-        if width != model_class(model_config.selected_model).DEFAULTS.hidden_size:
-            model_config = replace(model_config, hidden_size=width)  # an earlier version's default
-        model = create_model(model_config, config, statistics)
+        width = state["head.linear.weight"].shape[1]  # its default differs between versions
+        name = model_config.selected_model
+        sizes = replace(FORMER_SIZES.get(name, model_class(name).DEFAULTS), hidden_size=width)
+        model = create_model(with_sizes(model_config, sizes), config, statistics)
         model.load_state_dict(state)
         check_finite(state)
     return model.to(map_location).eval()

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from desc.errors import CheckpointError
+from desc.models import model_class
 from desc.models.base import DescriptorModel, Sizes
 from desc.models.checkpoint import (
     FORMAT_VERSION,
@@ -19,7 +20,6 @@ from desc.models.checkpoint import (
     load_model,
     save_model,
 )
-from desc.models.lstm import LSTM
 
 Make = Callable[..., DescriptorModel]
 EXECUTED: list[str] = []
@@ -58,15 +58,31 @@ def test_lightning_checkpoint(make_model: Make, path: Path) -> None:
         assert torch.equal(again.state_dict()[name], tensor)
 
 
-def test_a_width_by_default_is_that_of_its_version(
-    make_model: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+SIZES = {
+    "LSTM": Sizes(hidden_size=24, num_layers=1),
+    "TransformerEncoderOnlyModel": Sizes(32, num_layers=4, nhead=4, dim_feedforward=512),
+}
+
+
+@pytest.mark.parametrize("names_sizes", [True, False])
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_by_default_are_those_of_the_version(
+    name: str, names_sizes: bool, make_model: Make, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    unset = dict.fromkeys(vars(SIZES[name]))
     with monkeypatch.context() as before:
-        before.setattr(LSTM, "DEFAULTS", Sizes(hidden_size=24, num_layers=1))
-        model = make_model("LSTM", hidden_size=None)
+        before.setattr(model_class(name), "DEFAULTS", SIZES[name])
+        model = make_model(name, **unset)
         save_model(model, path)
+    if not names_sizes:  # as in earlier versions
+        content = torch.load(path, weights_only=True)
+        content[KEY]["model_config"] |= unset
+        torch.save({KEY: content[KEY]}, path)
+    nhead, inner = SIZES[name].nhead, SIZES[name].dim_feedforward // 2
+    monkeypatch.setattr(model_class(name), "DEFAULTS", Sizes(16, 2, nhead, inner))
     again = load_model(path)
-    assert again.sizes.hidden_size == 24 != LSTM.DEFAULTS.hidden_size
+    assert again.sizes == model.sizes
+    assert again.model_config.hidden_size == SIZES[name].hidden_size
     assert torch.equal(again.head.linear.weight, model.head.linear.weight)
 
 
