@@ -263,14 +263,15 @@ def write_files(folder: Path, sizes: tuple[int, ...]) -> None:
 
 
 def rendering(name: str, folder: Path, duration_s: int) -> Work:
-    from concatenation import make_playlist, peers, rendering
+    from concatenation import make_playlist, peers, rendering, unaligned
 
     from desc.configuration import RenderConfig
 
     n_rows = round(FILE_S * FPS)
     playlist = make_playlist([f"{i}.wav" for i in range(20)], round(duration_s * FPS), 8, n_rows)
-    if name == "desc":
-        work = rendering(playlist, folder, RenderConfig())
+    if name.startswith("desc"):
+        played = playlist if name == "desc" else unaligned(playlist)
+        work = rendering(played, folder, RenderConfig())
         work()  # fills the cache
         return work
     return peers(playlist, folder, RenderConfig().subtype)[name]
@@ -376,6 +377,7 @@ STAGES: dict[str, Stage] = {
         (20, 80),
         {
             "desc": partial(rendering, "desc"),
+            "desc, no alignment": partial(rendering, "desc, no alignment"),
             "soundfile per segment": partial(rendering, "soundfile opened per segment"),
             "limit: reading, writing": reading_and_writing,
         },

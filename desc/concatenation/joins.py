@@ -298,10 +298,10 @@ def _agreement(
     first: Span, second: Span, read: Read, largest: int, sample_rate: int
 ) -> tuple[int, float]:
     half, quarter = WINDOW_SAMPLES // 2, _quarter(sample_rate)
-    start = second.event.start_sample - BEFORE * quarter
-    about = read(second.event, start, (BEFORE + AFTER) * quarter)
-    if begins_with_attack(about, sample_rate):
-        largest = 0
+    if largest:
+        start = second.event.start_sample - BEFORE * quarter
+        about = read(second.event, start, (BEFORE + AFTER) * quarter)
+        largest = 0 if begins_with_attack(about, sample_rate) else largest
     end = first.event.start_sample + first.event.n_samples + first.shift
     outgoing = read(first.event, end - half, 2 * half)
     begin = second.event.start_sample - half - largest

@@ -337,7 +337,8 @@ class Stream:
         if played is not None:
             device = self._predictor.model.space.mean.device
             heard = torch.tensor(played[static_columns])[None].to(device)
-        static = self._rollout.raw(self._rollout.next(heard)[:, None])[0, 0]
+        with torch.inference_mode():
+            static = self._rollout.raw(self._rollout.next(heard)[:, None])[0, 0]
         values = np.zeros(self._listener.config.n_columns, np.float32)
         values[static_columns] = static.cpu().numpy()
         return values

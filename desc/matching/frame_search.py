@@ -136,7 +136,8 @@ class _Beam:
         parents = totals.argmin(0)
         costs = totals[parents, np.arange(len(rows))] + distances
         # A row reached both ways is kept once: by continuing, if that costs no more.
-        path, candidate = np.nonzero(continued.rows[:, None] == rows)
+        same = np.flatnonzero(continued.rows[:, None] == rows)  # nonzero takes 5 times as long
+        path, candidate = divmod(same, len(rows))
         on = continued.costs.copy()
         worse = on[path] > costs[candidate]
         costs[candidate[~worse]] = np.inf

@@ -151,7 +151,7 @@ def _pairs(candidates: Rows) -> Pairs:
 def pairwise(a: Float32, b: Float32, query: QueryConfig) -> Float64:
     """Return the distances (n, m) between points (n, d) and (m, d), in float64."""
     if query.distance == "euclidean":  # importing scipy takes longer than a whole search
-        difference = a.astype(np.float64)[:, None] - b.astype(np.float64)
+        difference = np.subtract(a[:, None], b, dtype=np.float64)
         return np.sqrt(np.einsum("nmd,nmd->nm", difference, difference))
     from scipy.spatial.distance import cdist
 

@@ -229,7 +229,8 @@ class _UnitBeam:
         if self._problem.random_cost:
             costs += lengths * self._rng.exponential(self._problem.random_cost, len(rows))
         # A unit reached both ways is kept once: by continuing, if that costs no more.
-        path, candidate = np.nonzero(continued.rows[:, None] == rows)
+        same = np.flatnonzero(continued.rows[:, None] == rows)  # nonzero takes 5 times as long
+        path, candidate = divmod(same, len(rows))
         on = continued.costs.copy()
         worse = on[path] > costs[candidate]
         costs[candidate[~worse]] = np.inf

@@ -152,9 +152,10 @@ class Rollout:
         self._n_drawn = 0
         self._last: Tensor | None = None
 
-    @torch.inference_mode()
     def next(self, heard: Tensor | None = None) -> Tensor:
         """Return the next frame of each continuation (G, F), standardised; see `raw`.
+
+        Call it inside `torch.inference_mode()`: entering that takes a twelfth of a frame's time.
 
         Parameters
         ----------

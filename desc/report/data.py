@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from desc.audio import encode_fast, playable, read_excerpt
+from desc.audio import encode_wav, playable, read_excerpt
 from desc.descriptors.sequence import DescriptorSequence
 from desc.errors import AudioError, OutputError
 from desc.files import read_npz, replacing
@@ -24,7 +24,6 @@ FORMAT, VERSION = "desc-report", 1
 MAX_POINTS = 10000
 BEFORE_S = 10.0
 """Length of the recording's end in a report, seconds."""
-_RECORDING_BYTES = 2_000_000  # of its samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +49,8 @@ class ReportData:
     scale : ndarray of float32, (F,)
         Standard deviation of the columns in the training recordings.
     recording : bytes
-        The recording's last ten seconds before the continuation, FLAC (earlier Ogg Vorbis); empty
-        where it could not be read.
+        The recording's last ten seconds before the continuation, a 16-bit WAV (earlier FLAC or Ogg
+        Vorbis); empty where it could not be read.
     """
 
     about: dict[str, Any]
@@ -181,7 +180,7 @@ class ReportData:
 
 
 def _end_of(path: Path, prediction: Prediction) -> bytes:
-    """Encode the seconds before the continuation as FLAC; b"" if the file is missing."""
+    """Encode the seconds before the continuation as WAV; b"" if the file is missing."""
     config = prediction.config
     cut = (prediction.context_end_frame + 1) * config.hop_length - config.hop_length // 2
     start_s = max(0.0, cut / config.sample_rate - BEFORE_S)
@@ -191,4 +190,4 @@ def _end_of(path: Path, prediction: Prediction) -> bytes:
         return b""
     if not sound.size:
         return b""
-    return encode_fast(*playable(sound, rate), _RECORDING_BYTES)
+    return encode_wav(*playable(sound, rate))

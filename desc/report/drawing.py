@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from desc.errors import ConfigurationError
 from desc.files import replacing
@@ -129,7 +130,7 @@ def spectrogram(
     columns = max(1, min(n_columns, len(mono) // 256))
     per_column = max(1, -(-len(mono) // columns // N_FFT))
     starts = np.linspace(0, len(mono), columns * per_column, endpoint=False).astype(int)
-    padded = np.pad(mono, N_FFT // 2)
+    windows = sliding_window_view(np.pad(mono, N_FFT // 2), N_FFT)
     window = np.hanning(N_FFT).astype(np.float32)
     bins = row_frequencies(sample_rate, n_rows) * N_FFT / sample_rate
     first = np.floor(bins[:-1]).astype(int)
@@ -137,8 +138,7 @@ def spectrogram(
     edges = np.stack([first, last], 1).ravel()
     power = np.empty((columns * per_column, n_rows), np.float32)
     for at in range(0, len(starts), 256):  # in blocks, to limit memory
-        frames = padded[starts[at : at + 256, None] + np.arange(N_FFT)] * window
-        spectrum = np.fft.rfft(frames)
+        spectrum = np.fft.rfft(windows[starts[at : at + 256]] * window)
         square = spectrum.real**2 + spectrum.imag**2
         square = np.pad(square, ((0, 0), (0, 1)))  # the last edge lies beyond the last bin
         power[at : at + 256] = np.maximum.reduceat(square, edges, axis=1)[:, ::2]
@@ -150,14 +150,17 @@ def spectrogram(
 
 
 def grey_png(image: npt.NDArray[np.uint8]) -> bytes:
-    """Encode grey levels (rows, columns) as PNG (ISO/IEC 15948: 8-bit greyscale, filter 1)."""
+    """Encode grey levels (rows, columns) as PNG (ISO/IEC 15948: 8-bit greyscale, filter 1).
+
+    The fastest compression: the best one takes eight times the time for 8 % fewer bytes.
+    """
     rows, columns = image.shape
     filtered = np.empty((rows, columns + 1), np.uint8)
     filtered[:, 0] = 1  # filter of each row: difference from the pixel to the left
     filtered[:, 1:] = image
     filtered[:, 2:] -= image[:, :-1]
     header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 1)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_HIDDEN = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_HIDDEN = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src '{script}'; base-uri 'none'; form-action 'none'{more}"
@@ -47,7 +47,7 @@ def fill(page: str, *, title: str, scripts: Sequence[str], data: Any, policy: st
     """
     script = '(() => {\n"use strict";\n' + "\n".join(scripts) + "\n})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for character, escape in _HIDDEN.items():
         text = text.replace(character, escape)
     parts = {
