@@ -116,8 +116,8 @@ def encode_wav(audio: Audio, sample_rate: int) -> bytes:
 def _in_16_bits(audio: Audio, used: int = 16) -> np.ndarray:
     """Return (S, C) 16-bit samples whose last bits, but for those used, are 0."""
     largest, step = (1 << (used - 1)) - 1, 1 << (16 - used)
-    samples = np.rint(np.ascontiguousarray(np.clip(audio, -1, 1).T) * largest)
-    return samples.astype(np.int16) * np.int16(step)
+    samples = np.rint(np.clip(audio, -1, 1) * largest).astype(np.int16) * np.int16(step)
+    return np.stack(list(samples), 1)  # a third of the time of copying the transposed array
 
 
 def _encode(

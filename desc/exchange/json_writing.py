@@ -63,9 +63,9 @@ def write_descriptor_json(  # noqa: PLR0917 - the order of the file
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{\n"_id": [' + ", ".join([quoted[identity] for identity in ids]) + "]")
         file.write(',\n"_sample": [' + ", ".join([str(int(sample)) for sample in samples]) + "]")
+        numbers = ", ".join(["%.9g"] * len(array))
         for column, name in enumerate(names):  # one at a time, for memory's sake
-            numbers = [f"{x:.9g}" for x in array[:, column].tolist()]
-            file.write(f",\n{json.dumps(name)}: [" + ", ".join(numbers) + "]")
+            file.write(f",\n{json.dumps(name)}: [{numbers % tuple(array[:, column].tolist())}]")
         if meta is not None:
             file.write(',\n"_meta": ' + json.dumps(meta, allow_nan=False))
         file.write("\n}\n")

@@ -128,7 +128,8 @@ class RecurrentStack(nn.Module):
     def step(self, inputs: Tensor, cache: dict[str, Tensor]) -> Tensor:
         """Read one frame (B, I), change the state `h`, `c` in the cache; return h (B, H)."""
         hs, cs = [], []
-        for *state, weights in zip(cache["h"], cache["c"], self.lstm.all_weights, strict=True):
+        for layer, weights in enumerate(self.lstm.all_weights):
+            state = cache["h"][layer], cache["c"][layer]
             inputs, c = torch.lstm_cell(inputs, state, *weights)
             hs.append(inputs[None])
             cs.append(c[None])

@@ -19,7 +19,8 @@ from desc.files import replacing
 
 Audio = npt.NDArray[np.float32]
 
-N_FFT = 2048
+N_FFT, BLOCK = 2048, 32
+"""Length of a window, and windows transformed at once, which fit into the processor's cache."""
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
 RANGE_DB = 80.0
 GREYS = 48
@@ -137,11 +138,11 @@ def spectrogram(
     last = np.minimum(np.maximum(np.ceil(bins[1:]).astype(int), first + 1), N_FFT // 2 + 1)
     edges = np.stack([first, last], 1).ravel()
     power = np.empty((columns * per_column, n_rows), np.float32)
-    for at in range(0, len(starts), 256):  # in blocks, to limit memory
-        spectrum = np.fft.rfft(windows[starts[at : at + 256]] * window)
+    for at in range(0, len(starts), BLOCK):
+        spectrum = np.fft.rfft(windows[starts[at : at + BLOCK]] * window)
         square = spectrum.real**2 + spectrum.imag**2
         square = np.pad(square, ((0, 0), (0, 1)))  # the last edge lies beyond the last bin
-        power[at : at + 256] = np.maximum.reduceat(square, edges, axis=1)[:, ::2]
+        power[at : at + BLOCK] = np.maximum.reduceat(square, edges, axis=1)[:, ::2]
     power = power.reshape(columns, per_column, n_rows).max(1)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     shown = np.clip((level - level.max()) / RANGE_DB + 1, 0, 1)
