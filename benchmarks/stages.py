@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -335,12 +336,12 @@ def predict(folder: Path, n_files: int) -> Work:
     """Call `desc predict` for recordings of 12 s, 500 frames each."""
     words = ["predict", "--quiet", "--run_id", json.loads((folder / "run.json").read_text())]
     words += ["--prediction_db_dir", str(folder / str(n_files)), "--cache_dir"]
-    words += [str(folder / "cache"), "--audio_db_dir", str(folder / "sounds"), "--output_dir"]
-    words += [str(folder / "results"), "--prediction_length", "500", "--overwrite"]
-    seeds = iter(range(10**6))
+    words += [str(folder / "cache"), "--audio_db_dir", str(folder / "sounds")]
+    words += ["--prediction_length", "500", "--output_dir"]
 
     def work() -> None:
-        command = [sys.executable, "-m", "desc", *words, "--seed", str(next(seeds))]
+        output_dir = tempfile.mkdtemp(dir=folder)  # results that are there would be kept
+        command = [sys.executable, "-m", "desc", *words, output_dir]
         subprocess.run(command, check=True, capture_output=True)
 
     return work

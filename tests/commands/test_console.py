@@ -82,7 +82,7 @@ class Stream:
     watchers, pulse = [], 0j
     class settings: mode = "follow"
 
-print("ready", flush=True)
+sys.stdout.write("ready\\n")  # one write: the terminal is closed once it is read
 sys.stdin.readline()
 with Console() as console:
     display = Display(Stream, console, [])
