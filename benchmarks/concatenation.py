@@ -54,7 +54,7 @@ def make_playlist(names: list[str], n_frames: int, frames_per_unit: float, n_row
 
 
 def unaligned(playlist: Playlist) -> Playlist:
-    """Return a playlist whose units are faded but not aligned: fades of unequal length are not."""
+    """Return a playlist without alignment: that needs fades of equal length."""
     events = [replace(event, fade_in_ms=0.99 * event.fade_in_ms) for event in playlist.events]
     return replace(playlist, events=tuple(events))
 

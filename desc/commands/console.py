@@ -41,22 +41,22 @@ names of files may hold them."""
 
 
 @contextmanager
-def printing() -> Iterator[None]:
-    """Print in this block; once the terminal has been closed, print nowhere."""
+def printing(stream: TextIO) -> Iterator[None]:
+    """Print to a stream in this block; once its terminal has been closed, print nowhere."""
     try:
         yield
     except OSError as error:
-        if error.errno != errno.EIO:
+        number = stream.fileno()
+        if error.errno != errno.EIO or not stat.S_ISCHR(os.fstat(number).st_mode):
             raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in (1, 2):
-            if stat.S_ISCHR(os.fstat(number).st_mode):
-                os.dup2(nowhere, number)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), number)
 
 
 def show(text: str, stream: TextIO | None = None) -> None:
     """Print a text, with control characters shown as escapes; commands print by this."""
-    with printing():
+    stream = stream or sys.stdout
+    with printing(stream):
         print(text.translate(_ESCAPED), file=stream, flush=True)
 
 
@@ -125,11 +125,9 @@ class Console:
             from tqdm.auto import tqdm
 
             label, unit = STAGES.get(stage, (stage, "steps"))
-            with printing():
-                self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr)
+            self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr)
             self._stage = stage
-        with printing():
-            self._bar.update(done - self._bar.n)
+        self._bar.update(done - self._bar.n)
         if done >= total:
             self._close()
 
@@ -141,8 +139,7 @@ class Console:
 
     def _close(self) -> None:
         if self._bar is not None:
-            with printing():
-                self._bar.close()
+            self._bar.close()
             self._bar = None
             self._stage = ""
 

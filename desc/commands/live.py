@@ -118,11 +118,11 @@ def run(args: argparse.Namespace) -> int:
             recorder = LiveRecorder(stream, args.record_dir, store, overwrite=args.overwrite)
             stack.enter_context(recorder)
         interrupt, play = StopCondition(), _play_card if args.input is None else _play_file
-        with suppress(KeyboardInterrupt), interrupt.on_signals():  # of a second Ctrl-C
+        with suppress(KeyboardInterrupt), interrupt.on_signals():  # a second Ctrl-C stops at once
             play(stream, args, recorder, Display(stream, console, told), interrupt)
         if interrupt.signal is not None:
             console.note("ended")
-        with StopCondition().on_signals():  # one more does not end the writing
+        with StopCondition().on_signals():  # a further Ctrl-C does not stop the writing
             stack.close()
         if recorder is not None and (recorder.folder / PLAYLIST).exists():
             console.result(f"recorded → {recorder.folder}")
@@ -318,8 +318,7 @@ def _play_card(
     from desc.live.device import play_live
 
     def watch(engine: Engine) -> bool:
-        if interrupt.signal is None:
-            display.show(engine.figures)
+        display.show(engine.figures)
         return interrupt.signal is None
 
     keep: Callable[[Any], None] | None = None if recorder is None else recorder.write

@@ -51,14 +51,14 @@ class Display:
         if self._draws:
             text = line(self._stream.settings.mode, figures, self._stream.pulse, self._unit)
             width = shutil.get_terminal_size((160, 24)).columns - 1
-            with printing():
+            with printing(sys.stderr):
                 sys.stderr.write(f"\r\x1b[2K{text[:width]}")
                 sys.stderr.flush()
 
     def end(self) -> None:
         """End the line."""
         if self._draws:
-            with printing():
+            with printing(sys.stderr):
                 sys.stderr.write("\n")
 
     def _see(self, one: StreamEvent) -> None:

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 failure, 2 usage, 130 interrupted.
 
     SIGTERM, with which services and schedulers end a process, interrupts as Ctrl-C does, and so
-    does SIGHUP, of a terminal that is closed.
+    does SIGHUP, sent when the terminal closes.
     Of several processes of a training only the first has a status other than 0: Fabric kills it
     as soon as another one fails, even while it saves the run.
     """

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = tuple(n for n in signal.Signals if n.name in ("SIGINT", "SIGTERM", "SIGHUP"))
-"""Signals that end a process; Windows has no SIGHUP, of a terminal that is closed."""
+"""Signals that end a process; SIGHUP, sent when the terminal closes, is not there on Windows."""
 FINISHED = "all steps done"
 EARLY = "stopped early"
 TIME = "time limit"

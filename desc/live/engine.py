@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +124,10 @@ class Engine:
         with self._filled:
             self._is_ended = True
             self._filled.notify()
-        self._thread.join(END_S)
+        ends = time.monotonic() + END_S
+        while self._thread.is_alive() and (left := ends - time.monotonic()) > 0:
+            with suppress(KeyboardInterrupt):  # the stream is in use until its block is made
+                self._thread.join(left)
         if self._thread.is_alive():
             self.failure = self.failure or TimeoutError(f"a block takes longer than {END_S:g} s")
 

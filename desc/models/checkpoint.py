@@ -43,9 +43,10 @@ FORMER_SIZES = {
 def with_sizes(model_config: ModelConfig, sizes: Sizes) -> ModelConfig:
     """Return settings that name the sizes of the network, those given or else these."""
     unused = model_class(model_config.selected_model).UNUSED
-    names = vars(sizes).keys() - unused
-    default = {name: getattr(sizes, name) for name in names if getattr(model_config, name) is None}
-    return replace(model_config, **default)
+    named = {n: v for n, v in vars(sizes).items() if v and n not in unused}  # 0: not used either
+    return replace(
+        model_config, **{n: v for n, v in named.items() if getattr(model_config, n) is None}
+    )
 
 
 def checkpoint_payload(

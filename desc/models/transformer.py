@@ -27,7 +27,7 @@ class TransformerModel(BlockwiseModel):
     """
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
-    STEPS: ClassVar[int] = 550
+    STEPS: ClassVar[int] = 450
 
     def build(self) -> None:
         """Make the layers."""

@@ -18,7 +18,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
     buffer; positions are relative, so the number of steps is unlimited.
     """
 
-    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=4, nhead=4, dim_feedforward=512)
+    DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=3, nhead=4, dim_feedforward=256)
     STEPS: ClassVar[int] = 480
     UNUSED = frozenset({"forecast_size", "plan_size"})
 

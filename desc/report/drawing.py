@@ -153,7 +153,7 @@ def spectrogram(
 def grey_png(image: npt.NDArray[np.uint8]) -> bytes:
     """Encode grey levels (rows, columns) as PNG (ISO/IEC 15948: 8-bit greyscale, filter 1).
 
-    The fastest compression: the best one takes eight times the time for 8 % fewer bytes.
+    The fastest compression: zlib's default takes eight times the time for 8 % fewer bytes.
     """
     rows, columns = image.shape
     filtered = np.empty((rows, columns + 1), np.uint8)

@@ -81,7 +81,7 @@ class LiveProcess:
     def end(self) -> None:
         """End it as Ctrl-C does, so that what was played is written; at once if it is starting.
 
-        It is asked once: a second Ctrl-C would interrupt the writing.
+        It is asked once: a second Ctrl-C would cut the last fade.
 
         Raises
         ------

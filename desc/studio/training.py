@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from desc.configuration import RunConfig, TrainConfig, check, from_dict
+from desc.engine.stopping import SIGNALS
 from desc.errors import ConfigurationError, DescError
 from desc.files import read_json, write_json
 from desc.report.page import packed
@@ -24,7 +25,7 @@ from desc.runs.label import check_name
 
 LOG_FILE, STATE_FILE = "training.log", "training.json"
 STARTING, RUNNING, ENDED, FAILED = "starting", "running", "ended", "failed"
-CLEAN = (None, 0, 130, -signal.SIGINT, -signal.SIGTERM)
+CLEAN = (None, 0, 130, *(-number for number in SIGNALS))
 """Exit statuses of a training that was complete or stopped; None: not known."""
 _STEP_S = 0.2
 

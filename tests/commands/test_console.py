@@ -82,10 +82,10 @@ class Stream:
     watchers, pulse = [], 0j
     class settings: mode = "follow"
 
-sys.stdout.write("ready\\n")  # one write: the terminal is closed once it is read
-sys.stdin.readline()
 with Console() as console:
-    display = Display(Stream, console, [])
+    display = Display(Stream, console, [])  # on a terminal still, so they draw a line and a bar
+    sys.stdout.write("ready\\n")  # one write: the terminal is closed once it is read
+    sys.stdin.readline()
     display.show(Figures())
     display.end()
     for done in range(3):

@@ -101,19 +101,13 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(
     assert (tmp_path / "old.wav").read_bytes() == b"old"
 
 
-def test_an_input_that_is_not_there_is_said_at_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "fault"), [("x.wav", "no such file"), ("", "must be a file")])
+def test_an_input_that_is_no_file_is_said_at_once(
+    name: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [
-        "--run_id",
-        "none",
-        "--audio_db_dir",
-        str(tmp_path),
-        "--input",
-        str(tmp_path / "x.wav"),
-    ]
+    words = ["--run_id", "none", "--audio_db_dir", str(tmp_path), "--input", str(tmp_path / name)]
     assert main(["live", *words, "--output", str(tmp_path.parent / "y.wav")]) == 1
-    assert "x.wav: no such file" in capsys.readouterr().err
+    assert f"{tmp_path / name}: {fault}" in capsys.readouterr().err
 
 
 def test_after_ctrl_c_what_was_played_is_kept(

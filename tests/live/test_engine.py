@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import threading
 import time
 import weakref
@@ -126,6 +127,27 @@ def test_the_delay_is_a_block_or_two_short_ones() -> None:
                 got.append(engine.exchange(block(1, n), n)[-1, 0])
                 echo.done.acquire()
         assert got == [0] * n_late + [1] * (4 - n_late)
+
+
+def test_a_second_ctrl_c_does_not_leave_the_stream_to_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    join, calls = threading.Thread.join, []
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        calls.append(timeout)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        join(thread, timeout)
+
+    echo = Echo(open=False)
+    with Engine(echo, 256, echo.made) as engine:  # type: ignore[arg-type]
+        engine.exchange(block(1), 256)
+        assert echo.begun.acquire(timeout=10)
+        monkeypatch.setattr("desc.live.engine.END_S", 0.1)
+        monkeypatch.setattr(threading.Thread, "join", interrupted)
+    assert isinstance(engine.failure, TimeoutError), "it is known that the stream is in use"
+    echo.gate.release()
 
 
 def test_sound_is_not_kept_while_the_stream_hangs() -> None:

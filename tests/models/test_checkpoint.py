@@ -58,32 +58,42 @@ def test_lightning_checkpoint(make_model: Make, path: Path) -> None:
         assert torch.equal(again.state_dict()[name], tensor)
 
 
-SIZES = {
-    "LSTM": Sizes(hidden_size=24, num_layers=1),
-    "TransformerEncoderOnlyModel": Sizes(32, num_layers=4, nhead=4, dim_feedforward=512),
-}
-
-
-@pytest.mark.parametrize("names_sizes", [True, False])
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("LSTM", Sizes(24, num_layers=2), True),
+        ("LSTM", Sizes(24, num_layers=1), False),
+        ("TransformerEncoderOnlyModel", Sizes(32, 3, nhead=2, dim_feedforward=40), True),
+        ("TransformerEncoderOnlyModel", Sizes(32, 4, nhead=4, dim_feedforward=512), False),
+    ],
+)
 def test_sizes_by_default_are_those_of_the_version(
-    name: str, names_sizes: bool, make_model: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+    case: tuple[str, Sizes, bool], make_model: Make, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unset = dict.fromkeys(vars(SIZES[name]))
+    name, sizes, names_sizes = case
+    unset = dict.fromkeys(vars(sizes))
     with monkeypatch.context() as before:
-        before.setattr(model_class(name), "DEFAULTS", SIZES[name])
+        before.setattr(model_class(name), "DEFAULTS", sizes)
         model = make_model(name, **unset)
         save_model(model, path)
     if not names_sizes:  # as in earlier versions
         content = torch.load(path, weights_only=True)
         content[KEY]["model_config"] |= unset
         torch.save({KEY: content[KEY]}, path)
-    nhead, inner = SIZES[name].nhead, SIZES[name].dim_feedforward // 2
-    monkeypatch.setattr(model_class(name), "DEFAULTS", Sizes(16, 2, nhead, inner))
+    other = Sizes(16, 5, sizes.nhead, sizes.dim_feedforward // 2)
+    monkeypatch.setattr(model_class(name), "DEFAULTS", other)
     again = load_model(path)
     assert again.sizes == model.sizes
-    assert again.model_config.hidden_size == SIZES[name].hidden_size
+    assert again.model_config.hidden_size == sizes.hidden_size
     assert torch.equal(again.head.linear.weight, model.head.linear.weight)
+
+
+def test_a_size_that_a_model_lacks_is_not_named(
+    make_model: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_class("LSTM"), "UNUSED", frozenset())
+    save_model(make_model("LSTM", dim_feedforward=None), path)
+    assert load_model(path).model_config.dim_feedforward is None
 
 
 def test_loading_leaves_random_state_alone(make_model: Make, path: Path) -> None:
