@@ -112,6 +112,7 @@ class DescriptorModel(nn.Module, ABC):
     DEFAULTS: ClassVar[Sizes]
     STEPS: ClassVar[int] = 1100  # optimiser steps of a training by default
     BATCH_SIZE: ClassVar[int] = 64  # windows per step by default
+    CONTINUED: ClassVar[int] = 16  # most items of a batch that are continued in training
     UNUSED: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(

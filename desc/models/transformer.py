@@ -28,6 +28,7 @@ class TransformerModel(BlockwiseModel):
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=2, nhead=4, dim_feedforward=512)
     STEPS: ClassVar[int] = 450
+    CONTINUED: ClassVar[int] = 8
 
     def build(self) -> None:
         """Make the layers."""

@@ -20,6 +20,7 @@ class TransformerEncoderOnlyModel(DescriptorModel):
 
     DEFAULTS: ClassVar[Sizes] = Sizes(hidden_size=128, num_layers=3, nhead=4, dim_feedforward=256)
     STEPS: ClassVar[int] = 480
+    CONTINUED: ClassVar[int] = 8
     UNUSED = frozenset({"forecast_size", "plan_size"})
 
     def build(self) -> None:

@@ -24,7 +24,6 @@ from desc.training.windows import Batch
 
 STEPS = 64  # frames of a continuation, 1.5 s: more than a window
 LEAST_STEPS = 8  # of items that hold only a short recording
-ROWS = 16  # items of a batch that are continued
 READ = 64  # frames of context that the network reads
 EVERY = 4  # stride of the compared frames
 TINY = 1e-6  # keeps the gradient of the square root finite at 0
@@ -57,8 +56,8 @@ def with_ends_aligned(batch: Batch) -> tuple[Tensor, Tensor]:
     return frames.gather(1, index.clamp(min=0)[..., None].expand_as(frames)), present
 
 
-def items_to_continue(valid: Tensor) -> tuple[int, Tensor]:
-    """Choose the length of the continuations, and up to `ROWS` items (n,) to be continued.
+def items_to_continue(valid: Tensor, most: int) -> tuple[int, Tensor]:
+    """Choose the length of the continuations, and the items (n,) to be continued.
 
     An item needs a context as long as its continuation. Where few items have that many frames,
     because the recordings are short, the continuations are halved, down to `LEAST_STEPS`.
@@ -67,13 +66,15 @@ def items_to_continue(valid: Tensor) -> tuple[int, Tensor]:
     ----------
     valid : Tensor of bool (B, T)
         Items whose last frame is valid.
+    most : int
+        Largest number of items.
     """
     n_known = valid.sum(1)
     steps = min(STEPS, valid.shape[1] // 2)
-    rows = torch.nonzero(n_known >= 2 * steps)[:ROWS, 0]
-    while len(rows) < min(ROWS, -(-len(valid) // 2)) and steps // 2 >= LEAST_STEPS:
+    rows = torch.nonzero(n_known >= 2 * steps)[:most, 0]
+    while len(rows) < min(most, -(-len(valid) // 2)) and steps // 2 >= LEAST_STEPS:
         steps //= 2
-        rows = torch.nonzero(n_known >= 2 * steps)[:ROWS, 0]
+        rows = torch.nonzero(n_known >= 2 * steps)[:most, 0]
     return steps, rows
 
 
@@ -117,7 +118,7 @@ class FreeRunningLoss(nn.Module):
         The last frames of each item are replaced by two continuations, drawn without dropout.
         """
         frames, valid = with_ends_aligned(batch)
-        steps, rows = items_to_continue(valid)
+        steps, rows = items_to_continue(valid, model.CONTINUED)
         if not len(rows):
             return batch.frames.new_zeros(())
         frames, valid = frames[rows], valid[rows]

@@ -104,9 +104,9 @@ def test_items_are_continued_from_as_many_frames(
     batch, loss = batch_of(model, make_sequence(400)), FreeRunningLoss(model, np.ones(9), 0.0)
     known = torch.tensor([32, 10, 31, 16, 15, 33])
     last = torch.arange(33) >= 33 - known[:, None]
-    steps, rows = items_to_continue(last)
+    steps, rows = items_to_continue(last, 16)
     assert (steps, rows.tolist()) == (8, [0, 2, 3, 5])  # of 16 frames only two
-    steps, rows = items_to_continue(last[:, 13:])
+    steps, rows = items_to_continue(last[:, 13:], 16)
     assert (steps, rows.tolist()) == (10, [0, 2, 5])
     assert float(loss(model, batch._replace(valid=torch.zeros_like(batch.valid)))) == 0
 
