@@ -110,25 +110,30 @@ def test_an_input_that_is_no_file_is_said_at_once(
     assert f"{tmp_path / name}: {fault}" in capsys.readouterr().err
 
 
+def interrupt_block_30(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Press Ctrl-C so many times as a stream begins its block 30."""
+    process, calls = Stream.process, []
+
+    def interrupted(stream: Stream, *block: Any) -> Any:
+        calls.append(block)
+        for _ in range(times if len(calls) == 30 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return process(stream, *block)
+
+    monkeypatch.setattr(Stream, "process", interrupted)
+
+
 def test_after_ctrl_c_what_was_played_is_kept(
     small_run: SmallRun,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    process, calls = Stream.process, []
-
-    def interrupted(stream: Stream, *block: Any) -> Any:
-        calls.append(block)
-        if len(calls) == 30:
-            signal.raise_signal(signal.SIGINT)
-        return process(stream, *block)
-
     def interrupted_again(*given: Any, **more: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
         return export_playlist(*given, **more)
 
-    monkeypatch.setattr(Stream, "process", interrupted)
+    interrupt_block_30(monkeypatch, times=1)
     monkeypatch.setattr("desc.live.recording.export_playlist", interrupted_again)
     song, output = small_run.root / "held_out" / "y.wav", tmp_path / "out.flac"
     options = "--input", str(song), "--output", str(output), "--record_dir", str(tmp_path / "set")
@@ -149,16 +154,7 @@ def test_after_a_second_ctrl_c_the_file_is_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    process, calls = Stream.process, []
-
-    def interrupted(stream: Stream, *block: Any) -> Any:
-        calls.append(block)
-        if len(calls) == 30:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-        return process(stream, *block)
-
-    monkeypatch.setattr(Stream, "process", interrupted)
+    interrupt_block_30(monkeypatch, times=2)
     song, output = small_run.root / "held_out" / "y.wav", tmp_path / "out.wav"
     options = "--input", str(song), "--output", str(output), "--record_dir", str(tmp_path / "set")
     assert live(small_run, *options) == 0
