@@ -73,12 +73,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def address(folder: Path) -> str:
-    """Wait for a scheduler; return its address."""
-    for _ in range(3000):
-        if (folder / "address").exists():
-            break
-        time.sleep(0.02)
-    return str(json.loads((folder / "address").read_text())["address"])
+    """Wait for a scheduler; return its address. Its file is there before its text is."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return str(json.loads((folder / "address").read_text())["address"])
+        except (FileNotFoundError, json.JSONDecodeError):
+            assert time.monotonic() < until, "no scheduler"
+            time.sleep(0.02)
 
 
 def contents(store: DescriptorStore) -> dict[str, bytes]:

@@ -94,7 +94,8 @@ def curve_autocorrelation(curve: npt.ArrayLike) -> Array:
     """
     x = np.asarray(curve, dtype=np.float64)
     n = len(x)
-    spectrum = np.fft.rfft(x - x.mean(), 2 * n)
+    padded = 1 << (2 * n - 1).bit_length()  # a power of two: an FFT of a prime length is slow
+    spectrum = np.fft.rfft(x - x.mean(), padded)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[:n]
     still = products[0] <= n * 1e-12 * max(1.0, float(np.abs(x).max()) ** 2)
     return np.zeros(n) if still else products / products[0]

@@ -111,8 +111,8 @@ def test_what_is_long_can_be_allowed(playlist: Playlist, tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match=r"7\.0 hours"):
         render(long, store=store)
     with pytest.raises(ConfigurationError, match=r"7\.0 hours"):
-        export_playlist(long, tmp_path / "x.rpp", "reaper", store=store)
-    assert export_playlist(long, tmp_path / "x.rpp", "reaper", store=store, allow_long=True) == 2
+        export_playlist(long, tmp_path / "stems", "stems", store=store)
+    assert export_playlist(long, tmp_path / "stems", "stems", store=store, allow_long=True) == 2
     config = RenderConfig(channels="mono", align_ms=0)
     clip = render(long, store=store, rendering=config, allow_long=True)
     assert len(clip.samples) == long.n_samples
