@@ -6,8 +6,8 @@
 
 Each measurement runs in a separate process with one thread, after a warm-up, so the peak memory is
 that of one file and one program. Times are CPU times, the minimum of several alternating runs,
-because the machine may be shared. The librosa script calls load, feature.mfcc and feature.delta of
-both orders. Times exclude the digest, which has no counterpart in librosa.
+because the machine may be shared. The librosa script calls load, feature.mfcc, feature.delta of
+both orders and feature.chroma_stft. Times exclude the digest, which has no counterpart in librosa.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def extractor(program: str) -> Callable[[Path], npt.NDArray]:
             y=y, sr=rate, n_mfcc=config.n_mfcc, n_fft=config.n_fft, hop_length=config.hop_length
         )
         delta = librosa.feature.delta
-        return np.concatenate([mfcc, delta(mfcc), delta(mfcc, order=2)]).T
+        chroma = librosa.feature.chroma_stft(
+            y=y, sr=rate, tuning=0.0, n_fft=config.n_fft, hop_length=config.hop_length
+        )
+        return np.concatenate([mfcc, delta(mfcc), delta(mfcc, order=2), chroma]).T
 
     return ours if program == "desc" else librosas
 

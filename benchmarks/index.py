@@ -32,7 +32,7 @@ from desc.corpus import Corpus, open_corpus
 from desc.database import DescriptorDatabase
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
-from desc.descriptors.standardizer import Standardizer
+from desc.descriptors.standardizer import Standardizer, from_unbounded, to_unbounded
 from desc.matching import Matcher
 from desc.matching.slow_scale import with_slow_scale
 from desc.storage import DescriptorStore
@@ -54,14 +54,15 @@ def made(folder: Path, n_rows: int, audio: Sequence[str]) -> None:
     asked = max(recordings[::LEFT_OUT], key=len)
     statistics = Standardizer.fit([one.values for one in used], CONFIG)
     rng, lengths, done = np.random.default_rng(0), [], 0
-    scale = statistics.scale.astype(np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "rows.f4").open("wb") as file:
         while done < n_rows:
-            one = used[len(lengths) % len(used)].values[: n_rows - done]
-            shift = SHIFT * rng.standard_normal(CONFIG.n_columns).astype(np.float32)
+            values = used[len(lengths) % len(used)].values[: n_rows - done]
+            one = to_unbounded(values, CONFIG.spaces)
+            shift = SHIFT * rng.standard_normal(CONFIG.n_columns)
             noise = NOISE * rng.standard_normal(one.shape, np.float32)
-            file.write(np.ascontiguousarray(one + scale * (shift + noise)).data)
+            moved = from_unbounded(one + statistics.scale * (shift + noise), CONFIG.spaces)
+            file.write(np.ascontiguousarray(moved, np.float32).data)
             lengths.append(len(one))
             done += len(one)
     np.savez(folder / "made.npz", lengths=lengths, mean=statistics.mean, scale=statistics.scale)

@@ -88,8 +88,9 @@ def corpus(
     )
     while sum(map(len, more)) < wanted:
         one = sequences[len(more) % len(sequences)]
-        noise = 3 * rng.standard_normal(one.values.shape).astype(np.float32)
-        more.append(replace(one, values=one.values + noise))
+        moved = np.array(one.values)
+        moved[:, config.groups["mfcc"]] += 3 * rng.standard_normal((len(one), config.n_mfcc))
+        more.append(replace(one, values=moved))
     return DescriptorDatabase.from_sequences(more, root)
 
 

@@ -14,11 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from desc.descriptors.config import DescriptorConfig
 
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB")
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in LIBRARIES})
@@ -75,12 +78,15 @@ def measured_apart(script: str, *words: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def moving(n: int, n_columns: int, seed: int) -> Values:
-    """Return descriptors (n, n_columns) that stay near those before them."""
+def moving(n: int, config: DescriptorConfig, seed: int) -> Values:
+    """Return descriptors (n, D) that stay near those before them."""
     from scipy.signal import lfilter
 
-    noise = np.random.default_rng(seed).standard_normal((n, n_columns), np.float32)
-    return lfilter([0.44], [1, -0.9], noise, axis=0).astype(np.float32)
+    from desc.descriptors.standardizer import from_unbounded
+
+    noise = np.random.default_rng(seed).standard_normal((n, config.n_columns), np.float32)
+    values = lfilter([0.44], [1, -0.9], noise, axis=0)
+    return from_unbounded(values, config.spaces).astype(np.float32)
 
 
 def write_chords(path: Path, sample_rate: int, subtype: str, duration_s: float) -> None:

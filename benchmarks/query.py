@@ -127,10 +127,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     descriptors = DescriptorConfig()
-    values = moving(args.rows, descriptors.n_columns, seed=0)
+    values = moving(args.rows, descriptors, seed=0)
     sequence = DescriptorSequence(values, descriptors, "a.wav", "0" * 32, args.rows * 1024)
     database = DescriptorDatabase.from_sequences([sequence], Path.cwd())
-    queries = moving(args.queries, descriptors.n_columns, seed=1)
+    queries = moving(args.queries, descriptors, seed=1)
     print(f"{args.queries} queries, {args.rows} rows, {args.distance}, one thread")
     for count in (1, 50):
         config = QueryConfig(distance=args.distance, neighbours=count)

@@ -20,6 +20,7 @@ import torch
 from desc.configuration import ModelConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import from_unbounded
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.rollout import continuation
@@ -34,7 +35,8 @@ TARGET_S = 5.0
 def statistics_of_noise(config: DescriptorConfig) -> TrainingStatistics:
     """Statistics of a random walk: speed does not depend on them."""
     random = np.random.default_rng(0)
-    values = np.cumsum(random.standard_normal((2000, config.n_columns)), 0).astype(np.float32)
+    walk = np.cumsum(random.standard_normal((2000, config.n_columns)), 0)
+    values = from_unbounded(walk, config.spaces).astype(np.float32)
     return fit_statistics([DescriptorSequence(values, config, "a", "a", 1999 * config.hop_length)])
 
 
@@ -81,7 +83,7 @@ def main() -> None:
             selected_model=name, window_size=n_context, context_size=0, forecast_size=32
         )
         model = create_model(model_config, config, statistics).eval()
-        context = torch.randn(1, n_context, config.n_mfcc)
+        context = torch.randn(1, n_context, model.n_features)
         seconds(model, context, 10)
         ours = STATE_STEPS / seconds(model, context, STATE_STEPS)
         peer = PEER_STEPS / seconds_of_peer(model, context, PEER_STEPS)
@@ -92,7 +94,7 @@ def main() -> None:
     )
     for name in MODELS:
         model = create_model(ModelConfig(selected_model=name), config, statistics).eval()
-        context = torch.randn(8, 512, config.n_mfcc)
+        context = torch.randn(8, 512, model.n_features)
         seconds(model, context[:1], 10)
         one, eight = seconds(model, context[:1], 2000), seconds(model, context, 2000)
         print(f"{name:30}{one:12.2f}{eight:10.2f}")

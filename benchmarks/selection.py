@@ -5,7 +5,7 @@
     python benchmarks/selection.py --folder large_folder/ --targets held_out/ --run_id 1t212ycn \\
         --sampling plain replay
     python benchmarks/selection.py --folder larger/ --targets held_out/ --methods nearest beam
-    python benchmarks/selection.py --folder larger/ --targets held_out/ --f0
+    python benchmarks/selection.py --folder larger/ --targets held_out/ --descriptors mfcc f0
     python benchmarks/selection.py --folder larger/ --targets held_out/ --per_file 6 \\
         --judge musicnn-0.1.0-py3-none-any.whl --methods beam "continuity 4" phrases loops
 
@@ -16,8 +16,8 @@ run      mean length of a unit in frames
 nrep     share of frames within two rows of one that an earlier unit played in the last .5 s
 again    share of frames whose exact row was played in the last .5 s
 jump     median rms distance in z between a unit's true successor and the row jumped to
-leap     median interval in semitones at these jumps, where both have a pitch (with --f0, which
-         adds f0 to the descriptors)
+leap     median interval in semitones at these jumps, where both have a pitch (with f0 among
+         the descriptors)
 e_t      rms error in z of the descriptors of the rendered sound
 FD       Fréchet distance of window features of the rendered sound to those of the real excerpts
 mod      difference of modulation spectra in dB; diff: ratio of frame-to-frame change
@@ -343,18 +343,17 @@ def main() -> None:
     parser.add_argument("--experiment_dir", default="experiments")
     every = [*METHODS, FIXED]
     parser.add_argument("--methods", nargs="+", choices=every, metavar="NAME")
-    parser.add_argument("--f0", action="store_true", help="f0 is among the descriptors")
-    parser.add_argument("--chroma", action="store_true", help="chroma is among the descriptors")
+    families = desc.DescriptorConfig().descriptors
+    parser.add_argument("--descriptors", nargs="+", default=families, metavar="FAMILY")
     parser.add_argument("--judge", type=Path, metavar="WHEEL", help="the tagger's weights")
     args = parser.parse_args()
-    methods = args.methods or [name for name in every if args.f0 or name != ANY_PITCH]
+    methods = args.methods or [n for n in every if "f0" in args.descriptors or n != ANY_PITCH]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if args.folder is None:
             write_corpus(work, 0)
         store = desc.DescriptorStore(work / "cache" if args.folder is None else None)
-        further = [family for family in ("f0", "chroma") if getattr(args, family)]
-        config = desc.DescriptorConfig(descriptors=("mfcc", *further))
+        config = desc.DescriptorConfig(descriptors=tuple(args.descriptors))
         corpus = desc.open_corpus(args.folder or work / "database", config, store, jobs=1)
         own = work / "recordings" if args.folder is None else args.folder
         root = args.targets or own

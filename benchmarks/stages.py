@@ -111,7 +111,7 @@ def database_of(n_rows: int) -> DescriptorDatabase:
     config, sequences = DescriptorConfig(), []
     for index, first in enumerate(range(0, n_rows, round(600 * FPS))):
         n = min(round(600 * FPS), n_rows - first)
-        values = moving(n, config.n_columns, index)
+        values = moving(n, config, index)
         sequences.append(
             DescriptorSequence(values, config, f"{index}.wav", f"{index:032x}", n * HOP)
         )
@@ -126,7 +126,9 @@ def matcher_of(n_rows: int, count: int, index: str = "exact") -> Matcher:
 
 
 def wanted(n_frames: int) -> Values:
-    return moving(n_frames, 39, seed=10**6)
+    from desc.descriptors.config import DescriptorConfig
+
+    return moving(n_frames, DescriptorConfig(), seed=10**6)
 
 
 def neighbours(count: int, index: str, folder: Path, n_rows: int) -> Work:

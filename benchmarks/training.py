@@ -31,6 +31,7 @@ import desc
 from desc.configuration import ModelConfig, TrainConfig
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
+from desc.descriptors.standardizer import from_unbounded
 from desc.models import MODELS, create_model
 from desc.models.base import DescriptorModel
 from desc.models.heads import create_head
@@ -157,6 +158,7 @@ def make_sequences(minutes: float) -> list[DescriptorSequence]:
     for i in range(max(1, round(minutes / MINUTES))):
         values = rng.standard_normal((n, CONFIG.n_columns), np.float32)
         values[1:] = 0.5 * (values[1:] + values[:-1])
+        values = from_unbounded(values, CONFIG.spaces).astype(np.float32)
         n_samples = (n - 1) * CONFIG.hop_length
         sequences.append(DescriptorSequence(values, CONFIG, f"{i}.wav", f"{i:032x}", n_samples))
     return sequences

@@ -2,7 +2,7 @@
 
 python docs/make_listening.py [FOLDER]
 
-FOLDER is where the commands work; a run and results that an earlier call left there are used again.
+FOLDER is where the commands work; runs and results that an earlier call left there are used again.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ def main(folder: Path) -> None:
     write_voices(folder / "voices")
     write_weather(folder / "weather")
     environment = {**os.environ, "DESC_CACHE": str(folder / "cache")}
-    runs = folder / "experiments" / "descriptor_model"
+    trained = (folder / "experiments" / "descriptor_model").exists()
     for command in commands():
-        if command[1] == "train" and runs.exists():
+        if command[1] == "train" and trained:
             continue
         subprocess.run(command, cwd=folder, env=environment, check=True)
         if command[1] == "predict" and option(command, "output_dir")[0] not in KINDS:

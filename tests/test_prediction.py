@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import librosa
 import numpy as np
@@ -18,12 +19,13 @@ from desc.models.statistics import fit_statistics
 from desc.prediction import Predictor
 from desc.progress import reporting
 
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
+
 
 def recording(
-    n_complete: int, seed: int = 0, config: DescriptorConfig | None = None
+    n_complete: int, seed: int = 0, config: DescriptorConfig = CONFIG
 ) -> DescriptorSequence:
     """A recording of so many complete frames; the others hold what no model may look at."""
-    config = config or DescriptorConfig()
     first = config.complete_frames(10**9).start
     n_frames = n_complete + 2 * first
     walk = np.cumsum(np.random.default_rng(seed).standard_normal((n_frames, config.n_columns)), 0)
@@ -166,7 +168,7 @@ def test_what_is_no_number_is_refused(predictor: Predictor) -> None:
 
 
 def test_other_settings_are_refused(predictor: Predictor) -> None:
-    other = recording(60, config=DescriptorConfig(hop_length=512))
+    other = recording(60, config=replace(CONFIG, hop_length=512))
     with pytest.raises(ConfigurationError, match="hop_length=512, not 1024"):
         predictor.predict(other, frames=5)
 

@@ -44,7 +44,7 @@ def test_the_public_names_are_listed_in_order() -> None:
 
 
 def sequence() -> object:
-    values = np.zeros((5000, 39), np.float32)
+    values = np.zeros((5000, 51), np.float32)
     return desc.DescriptorSequence(values, desc.DescriptorConfig(), "a.wav", "00", 5000 * 1024)
 
 

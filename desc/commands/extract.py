@@ -17,7 +17,7 @@ from desc.descriptors.config import DescriptorConfig
 
 MOST_USED = "audio_db_dir include exclude descriptors sample_rate hop_length jobs cache_dir"
 EXAMPLES = (
-    "desc extract --audio_db_dir sounds/ --descriptors mfcc chroma",
+    "desc extract --audio_db_dir sounds/ --descriptors mfcc f0",
     "desc extract --audio_db_dir sounds/ --cache_dir cache/ --backend dask --scheduler tcp://host:8786",
 )
 

@@ -10,7 +10,7 @@ from desc.descriptors.envelope import envelope_db
 from desc.descriptors.extraction import extract_signal
 from desc.metrics.rhythm import onset_curve, track_beats
 
-ANALYSIS = DescriptorConfig()
+ANALYSIS = DescriptorConfig(descriptors=("mfcc",))
 
 
 def find_beats(blocks: Iterable[Audio], sample_rate: int) -> tuple[float, ...]:

@@ -44,7 +44,10 @@ class DescriptorConfig:
         kind=float,
     )
     descriptors: tuple[str, ...] = option(
-        ("mfcc",), "families to extract: " + ", ".join(FAMILIES), metavar="FAMILY", kind=str
+        ("mfcc", "chroma"),
+        "families to extract: " + ", ".join(FAMILIES),
+        metavar="FAMILY",
+        kind=str,
     )
 
     def __post_init__(self) -> None:
@@ -91,7 +94,7 @@ class DescriptorConfig:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The D column names, `mfcc0 … mfcc38` by default (13 MFCC, deltas, second deltas)."""
+        """The D column names, `mfcc0 … mfcc38, chroma0 … chroma11` by default."""
         names: list[str] = []
         for family in self.descriptors:
             if family == "mfcc":

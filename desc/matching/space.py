@@ -14,7 +14,9 @@ from desc.matching.arrays import Float32, Float64, Positions, Values
 
 DELTA_GROUPS = ("delta", "delta2")
 BLOCK_ROWS = 1 << 16
-"""Rows projected at once: 27 MB of float64 at 39 columns however long the database is."""
+"""Rows projected at once: 35 MB of float64 at 51 columns however long the database is."""
+CHROMA_WEIGHT = 0.35
+"""Of a chroma column beside MFCC: with .5 units are nearer to the music, and its pulse is lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +92,10 @@ def column_weights(standardizer: Standardizer, text: str) -> Float64:
     """Return the weights of all D columns.
 
     By default an MFCC column has the square root of its standard deviation, scaled to a root mean
-    square of 1 over the static MFCC columns. A static column of another family has 1, a delta
-    column 0. A factor in the text multiplies that. For a delta column it multiplies the weight that
-    the column would have as a static one, by the same rule and scaling.
+    square of 1 over the static MFCC columns. A chroma column beside MFCC has `CHROMA_WEIGHT`, any
+    other static column 1, a delta column 0. A factor in the text multiplies that. For a delta
+    column it multiplies the weight that the column would have as a static one, by the same rule
+    and scaling.
 
     Parameters
     ----------
@@ -109,6 +112,7 @@ def column_weights(standardizer: Standardizer, text: str) -> Float64:
         for group in ("mfcc", *DELTA_GROUPS):
             columns = list(config.groups[group])
             full[columns] = np.sqrt(standardizer.scale[columns]) / rms
+        full[list(config.groups.get("chroma", ()))] = CHROMA_WEIGHT
     factors = parse_factors(text, config)
     chosen = np.zeros(config.n_columns)
     chosen[config.static_columns] = 1

@@ -44,8 +44,10 @@ def mr_stft(audio: Tensor, real: Tensor) -> float:
 def descriptor_config(sample_rate: int) -> DescriptorConfig:
     """Return the default descriptors; below 32 kHz with half the window and hop."""
     if sample_rate > 32000:
-        return DescriptorConfig(sample_rate=sample_rate)
-    return DescriptorConfig(sample_rate=sample_rate, hop_length=512, n_fft=1024)
+        return DescriptorConfig(sample_rate=sample_rate, descriptors=("mfcc",))
+    return DescriptorConfig(
+        sample_rate=sample_rate, hop_length=512, n_fft=1024, descriptors=("mfcc",)
+    )
 
 
 def descriptors(sounds: list[Audio], sample_rate: int) -> Array:

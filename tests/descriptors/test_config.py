@@ -10,11 +10,14 @@ from desc.descriptors.families import FAMILIES
 from desc.errors import ConfigurationError
 
 
-def test_the_default_is_39_columns() -> None:
+def test_the_default_is_51_columns() -> None:
     config = DescriptorConfig()
-    assert config.names == tuple(f"mfcc{i}" for i in range(39))
-    assert config.static_names == tuple(f"mfcc{i}" for i in range(13))
+    chroma = [f"chroma{i}" for i in range(12)]
+    assert config.names == (*(f"mfcc{i}" for i in range(39)), *chroma)
+    assert config.static_names == (*(f"mfcc{i}" for i in range(13)), *chroma)
+    assert list(config.groups) == ["mfcc", "delta", "delta2", "chroma"]
     assert config.groups["delta2"] == tuple(range(26, 39))
+    assert config.groups["chroma"] == tuple(range(39, 51))
     assert config.frame_rate == pytest.approx(43.066, abs=1e-3)
 
 

@@ -10,7 +10,7 @@ from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.deltas import append_deltas
 from desc.errors import ConfigurationError
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 
 
 def mfcc_and_deltas(static: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -109,7 +109,7 @@ def golden(
 def test_mfcc_and_deltas_equal_librosas(
     golden: dict[str, tuple[Path, Signal]], top_db: float | None
 ) -> None:
-    config = DescriptorConfig(top_db=top_db)
+    config = DescriptorConfig(top_db=top_db, descriptors=("mfcc",))
     pairs = {}
     for name, (path, y) in golden.items():
         mel = librosa.feature.melspectrogram(
@@ -314,7 +314,7 @@ def test_equal_to_librosa_on_real_recordings(shared_audio: Path) -> None:
     config = DescriptorConfig()
     for path in small:
         expected = librosas(loaded(path, config), config)
-        theirs = np.concatenate([expected[g] for g in ("mfcc", "delta", "delta2")], axis=1)
+        theirs = np.concatenate([expected[group] for group in config.groups], axis=1)
         assert_columns_equal(extract(path, config).values, theirs, theirs.std(0))
 
 

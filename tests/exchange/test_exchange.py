@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from desc.progress import reporting
 from desc.storage import DescriptorStore
 from tests.fuzzing import fuzz
 
-CONFIG = DescriptorConfig()
-SMALL = DescriptorConfig(n_mfcc=1)  # the columns mfcc0 mfcc1 mfcc2
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
+SMALL = DescriptorConfig(n_mfcc=1, descriptors=("mfcc",))  # the columns mfcc0 mfcc1 mfcc2
 
 
 def values_of(n_frames: int, seed: int = 0, n_columns: int = 3) -> np.ndarray[Any, Any]:
@@ -138,12 +139,12 @@ class TestJson:
         path = earlier_json(tmp_path / "x.json", "a.wav", _sample=[0, 512, 1024, 1536, 2048])
         with pytest.raises(ConfigurationError, match=r"x\.json: .*512 .*hop_length=1024"):
             read_descriptor_json(path, SMALL)
-        fitting = DescriptorConfig(n_mfcc=1, hop_length=512)
+        fitting = replace(SMALL, hop_length=512)
         assert len(read_descriptor_json(path, fitting)[0]) == 5
 
     def test_another_setting_that_the_file_knows_is_an_error(self, tmp_path: Path) -> None:
         export_corpus(corpus_of("a.wav"), "json", tmp_path)
-        other = DescriptorConfig(n_mfcc=1, sample_rate=22050)
+        other = replace(SMALL, sample_rate=22050)
         with pytest.raises(ConfigurationError, match=r"sample_rate=44100.*sample_rate=22050"):
             read_descriptor_json(tmp_path / "a.wav.json", other)
 
@@ -258,7 +259,7 @@ class TestFolder:
 
     def test_another_hop_is_an_error(self, tmp_path: Path, store: DescriptorStore) -> None:
         earlier_json(tmp_path / "x.json", "a.wav")
-        config = DescriptorConfig(n_mfcc=1, hop_length=256)
+        config = replace(SMALL, hop_length=256)
         with pytest.raises(ConfigurationError, match=r"1024 samples apart.*hop_length=256"):
             open_corpus(tmp_path, config, store)
         adopted = open_corpus(tmp_path, config, store, adopt_hop=True)

@@ -54,7 +54,8 @@ def test_a_prediction_says_all_that_made_it(results: Path, run_ids: dict[str, st
     assert figures["corpus_coverage"] == pytest.approx(figures["distinct_rows"] / (3 * 259))
     assert figures["n_units"] * figures["mean_unit_frames"] == pytest.approx(20)
     assert "torch" in meta["versions"]
-    columns = [prediction[f"mfcc{i}"] for i in range(39)]
+    names = [*(f"mfcc{i}" for i in range(39)), *(f"chroma{i}" for i in range(12))]
+    columns = [prediction[name] for name in names]
     assert np.isfinite(columns).all()
     assert {len(column) for column in columns} == {20}
     # 5 s are 220500 samples: frame 214 is the last whose window lies inside.

@@ -50,7 +50,7 @@ def test_extract_export_and_cache(
     words = ["export", *folder, *cache, "--output_dir", str(tmp_path), "--format", "npz"]
     assert main(words) == 0
     with np.load(tmp_path / "more" / "a.wav.npz") as exported:
-        assert exported["values"].shape == (216, 39)
+        assert exported["values"].shape == (216, 51)
     assert main(["cache", *cache]) == 0
     assert "3" in capsys.readouterr().out
     assert main(["extract", "--audio_db_dir", str(workplace.recordings / "more"), *cache]) == 0

@@ -77,7 +77,7 @@ def test_a_client_plays_a_scene(stage: Stage, stream: Stream) -> None:
             say(name, value)
         say("files", "a.wav", "b.wav")
         received(receiver)
-        play(20)
+        play(40)
         units = [(a, v) for a, v in received(receiver) if a.startswith("/desc/unit")]
         assert stream.settings == LiveConfig(
             mode="duet", layers=2, style="granular", files=("a.wav", "b.wav"), seed=4

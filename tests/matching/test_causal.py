@@ -22,7 +22,7 @@ from desc.matching.points import Points
 from desc.matching.slow_scale import heard_now, onset_strength, with_slow_scale
 from tests.hearing import comes_back
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 Values = npt.NDArray[np.float32]
 
 

@@ -24,7 +24,7 @@ from desc.matching import Match, Matcher, repeat_share
 from desc.matching.repetition import feasible_limits
 from tests.hearing import comes_back
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 GRANULAR = SelectionConfig.styled("granular")  # frames alone
 Values = npt.NDArray[np.float32]
 

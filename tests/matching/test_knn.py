@@ -19,7 +19,7 @@ from desc.errors import ConfigurationError, DescError
 from desc.matching import Matcher, matching_space
 from desc.matching.knn import paired, search
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 D = CONFIG.n_columns
 Values = npt.NDArray[np.float32]
 

@@ -28,7 +28,7 @@ from desc.matching.levels import (
 )
 from desc.matching.units import rows_of_units
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 PITCHED = DescriptorConfig(descriptors=("mfcc", "f0"))
 Values = npt.NDArray[np.float32]
 

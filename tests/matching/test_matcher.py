@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from desc.matching.knn import search
 from desc.matching.levels import MUTED_DB
 from desc.prediction import Prediction
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 GRANULAR = SelectionConfig.styled("granular")  # frames alone
 LEVEL = np.sqrt(CONFIG.n_mels)
 Values = npt.NDArray[np.float32]
@@ -180,7 +181,7 @@ def test_targets_and_databases_without_frames_are_refused(rng: np.random.Generat
 
 def test_targets_with_other_descriptors_are_refused(rng: np.random.Generator) -> None:
     matcher = Matcher(make_database(make_values(rng, 50)))
-    config = DescriptorConfig(n_fft=4096)
+    config = replace(CONFIG, n_fft=4096)
     other = DescriptorSequence(make_values(rng, 9), config, "song.wav", "", 9 * 1024)
     with pytest.raises(ConfigurationError, match=r"song\.wav: .* other settings"):
         matcher.match(other)

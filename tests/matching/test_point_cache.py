@@ -25,7 +25,7 @@ from desc.matching import Matcher, Neighbours, index, point_cache, points
 from desc.matching.knn import merged, search
 from desc.matching.point_cache import PointCache
 
-CONFIG = DescriptorConfig(n_mfcc=5)
+CONFIG = DescriptorConfig(n_mfcc=5, descriptors=("mfcc",))
 IVF, EXACT = QueryConfig(index="ivf"), QueryConfig(index="exact")
 Values = npt.NDArray[np.float32]
 

@@ -24,7 +24,7 @@ from desc.matching.repetition import LAG_FRAMES, Limits, TabuWindow, feasible_li
 from desc.matching.units import SourcePositions
 from tests.hearing import comes_back, most_heard
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 FRAME_MS = 1000 / CONFIG.frame_rate
 Values = npt.NDArray[np.float32]
 

@@ -17,7 +17,7 @@ from desc.matching import Matcher
 from desc.matching.repetition import REACH_S
 from desc.matching.slow_scale import local_pulse, moving_mean, slow_columns
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 RATE = CONFIG.frame_rate
 BEAT = 21
 """Frames of a beat, .49 s."""

@@ -28,7 +28,22 @@ def test_default_weights_are_root_deviation_scaled_to_rms_one(standardizer: Stan
     np.testing.assert_allclose(weights[:2], [10 / rms, 2 / rms])
     assert np.sqrt(np.mean(weights[:2] ** 2)) == pytest.approx(1)
     assert not weights[2:6].any()
-    np.testing.assert_array_equal(weights[6:], 1)
+    assert weights[6] == 1
+
+
+def test_chroma_counts_less_beside_mfcc() -> None:
+    def weights(text: str, *descriptors: str) -> np.ndarray:
+        config = DescriptorConfig(n_mfcc=2, descriptors=descriptors)
+        ones = np.ones(config.n_columns)
+        columns = list(config.groups["chroma"])
+        return column_weights(Standardizer(0 * ones, 3 * ones, config), text)[columns]
+
+    np.testing.assert_array_equal(weights("", "mfcc", "chroma"), 0.35)
+    np.testing.assert_array_equal(weights("", "chroma", "centroid", "mfcc"), 0.35)
+    np.testing.assert_array_equal(weights("chroma=2", "mfcc", "chroma"), 0.7)
+    np.testing.assert_array_equal(weights("", "chroma"), 1)
+    np.testing.assert_array_equal(weights("", "centroid", "chroma"), 1)
+    np.testing.assert_array_equal(weights("chroma=2", "chroma"), 2)
 
 
 def test_factors_multiply_the_default_weight(standardizer: Standardizer) -> None:
@@ -37,8 +52,8 @@ def test_factors_multiply_the_default_weight(standardizer: Standardizer) -> None
     assert weights[1] == pytest.approx(3 * default[1])
     assert weights[0] == default[0]
     assert weights[6] == 0
-    assert weights[7] == 2  # the group
-    assert weights[11] == 0.5  # the column beats its group
+    assert weights[7] == 2 * default[7]  # the group
+    assert weights[11] == 0.5 * default[11]  # the column beats its group
 
 
 def test_delta_columns_get_the_weight_they_would_have_as_statics(

@@ -24,7 +24,7 @@ from desc.matching.boundaries import onset_rows
 from desc.matching.repetition import feasible_limits
 from tests.hearing import comes_back
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 FRAME_MS = 1000 / CONFIG.frame_rate
 Values = npt.NDArray[np.float32]
 

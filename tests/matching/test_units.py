@@ -16,7 +16,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.matching import Matcher, Unit, repeat_share
 from desc.matching.units import SourcePositions, rows_of_units, units_of_rows
 
-CONFIG = DescriptorConfig()
+CONFIG = DescriptorConfig(descriptors=("mfcc",))
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def sequence_of(
 
 @pytest.fixture(scope="session")
 def config() -> DescriptorConfig:
-    return DescriptorConfig()
+    return DescriptorConfig(descriptors=("mfcc",))
 
 
 @pytest.fixture(scope="session")

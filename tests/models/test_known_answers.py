@@ -43,7 +43,7 @@ def switching(n_frames: int, seed: int) -> np.ndarray:
 
 def fitted(name: str, static: np.ndarray, steps: int) -> DescriptorModel:
     """A model trained on one recording by AdamW with a cosine schedule."""
-    config = DescriptorConfig(n_mfcc=2)
+    config = DescriptorConfig(n_mfcc=2, descriptors=("mfcc",))
     values = np.zeros((len(static), 6), np.float32)
     values[:, :2] = static
     n_samples = (len(static) - 1) * config.hop_length + config.n_fft // 2

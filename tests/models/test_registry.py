@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -65,10 +66,9 @@ def test_plans_need_a_distribution() -> None:
 
 
 def test_statistics_must_fit(make_model: Make, statistics: TrainingStatistics) -> None:
-    from desc.descriptors.config import DescriptorConfig
-
+    other = replace(statistics.standardizer.config, hop_length=512)
     with pytest.raises(ConfigurationError, match="other settings"):
-        create_model(ModelConfig(), DescriptorConfig(hop_length=512), statistics)
+        create_model(ModelConfig(), other, statistics)
 
 
 def test_unused_options() -> None:

@@ -78,7 +78,7 @@ def beating(period: float, n: int, rng: np.random.Generator) -> Array:
 @pytest.fixture(scope="module")
 def standardizer() -> Standardizer:
     scale = np.where(np.arange(39) == 0, 80.0, 10.0)
-    return Standardizer(np.zeros(39), scale, DescriptorConfig())
+    return Standardizer(np.zeros(39), scale, DescriptorConfig(descriptors=("mfcc",)))
 
 
 def test_the_period_of_a_context(standardizer: Standardizer, rng: np.random.Generator) -> None:

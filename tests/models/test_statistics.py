@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,10 +140,12 @@ def test_round_trip(make_sequence: MakeSequence, config: DescriptorConfig) -> No
         np.testing.assert_array_equal(arrays_of(again)[name], array)
 
 
-def test_nothing_to_learn_from_is_refused(make_sequence: MakeSequence) -> None:
+def test_nothing_to_learn_from_is_refused(
+    make_sequence: MakeSequence, config: DescriptorConfig
+) -> None:
     with pytest.raises(ConfigurationError, match="complete frame"):
         fit_statistics([])
-    other = make_sequence(50, config=DescriptorConfig(hop_length=512))
+    other = make_sequence(50, config=replace(config, hop_length=512))
     with pytest.raises(ConfigurationError, match="other settings"):
         fit_statistics([make_sequence(50), other])
 

@@ -16,6 +16,7 @@ import soundfile
 
 from desc import outputs
 from desc.audio import decode
+from desc.descriptors.config import DescriptorConfig
 from desc.errors import OutputError
 from desc.report import ResultView, write_result_report
 from desc.report.result_page import map_points
@@ -151,7 +152,9 @@ def test_the_data_are_those_of_the_result(page: Path, result: Path) -> None:
     data = contents(page)
     prediction = json.loads((result / outputs.PREDICTION).read_text())
     lines = data["descriptors"]
-    raw = np.frombuffer(base64.b64decode(lines["sets"]["predicted"]), "<u2").reshape(13, -1)
+    assert lines["names"] == list(DescriptorConfig().static_names)
+    raw = np.frombuffer(base64.b64decode(lines["sets"]["predicted"]), "<u2")
+    raw = raw.reshape(len(lines["names"]), -1)
     low, high = np.array(lines["low"])[:, None], np.array(lines["high"])[:, None]
     shown = low + raw / 65535 * (high - low)
     given = np.array([prediction[name] for name in lines["names"]])

@@ -29,7 +29,7 @@ def test_examples_continue_from_the_middle(small_run: SmallRun) -> None:
     whole = np.concatenate([example.before, example.real])
     np.testing.assert_array_equal(whole[-len(example.real) :], static[-len(example.real) :])
     n = min(EXAMPLE_FRAMES, len(static) - len(static) // 2)
-    assert example.drawn.shape == (3, n, 13)
+    assert example.drawn.shape == (3, n, 25)  # 13 MFCC and 12 of chroma
     assert not np.array_equal(example.drawn[0], example.drawn[1])
     rows = list(csv.DictReader((record.folder / "metrics.csv").open()))
     logged = [float(row["val_loss"]) for row in rows if row["val_loss"]]

@@ -56,7 +56,7 @@ def test_a_checkpoint_alone_is_enough(
     from desc.models.checkpoint import load_model, save_model
     from desc.models.statistics import fit_statistics
 
-    config = DescriptorConfig(n_mfcc=2)
+    config = DescriptorConfig(n_mfcc=2, descriptors=("mfcc",))
     values = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     statistics = fit_statistics([DescriptorSequence(values, config, "a.wav", "00", 40 * 1024)])
     model = create_model(ModelConfig(hidden_size=8), config, statistics)

@@ -54,7 +54,8 @@ def test_a_run_without_statistics_is_refused(small_run: SmallRun, tmp_path: Path
             record.save_arrays(arrays | {name: wrong})
             with pytest.raises(CheckpointError, match=r"statistics\.npz .*train the model again"):
                 ReferenceScales.from_run(record, statistics)
-    for wrong in (-arrays["var_covariance"], np.zeros((13, 13)), np.ones((13, 13))):
+    covariance = arrays["var_covariance"]
+    for wrong in (-covariance, np.zeros_like(covariance), np.ones_like(covariance)):
         record.save_arrays(arrays | {"var_covariance": wrong})
         with pytest.raises(CheckpointError, match=r"statistics\.npz .*must be positive definite"):
             ReferenceScales.from_run(record, statistics)

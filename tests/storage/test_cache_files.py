@@ -77,7 +77,8 @@ class TestMaintenance:
         program = (
             "import sys, numpy as np, desc; from desc.storage import DescriptorStore\n"
             "config = desc.DescriptorConfig()\n"
-            "one = desc.DescriptorSequence(np.zeros((3, 39), 'f4'), config, 'x', 'd', 2048)\n"
+            "values = np.zeros((3, config.n_columns), 'f4')\n"
+            "one = desc.DescriptorSequence(values, config, 'x', 'd', 2048)\n"
             "store = DescriptorStore(sys.argv[1])\n"
             "assert store.missing(['d'], config)\n"
             "store.save(one)"

@@ -90,7 +90,7 @@ class TestDescriptors:
         (path,) = shards(store)
         content = path.read_bytes()
         header = content.index(b"\n") + 1
-        for position in range(header, header + 3 * 39 * 4, 41):
+        for position in range(header, header + 3 * CONFIG.n_columns * 4, 41):
             path.write_bytes(
                 content[:position] + bytes([content[position] ^ 16]) + content[position + 1 :]
             )
@@ -155,7 +155,7 @@ class TestPacked:
         store.packed(sequences)
         (path,) = (store.cache_dir / "packed").rglob("*.npy")
         path.write_bytes(path.read_bytes()[:-30])
-        assert store.packed(sequences).shape == (11, 39)
+        assert store.packed(sequences).shape == (11, CONFIG.n_columns)
 
     @pytest.mark.parametrize("damage", ["flipped", "rows moved", "length"])
     def test_other_rows_are_noticed(self, store: DescriptorStore, damage: str) -> None:
@@ -229,7 +229,7 @@ class TestPacked:
         most_open: int,
     ) -> None:
         monkeypatch.setattr(store_module, "MAX_OPEN", most_open)
-        n_bytes = 2 * 5 * 39 * 4  # of one content and the packed view
+        n_bytes = 2 * 5 * CONFIG.n_columns * 4  # of one content and the packed view
         for limit, told in ((n_bytes, 0), (n_bytes - 1, 1)):
             monkeypatch.setenv("DESC_CACHE_LIMIT_GB", repr(limit / 2**30))
             store = DescriptorStore(tmp_path)

@@ -14,7 +14,8 @@ from desc.corpus import Corpus
 from desc.descriptors.config import DescriptorConfig
 from desc.descriptors.sequence import DescriptorSequence
 
-CONFIG = DescriptorConfig(n_mfcc=3, n_mels=20)  # F = 3 static columns of D = 9
+# F = 3 static columns of D = 9
+CONFIG = DescriptorConfig(n_mfcc=3, n_mels=20, descriptors=("mfcc",))
 
 
 @pytest.fixture(autouse=True)
