@@ -25,9 +25,10 @@ USUAL, RECALL = 50, 0.996
 """Neighbours by which the cells to read are chosen, and the share of them to be found."""
 MEASURED_FILES, MEASURED_ROWS, FEWEST_CELLS = 4, 64, 4
 """Files, and rows of each, by which that is measured, from so many cells on."""
-FURTHER = 2
-"""Times as many cells are read: frames of other music have neighbours in more of them. With as many
-as rows of the database need, such frames found .93 to .96 of theirs in a million rows."""
+FURTHER, LEAST_SHARE = 2, 0.01
+"""Times as many cells are read, and the least share of them. Frames of other music have neighbours
+in more cells than rows of the database: in so many they find .98 of them in 1 and in 10 million
+rows, without, .93 and .89."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def measured(points: Points, starts: Rows) -> dict[str, float]:
     """Return the cells to read, `n_probe`, and their `recall`, by rows of the database.
 
     Rows of some files, evenly spread, are looked for in all other files. `FURTHER` times the fewest
-    cells with the wanted recall are read. Logs a line.
+    cells with the wanted recall are read, `LEAST_SHARE` of all at least. Logs a line.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def measured(points: Points, starts: Rows) -> dict[str, float]:
     n_probe = min(FEWEST_CELLS, n_cells)
     while recall_in(n_probe) < RECALL and n_probe < n_cells:
         n_probe = min(n_probe * 3 // 2, n_cells)
-    n_probe = min(FURTHER * n_probe, n_cells)
+    n_probe = min(max(FURTHER * n_probe, round(LEAST_SHARE * n_cells)), n_cells)
     recall = recall_in(n_probe)
     logger.info(
         "index of %d rows: it finds %.1f %% of the %d nearest in %d of %d cells",
