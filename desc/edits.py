@@ -12,7 +12,7 @@ from typing import Any
 from desc import outputs
 from desc.audio import read_excerpt
 from desc.concatenation import Playlist, PlaylistEvent, render_to_file, with_event
-from desc.configuration import RenderConfig, check, from_dict, to_dict
+from desc.configuration import RenderConfig, as_tuples, check, from_dict, to_dict
 from desc.corpus.ending import level_db
 from desc.errors import ConfigurationError, OutputError
 from desc.files import read_json, replacing, write_json
@@ -21,7 +21,7 @@ from desc.playlist_formats.alternatives import Candidates
 from desc.storage import DescriptorStore
 
 EDITS, EDITED, EDITED_WAV = "edits.json", "edited.json", "edited.wav"
-FIELDS = ("source", "start_sample", "digest", "gain_db", "transpose_semitones")
+FIELDS = ("source", "start_sample", "digest", "gain_db", "gain_curve", "transpose_semitones")
 """Fields of an event that an edit may change."""
 MOST_GAIN_DB = 12.0
 """Largest gain or attenuation with which a replacement is brought to the level before."""
@@ -39,7 +39,13 @@ def edits_of(folder: Path) -> list[dict[str, Any]]:
         return []
     content = read_json(folder / EDITS, OutputError)
     try:
-        return [{"event": int(one["event"]), "changes": dict(one["changes"])} for one in content]
+        return [
+            {
+                "event": int(one["event"]),
+                "changes": {key: as_tuples(value) for key, value in dict(one["changes"]).items()},
+            }
+            for one in content
+        ]
     except (KeyError, TypeError, ValueError) as error:
         raise OutputError(f"{folder / EDITS}: damaged: {error!r}") from error
 

@@ -137,7 +137,7 @@ def join(before: PlaylistEvent, event: PlaylistEvent, sample_rate: int) -> tuple
         return fade_out, free_end(event, event.fade_in_ms, sample_rate)
     law: Law = "power"
     if event.continues(before):
-        if event.gain_db == before.gain_db:
+        if event.gain_db == before.gain_db and event.gain_curve == before.gain_curve == ():
             return Fade(), Fade()
         law = "linear"
     longest = min(before.n_samples, event.n_samples)

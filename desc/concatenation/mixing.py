@@ -247,7 +247,10 @@ class Mixer:
         else:
             start = event.start_sample + span.shift + first - event.onset_sample
             samples = self.read(event, start, last - first)
-        if event.gain_db:
+        if event.gain_curve:
+            places = np.arange(first, last) - event.onset_sample
+            samples *= event.gains(places).astype(np.float32)[:, None]
+        elif event.gain_db:
             samples *= np.float32(10 ** (event.gain_db / 20))
         n_in, n_out = span.fade_in.n_samples, span.fade_out.n_samples
         fade_in_end, fade_out_start = span.first + n_in, span.stop - n_out

@@ -10,7 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desc.configuration import RenderConfig, check, check_integer, check_number, to_dict
+import numpy as np
+import numpy.typing as npt
+
+from desc.configuration import (
+    RenderConfig,
+    as_tuples,
+    check,
+    check_integer,
+    check_number,
+    to_dict,
+)
 from desc.dataframes import dataframe
 from desc.errors import ConfigurationError
 from desc.files import read_json, write_text
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 
 CORPUS, RECORDING = "corpus", "recording"
 MAX_FADE_MS = 10000.0
+LEAST_GAIN_DB, MOST_GAIN_DB = -200.0, 60.0
 LARGEST = 1 << 48
 """Largest number of a sample, 200 years at 44.1 kHz."""
 
@@ -47,6 +58,10 @@ class PlaylistEvent:
         continue each other in their file have none.
     gain_db : float
         Gain in dB.
+    gain_curve : tuple of (int, float)
+        Changes of the gain within the event: points of a sample, counted from the onset, and dB on
+        top of `gain_db`. The factor changes linearly from point to point, and is held before the
+        first and after the last. Empty: none.
     transpose_semitones : float
         Change of pitch by playback speed, −72 to 72.
     layer : int
@@ -65,6 +80,7 @@ class PlaylistEvent:
     fade_in_ms: float = 0.0
     fade_out_ms: float = 0.0
     gain_db: float = 0.0
+    gain_curve: tuple[tuple[int, float], ...] = ()
     transpose_semitones: float = 0.0
     layer: int = 0
     channels: tuple[int, ...] | None = None
@@ -81,13 +97,34 @@ class PlaylistEvent:
             check_integer(name, getattr(self, name), 0, LARGEST)
         for name in ("fade_in_ms", "fade_out_ms"):
             check_number(name, getattr(self, name), 0.0, MAX_FADE_MS)
-        check_number("gain_db", self.gain_db, -200.0, 60.0)
+        check_number("gain_db", self.gain_db, LEAST_GAIN_DB, MOST_GAIN_DB)
+        self._check_curve()
         check_number("transpose_semitones", self.transpose_semitones, -72.0, 72.0)
         if self.channels is not None:
             numbers = isinstance(self.channels, tuple) and len(self.channels) > 0
             check(numbers, "channels", self.channels, "be null or a list of channel numbers")
             for channel in self.channels:
                 check_integer("channels", channel, 0)
+
+    def _check_curve(self) -> None:
+        curve, rule = self.gain_curve, "be a list of pairs, sample and dB, in order of the samples"
+        is_list = isinstance(curve, tuple) and all(isinstance(pair, tuple) for pair in curve)
+        check(is_list and all(len(pair) == 2 for pair in curve), "gain_curve", curve, rule)
+        for sample, gain_db in curve:
+            check_integer("gain_curve", sample, -LARGEST, LARGEST)
+            check_number("gain_curve", gain_db, LEAST_GAIN_DB, MOST_GAIN_DB)
+        check(all(a[0] < b[0] for a, b in pairwise(curve)), "gain_curve", curve, rule)
+
+    def gains(self, samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the factors of `gain_db` and `gain_curve` (n,) at samples (n,) from the onset on.
+
+        Fades are not included.
+        """
+        gain = 10 ** (self.gain_db / 20)
+        if not self.gain_curve:
+            return np.full(len(samples), gain)
+        places, curve_db = np.array(self.gain_curve).T
+        return gain * np.interp(samples, places, 10 ** (curve_db / 20))
 
     @property
     def end_sample(self) -> int:
@@ -111,18 +148,20 @@ class PlaylistEvent:
         """Return the event with another extent in the result.
 
         Its content lies `moved` samples later in the result than before; where an end moved by
-        another number, more or less of the file is played.
+        another number, more or less of the file is played. The gain curve moves with the content.
         """
         n_samples = end_sample - onset_sample
         ratio = 2 ** (self.transpose_semitones / 12)
         # The file is read about the same centre, which trimming moves.
         later = (onset_sample + end_sample - self.onset_sample - self.end_sample) / 2 - moved
         centre = self.start_sample + self.n_samples / 2 + ratio * later
+        shift = self.onset_sample + moved - onset_sample
         return replace(
             self,
             start_sample=round(centre - n_samples / 2),
             n_samples=n_samples,
             onset_sample=onset_sample,
+            gain_curve=tuple((sample + shift, gain_db) for sample, gain_db in self.gain_curve),
         )
 
 
@@ -336,7 +375,7 @@ def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:
     message = f"an event has no setting {', '.join(unknown)}; it has {known}"
     _check_event(index, not unknown, message)
     arguments: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        key: as_tuples(value) for key, value in values.items()
     }
     try:
         event = PlaylistEvent(**arguments)

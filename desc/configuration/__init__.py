@@ -6,6 +6,7 @@ one file per stage; `fields` has what they share.
 """
 
 from desc.configuration.fields import (
+    as_tuples,
     check,
     check_choice,
     check_integer,

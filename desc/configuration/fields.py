@@ -109,11 +109,16 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Return the fields of a configuration as plain JSON values (tuples become lists)."""
-    return {
-        field.name: list(value) if isinstance(value, tuple) else value
-        for field in dataclasses.fields(config)
-        for value in [getattr(config, field.name)]
-    }
+    return {field.name: _as_lists(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(one) for one in value] if isinstance(value, tuple) else value
+
+
+def as_tuples(value: Any) -> Any:
+    """Return a JSON value with tuples for lists, also for lists in lists."""
+    return tuple(as_tuples(one) for one in value) if isinstance(value, list) else value
 
 
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:
@@ -137,7 +142,7 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     for name, value in values.items():
         rule = f"be of type {getattr(hints[name], '__name__', hints[name])}"
         check(_fits(value, hints[name]), name, value, rule)
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return cls(**{k: as_tuples(v) for k, v in values.items()})
 
 
 @cache

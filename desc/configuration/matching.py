@@ -121,6 +121,12 @@ class SelectionConfig:
     unit_gain_db: float = option(
         6.0, "maximum gain or attenuation for matching a unit to the predicted level", unit="dB"
     )
+    gain_curve_db: float = option(
+        12.0,
+        "maximum change of gain within a unit by which it follows the predicted level; 0: none; "
+        "not with --selection causal",
+        unit="dB",
+    )
     transpose_semitones: float = option(
         0.0,
         "maximum transposition, by resampling, for matching a unit to the "
@@ -157,6 +163,7 @@ class SelectionConfig:
             check_integer(name, getattr(self, name), 1)
         check_number("unit_temperature", self.unit_temperature, 0.0)
         check_number("unit_gain_db", self.unit_gain_db, 0.0, 60.0)
+        check_number("gain_curve_db", self.gain_curve_db, 0.0, 60.0)
         check_number("transpose_semitones", self.transpose_semitones, 0.0, 48.0)
         check_integer("layers", self.layers, 1)
         if self.silence_gate_db is not None:

@@ -63,6 +63,41 @@ def with_gains(
     return tuple(found)
 
 
+def with_gain_curves(
+    units: Units, target: Values, database: DescriptorDatabase, *, limit_db: float
+) -> Units:
+    """Return units with the gain curves by which their level moves as the target's.
+
+    A curve changes the frames of a unit against each other, its mean is that of `with_gains`. Muted
+    units and those of further layers have none. Without mfcc there is none.
+
+    Parameters
+    ----------
+    units : tuple of Unit
+        Units of any layers, with shifts.
+    target : ndarray, (T, D)
+        Descriptors to match, in descriptor units.
+    database : DescriptorDatabase
+        The rows of the units.
+    limit_db : float
+        Largest change up or down in dB; 0: none.
+    """
+    if not limit_db or LEVEL not in database.config.names:
+        return units
+    wanted = levels_db(target, database.config)
+    found = []
+    for unit in units:
+        if not unit.layer and unit.gain_db > MUTED_DB:
+            frames = np.arange(unit.n_frames)
+            own = levels_db(database.values[unit.rows], database.config)
+            played = frames + unit.shift_samples / database.config.hop_length
+            changes = wanted[unit.frames] - np.interp(played, frames, own)
+            curve = np.clip(changes - changes.mean(), -limit_db, limit_db).round(2) + 0.0
+            unit = replace(unit, gain_curve_db=tuple(curve.tolist()) if curve.any() else ())
+        found.append(unit)
+    return tuple(found)
+
+
 def split_at(units: Units, silent: Bools) -> Units:
     """Split units at the beginnings and ends of silence (T,). Cost is shared by length."""
     changes = np.flatnonzero(np.diff(silent)) + 1
@@ -93,7 +128,8 @@ def played_power(units: Units, n_frames: int, database: DescriptorDatabase) -> F
     """Return the summed power (T, bands) of the units of all layers, as of uncorrelated sounds."""
     total = np.zeros((n_frames, envelope_db(database.values[:0], database.config).shape[1]))
     for unit in units:
-        level = envelope_db(database.values[unit.rows], database.config) + unit.gain_db
+        curve = np.array(unit.gain_curve_db or (0.0,))[:, None]
+        level = envelope_db(database.values[unit.rows], database.config) + unit.gain_db + curve
         total[unit.frames] += _power(level)
     return total
 

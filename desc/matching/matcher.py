@@ -28,6 +28,7 @@ from desc.matching.levels import (
     residual_target,
     split_at,
     with_fitted_gains,
+    with_gain_curves,
     with_gains,
     with_transposition,
 )
@@ -305,14 +306,18 @@ class Matcher(PreparedDatabase):
             rows, costs = self._rows(target, points, usable, seed)
             return split_at(units_of_rows(rows, costs, database), silent)
 
-        units = muted(with_gains(chosen(points), target, database, limit_db=limit_db), silent)
+        def placed(units: Units) -> Units:
+            return with_attacks(muted(units, silent), target, database, self.transitions.positions)
+
+        units = placed(with_gains(chosen(points), target, database, limit_db=limit_db))
+        curve_db = self.selection.gain_curve_db
+        units = with_gain_curves(units, target, database, limit_db=curve_db)
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
             residual = residual_target(target, played, database)
             rest = chosen(self._heard(residual, residual[:0]))
             further = with_fitted_gains(rest, target, played, database, limit_db=limit_db)
-            units += tuple(replace(unit, layer=layer) for unit in muted(further, silent))
-        units = with_attacks(units, target, database, self.transitions.positions)
+            units += tuple(replace(unit, layer=layer) for unit in placed(further))
         return with_transposition(units, target, database, self.selection.transpose_semitones)
 
     def _rows(

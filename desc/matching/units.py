@@ -53,6 +53,8 @@ class Unit:
         Change of pitch by playing it faster or slower.
     shift_samples : int
         Samples by which it is read later in its file, so that its attack meets the target's.
+    gain_curve_db : tuple of float
+        Change of the gain at each of its frames, dB; empty: none.
     """
 
     first_row: int
@@ -63,6 +65,7 @@ class Unit:
     gain_db: float = 0.0
     transpose_semitones: float = 0.0
     shift_samples: int = 0
+    gain_curve_db: tuple[float, ...] = ()
 
     @property
     def rows(self) -> slice:
@@ -166,6 +169,9 @@ def unit_event(unit: Unit, database: DescriptorDatabase, fade_ms: float = 0.0) -
         fade_in_ms=fade_ms,
         fade_out_ms=fade_ms,
         gain_db=unit.gain_db,
+        gain_curve=tuple(
+            (frame * hop + hop // 2, gain_db) for frame, gain_db in enumerate(unit.gain_curve_db)
+        ),
         transpose_semitones=unit.transpose_semitones + round(12 * math.log2(file.speed), 6),
         layer=unit.layer,
     )

@@ -59,7 +59,7 @@ class Candidates:
         """Return up to `n` other events in place of one of the first layer, the nearest first.
 
         They play what is near to the prediction in the middle of the event, then what is near to
-        it in the frames before and after, with the event's length, gain and fades. Places that
+        it in the frames before and after, with the event's length, gain and fades, without its gain curve. Places that
         overlap by half count as one.
 
         Parameters
@@ -84,6 +84,7 @@ class Candidates:
                 transpose_semitones=semitones,
                 digest=digests.get(source, ""),
                 channels=None,
+                gain_curve=(),
             )
             if not any(self._is_near(other, known) for known in found):
                 found.append(other)

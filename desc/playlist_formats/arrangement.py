@@ -143,7 +143,7 @@ class Clip:
 
     @property
     def gain(self) -> float:
-        """Gain as a factor."""
+        """Gain as a factor, without the gain curve."""
         return float(10 ** (self.event.gain_db / 20))
 
     @cached_property
@@ -157,17 +157,31 @@ class Clip:
         """Samples of the span before the beginning of the file or of the project."""
         return max(-self._first_read / self.speed, -self.span.first, 0)
 
-    def curve(self) -> list[tuple[float, float]]:
-        """Return the gain, fades included, as points (seconds from the clip's start, factor)."""
+    @property
+    def _onset(self) -> int:
+        """The event's onset, in samples of the span."""
+        return self.span.fade_in.overhang
+
+    def curve(self, *, fades: bool) -> list[tuple[float, float]]:
+        """Return the gain as points (seconds from the clip's start, factor).
+
+        Parameters
+        ----------
+        fades : bool
+            Whether it includes the fades.
+        """
         steps = np.arange(CURVE_SEGMENTS + 1) / CURVE_SEGMENTS
         n_in, n_out = self.span.fade_in.n_samples, self.span.fade_out.n_samples
+        if not fades:
+            n_in = n_out = 0
         n_samples = self.span.stop - self.span.first
         # The gain of a sample is that at its middle.
         rise, fall = steps * n_in - 0.5, n_samples - 0.5 - steps * n_out
-        inside = [self._before, n_samples]
+        bends = np.array([sample + self._onset for sample, _ in self.event.gain_curve])
+        inside = [self._before, n_samples, *bends[bends < n_samples]]
         places = np.unique(np.concatenate([rise[: n_in and None], fall[: n_out and None], inside]))
         places = places[places >= self._before]
-        gains = np.full(len(places), self.gain)
+        gains = self.event.gains(places - self._onset)
         if n_in:
             gains *= self.span.fade_in.gain_at((places + 0.5) / n_in)
         if n_out:

@@ -158,13 +158,15 @@ def _clip(clip: Clip, arrangement: Arrangement, info: AudioInfo, file: ET.Elemen
     if clip.speed != 1:
         sound.set("algorithm", "repitch")
         sound = _warped(sound, clip, info)
-    if not curves and clip.gain == 1:
+    if not curves and clip.gain == 1 and not clip.event.gain_curve:
         element.append(sound)
         return element
     lanes = ET.SubElement(element, "Lanes", timeUnit="seconds")
     lanes.append(sound)
-    points = clip.curve() if curves else [(0.0, clip.gain)]
-    lanes.append(_gains([(time + times["playStart"], gain) for time, gain in points]))
+    drawn = curves or clip.event.gain_curve
+    points = clip.curve(fades=curves) if drawn else [(0.0, clip.gain)]
+    begin = times["playStart"] - later
+    lanes.append(_gains([(begin + time, gain) for time, gain in points]))
     return element
 
 

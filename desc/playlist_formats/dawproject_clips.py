@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from xml.etree import ElementTree as ET
 
+import numpy as np
+
 from desc.errors import ConfigurationError
 
 TEMPO = 120.0
@@ -14,6 +16,8 @@ TEMPO = 120.0
 STEADY = 1e-3
 """Largest change of speed inside a clip, relative."""
 NEAR_S = 1e-6
+Curve = tuple[tuple[float, float], ...]
+"""Points of a gain: time and factor."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class AudioClip:
         Lengths of its fades.
     gain : float
         Factor.
+    gain_curve : tuple of (float, float)
+        Times in the project, and further factors, linear from one to the next.
     path : str
         The file, as the project names it.
     is_external : bool
@@ -56,6 +62,7 @@ class AudioClip:
     fade_in_s: float
     fade_out_s: float
     gain: float
+    gain_curve: Curve
     path: str
     is_external: bool
     sample_rate: int
@@ -77,6 +84,8 @@ class _Place:
         Its track, and the clip around it.
     fade_in_s, fade_out_s, gain : float
         Of the clips around it.
+    gain_curve : tuple of (float, float)
+        As in `AudioClip`.
     """
 
     origin_s: float = 0.0
@@ -88,6 +97,7 @@ class _Place:
     fade_in_s: float = 0.0
     fade_out_s: float = 0.0
     gain: float = 1.0
+    gain_curve: Curve = ()
 
 
 class ClipReader:
@@ -175,7 +185,7 @@ class ClipReader:
         return value * 60 / self.tempo if unit == "beats" else value
 
     def _with_curves(self, lanes: ET.Element, place: _Place) -> _Place:
-        """Return a place with the gain curve that lies beside its audio, as gain and fades."""
+        """Return a place with the gains and gain curves that lie beside its audio."""
         for curve in lanes.findall("Points"):
             target = curve.find("Target")
             if target is None or target.get("expression") != "gain":
@@ -188,14 +198,10 @@ class ClipReader:
                 )
                 for point in curve.findall("RealPoint")
             ]
-            if not points:
-                continue
-            gain = max(value for _, value in points)
-            full = [time for time, value in points if value >= gain * (1 - 1e-6)]
-            place = replace(place, gain=place.gain * gain)
-            if len(points) > 1:
-                fade_in, fade_out = full[0] - place.start_s, place.end_s - full[-1]
-                place = replace(place, fade_in_s=max(fade_in, 0), fade_out_s=max(fade_out, 0))
+            if len(points) == 1:
+                place = replace(place, gain=place.gain * points[0][1])
+            elif points:
+                place = replace(place, gain_curve=_product(place.gain_curve, tuple(points)))
         return place
 
     def _warped(self, warps: ET.Element, place: _Place) -> AudioClip:
@@ -218,6 +224,15 @@ class ClipReader:
                 f"the clip {place.name!r} changes its speed inside; bounce it in its program"
             )
         return _sound(audio, place, place.origin_s + first - begin / speed, speed)
+
+
+def _product(one: Curve, other: Curve) -> Curve:
+    """Return the product of two gain curves, at the points of both."""
+    if not one:
+        return other
+    times = sorted({time for time, _ in (*one, *other)})
+    gains = np.prod([np.interp(times, *zip(*curve, strict=True)) for curve in (one, other)], 0)
+    return tuple(zip(times, gains.tolist(), strict=True))
 
 
 def finite(text: str | None, what: str) -> float:
@@ -260,6 +275,7 @@ def _sound(audio: ET.Element, place: _Place, origin_s: float, speed: float) -> A
         place.fade_in_s,
         place.fade_out_s,
         place.gain,
+        place.gain_curve,
         path,
         file.get("external", "false") == "true",
         int(audio.get("sampleRate", "0")) if audio.get("sampleRate", "0").isdigit() else 0,

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 from desc.audio import content_digest, stream_digest
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.playlist import MAX_FADE_MS
+from desc.concatenation.playlist import LEAST_GAIN_DB, MAX_FADE_MS
 from desc.configuration import check
 from desc.errors import ConfigurationError
 from desc.files import replacing
@@ -33,8 +33,8 @@ _LARGEST_XML = 1 << 28
 def read(path: Path, original: Playlist | None) -> Playlist:
     """Return the clips of a DAWproject as a playlist: a layer per track that is not muted.
 
-    Read are position, length, offset, fades, gain and speed of the clips, and the volumes of their
-    tracks. Overlaps are crossfades. Effects, panning, automation and notes are not, and a line says
+    Read are position, length, offset, fades, gain, gain curve and speed of the clips, and the
+    volumes of their tracks. Overlaps are crossfades. Effects, panning, automation and notes are not, and a line says
     so. Files in the ZIP are those of the original with the same content; others are unpacked into
     a folder `NAME media` beside the project.
 
@@ -211,7 +211,7 @@ def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> Playlist
     n_samples = max(stop - first, 1)
     middle = (first + n_samples / 2) / rate - clip.start_s
     centre = (clip.file_start_s + middle * clip.speed) * rate
-    gain = clip.gain * volume
+    curve = {round(time * rate) - first: _db(gain) for time, gain in clip.gain_curve}
     return PlaylistEvent(
         source,
         round(centre - n_samples / 2),
@@ -220,7 +220,12 @@ def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> Playlist
         digest,
         fade_in_ms=min(round(1000 * clip.fade_in_s, 6), MAX_FADE_MS),
         fade_out_ms=min(round(1000 * clip.fade_out_s, 6), MAX_FADE_MS),
-        gain_db=round(max(20 * math.log10(gain), -200.0), 6) if gain > 0 else -200.0,
+        gain_db=_db(clip.gain * volume),
+        gain_curve=tuple(sorted(curve.items())),
         transpose_semitones=round(12 * math.log2(clip.speed), 4),
         root=root,
     )
+
+
+def _db(gain: float) -> float:
+    return round(max(20 * math.log10(gain), LEAST_GAIN_DB), 6) if gain > 0 else LEAST_GAIN_DB

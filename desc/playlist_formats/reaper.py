@@ -31,7 +31,8 @@ def write(arrangement: Arrangement, path: Path) -> int:
 
     An item spans its unit and the halves of the fades beyond it. A fade is equal-power or linear,
     whichever is nearer to the one adapted to the two sounds; with `fades="curves"` it is a volume
-    envelope of the take, equal to that of rendering. Alternatives are further takes. Collected
+    envelope of the take, equal to that of rendering. A gain curve is such an envelope, too.
+    Alternatives are further takes. Collected
     files lie in a folder beside the project, named after it.
     """
     names = _media(arrangement, path)
@@ -72,6 +73,7 @@ def _media(arrangement: Arrangement, path: Path) -> dict[str, str]:
 
 def _item(clip: Clip, arrangement: Arrangement, names: Mapping[str, str]) -> list[str]:
     curves = arrangement.settings.fades == "curves"
+    volume = 1.0 if curves or clip.event.gain_curve else clip.gain
     fade_in, fade_out = (0.0, 0.0) if curves else (clip.fade_in_s, clip.fade_out_s)
     lines = [
         "    <ITEM",
@@ -80,7 +82,7 @@ def _item(clip: Clip, arrangement: Arrangement, names: Mapping[str, str]) -> lis
         "      LOOP 0",
         f"      FADEIN {_shape(clip.span.fade_in)} {fade_in:.9f} 0 1 0 0 0",
         f"      FADEOUT {_shape(clip.span.fade_out)} {fade_out:.9f} 0 1 0 0 0",
-        f"      VOLPAN {1 if curves else clip.gain:.9f} 0 1 -1",
+        f"      VOLPAN {volume:.9f} 0 1 -1",
         *_take(clip, clip.position_s, arrangement, names),
     ]
     for other in arrangement.other_clips(clip):
@@ -94,6 +96,7 @@ def _take(
     """Return a take of an item that begins at `begin_s`; its file may begin later."""
     event, path = clip.event, arrangement.path(clip.event)
     late = clip.position_s - begin_s
+    curves = arrangement.settings.fades == "curves"
     return [
         f"      NAME {_quoted(arrangement.label(event))}",
         f"      SOFFS {clip.offset_s - late * clip.speed:.9f}",
@@ -102,13 +105,13 @@ def _take(
         f"      <SOURCE {_source_type(path)}",
         f"        FILE {_quoted(names[path])}",
         "      >",
-        *(_envelope(clip, late) if arrangement.settings.fades == "curves" else ()),
+        *(_envelope(clip, late, fades=curves) if curves or event.gain_curve else ()),
     ]
 
 
-def _envelope(clip: Clip, late: float) -> list[str]:
+def _envelope(clip: Clip, late: float, *, fades: bool) -> list[str]:
     """Return the volume envelope of a take; its times run at the take's speed."""
-    points = [(clip.speed * (time + late), gain) for time, gain in clip.curve()]
+    points = [(clip.speed * (time + late), gain) for time, gain in clip.curve(fades=fades)]
     lines = [f"        PT {time:.9f} {gain:.9f} {LINEAR}" for time, gain in points]
     return ["      <VOLENV", "        ACT 1 -1", *lines, "      >"]
 

@@ -16,7 +16,8 @@ from desc.playlist_formats.arrangement import Arrangement
 def write(arrangement: Arrangement, path: Path) -> int:
     """Write CSV with a header: a line per unit with times in seconds and all keys of its event.
 
-    `channels` are separated by spaces, empty for all.
+    `channels` are separated by spaces, empty for all; so are the points of `gain_curve`, each
+    as `sample:dB`.
     """
     fields = [field.name for field in dataclasses.fields(PlaylistEvent)]
     text = io.StringIO()
@@ -27,6 +28,7 @@ def write(arrangement: Arrangement, path: Path) -> int:
         row: list[object] = [f"{arrangement.seconds(n):.6f}" for n in samples]
         values = to_dict(event)
         values["channels"] = " ".join(map(str, event.channels or ()))
+        values["gain_curve"] = " ".join(f"{n}:{gain_db:g}" for n, gain_db in event.gain_curve)
         writer.writerow([*row, arrangement.path(event), *(values[name] for name in fields)])
     write_text(path, text.getvalue())
     return len(arrangement.playlist.events)

@@ -85,7 +85,12 @@ def test_another_crossfade_replaces_them_all(playlist: Playlist) -> None:
 
 def test_save_and_load(playlist: Playlist, tmp_path: Path) -> None:
     special = replace(
-        playlist.events[1], channels=(1, 0), gain_db=-3.5, transpose_semitones=2, layer=1
+        playlist.events[1],
+        channels=(1, 0),
+        gain_db=-3.5,
+        gain_curve=((-512, 0.0), (100, -6.5)),
+        transpose_semitones=2,
+        layer=1,
     )
     playlist = replace(playlist, events=(*playlist.events, special))
     playlist.save(tmp_path / "playlist.json")
@@ -116,6 +121,12 @@ def test_defaults_may_be_left_out_and_events_follow_each_other() -> None:
         ("onset_sample", -1, "at least 0"),
         ("gain_db", "loud", "number"),
         ("gain_db", float("nan"), "number"),
+        ("gain_curve", None, "list of pairs"),
+        ("gain_curve", [3], "list of pairs"),
+        ("gain_curve", [[0, 1, 2]], "list of pairs"),
+        ("gain_curve", [[0.5, 1]], "integer"),
+        ("gain_curve", [[0, 61]], "from -200 to 60"),
+        ("gain_curve", [[9, 0], [9, 1]], "in order of the samples"),
         ("transpose_semitones", 99, "from -72 to 72"),
         ("fade_in_ms", -1, "from 0 to 10000"),
         ("fade_out_ms", True, "from 0 to 10000"),
@@ -276,6 +287,30 @@ def test_events_that_continue_each_other_have_no_fade() -> None:
     changed = replace(louder.events[1], gain_db=3.0)
     first, second = spans(replace(louder, events=(louder.events[0], changed)))
     assert first.fade_out == second.fade_in == Fade(440, 220, "linear")
+
+
+def test_a_gain_curve_is_no_seamless_join() -> None:
+    playlist = events_of((500, 2000, 10), (2500, 2000, 10))
+    curved = tuple(replace(event, gain_curve=((0, 0.0), (999, 6.0))) for event in playlist.events)
+    first, second = spans(replace(playlist, events=curved))
+    assert first.fade_out == second.fade_in == Fade(440, 220, "linear")
+
+
+def test_factors_of_a_gain_curve_lie_on_straight_lines() -> None:
+    half_db = 20 * float(np.log10(0.5))
+    event = PlaylistEvent("a", 0, 500, 0, gain_db=half_db, gain_curve=((100, 0.0), (300, half_db)))
+    found = event.gains(np.array([-50, 100, 150, 200, 300, 499]))
+    np.testing.assert_allclose(found, [0.5, 0.5, 0.4375, 0.375, 0.25, 0.25])
+    plain = replace(event, gain_curve=())
+    np.testing.assert_allclose(plain.gains(np.arange(3)), 0.5)
+
+
+def test_a_gain_curve_moves_with_the_content() -> None:
+    event = PlaylistEvent("a", 1000, 500, 2000, gain_curve=((100, 0.0), (300, -6.0)))
+    trimmed = event.retimed(2050, 2400)
+    assert (trimmed.start_sample, trimmed.gain_curve) == (1050, ((50, 0.0), (250, -6.0)))
+    moved = event.retimed(2010, 2510, 10)
+    assert (moved.start_sample, moved.gain_curve) == (1000, event.gain_curve)
 
 
 def test_files_of_equal_content_continue_each_other() -> None:

@@ -94,6 +94,21 @@ def test_a_change_of_gain_within_a_file_is_a_straight_line(play: Play, make_wav:
     np.testing.assert_allclose(samples[0, 4220:], 0.5, rtol=1e-6)
 
 
+@pytest.mark.parametrize("semitones", [0.0, 12.0])
+def test_a_gain_curve_is_heard_from_point_to_point(
+    semitones: float, play: Play, make_wav: MakeWav
+) -> None:
+    make_wav("a.wav", np.full(20000, 0.25, np.float32), subtype="FLOAT")
+    playlist = in_a_row([("a.wav", 5000, 4000)], crossfade_ms=0)
+    curve = ((1000, 20 * float(np.log10(2))), (3000, 0.0))
+    [event] = playlist.events
+    event = replace(event, onset_sample=500, transpose_semitones=semitones, gain_curve=curve)
+    samples, _ = play(replace(playlist, events=(event,)))
+    factor = np.interp(np.arange(4000), [1000, 3000], [2, 1])
+    np.testing.assert_allclose(samples[0, 500:], 0.25 * factor, rtol=2e-3)
+    assert not samples[0, :500].any()
+
+
 def test_what_lies_outside_the_file_is_silence(play: Play, make_wav: MakeWav) -> None:
     make_wav("a.wav", np.ones(100, np.float32) / 2, subtype="FLOAT")
     samples, _ = play(in_a_row([("a.wav", -50, 300), ("a.wav", 5000, 100)], crossfade_ms=0))

@@ -23,6 +23,7 @@ from desc.matching.levels import (
     residual_target,
     split_at,
     with_fitted_gains,
+    with_gain_curves,
     with_gains,
     with_transposition,
 )
@@ -158,6 +159,52 @@ def test_units_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> N
     gains = [u.gain_db for u in with_gains(units, queries, database, limit_db=6.0)]
     assert gains == pytest.approx([3, -6, 0])
     assert with_gains(units, queries, database, limit_db=0.0) == units
+
+
+def levels(values: Values) -> npt.NDArray[np.float64]:
+    """Return the mean level of the mel bands, dB."""
+    return envelope_db(values, CONFIG).mean(1)
+
+
+def test_frames_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> None:
+    database = make_database(values_of(smooth(rng, 60)))
+    units = (Unit(10, 8, 0, gain_db=2.0), Unit(30, 4, 8))
+    rows = rows_of_units(units)
+    target = database.values[rows].copy()
+    target[:, 0] += rng.uniform(-7, 7, len(rows)).astype(np.float32) * np.sqrt(128)
+    found = with_gain_curves(units, target, database, limit_db=12.0)
+    played = 10 * np.log10(played_power(found, len(rows), database)).mean(1)
+    for unit in found:
+        difference = played[unit.frames] - levels(target)[unit.frames]
+        np.testing.assert_allclose(difference, difference.mean(), atol=0.02)
+        before = levels(database.values[unit.rows]) + unit.gain_db
+        assert played[unit.frames].mean() == pytest.approx(before.mean(), abs=0.02)
+    limited = with_gain_curves(units, target, database, limit_db=3.0)
+    assert [max(map(abs, unit.gain_curve_db)) for unit in limited] == [3.0, 3.0]
+    assert [unit.gain_db for unit in limited] == [2.0, 0.0]
+    assert with_gain_curves(units, target, database, limit_db=0.0) == units
+
+
+def test_a_curve_follows_what_is_played_between_two_frames() -> None:
+    """The level rises by 4 dB a frame; half a hop later it is 2 dB higher but in the last frame."""
+    rising = values_of(np.repeat(4.0 * np.arange(20)[:, None], 32, 1))
+    database = make_database(rising)
+    unit = Unit(5, 6, 0, shift_samples=512)
+    [found] = with_gain_curves((unit,), rising[5:11], database, limit_db=12.0)
+    expected = np.array([-2, -2, -2, -2, -2, 0]) + 5 / 3
+    np.testing.assert_allclose(found.gain_curve_db, expected, atol=0.02)
+    [event] = to_playlist((found,), database).events
+    assert event.gain_curve[:2] == ((512, found.gain_curve_db[0]), (1536, found.gain_curve_db[1]))
+
+
+def test_units_without_a_curve(rng: np.random.Generator) -> None:
+    database = make_database(values_of(smooth(rng, 60)))
+    units = (Unit(10, 8, 0), Unit(30, 8, 8, gain_db=MUTED_DB), Unit(30, 16, 0, layer=1))
+    target = database.values[[*range(10, 18), *range(40, 48)]]
+    assert with_gain_curves(units, target, database, limit_db=12.0) == units
+    config = DescriptorConfig(descriptors=("rms",))
+    rms = make_database(rng.random((60, 1)).astype(np.float32), config=config)
+    assert with_gain_curves(units[:1], rms.values[:8], rms, limit_db=12.0) == units[:1]
 
 
 def test_settings_that_lack_their_descriptors_are_refused() -> None:

@@ -15,6 +15,8 @@ from desc.storage import DescriptorStore
 
 RATE = 44100
 MakeWav = Callable[..., Path]
+CURVE = ((512, 3.0), (1536, -9.0), (2560, 0.0), (6656, -4.0), (9000, 0.0))
+"""One that ends beyond its event."""
 Sound = npt.NDArray[np.float64]
 
 
@@ -25,7 +27,7 @@ def store(tmp_path: Path) -> DescriptorStore:
 
 @pytest.fixture
 def playlist(make_wav: MakeWav, store: DescriptorStore, rng: np.random.Generator) -> Playlist:
-    """Units of two files in two layers, with gains, joins of all kinds and a gap."""
+    """Units of two files in two layers, with gains, a gain curve, all kinds of joins and a gap."""
     noise = 0.1 * rng.standard_normal((2, 60000))
     slow = np.cumsum(noise, axis=1)[:, ::-1] * 0.02  # correlated with itself a little later
     paths = [make_wav("in/a.wav", noise), make_wav("in/b/c.wav", slow)]
@@ -33,7 +35,7 @@ def playlist(make_wav: MakeWav, store: DescriptorStore, rng: np.random.Generator
     events = (
         PlaylistEvent("a.wav", -512, 9000, 0, a),
         PlaylistEvent("b/c.wav", 4608, 4096, 9000, b, gain_db=-6.0),
-        PlaylistEvent("b/c.wav", 9900, 7168, 13096, b),
+        PlaylistEvent("b/c.wav", 9900, 7168, 13096, b, gain_curve=CURVE),
         PlaylistEvent("a.wav", 10000, 9120, 20264, a, gain_db=3.0),
         PlaylistEvent("a.wav", 20000, 14000, 1000, a, layer=1, fade_in_ms=50, fade_out_ms=30),
     )

@@ -40,6 +40,21 @@ def test_an_exported_project_is_read_as_it_was(
     assert level_db(again - rendered) - level_db(rendered) < -90
 
 
+def test_gain_curves_of_clips_are_read(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    """With `fades="curves"` the fades are part of them, and clips lie on two tracks in turn."""
+    path = tmp_path / "song.dawproject"
+    settings = ExportConfig(fades="curves")
+    export_playlist(playlist, path, "dawproject", store=store, settings=settings)
+    read = read_playlist(path, playlist)
+    assert [len(layer) for layer in read.layers()] == [2, 2, 1]
+    assert all(event.gain_curve for event in read.events)
+    again = render(read, store=store, rendering=RenderConfig(align_ms=0)).samples
+    rendered = render(playlist, store=store).samples
+    assert level_db(again - rendered) - level_db(rendered) < -70
+
+
 def edit(path: Path, change: Callable[[ET.Element], None]) -> None:
     """Change the XML of a project."""
     with zipfile.ZipFile(path) as archive:

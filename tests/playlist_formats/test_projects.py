@@ -92,6 +92,14 @@ def faded(length: float, fade_in: float, fade_out: float, gain: float) -> Callab
     return at
 
 
+def curved(
+    gain: Callable[[Sound], Sound], points: list[tuple[float, float]]
+) -> Callable[[Sound], Sound]:
+    """Return a gain times a curve of straight lines."""
+    times, factors = np.array(points).T
+    return lambda t: gain(t) * np.interp(t, times, factors)
+
+
 def dawproject_clips(path: Path) -> tuple[list[Clip], float]:
     """Return the clips of a DAWproject, as its reference describes them, and the master's gain."""
     with zipfile.ZipFile(path) as archive:
@@ -107,11 +115,7 @@ def dawproject_clips(path: Path) -> tuple[list[Clip], float]:
             for p in element.iter("RealPoint")
         ]
         fade = early or value["fadeInTime"], value["fadeOutTime"]
-        if len(points) > 1:
-            times, gains = np.array(points).T
-            gain: Any = lambda t, times=times, gains=gains: np.interp(t, times, gains)  # noqa: E731
-        else:
-            gain = faded(length, *fade, points[0][1] if points else 1.0)
+        gain = curved(faded(length, *fade, 1.0), points or [(0.0, 1.0)])
         file, warps = next(element.iter("File")), list(element.iter("Warp"))
         ends = [[float(warp.get(k, "")) for k in ("time", "contentTime")] for warp in warps]
         speed = ends[1][1] / ends[1][0] if ends else 1.0
@@ -134,15 +138,13 @@ def reaper_clips(path: Path) -> tuple[list[Clip], float]:
         )
         fades = [float(values(item, name)[1]) for name in ("FADEIN", "FADEOUT")]
         volume = float(values(item, "VOLPAN")[0])
-        gain: Any = faded(length, *fades, volume)
+        speed = float(values(item, "PLAYRATE")[0])
+        gain = faded(length, *fades, volume)
         envelope = item.find("VOLENV")
         if envelope is not None:
             points = [[float(n) for n in part[1:3]] for part in envelope if part[0] == "PT"]
-            times, gains = np.array(points).T
-            gain = lambda t, times=times, gains=gains: np.interp(t, times, gains)  # noqa: E731
-        speed = float(values(item, "PLAYRATE")[0])
-        if envelope is not None:  # its times run at the take's speed
-            gain = lambda t, gain=gain, speed=speed: gain(t * speed)  # noqa: E731
+            # Its times run at the take's speed.
+            gain = curved(gain, [(time / speed, factor) for time, factor in points])
         name = values(item.find("SOURCE"), "FILE")[0]
         found.append(Clip(position, length, offset, gain, name, speed))
     return found, float(values(project, "MASTER_VOLUME")[0])
