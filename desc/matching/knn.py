@@ -65,7 +65,12 @@ class Neighbours:
 
 
 def search(
-    queries: Float32, coordinates: Float32, usable: Bools, count: int, query: QueryConfig
+    queries: Float32,
+    coordinates: Float32,
+    usable: Bools,
+    count: int,
+    query: QueryConfig,
+    table: ScoreTable | None = None,
 ) -> Neighbours:
     """Return the `count` nearest usable rows of coordinates (N, d) for queries (T, d).
 
@@ -81,14 +86,20 @@ def search(
         Number of neighbours; all usable rows if there are fewer.
     query : QueryConfig
         Distance.
+    table : ScoreTable, optional
+        That of the coordinates, if they are searched more than once: see `can_keep_table`.
     """
     count = min(count, int(usable.sum()))
     if len(coordinates) > MAX_ROWS:
         return _search_in_parts(queries, coordinates, usable, count, query)
     rows = np.empty((len(queries), count), np.int64)
     distances = np.empty((len(queries), count))
-    kind = _Product if _exponent(query) is None else _Minkowski
-    candidates = kind(coordinates, usable, max(count, MIN_CANDIDATES), query)
+    least = max(count, MIN_CANDIDATES)
+    candidates: _Minkowski | _Product
+    if _exponent(query) is None:
+        candidates = _Product(table or ScoreTable(coordinates, query), usable, least)
+    else:
+        candidates = _Minkowski(coordinates, usable, least, query)
     # Scores beyond the range of float32 become infinite, as they should.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(queries), candidates.step):
@@ -220,48 +231,78 @@ class _Minkowski:
         yield from _parts(found, near, queries.shape[1])
 
 
-class _Product:
-    """The same by float32 scores that are one matrix product: columns of x · q + last column of x.
+def can_keep_table(coordinates: Float32, query: QueryConfig) -> bool:
+    """Return whether a search of these rows (N, d) uses one `ScoreTable`."""
+    return _exponent(query) is None and len(coordinates) <= MAX_ROWS
+
+
+class ScoreTable:
+    """Rows prepared for scores that are one matrix product: columns of x · q + last column of x.
 
     Euclidean: |x|² − 2·q·x = |q − x|² − |q|². Cosine: −cos(q, x); a vector of length 0 has cosine 0
     with every other.
+
+    Parameters
+    ----------
+    coordinates : ndarray of float32, (N, d)
+        The rows.
+    query : QueryConfig
+        Distance.
+
+    Attributes
+    ----------
+    values : ndarray of float32, (P, d + 1)
+        One row each, group by group, P a multiple of `GROUP` · `CLUSTER`. The last column is +inf
+        for rows that are there to fill a group.
+    order : ndarray of int, (P,)
+        Which of the rows each is; N and above: none.
+    cosine : bool
+        Whether the distance is the cosine distance.
+    """
+
+    def __init__(self, coordinates: Float32, query: QueryConfig) -> None:
+        padding = -len(coordinates) % (GROUP * CLUSTER)
+        self.order = np.arange(len(coordinates) + padding).reshape(GROUP, -1).T.ravel()
+        padded = coordinates[np.minimum(self.order, len(coordinates) - 1)]
+        self.cosine = query.distance == "cosine"
+        # The product loses digits far from the origin, so the origin is put among the rows.
+        self._centre = padded.mean(0, dtype=np.float64).astype(np.float32)
+        placed = self.placed(padded)
+        last = np.zeros(len(placed), np.float32)
+        if not self.cosine:
+            last = np.einsum("nd,nd->n", placed, placed)
+            placed *= 2
+        last[self.order >= len(coordinates)] = np.inf
+        self.values = np.hstack([-placed, last[:, None]])
+
+    def placed(self, points: Float32) -> Float32:
+        """Return points (n, d), normalised or relative to the centre of the rows."""
+        return normalised(points) if self.cosine else points - self._centre
+
+
+class _Product:
+    """The same by the float32 scores of a table.
 
     Attributes
     ----------
     step : int
         Queries taken at once.
-    table : ndarray of float32, (P, d + 1)
-        One row each, group by group, P a multiple of `GROUP` · `CLUSTER`. The last column is +inf
-        for rows that must not be found.
     """
 
-    def __init__(self, coordinates: Float32, usable: Bools, count: int, query: QueryConfig) -> None:
-        padding = -len(coordinates) % (GROUP * CLUSTER)
-        self._order = np.arange(len(coordinates) + padding).reshape(GROUP, -1).T.ravel()
-        padded = coordinates[np.minimum(self._order, len(coordinates) - 1)]
-        self._usable, self._count = np.pad(usable, (0, padding))[self._order], count
-        self._cosine = query.distance == "cosine"
-        # The product loses digits far from the origin, so the origin is put among the rows.
-        self._centre = padded.mean(0, dtype=np.float64).astype(np.float32)
-        placed = self._placed(padded)
-        last = np.zeros(len(placed), np.float32)
-        if not self._cosine:
-            last = np.einsum("nd,nd->n", placed, placed)
-            placed *= 2
-        last = np.where(self._usable, last, np.float32(np.inf))
-        self.table = np.hstack([-placed, last[:, None]])
-        self.step = max(16, min(BLOCK_QUERIES, MAX_SCORES * GROUP // len(padded)))
-
-    def _placed(self, points: Float32) -> Float32:
-        """Return points (n, d), normalised or relative to the centre of the rows."""
-        return normalised(points) if self._cosine else points - self._centre
+    def __init__(self, table: ScoreTable, usable: Bools, count: int) -> None:
+        self._rows, self._count, self._values = table, count, table.values
+        self._usable = np.pad(usable, (0, len(table.order) - len(usable)))[table.order]
+        if not usable.all():
+            self._values = table.values.copy()
+            self._values[~self._usable, -1] = np.inf
+        self.step = max(16, min(BLOCK_QUERIES, MAX_SCORES * GROUP // len(table.order)))
 
     def _limit(self, best: Float32, prepared: Float32) -> Float32:
         """Return the highest score (Q,) of a row that is as near as one with score `best`."""
         # |error of a score| ≤ γ (|q| + |x|)² with γ near (d + 2) roundings; a row as near as the
         # best has |x| ≤ |q| + distance. Twice for the two scores compared, twice for safety.
         gamma = 4 * (prepared.shape[1] + 8) * UNIT_ROUNDOFF
-        if self._cosine:
+        if self._rows.cosine:
             return upwards(best + np.float64(gamma))
         squares = np.einsum("nd,nd->n", prepared[:, :-1], prepared[:, :-1], dtype=np.float64)
         nearest = np.maximum(best + squares, 0)
@@ -269,19 +310,20 @@ class _Product:
 
     def of(self, queries: Float32) -> Iterator[Pairs]:
         """Yield pairs of query and candidate row, whole queries in ascending order."""
-        prepared = np.hstack([self._placed(queries), np.ones((len(queries), 1), np.float32)])
+        placed = self._rows.placed(queries)
+        prepared = np.hstack([placed, np.ones((len(queries), 1), np.float32)])
         limit, query, group = self._groups_within(self._group_minima(prepared), prepared)
-        for part in _parts(query, group, GROUP * self.table.shape[1]):
+        for part in _parts(query, group, GROUP * self._values.shape[1]):
             yield self._open_groups(prepared, limit, part)
 
     def _group_minima(self, prepared: Float32) -> Float32:
         """Return the smallest score of each group of rows, (G, Q)."""
         n_queries = len(prepared)
         queries = np.ascontiguousarray(prepared.T)
-        minima = np.empty((len(self.table) // GROUP, n_queries), np.float32)
+        minima = np.empty((len(self._values) // GROUP, n_queries), np.float32)
         buffer = np.empty(BLOCK_ROWS * n_queries, np.float32)
-        for start in range(0, len(self.table), BLOCK_ROWS):
-            rows = self.table[start : start + BLOCK_ROWS]
+        for start in range(0, len(self._values), BLOCK_ROWS):
+            rows = self._values[start : start + BLOCK_ROWS]
             out = buffer[: len(rows) * n_queries].reshape(len(rows), n_queries)
             np.matmul(rows, queries, out=out)
             first, count = start // GROUP, len(rows) // GROUP
@@ -311,12 +353,12 @@ class _Product:
     def _open_groups(self, prepared: Float32, limit: Float32, part: Pairs) -> Pairs:
         """Return (query, row) of all rows of the groups whose scores are within the limit."""
         query, group = part
-        grouped = self.table.reshape(-1, GROUP, self.table.shape[1])
+        grouped = self._values.reshape(-1, GROUP, self._values.shape[1])
         scores = np.matmul(grouped[group], prepared[query][:, :, None])[:, :, 0]
         within = scores <= limit[query][:, None]
         within &= self._usable.reshape(-1, GROUP)[group]
         pair, member = np.nonzero(within)
-        return query[pair], self._order[group[pair] * GROUP + member]
+        return query[pair], self._rows.order[group[pair] * GROUP + member]
 
 
 def normalised(vectors: Float32) -> Float32:

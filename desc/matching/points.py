@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from desc.configuration import INDEXED_DISTANCES, QueryConfig
 from desc.matching.arrays import Bools, Float32, Rows
 from desc.matching.index import INSTALL, InvertedLists, has_faiss
-from desc.matching.knn import Neighbours, ranked, release, search
+from desc.matching.knn import (
+    Neighbours,
+    ScoreTable,
+    can_keep_table,
+    ranked,
+    release,
+    search,
+)
 from desc.matching.nearest_one import can_find_one, find_one
 
 logger = logging.getLogger(__name__)
@@ -55,6 +63,12 @@ class Points:
     def __len__(self) -> int:
         return len(self.values)
 
+    @cached_property
+    def _table(self) -> ScoreTable | None:
+        """What exact searches of the points share: one takes 20 ms to make at 25,000 rows."""
+        keeps = can_keep_table(self.values, self.query)
+        return ScoreTable(self.values, self.query) if keeps else None
+
     def nearest(self, queries: Float32, usable: Bools, count: int) -> Neighbours:
         """Return the `count` nearest usable rows of points (T, d), or all if there are fewer.
 
@@ -66,7 +80,7 @@ class Points:
         if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
             if count == 1 and can_find_one(self.query, len(queries) * len(self)):
                 return find_one(queries, self.values, usable, self.query)
-            return search(queries, self.values, usable, count, self.query)
+            return search(queries, self.values, usable, count, self.query, self._table)
         n_probe = self.n_probe * max(1, count // USUAL)
         candidates = self.lists.candidates(queries, usable, wanted, n_probe)
         few = (candidates >= 0).sum(1) < count
