@@ -95,7 +95,7 @@ class SelectionConfig:
         "around a frame; 0: frames alone",
     )
     beat_weight: float = option(
-        6.0, "weight of onsets and of the phase of the pulse; needs mfcc among the descriptors"
+        9.0, "weight of onsets and of the phase of the pulse; needs mfcc among the descriptors"
     )
     max_unit_s: float | None = option(
         4.0, "maximum length of what is played from one place", unit="seconds", kind=float
@@ -123,8 +123,8 @@ class SelectionConfig:
     )
     gain_curve_db: float = option(
         12.0,
-        "maximum change of gain within a unit by which it follows the predicted level; 0: none; "
-        "not with --selection causal",
+        "maximum change of gain within a unit, by which it follows the course of the predicted "
+        "level; 0: none; needs mfcc among the descriptors, and another selection than causal",
         unit="dB",
     )
     transpose_semitones: float = option(

@@ -15,8 +15,8 @@ from desc.matching.arrays import Float32, Float64, Positions, Values
 DELTA_GROUPS = ("delta", "delta2")
 BLOCK_ROWS = 1 << 16
 """Rows projected at once: 35 MB of float64 at 51 columns however long the database is."""
-CHROMA_WEIGHT = 0.35
-"""Of a chroma column beside MFCC: with .5 units are nearer to the music, and its pulse is lost."""
+CHROMA_WEIGHT = 0.7
+"""Of a chroma column beside MFCC: less is farther from the music, more loses its pulse."""
 
 
 @dataclass(frozen=True, eq=False)
