@@ -374,9 +374,7 @@ def _read_event(index: int, values: Any, ends: dict[Any, int]) -> PlaylistEvent:
     unknown, known = sorted(values.keys() - EVENT_KEYS), ", ".join(EVENT_KEYS)
     message = f"an event has no setting {', '.join(unknown)}; it has {known}"
     _check_event(index, not unknown, message)
-    arguments: dict[str, Any] = {
-        key: as_tuples(value) for key, value in values.items()
-    }
+    arguments: dict[str, Any] = {key: as_tuples(value) for key, value in values.items()}
     try:
         event = PlaylistEvent(**arguments)
     except ConfigurationError as error:

@@ -69,6 +69,7 @@ __all__ = [
     "SamplingConfig",
     "SelectionConfig",
     "TrainConfig",
+    "as_tuples",
     "check",
     "check_choice",
     "check_integer",

@@ -109,7 +109,8 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Return the fields of a configuration as plain JSON values (tuples become lists)."""
-    return {field.name: _as_lists(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    names = [field.name for field in dataclasses.fields(config)]
+    return {name: _as_lists(getattr(config, name)) for name in names}
 
 
 def _as_lists(value: Any) -> Any:

@@ -70,6 +70,7 @@ def search(
     usable: Bools,
     count: int,
     query: QueryConfig,
+    *,
     table: ScoreTable | None = None,
 ) -> Neighbours:
     """Return the `count` nearest usable rows of coordinates (N, d) for queries (T, d).

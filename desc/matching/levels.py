@@ -85,17 +85,18 @@ def with_gain_curves(
     if not limit_db or LEVEL not in database.config.names:
         return units
     wanted = levels_db(target, database.config)
-    found = []
-    for unit in units:
-        if not unit.layer and unit.gain_db > MUTED_DB:
-            frames = np.arange(unit.n_frames)
-            own = levels_db(database.values[unit.rows], database.config)
-            played = frames + unit.shift_samples / database.config.hop_length
-            changes = wanted[unit.frames] - np.interp(played, frames, own)
-            curve = np.clip(changes - changes.mean(), -limit_db, limit_db).round(2) + 0.0
-            unit = replace(unit, gain_curve_db=tuple(curve.tolist()) if curve.any() else ())
-        found.append(unit)
-    return tuple(found)
+
+    def curve_db(unit: Unit) -> tuple[float, ...]:
+        if unit.layer or unit.gain_db <= MUTED_DB:
+            return ()
+        frames = np.arange(unit.n_frames)
+        own = levels_db(database.values[unit.rows], database.config)
+        played = frames + unit.shift_samples / database.config.hop_length
+        changes = wanted[unit.frames] - np.interp(played, frames, own)
+        curve = np.clip(changes - changes.mean(), -limit_db, limit_db).round(2) + 0.0
+        return tuple(curve.tolist()) if curve.any() else ()
+
+    return tuple(replace(unit, gain_curve_db=curve_db(unit)) for unit in units)
 
 
 def split_at(units: Units, silent: Bools) -> Units:

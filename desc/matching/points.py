@@ -80,7 +80,7 @@ class Points:
         if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
             if count == 1 and can_find_one(self.query, len(queries) * len(self)):
                 return find_one(queries, self.values, usable, self.query)
-            return search(queries, self.values, usable, count, self.query, self._table)
+            return search(queries, self.values, usable, count, self.query, table=self._table)
         n_probe = self.n_probe * max(1, count // USUAL)
         candidates = self.lists.candidates(queries, usable, wanted, n_probe)
         few = (candidates >= 0).sum(1) < count

@@ -59,8 +59,8 @@ class Candidates:
         """Return up to `n` other events in place of one of the first layer, the nearest first.
 
         They play what is near to the prediction in the middle of the event, then what is near to
-        it in the frames before and after, with the event's length, gain and fades, without its gain curve. Places that
-        overlap by half count as one.
+        it in the frames before and after, with the event's length, gain and fades, without its gain
+        curve. Places that overlap by half count as one.
 
         Parameters
         ----------

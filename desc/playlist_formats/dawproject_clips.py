@@ -231,7 +231,7 @@ def _product(one: Curve, other: Curve) -> Curve:
     if not one:
         return other
     times = sorted({time for time, _ in (*one, *other)})
-    gains = np.prod([np.interp(times, *zip(*curve, strict=True)) for curve in (one, other)], 0)
+    gains = np.interp(times, *np.array(one).T) * np.interp(times, *np.array(other).T)
     return tuple(zip(times, gains.tolist(), strict=True))
 
 

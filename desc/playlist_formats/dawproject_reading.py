@@ -34,9 +34,9 @@ def read(path: Path, original: Playlist | None) -> Playlist:
     """Return the clips of a DAWproject as a playlist: a layer per track that is not muted.
 
     Read are position, length, offset, fades, gain, gain curve and speed of the clips, and the
-    volumes of their tracks. Overlaps are crossfades. Effects, panning, automation and notes are not, and a line says
-    so. Files in the ZIP are those of the original with the same content; others are unpacked into
-    a folder `NAME media` beside the project.
+    volumes of their tracks. Overlaps are crossfades. Effects, panning, other automation and notes
+    are not, and a line says so. Files in the ZIP are those of the original with the same content;
+    others are unpacked into a folder `NAME media` beside the project.
 
     Parameters
     ----------

@@ -186,6 +186,16 @@ def test_gains_stay_within_their_limit(predict: Predict) -> None:
     assert 0 < max(abs(gain) for gain in gains("3")) <= 3
 
 
+def test_gain_curves_stay_within_their_limit(predict: Predict) -> None:
+    def changes(limit: str) -> list[float]:
+        result = predict("--gain_curve_db", limit, name=f"curve {limit}")
+        curves = [event["gain_curve"] for event in events(result)]
+        return [gain_db for curve in curves for _, gain_db in curve]
+
+    assert changes("0") == []
+    assert 0 < max(abs(gain_db) for gain_db in changes("2")) <= 2
+
+
 def test_frames_predicted_below_the_gate_are_silent(predict: Predict) -> None:
     """A gate at the level of the folder's loudest frame mutes everything below."""
     open_ = sound(predict(name="open"))
@@ -221,8 +231,8 @@ def test_without_fades_and_shifts_units_are_untouched(
     predict: Predict, workplace: Workplace
 ) -> None:
     result = predict(
-        "--crossfade_ms", "0", "--align_ms", "0", "--unit_gain_db", "0", "--include", "*.ogg",
-        "--subtype", "FLOAT",
+        "--crossfade_ms", "0", "--align_ms", "0", "--unit_gain_db", "0", "--gain_curve_db", "0",
+        "--include", "*.ogg", "--subtype", "FLOAT",
     )  # fmt: skip
     source = soundfile.read(workplace.sounds / "compressed.ogg", always_2d=True, dtype="float32")[0]
     written = soundfile.read(result / "prediction.wav", always_2d=True, dtype="float32")[0]
@@ -245,7 +255,8 @@ def test_transposing_needs_f0_and_is_usage(
 def test_sounds_are_also_played_at_other_speeds(
     predict: Predict, workplace: Workplace, run_ids: dict[str, str], tmp_path: Path
 ) -> None:
-    result = predict("--speeds", "0.8", "1.25", "--prediction_length", "60", "--max_use", "1")
+    short = "--style", "granular", "--prediction_length", "60", "--max_use", "1"
+    result = predict("--speeds", "0.8", "1.25", *short)
     played = {event["transpose_semitones"] for event in events(result)}
     assert len(played) > 1
     speeds = set(matches(result)["_speed"])

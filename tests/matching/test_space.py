@@ -40,7 +40,7 @@ def test_chroma_counts_less_beside_mfcc() -> None:
 
     np.testing.assert_array_equal(weights("", "mfcc", "chroma"), 0.7)
     np.testing.assert_array_equal(weights("", "chroma", "centroid", "mfcc"), 0.7)
-    np.testing.assert_array_equal(weights("chroma=2", "mfcc", "chroma"), 0.7)
+    np.testing.assert_array_equal(weights("chroma=2", "mfcc", "chroma"), 1.4)
     np.testing.assert_array_equal(weights("", "chroma"), 1)
     np.testing.assert_array_equal(weights("", "centroid", "chroma"), 1)
     np.testing.assert_array_equal(weights("chroma=2", "chroma"), 2)

@@ -227,7 +227,7 @@ def test_a_thinned_map_shows_the_nearest_point_of_the_file(scene: Scene, n_point
     scene.stream.watchers.append(lambda one: begun.append(one) if not one.is_over else None)
     with LiveRoom(scene.stream, atlas) as room:
         scene.set(style="granular")
-        scene.play(100)
+        scene.play(200)
         trail = room.state()["trail"]
         json.dumps(room.state(), allow_nan=False)
     units = [one.event for one in begun if not one.is_joined][-24:]
