@@ -122,7 +122,7 @@ class SelectionConfig:
         6.0, "maximum gain or attenuation for matching a unit to the predicted level", unit="dB"
     )
     gain_curve_db: float = option(
-        12.0,
+        6.0,
         "maximum change of gain within a unit, by which it follows the course of the predicted "
         "level; 0: none; needs mfcc among the descriptors, and another selection than causal",
         unit="dB",
