@@ -90,9 +90,9 @@ def test_a_match_searches_once_and_lists_as_many_neighbours_as_asked(
     """The beam takes its fifty candidates from the search that lists the neighbours."""
     searched: list[int] = []
 
-    def counted(queries: Values, *given: Any) -> Any:
+    def counted(queries: Values, *given: Any, **named: Any) -> Any:
         searched.append(len(queries))
-        return search(queries, *given)
+        return search(queries, *given, **named)
 
     monkeypatch.setattr("desc.matching.points.search", counted)
     database, queries = make_database(make_values(rng, 300)), make_values(rng, 40)
