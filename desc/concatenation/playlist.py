@@ -107,13 +107,16 @@ class PlaylistEvent:
                 check_integer("channels", channel, 0)
 
     def _check_curve(self) -> None:
-        curve, rule = self.gain_curve, "be a list of pairs, sample and dB, in order of the samples"
-        is_list = isinstance(curve, tuple) and all(isinstance(pair, tuple) for pair in curve)
-        check(is_list and all(len(pair) == 2 for pair in curve), "gain_curve", curve, rule)
-        for sample, gain_db in curve:
+        rule = "be a list of pairs, sample and dB, in order of the samples"
+        check(isinstance(self.gain_curve, tuple), "gain_curve", self.gain_curve, rule)
+        last = -LARGEST - 1
+        for pair in self.gain_curve:
+            check(isinstance(pair, tuple) and len(pair) == 2, "gain_curve", pair, rule)
+            sample, gain_db = pair
             check_integer("gain_curve", sample, -LARGEST, LARGEST)
             check_number("gain_curve", gain_db, LEAST_GAIN_DB, MOST_GAIN_DB)
-        check(all(a[0] < b[0] for a, b in pairwise(curve)), "gain_curve", curve, rule)
+            check(last < sample, "gain_curve", pair, rule)
+            last = sample
 
     def gains(self, samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return the factors of `gain_db` and `gain_curve` (n,) at samples (n,) from the onset on.

@@ -57,7 +57,13 @@ class QueryConfig:
 
 
 STYLES: dict[str, dict[str, float | None]] = {
-    "granular": {"continuity": 0.5, "slow_weight": 0.0, "beat_weight": 0.0, "max_unit_s": None},
+    "granular": {
+        "continuity": 0.5,
+        "slow_weight": 0.0,
+        "beat_weight": 0.0,
+        "max_unit_s": None,
+        "gain_curve_db": 0.0,
+    },
     "phrases": {},
     "loops": {"continuity": 6.0, "slow_weight": 2.0, "max_unit_s": 8.0},
 }

@@ -38,6 +38,8 @@ MAX_SCORES = 1 << 23
 MAX_CANDIDATE_VALUES = 1 << 20
 """Numbers gathered at once when groups are opened, 4 MB: with 16 MB, which no cache holds, a search
 takes a third longer."""
+MAX_KEPT_VALUES = 1 << 24
+"""Numbers of the largest table that is kept for further searches, 64 MB."""
 MAX_ROWS = 1 << 19
 """Rows searched at once; more are searched in parts, so that they need not be in memory."""
 
@@ -233,8 +235,8 @@ class _Minkowski:
 
 
 def can_keep_table(coordinates: Float32, query: QueryConfig) -> bool:
-    """Return whether a search of these rows (N, d) uses one `ScoreTable`."""
-    return _exponent(query) is None and len(coordinates) <= MAX_ROWS
+    """Return whether a search of these rows (N, d) uses a `ScoreTable` that is not too large."""
+    return _exponent(query) is None and coordinates.size <= MAX_KEPT_VALUES
 
 
 class ScoreTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -20,6 +21,8 @@ LEAST_DB = -20.0
 """Level of a further layer's target, relative to the target, in a band that is already full."""
 LOWEST_GAIN_DB = -24.0
 """Lowest gain of a unit of a further layer, dB."""
+BISECTIONS = 30
+"""Halvings of the interval in which the mean of a limited curve is found: to millionths of a dB."""
 LEAST_SEMITONES = 0.05
 """Smaller changes of pitch are inaudible, and the unit stays untouched."""
 
@@ -68,13 +71,14 @@ def with_gain_curves(
 ) -> Units:
     """Return units with the gain curves by which their level moves as the target's.
 
-    A curve changes the frames of a unit against each other, its mean is that of `with_gains`. Muted
-    units and those of further layers have none. Without mfcc there is none.
+    A curve changes the frames of a unit against each other; its mean is 0 dB, as the mean level is
+    that of `with_gains`. Muted units and those of further layers have none. Without mfcc there is
+    none.
 
     Parameters
     ----------
     units : tuple of Unit
-        Units of any layers, with shifts.
+        Units of any layers, with shifts and transposition.
     target : ndarray, (T, D)
         Descriptors to match, in descriptor units.
     database : DescriptorDatabase
@@ -89,14 +93,35 @@ def with_gain_curves(
     def curve_db(unit: Unit) -> tuple[float, ...]:
         if unit.layer or unit.gain_db <= MUTED_DB:
             return ()
-        frames = np.arange(unit.n_frames)
-        own = levels_db(database.values[unit.rows], database.config)
-        played = frames + unit.shift_samples / database.config.hop_length
-        changes = wanted[unit.frames] - np.interp(played, frames, own)
-        curve = np.clip(changes - changes.mean(), -limit_db, limit_db).round(2) + 0.0
+        changes = wanted[unit.frames] - _played_levels_db(unit, database)
+        curve = _limited(changes, limit_db).round(2) + 0.0
         return tuple(curve.tolist()) if curve.any() else ()
 
     return tuple(replace(unit, gain_curve_db=curve_db(unit)) for unit in units)
+
+
+def _played_levels_db(unit: Unit, database: DescriptorDatabase) -> Float64:
+    """Return the level (n,) of the file where a unit plays it in each of its frames, dB."""
+    hop, centres = database.config.hop_length, database.centre_samples
+    file = database.file_index[unit.first_row]
+    ratio = 2 ** (unit.transpose_semitones / 12)
+    from_middle = np.arange(unit.n_frames) - (unit.n_frames - 1) / 2
+    offsets = (ratio * from_middle - from_middle[0]) * hop + unit.shift_samples
+    places = centres[unit.first_row] + database.files[int(file)].speed * offsets
+    first, stop = np.searchsorted(database.file_index, [file, file + 1])
+    around = math.ceil(abs(ratio - 1) * unit.n_frames) + 1
+    rows = slice(max(first, unit.rows.start - around), min(stop, unit.rows.stop + around))
+    return np.interp(places, centres[rows], levels_db(database.values[rows], database.config))
+
+
+def _limited(changes: Float64, limit_db: float) -> Float64:
+    """Return changes (n,) within ± the limit, moved so that their mean is 0."""
+    low, high = changes.min() - limit_db, changes.max() + limit_db
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        is_loud = np.clip(changes - middle, -limit_db, limit_db).mean() > 0
+        low, high = (middle, high) if is_loud else (low, middle)
+    return np.clip(changes - (low + high) / 2, -limit_db, limit_db)
 
 
 def split_at(units: Units, silent: Bools) -> Units:

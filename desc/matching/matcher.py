@@ -307,7 +307,9 @@ class Matcher(PreparedDatabase):
             return split_at(units_of_rows(rows, costs, database), silent)
 
         def placed(units: Units) -> Units:
-            return with_attacks(muted(units, silent), target, database, self.transitions.positions)
+            positions, semitones = self.transitions.positions, self.selection.transpose_semitones
+            units = with_attacks(muted(units, silent), target, database, positions)
+            return with_transposition(units, target, database, semitones)
 
         units = placed(with_gains(chosen(points), target, database, limit_db=limit_db))
         curve_db = self.selection.gain_curve_db
@@ -318,7 +320,7 @@ class Matcher(PreparedDatabase):
             rest = chosen(self._heard(residual, residual[:0]))
             further = with_fitted_gains(rest, target, played, database, limit_db=limit_db)
             units += tuple(replace(unit, layer=layer) for unit in placed(further))
-        return with_transposition(units, target, database, self.selection.transpose_semitones)
+        return units
 
     def _rows(
         self, target: Values, points: Float32, usable: Bools, seed: int

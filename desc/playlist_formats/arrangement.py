@@ -17,6 +17,8 @@ from desc.playlist_formats.settings import ExportConfig
 
 CURVE_SEGMENTS = 64
 """Straight lines in the gain curve of a fade: they miss it by at most 8e-5 of full scale."""
+SEGMENT_SAMPLES = 16
+"""Longest of these lines where the gain changes within a unit: their product is no line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +172,11 @@ class Clip:
         fades : bool
             Whether it includes the fades.
         """
-        steps = np.arange(CURVE_SEGMENTS + 1) / CURVE_SEGMENTS
         n_in, n_out = self.span.fade_in.n_samples, self.span.fade_out.n_samples
         if not fades:
             n_in = n_out = 0
+        longest = max(n_in, n_out) if self.event.gain_curve else 0
+        steps = np.linspace(0, 1, max(CURVE_SEGMENTS, longest // SEGMENT_SAMPLES) + 1)
         n_samples = self.span.stop - self.span.first
         # The gain of a sample is that at its middle.
         rise, fall = steps * n_in - 0.5, n_samples - 0.5 - steps * n_out

@@ -190,19 +190,33 @@ class ClipReader:
             target = curve.find("Target")
             if target is None or target.get("expression") != "gain":
                 continue
-            what = f"the clip {place.name!r}: gain"
-            points = [
-                (
-                    place.origin_s + self._time(point, "time", place.unit, place.name),
-                    factor(point.get("value"), curve.get("unit", "linear"), what),
-                )
-                for point in curve.findall("RealPoint")
-            ]
-            if len(points) == 1:
-                place = replace(place, gain=place.gain * points[0][1])
-            elif points:
-                place = replace(place, gain_curve=_product(place.gain_curve, tuple(points)))
+            points = self._points(curve, place)
+            gain = max((factor for _, factor in points), default=1.0)
+            place = replace(place, gain=place.gain * gain)
+            if any(factor != gain for _, factor in points):
+                found = tuple((time, factor / gain) for time, factor in points)
+                place = replace(place, gain_curve=_product(place.gain_curve, found))
         return place
+
+    def _points(self, curve: ET.Element, place: _Place) -> list[tuple[float, float]]:
+        """Return the points of a gain curve; a step is two at the same time."""
+        unit, what = curve.get("unit", "linear"), f"the clip {place.name!r}: gain"
+        read = [
+            (
+                place.origin_s + self._time(point, "time", place.unit, place.name),
+                factor(point.get("value"), unit, what),
+                point.get("interpolation") == "hold",
+            )
+            for point in curve.findall("RealPoint")
+        ]
+        read.sort(key=lambda point: point[0])
+        points: list[tuple[float, float]] = []
+        held = None
+        for time, gain, holds in read:
+            points += [(time, held)] if held is not None else []
+            points.append((time, gain))
+            held = gain if holds else None
+        return points
 
     def _warped(self, warps: ET.Element, place: _Place) -> AudioClip:
         """Return the audio of two or more points of a straight line."""

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 from desc.audio import content_digest, stream_digest
 from desc.concatenation import Playlist, PlaylistEvent
-from desc.concatenation.playlist import LEAST_GAIN_DB, MAX_FADE_MS
+from desc.concatenation.playlist import LEAST_GAIN_DB, MAX_FADE_MS, MOST_GAIN_DB
 from desc.configuration import check
 from desc.errors import ConfigurationError
 from desc.files import replacing
@@ -211,7 +211,6 @@ def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> Playlist
     n_samples = max(stop - first, 1)
     middle = (first + n_samples / 2) / rate - clip.start_s
     centre = (clip.file_start_s + middle * clip.speed) * rate
-    curve = {round(time * rate) - first: _db(gain) for time, gain in clip.gain_curve}
     return PlaylistEvent(
         source,
         round(centre - n_samples / 2),
@@ -221,11 +220,24 @@ def _event(clip: AudioClip, rate: int, volume: float, files: _Files) -> Playlist
         fade_in_ms=min(round(1000 * clip.fade_in_s, 6), MAX_FADE_MS),
         fade_out_ms=min(round(1000 * clip.fade_out_s, 6), MAX_FADE_MS),
         gain_db=_db(clip.gain * volume),
-        gain_curve=tuple(sorted(curve.items())),
+        gain_curve=_curve([(round(t * rate) - first, gain) for t, gain in clip.gain_curve]),
         transpose_semitones=round(12 * math.log2(clip.speed), 4),
         root=root,
     )
 
 
 def _db(gain: float) -> float:
-    return round(max(20 * math.log10(gain), LEAST_GAIN_DB), 6) if gain > 0 else LEAST_GAIN_DB
+    """Return a factor in dB, as far as an event may have it."""
+    gain_db = 20 * math.log10(gain) if gain > 0 else LEAST_GAIN_DB
+    return round(min(max(gain_db, LEAST_GAIN_DB), MOST_GAIN_DB), 6)
+
+
+def _curve(points: list[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    """Return points of sample and factor as a gain curve; a step takes one sample."""
+    found: list[tuple[int, float]] = []
+    for sample, gain in points:
+        before = found.pop()[1] if found and found[-1][0] == sample else None
+        if before is not None and (not found or found[-1][0] < sample - 1):
+            found.append((sample - 1, before))
+        found.append((sample, _db(gain)))
+    return tuple(found)

@@ -73,7 +73,6 @@ def _media(arrangement: Arrangement, path: Path) -> dict[str, str]:
 
 def _item(clip: Clip, arrangement: Arrangement, names: Mapping[str, str]) -> list[str]:
     curves = arrangement.settings.fades == "curves"
-    volume = 1.0 if curves or clip.event.gain_curve else clip.gain
     fade_in, fade_out = (0.0, 0.0) if curves else (clip.fade_in_s, clip.fade_out_s)
     lines = [
         "    <ITEM",
@@ -82,7 +81,7 @@ def _item(clip: Clip, arrangement: Arrangement, names: Mapping[str, str]) -> lis
         "      LOOP 0",
         f"      FADEIN {_shape(clip.span.fade_in)} {fade_in:.9f} 0 1 0 0 0",
         f"      FADEOUT {_shape(clip.span.fade_out)} {fade_out:.9f} 0 1 0 0 0",
-        f"      VOLPAN {volume:.9f} 0 1 -1",
+        f"      VOLPAN {1 if curves else clip.gain:.9f} 0 1 -1",
         *_take(clip, clip.position_s, arrangement, names),
     ]
     for other in arrangement.other_clips(clip):
@@ -110,8 +109,12 @@ def _take(
 
 
 def _envelope(clip: Clip, late: float, *, fades: bool) -> list[str]:
-    """Return the volume envelope of a take; its times run at the take's speed."""
-    points = [(clip.speed * (time + late), gain) for time, gain in clip.curve(fades=fades)]
+    """Return the volume envelope of a take; its times run at the take's speed.
+
+    Without the fades it is without the gain of the unit, which is that of the item.
+    """
+    item = 1.0 if fades else clip.gain
+    points = [(clip.speed * (time + late), gain / item) for time, gain in clip.curve(fades=fades)]
     lines = [f"        PT {time:.9f} {gain:.9f} {LINEAR}" for time, gain in points]
     return ["      <VOLENV", "        ACT 1 -1", *lines, "      >"]
 

@@ -297,7 +297,8 @@ def test_a_file_that_is_gone_is_silent_and_the_others_play_on(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     predictor = stage.predictor()
-    with Stream(predictor, stage.matcher(predictor), store=stage.store, mode="follow") as stream:
+    matcher = stage.matcher(predictor, continuity=0.5)
+    with Stream(predictor, matcher, store=stage.store, mode="follow") as stream:
         begun: list[StreamEvent] = []
         stream.watchers.append(begun.append)
 
@@ -310,4 +311,4 @@ def test_a_file_that_is_gone_is_silent_and_the_others_play_on(
     assert "is no longer played: no such file" in caplog.text
     assert np.isfinite(sound).all()
     assert sound[-20 * HOP :].any()
-    assert begun[-1].event.source == "c.flac"
+    assert {one.event.source for one in begun[-3:]} == {"c.flac"}

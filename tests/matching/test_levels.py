@@ -185,16 +185,41 @@ def test_frames_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> 
     assert with_gain_curves(units, target, database, limit_db=0.0) == units
 
 
+def flat(levels_db: list[float]) -> Values:
+    """Return descriptors whose mel bands all have these levels (T,)."""
+    return values_of(np.repeat(np.array(levels_db)[:, None], 32, 1))
+
+
 def test_a_curve_follows_what_is_played_between_two_frames() -> None:
-    """The level rises by 4 dB a frame; half a hop later it is 2 dB higher but in the last frame."""
-    rising = values_of(np.repeat(4.0 * np.arange(20)[:, None], 32, 1))
-    database = make_database(rising)
+    """Levels of 0 and 8 dB in turn; half a hop later the level is 4 dB throughout."""
+    database = make_database(flat([0.0, 8.0] * 10))
     unit = Unit(5, 6, 0, shift_samples=512)
-    [found] = with_gain_curves((unit,), rising[5:11], database, limit_db=12.0)
-    expected = np.array([-2, -2, -2, -2, -2, 0]) + 5 / 3
-    np.testing.assert_allclose(found.gain_curve_db, expected, atol=0.02)
+    assert with_gain_curves((unit,), flat([1.0] * 6), database, limit_db=12.0) == (unit,)
+    [found] = with_gain_curves((unit,), flat([2.0, -2.0] * 3), database, limit_db=12.0)
+    np.testing.assert_allclose(found.gain_curve_db, [2, -2] * 3, atol=0.02)
     [event] = to_playlist((found,), database).events
     assert event.gain_curve[:2] == ((512, found.gain_curve_db[0]), (1536, found.gain_curve_db[1]))
+
+
+def test_a_curve_follows_what_is_played_faster() -> None:
+    """An octave higher a rise of 1 dB a frame is one of 2 dB, as far as the file reaches."""
+    database = make_database(flat([float(n) for n in range(14)]))
+    unit = Unit(5, 6, 0, transpose_semitones=12.0)
+    target = flat([float(n) for n in range(6)])
+    [found] = with_gain_curves((unit,), target, database, limit_db=12.0)
+    np.testing.assert_allclose(found.gain_curve_db, [2.5, 1.5, 0.5, -0.5, -1.5, -2.5], atol=0.02)
+    ended = make_database(flat([float(n) for n in range(11)]))
+    [found] = with_gain_curves((unit,), target, ended, limit_db=12.0)
+    steps = np.diff(found.gain_curve_db)
+    np.testing.assert_allclose(steps, [-1, -1, -1, 1 - (10 - 8.5), 1], atol=0.02)
+
+
+def test_a_limited_curve_keeps_the_mean_level() -> None:
+    """Two frames 24 dB softer than the ten others are lowered by 6 dB, those raised by 1.2."""
+    database = make_database(flat([0.0] * 20))
+    target = flat([4.0] * 10 + [-20.0] * 2)
+    [found] = with_gain_curves((Unit(3, 12, 0),), target, database, limit_db=6.0)
+    np.testing.assert_allclose(found.gain_curve_db, [1.2] * 10 + [-6] * 2, atol=0.02)
 
 
 def test_units_without_a_curve(rng: np.random.Generator) -> None:

@@ -50,9 +50,65 @@ def test_gain_curves_of_clips_are_read(
     read = read_playlist(path, playlist)
     assert [len(layer) for layer in read.layers()] == [2, 2, 1]
     assert all(event.gain_curve for event in read.events)
+    gains = [event.gain_db for layer in read.layers() for _, event in layer]
+    assert gains == pytest.approx([0, 3, -6, 3, 0], abs=0.01)
     again = render(read, store=store, rendering=RenderConfig(align_ms=0)).samples
     rendered = render(playlist, store=store).samples
     assert level_db(again - rendered) - level_db(rendered) < -70
+
+
+def with_points(points: str) -> Callable[[ET.Element], None]:
+    """Return a change that puts a gain curve beside the audio of the first clip."""
+
+    def change(project: ET.Element) -> None:
+        clip = next(project.iter("Clip"))
+        [audio] = list(clip)
+        clip.remove(audio)
+        lanes = ET.SubElement(clip, "Lanes", timeUnit="seconds")
+        lanes.append(audio)
+        start = float(clip.get("playStart", ""))
+        curve = ET.SubElement(lanes, "Points", unit="linear")
+        ET.SubElement(curve, "Target", expression="gain")
+        for text in points.split():
+            time, value, interpolation = text.split(",")
+            at = {"time": str(start + float(time)), "value": value}
+            ET.SubElement(curve, "RealPoint", at | {"interpolation": interpolation})
+
+    return change
+
+
+HALF_DB = 20 * float(np.log10(0.5))
+
+
+@pytest.mark.parametrize(
+    ("points", "gain_db", "curve"),
+    [
+        ("0,2,linear .1,1,linear", -HALF_DB, [(0, 0.0), (4410, HALF_DB)]),
+        ("0,1,hold .1,.5,linear", 0.0, [(0, 0.0), (4409, 0.0), (4410, HALF_DB)]),
+        ("0,1,linear .1,1,linear .1,.5,linear", 0.0, [(0, 0.0), (4409, 0.0), (4410, HALF_DB)]),
+        (".1,.5,linear 0,1,linear", 0.0, [(0, 0.0), (4410, HALF_DB)]),
+        ("0,.5,linear .1,.5,linear", HALF_DB, []),
+        ("0,0,linear .1,0,linear", -200.0, []),
+        ("0,1,linear .1,0,linear", 0.0, [(0, 0.0), (4410, -200.0)]),
+        ("0,1e9,linear", 60.0, []),
+    ],
+)
+def test_points_of_a_gain_become_a_gain_and_a_curve(
+    points: str,
+    gain_db: float,
+    curve: list[tuple[int, float]],
+    playlist: Playlist,
+    store: DescriptorStore,
+    tmp_path: Path,
+) -> None:
+    plain = replace(playlist, events=playlist.events[4:])  # without fades beyond its ends
+    export_playlist(plain, tmp_path / "one.dawproject", "dawproject", store=store)
+    edit(tmp_path / "one.dawproject", with_points(points))
+    [event] = read_playlist(tmp_path / "one.dawproject", plain).events
+    assert event.gain_db == pytest.approx(gain_db, abs=1e-4)
+    assert [sample for sample, _ in event.gain_curve] == [sample for sample, _ in curve]
+    found = [gain for _, gain in event.gain_curve]
+    assert found == pytest.approx([gain for _, gain in curve], abs=1e-4)
 
 
 def edit(path: Path, change: Callable[[ET.Element], None]) -> None:

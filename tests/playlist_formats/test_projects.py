@@ -275,6 +275,36 @@ def test_alternatives_are_takes_and_muted_tracks(
         export_playlist(playlist, path, format, matches=one, **options)
 
 
+def test_alternatives_have_the_gain_of_their_unit_and_no_curve(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    louder = replace(playlist.events[2], gain_db=-6.0)
+    playlist = replace(playlist, events=(louder,))
+    assert louder.gain_curve
+    matches = write_matches(tmp_path / "m.json", 30, [("a.wav", 30000)])
+    settings = ExportConfig(alternatives=1)
+    path = tmp_path / "song.rpp"
+    export_playlist(playlist, path, "reaper", store=store, matches=matches, settings=settings)
+    [item] = rpp.loads(path.read_text()).find("TRACK").findall("ITEM")
+    [volume] = [float(part[1]) for part in item if part[0] == "VOLPAN"]
+    assert 20 * np.log10(volume) == pytest.approx(-6, abs=1e-4)
+    assert len(item.findall("VOLENV")) == 1, "of the unit alone"
+
+
+def test_long_fades_of_units_with_a_curve_null_as_well(
+    playlist: Playlist, store: DescriptorStore, tmp_path: Path
+) -> None:
+    playlist = replace(playlist, events=playlist.events[1:3]).with_crossfade(90)
+    for format in PLAYERS:
+        path = tmp_path / f"song.{format}"
+        settings = ExportConfig(fades="curves")
+        export_playlist(playlist, path, format, store=store, settings=settings)
+        clips, master = PLAYERS[format](path)
+        mix = master * played(clips, reader(path), playlist.n_samples)
+        rendered = render(playlist, store=store).samples
+        assert level_db(mix - rendered) - level_db(rendered) < -90
+
+
 def test_beats_are_markers(make_wav: MakeWav, store: DescriptorStore, tmp_path: Path) -> None:
     """Clicks every half second from .25 s on; noise has no pulse, and no markers."""
     clicks = np.zeros((2, 6 * RATE))
