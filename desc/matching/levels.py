@@ -72,8 +72,9 @@ def with_gain_curves(
     """Return units with the gain curves by which their level moves as the target's.
 
     A curve changes the frames of a unit against each other; its mean is 0 dB, as the mean level is
-    that of `with_gains`. Muted units and those of further layers have none. Without mfcc there is
-    none.
+    that of `with_gains`. The last frame rises no more than the one before: there the target already
+    hears the next unit. Muted units and those of further layers have no curve, and without mfcc
+    there is none.
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ def with_gain_curves(
     database : DescriptorDatabase
         The rows of the units.
     limit_db : float
-        Largest change up or down in dB; 0: none.
+        Largest change up or down in dB; 0: none. Units that are raised by their gain rise by half
+        of it at least, and by less than the whole.
     """
     if not limit_db or LEVEL not in database.config.names:
         return units
@@ -94,7 +96,9 @@ def with_gain_curves(
         if unit.layer or unit.gain_db <= MUTED_DB:
             return ()
         changes = wanted[unit.frames] - _played_levels_db(unit, database)
-        curve = _limited(changes, limit_db).round(2) + 0.0
+        changes[-1] = changes[-2:].min()
+        highest_db = float(np.clip(limit_db - unit.gain_db, limit_db / 2, limit_db))
+        curve = _limited(changes, -limit_db, highest_db).round(2) + 0.0
         return tuple(curve.tolist()) if curve.any() else ()
 
     return tuple(replace(unit, gain_curve_db=curve_db(unit)) for unit in units)
@@ -114,14 +118,14 @@ def _played_levels_db(unit: Unit, database: DescriptorDatabase) -> Float64:
     return np.interp(places, centres[rows], levels_db(database.values[rows], database.config))
 
 
-def _limited(changes: Float64, limit_db: float) -> Float64:
-    """Return changes (n,) within ± the limit, moved so that their mean is 0."""
-    low, high = changes.min() - limit_db, changes.max() + limit_db
+def _limited(changes: Float64, lowest: float, highest: float) -> Float64:
+    """Return changes (n,) within limits, moved so that their mean is 0."""
+    low, high = changes.min() - highest, changes.max() - lowest
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        is_loud = np.clip(changes - middle, -limit_db, limit_db).mean() > 0
+        is_loud = np.clip(changes - middle, lowest, highest).mean() > 0
         low, high = (middle, high) if is_loud else (low, middle)
-    return np.clip(changes - (low + high) / 2, -limit_db, limit_db)
+    return np.clip(changes - (low + high) / 2, lowest, highest)
 
 
 def split_at(units: Units, silent: Bools) -> Units:
