@@ -6,14 +6,17 @@ They lie beside the result's own files, which stay as they are: `edits.json` is 
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from desc import outputs
 from desc.audio import read_excerpt
 from desc.concatenation import Playlist, PlaylistEvent, render_to_file, with_event
 from desc.configuration import RenderConfig, as_tuples, check, from_dict, to_dict
-from desc.corpus.ending import level_db
 from desc.errors import ConfigurationError, OutputError
 from desc.files import read_json, replacing, write_json
 from desc.matching.units import MUTED_DB
@@ -42,12 +45,20 @@ def edits_of(folder: Path) -> list[dict[str, Any]]:
         return [
             {
                 "event": int(one["event"]),
-                "changes": {key: as_tuples(value) for key, value in dict(one["changes"]).items()},
+                "changes": _checked(dict(one["changes"])),
             }
             for one in content
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise OutputError(f"{folder / EDITS}: damaged: {error!r}") from error
+    except ConfigurationError as error:
+        raise OutputError(f"{folder / EDITS}: {error}") from error
+
+
+def _checked(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return changes of an event with tuples for lists; they must be of `FIELDS`."""
+    check(set(changes) <= set(FIELDS), "changes", sorted(changes), f"be among {', '.join(FIELDS)}")
+    return {name: as_tuples(value) for name, value in changes.items()}
 
 
 def edited_playlist(folder: Path) -> Playlist:
@@ -81,7 +92,7 @@ def add_edit(folder: Path, event: int, changes: dict[str, Any]) -> Playlist:
     ConfigurationError
         If there is no such event, or a value breaks a rule.
     """
-    check(set(changes) <= set(FIELDS), "changes", sorted(changes), f"be among {', '.join(FIELDS)}")
+    changes = _checked(changes)
     edits = edits_of(folder)
     playlist = with_event(edited_playlist(folder), event, **changes)
     _write(folder, [*edits, {"event": event, "changes": changes}], playlist)
@@ -188,6 +199,7 @@ def replacement(folder: Path, event: int, other: PlaylistEvent) -> dict[str, Any
         If a file cannot be read.
     """
     playlist = edited_playlist(folder)
+    check(0 <= event < len(playlist.events), "event", event, f"be below {len(playlist.events)}")
     unit = playlist.events[event]
     change_db = _level_db(playlist, unit) - _level_db(playlist, other)
     gain_db = change_db if unit.gain_db <= MUTED_DB else unit.gain_db + change_db
@@ -196,6 +208,12 @@ def replacement(folder: Path, event: int, other: PlaylistEvent) -> dict[str, Any
 
 
 def _level_db(playlist: Playlist, event: PlaylistEvent) -> float:
-    """Return the mean level of what an event plays of its file, dB."""
+    """Return the mean level of what an event plays, but for `gain_db` and fades, at least −120 dB.
+
+    A transposed event is measured where it would play at its own speed.
+    """
     rate, path = playlist.sample_rate, Path(playlist.roots[event.root], event.source)
-    return level_db(*read_excerpt(path, event.start_sample / rate, event.n_samples / rate))
+    samples, own_rate = read_excerpt(path, event.start_sample / rate, event.n_samples / rate)
+    gains = replace(event, gain_db=0.0).gains(np.arange(samples.shape[1]) * rate / own_rate)
+    power = float(np.mean(np.square(samples * gains))) if samples.size else 0.0
+    return 10 * math.log10(max(power, 1e-12))

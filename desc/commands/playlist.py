@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from desc.commands.console import Console, counted
 from desc.commands.options import (
@@ -15,7 +17,10 @@ from desc.commands.options import (
     given_options,
 )
 from desc.configuration import MasterConfig, RenderConfig
-from desc.errors import OutputError
+from desc.errors import ConfigurationError, OutputError
+
+if TYPE_CHECKING:
+    from desc.concatenation import Playlist
 
 EXPORT = "export-playlist"
 DAWPROJECT = ".dawproject"
@@ -110,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         if args.relocate is not None:
             roots = playlist.resolved_roots(**folders)
             playlist = relocated(playlist, args.relocate, store=store, roots=roots)
+        _check_output(args, playlist, playlist.resolved_roots(**folders))
         if args.command == EXPORT:
             n_units = export_playlist(
                 playlist,
@@ -143,3 +149,17 @@ def run(args: argparse.Namespace) -> int:
             f"peak {result.peak:.2f}{turned})"
         )
     return 0
+
+
+def _check_output(
+    args: argparse.Namespace, playlist: Playlist, roots: Mapping[str, str | Path]
+) -> None:
+    """Refuse to replace a file that is read: the playlist, its original or a source."""
+    output, given = Path(args.output_path), filter(None, (args.playlist, args.original))
+    events = [event for event in playlist.events if event.root in roots]
+    sources = {Path(roots[event.root], event.source) for event in events}
+    for file in (*map(Path, given), *sorted(sources)):
+        if output.exists() and file.exists() and output.samefile(file):
+            raise ConfigurationError(
+                f"output_path={args.output_path!r} must be another file than {file}, which is read"
+            )

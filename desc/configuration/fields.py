@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from desc.errors import ConfigurationError
 
 T = TypeVar("T")
+SHOWN = 200
+"""Characters of a value that a message shows."""
 
 
 def option(
@@ -51,9 +53,14 @@ def option(
 
 
 def check(condition: bool, name: str, value: object, rule: str) -> None:
-    """Raise `ConfigurationError` saying `name=value must rule` unless the condition holds."""
+    """Raise `ConfigurationError` saying `name=value must rule` unless the condition holds.
+
+    A long value is shortened.
+    """
     if not condition:
-        raise ConfigurationError(f"{name}={value!r} must {rule}")
+        shown = repr(value)
+        shown = shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
+        raise ConfigurationError(f"{name}={shown} must {rule}")
 
 
 def check_type(name: str, value: object, kind: type, remedy: str) -> None:

@@ -72,9 +72,8 @@ def with_gain_curves(
     """Return units with the gain curves by which their level moves as the target's.
 
     A curve changes the frames of a unit against each other; its mean is 0 dB, as the mean level is
-    that of `with_gains`. The last frame rises no more than the one before: there the target already
-    hears the next unit. Muted units and those of further layers have no curve, and without mfcc
-    there is none.
+    that of `with_gains`. Muted units and those of further layers have none. Without mfcc there is
+    none.
 
     Parameters
     ----------
@@ -96,7 +95,6 @@ def with_gain_curves(
         if unit.layer or unit.gain_db <= MUTED_DB:
             return ()
         changes = wanted[unit.frames] - _played_levels_db(unit, database)
-        changes[-1] = changes[-2:].min()
         highest_db = float(np.clip(limit_db - unit.gain_db, limit_db / 2, limit_db))
         curve = _limited(changes, -limit_db, highest_db).round(2) + 0.0
         return tuple(curve.tolist()) if curve.any() else ()

@@ -16,6 +16,8 @@ TEMPO = 120.0
 STEADY = 1e-3
 """Largest change of speed inside a clip, relative."""
 NEAR_S = 1e-6
+FACTORS = {"linear": 1.0, "percent": 0.01}
+"""Units of a gain as factors."""
 Curve = tuple[tuple[float, float], ...]
 """Points of a gain: time and factor."""
 
@@ -261,10 +263,14 @@ def finite(text: str | None, what: str) -> float:
 
 
 def factor(text: str | None, unit: str, what: str) -> float:
-    """Return a gain as a factor, from one in `linear` units or in `decibel`."""
+    """Return a gain as a factor, from one in `linear` units, in `percent` or in `decibel`."""
     if unit == "decibel":
         return 0.0 if text == "-inf" else float(10 ** (min(finite(text, what), 200) / 20))
-    return finite(text, what)
+    if unit not in FACTORS:
+        raise ConfigurationError(
+            f"{what}: unit={unit!r} must be one of {', '.join((*FACTORS, 'decibel'))}"
+        )
+    return max(FACTORS[unit] * finite(text, what), 0.0)
 
 
 def _sound(audio: ET.Element, place: _Place, origin_s: float, speed: float) -> AudioClip:

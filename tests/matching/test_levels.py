@@ -181,6 +181,7 @@ def test_frames_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> 
         assert played[unit.frames].mean() == pytest.approx(before.mean(), abs=0.02)
     limited = with_gain_curves(units, target, database, limit_db=3.0)
     assert [max(map(abs, unit.gain_curve_db)) for unit in limited] == [3.0, 3.0]
+    assert max(limited[0].gain_curve_db) == 1.5, "of a unit that is raised itself"
     assert [unit.gain_db for unit in limited] == [2.0, 0.0]
     assert with_gain_curves(units, target, database, limit_db=0.0) == units
 
