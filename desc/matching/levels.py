@@ -21,8 +21,6 @@ LEAST_DB = -20.0
 """Level of a further layer's target, relative to the target, in a band that is already full."""
 LOWEST_GAIN_DB = -24.0
 """Lowest gain of a unit of a further layer, dB."""
-BISECTIONS = 30
-"""Halvings of the interval in which the mean of a limited curve is found: to millionths of a dB."""
 LEAST_SEMITONES = 0.05
 """Smaller changes of pitch are inaudible, and the unit stays untouched."""
 
@@ -71,9 +69,9 @@ def with_gain_curves(
 ) -> Units:
     """Return units with the gain curves by which their level moves as the target's.
 
-    A curve changes the frames of a unit against each other; its mean is 0 dB, as the mean level is
-    that of `with_gains`. Muted units and those of further layers have none. Without mfcc there is
-    none.
+    A curve changes the frames of a unit against each other: before it is limited, its mean is
+    0 dB, as the mean level is that of `with_gains`. Muted units and those of further layers have
+    none. Without mfcc there is none.
 
     Parameters
     ----------
@@ -84,8 +82,8 @@ def with_gain_curves(
     database : DescriptorDatabase
         The rows of the units.
     limit_db : float
-        Largest change up or down in dB; 0: none. Units that are raised by their gain rise by half
-        of it at least, and by less than the whole.
+        Largest change up or down in dB; 0: none. Gain and curve together rise by no more, unless
+        the gain alone does.
     """
     if not limit_db or LEVEL not in database.config.names:
         return units
@@ -95,8 +93,8 @@ def with_gain_curves(
         if unit.layer or unit.gain_db <= MUTED_DB:
             return ()
         changes = wanted[unit.frames] - _played_levels_db(unit, database)
-        highest_db = float(np.clip(limit_db - unit.gain_db, limit_db / 2, limit_db))
-        curve = _limited(changes, -limit_db, highest_db).round(2) + 0.0
+        highest_db = np.clip(limit_db - unit.gain_db, 0.0, limit_db)
+        curve = np.clip(changes - changes.mean(), -limit_db, highest_db).round(2) + 0.0
         return tuple(curve.tolist()) if curve.any() else ()
 
     return tuple(replace(unit, gain_curve_db=curve_db(unit)) for unit in units)
@@ -114,16 +112,6 @@ def _played_levels_db(unit: Unit, database: DescriptorDatabase) -> Float64:
     around = math.ceil(abs(ratio - 1) * unit.n_frames) + 1
     rows = slice(max(first, unit.rows.start - around), min(stop, unit.rows.stop + around))
     return np.interp(places, centres[rows], levels_db(database.values[rows], database.config))
-
-
-def _limited(changes: Float64, lowest: float, highest: float) -> Float64:
-    """Return changes (n,) within limits, moved so that their mean is 0."""
-    low, high = changes.min() - highest, changes.max() - lowest
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        is_loud = np.clip(changes - middle, lowest, highest).mean() > 0
-        low, high = (middle, high) if is_loud else (low, middle)
-    return np.clip(changes - (low + high) / 2, lowest, highest)
 
 
 def split_at(units: Units, silent: Bools) -> Units:

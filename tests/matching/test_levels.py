@@ -181,7 +181,7 @@ def test_frames_are_brought_to_the_level_asked_for(rng: np.random.Generator) -> 
         assert played[unit.frames].mean() == pytest.approx(before.mean(), abs=0.02)
     limited = with_gain_curves(units, target, database, limit_db=3.0)
     assert [max(map(abs, unit.gain_curve_db)) for unit in limited] == [3.0, 3.0]
-    assert max(limited[0].gain_curve_db) == 1.5, "of a unit that is raised itself"
+    assert max(limited[0].gain_curve_db) == 1.0, "of a unit that is raised itself"
     assert [unit.gain_db for unit in limited] == [2.0, 0.0]
     assert with_gain_curves(units, target, database, limit_db=0.0) == units
 
@@ -215,12 +215,13 @@ def test_a_curve_follows_what_is_played_faster() -> None:
     np.testing.assert_allclose(steps, [-1, -1, -1, 1 - (10 - 8.5), 1], atol=0.02)
 
 
-def test_a_limited_curve_keeps_the_mean_level() -> None:
-    """Two frames 24 dB softer than the ten others are lowered by 6 dB, those raised by 1.2."""
-    database = make_database(flat([0.0] * 20))
-    target = flat([4.0] * 10 + [-20.0] * 2)
-    [found] = with_gain_curves((Unit(3, 12, 0),), target, database, limit_db=6.0)
-    np.testing.assert_allclose(found.gain_curve_db, [1.2] * 10 + [-6] * 2, atol=0.02)
+def test_gain_and_curve_together_rise_by_the_limit() -> None:
+    """The target's ten frames lie 4 dB above its mean, the other two 20 dB below."""
+    database, target = make_database(flat([0.0] * 20)), flat([24.0] * 10 + [0.0] * 2)
+    for gain_db, raised in ((-6.0, 4.0), (0.0, 4.0), (3.0, 3.0), (6.0, 0.0), (9.0, 0.0)):
+        unit = Unit(3, 12, 0, gain_db=gain_db)
+        [found] = with_gain_curves((unit,), target, database, limit_db=6.0)
+        np.testing.assert_allclose(found.gain_curve_db, [raised] * 10 + [-6] * 2, atol=0.02)
 
 
 def test_units_without_a_curve(rng: np.random.Generator) -> None:
