@@ -71,7 +71,10 @@ def edited_playlist(folder: Path) -> Playlist:
     """
     playlist = Playlist.load(folder / outputs.PLAYLIST)
     for edit in edits_of(folder):
-        playlist = with_event(playlist, edit["event"], **edit["changes"])
+        try:
+            playlist = with_event(playlist, edit["event"], **edit["changes"])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{folder / EDITS}: {error}") from error
     return playlist
 
 

@@ -94,6 +94,7 @@ HALF_DB = 20 * float(np.log10(0.5))
     ],
 )
 def test_points_of_a_gain_become_a_gain_and_a_curve(
+    *,
     points: str,
     gain_db: float,
     curve: list[tuple[int, float]],
@@ -109,6 +110,26 @@ def test_points_of_a_gain_become_a_gain_and_a_curve(
     assert [sample for sample, _ in event.gain_curve] == [sample for sample, _ in curve]
     found = [gain for _, gain in event.gain_curve]
     assert found == pytest.approx([gain for _, gain in curve], abs=1e-4)
+
+
+def test_a_gain_in_percent_is_a_hundredth_and_other_units_are_refused(
+    playlist: Playlist, exported: Path
+) -> None:
+    def unit(name: str) -> Callable[[ET.Element], None]:
+        def change(project: ET.Element) -> None:
+            points = next(project.iter("Points"))
+            points.set("unit", name)
+            next(points.iter("RealPoint")).set("value", "50")
+
+        return change
+
+    gains = [event.gain_db for event in read_playlist(exported, playlist).events]
+    edit(exported, unit("percent"))
+    changed = [event.gain_db for event in read_playlist(exported, playlist).events]
+    assert changed == pytest.approx([gains[0], HALF_DB, *gains[2:]], abs=0.01)
+    edit(exported, unit("hertz"))
+    with pytest.raises(ConfigurationError, match="gain: unit='hertz' must be one of linear"):
+        read_playlist(exported, playlist)
 
 
 def edit(path: Path, change: Callable[[ET.Element], None]) -> None:

@@ -325,3 +325,22 @@ def test_the_command(
     words += ["--relocate", str(tmp_path / "moved"), "--cache_dir", str(tmp_path / "cache")]
     assert main(words) == 0
     assert audio.probe(tmp_path / "s.wav").n_samples == playlist.n_samples
+
+
+@pytest.mark.parametrize("command", ["render", "export-playlist"])
+@pytest.mark.parametrize("read", ["a.wav", "playlist.json", "link.wav"])
+def test_a_file_that_is_read_is_never_replaced(
+    command: str, read: str, playlist: Playlist, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds, saved = Path(playlist.roots["corpus"]), tmp_path / "playlist.json"
+    playlist.save(saved)
+    (tmp_path / "link.wav").symlink_to(sounds / "a.wav")
+    output = sounds / read if read == "a.wav" else tmp_path / read
+    before = output.read_bytes()
+    words = [command, str(saved), "--output_path", str(output), "--overwrite"]
+    words += ["--format", "csv"] if command == "export-playlist" else []
+    assert main([*words, "--cache_dir", str(tmp_path / "cache")]) == 2
+    message = capsys.readouterr().err
+    assert str(output) in message
+    assert "must be another file" in message
+    assert output.read_bytes() == before

@@ -295,11 +295,11 @@ def test_long_fades_of_units_with_a_curve_null_as_well(
     playlist: Playlist, store: DescriptorStore, tmp_path: Path
 ) -> None:
     playlist = replace(playlist, events=playlist.events[1:3]).with_crossfade(90)
-    for format in PLAYERS:
+    for format, read_clips in PLAYERS.items():
         path = tmp_path / f"song.{format}"
         settings = ExportConfig(fades="curves")
         export_playlist(playlist, path, format, store=store, settings=settings)
-        clips, master = PLAYERS[format](path)
+        clips, master = read_clips(path)
         mix = master * played(clips, reader(path), playlist.n_samples)
         rendered = render(playlist, store=store).samples
         assert level_db(mix - rendered) - level_db(rendered) < -90
