@@ -84,7 +84,7 @@ def test_a_result_of_before_the_styles_is_granular(
     shutil.copytree(results / "a.wav", tmp_path / "a.wav")
     stored = json.loads((tmp_path / "a.wav" / "prediction.json").read_text())
     request = stored["_meta"]["request"] | {"continuity": 0.5}
-    for name in ("slow_weight", "beat_weight", "max_unit_s"):
+    for name in ("slow_weight", "beat_weight", "max_unit_s", "gain_curve_db"):
         del request[name]
     stored["_meta"]["request"] = request
     (tmp_path / "a.wav" / "prediction.json").write_text(json.dumps(stored))
