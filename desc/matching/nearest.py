@@ -15,6 +15,9 @@ GROUP = 128
 """Rows of which only the smallest score is looked at first."""
 MARGIN = 1e-5
 """Share of the squared norms by which rounding may change a score."""
+MANY = 1 << 12
+"""Rows left by the bound from which scores of all columns come first: it says little of a point
+far from all of them."""
 MEASURED = 20000
 """Rows by which the axes are found."""
 
@@ -22,8 +25,9 @@ MEASURED = 20000
 class NearestRows:
     """Nearest rows of single points, exact where `points` is.
 
-    The squared distance along the leading principal axes of the rows bounds the distance from
-    below. It is computed for all rows, the distance itself only where the bound is small enough.
+    The squared distance along the leading principal axes of the rows, plus that of the lengths of
+    what lies outside of them, bounds the distance from below. It is computed for all rows, the
+    distance itself only where the bound is small enough.
     Points with an index are searched by it. Other distances than the euclidean are searched without
     preparation, far more slowly.
 
@@ -66,8 +70,10 @@ class NearestRows:
         rows = np.flatnonzero(scores <= self._limit(scores, count))
         distances = self._distances(point, rows)
         farthest = np.partition(distances, count - 1)[count - 1]
-        within = farthest**2 - square + MARGIN * (square + self._axes.largest)
-        rows = np.flatnonzero(scores <= np.float32(within))
+        within = np.float32(farthest**2 - square + MARGIN * (square + self._axes.largest))
+        rows = np.flatnonzero(scores <= within)
+        if len(rows) > MANY:
+            rows = rows[self._axes.whole_scores(self._points.values, point)[rows] <= within]
         distances = self._distances(point, rows)
         order = np.lexsort((rows, distances))[:count]
         return rows[order], distances[order]
@@ -88,21 +94,34 @@ class NearestRows:
 
 
 class PrincipalAxes:
-    """The leading principal axes of rows, and the rows along them."""
+    """The leading principal axes of rows; the rows along them, and their length outside of them."""
 
     def __init__(self, points: Float32) -> None:
         self._centre = points.mean(0, dtype=np.float64).astype(np.float32)
         some = points[:: max(1, len(points) // MEASURED)] - self._centre
         axes = np.linalg.eigh(some.T.astype(np.float64) @ some)[1][:, ::-1]
         self._axes = np.ascontiguousarray(axes[:, :LEADING], np.float32)
-        self._rows = np.empty((self._axes.shape[1], len(points)), np.float32)
+        self._rows = np.empty((self._axes.shape[1] + 1, len(points)), np.float32)
         for start in range(0, len(points), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            self._rows[:, block] = self._axes.T @ (points[block] - self._centre).T
+            self._rows[:, block] = self._placed(points[block]).T
         self.norms: Float32 = np.einsum("dn,dn->n", self._rows, self._rows)
-        self.largest = float(self.norms.max(initial=0))
+        # Scores of all columns are rounded as the centre is long, too.
+        self.largest = float(self.norms.max(initial=0) + self._centre @ self._centre)
 
     def scores(self, point: Float32) -> tuple[Float32, float]:
-        """Return −2·q·x along the axes for each row (N,), and |q|²."""
-        placed = (point - self._centre) @ self._axes
+        """Return −2·q·x for each row (N,), and |q|², of points as the rows are kept."""
+        placed = self._placed(point[None])[0]
         return (-2 * placed) @ self._rows, float(placed @ placed)
+
+    def whole_scores(self, points: Float32, point: Float32) -> Float32:
+        """Return |x|² − 2·q·x over all columns for each row (N,), from the centre of the rows."""
+        placed = point - self._centre
+        return self.norms - 2 * (points @ placed - self._centre @ placed)
+
+    def _placed(self, points: Float32) -> Float32:
+        """Return points (n, d) along the axes, and their length outside of them, (n, axes + 1)."""
+        centred = points - self._centre
+        along = centred @ self._axes
+        squares = np.einsum("nd,nd->n", centred, centred) - np.einsum("na,na->n", along, along)
+        return np.hstack([along, np.sqrt(np.maximum(squares, 0))[:, None]])

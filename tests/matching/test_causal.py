@@ -152,6 +152,19 @@ def test_nearest_rows_are_those_of_the_exact_search(
     assert sorted(prepared.restricted(few).find(points[0], 50)[0]) == [5, 9]
 
 
+def test_rows_of_which_few_axes_say_nothing_are_found_exactly(rng: np.random.Generator) -> None:
+    """Many columns of equal spread: any point is nearly as far from all rows."""
+    points = rng.standard_normal((20000, 120)).astype(np.float32) + np.float32(3)
+    usable = rng.random(20000) < 0.9
+    prepared = NearestRows(Points(points, QueryConfig())).restricted(usable)
+    for scale in (0.5, 2.0, 20.0):
+        point = points.mean(0) + np.float32(scale) * rng.standard_normal(120).astype(np.float32)
+        rows, distances = prepared.find(point, 50)
+        expected = search(point[None], points, usable, 50, QueryConfig())
+        np.testing.assert_array_equal(rows, expected.rows[0])
+        np.testing.assert_array_equal(distances, expected.distances[0])
+
+
 def test_the_slow_scale_of_now_is_the_last_row_of_the_causal_one(
     database: DescriptorDatabase,
 ) -> None:
