@@ -189,8 +189,14 @@ def alternatives(folder: Path, event: int, count: int = 8) -> list[PlaylistEvent
         If there is no such event, or the result lists one sound per frame.
     """
     playlist = edited_playlist(folder)
-    check(0 <= event < len(playlist.events), "event", event, f"be below {len(playlist.events)}")
+    _event(playlist, event)
     return Candidates.load(folder / outputs.MATCHES).alternatives(playlist, event, count)
+
+
+def _event(playlist: Playlist, place: int) -> PlaylistEvent:
+    """Return the event at a place of a playlist, which must have one there."""
+    check(0 <= place < len(playlist.events), "event", place, f"be below {len(playlist.events)}")
+    return playlist.events[place]
 
 
 def replacement(folder: Path, event: int, other: PlaylistEvent) -> dict[str, Any]:
@@ -202,8 +208,7 @@ def replacement(folder: Path, event: int, other: PlaylistEvent) -> dict[str, Any
         If a file cannot be read.
     """
     playlist = edited_playlist(folder)
-    check(0 <= event < len(playlist.events), "event", event, f"be below {len(playlist.events)}")
-    unit = playlist.events[event]
+    unit = _event(playlist, event)
     change_db = _level_db(playlist, unit) - _level_db(playlist, other)
     gain_db = change_db if unit.gain_db <= MUTED_DB else unit.gain_db + change_db
     changes = {name: getattr(other, name) for name in FIELDS}

@@ -193,10 +193,10 @@ class ClipReader:
             if target is None or target.get("expression") != "gain":
                 continue
             points = self._points(curve, place)
-            gain = max((factor for _, factor in points), default=1.0)
-            place = replace(place, gain=place.gain * gain)
-            if any(factor != gain for _, factor in points):
-                found = tuple((time, factor / gain) for time, factor in points)
+            highest = max((gain for _, gain in points), default=1.0)
+            place = replace(place, gain=place.gain * highest)
+            if any(gain != highest for _, gain in points):
+                found = tuple((time, gain / highest) for time, gain in points)
                 place = replace(place, gain_curve=_product(place.gain_curve, found))
         return place
 

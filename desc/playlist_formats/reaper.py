@@ -32,8 +32,8 @@ def write(arrangement: Arrangement, path: Path) -> int:
     An item spans its unit and the halves of the fades beyond it. A fade is equal-power or linear,
     whichever is nearer to the one adapted to the two sounds; with `fades="curves"` it is a volume
     envelope of the take, equal to that of rendering. A gain curve is such an envelope, too.
-    Alternatives are further takes. Collected
-    files lie in a folder beside the project, named after it.
+    Alternatives are further takes. Collected files lie in a folder beside the project, named after
+    it.
     """
     names = _media(arrangement, path)
     rate = arrangement.playlist.sample_rate
