@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import warnings
@@ -122,6 +123,14 @@ def _call(function: Callable[..., object], *args: Any) -> _Result:
             raise
         lost = "another process of the training has ended, or does not respond"
         return _Result(error=DescError(f"{lost}; it may have run out of memory"))
+    finally:
+        atexit.register(_leave_process_group)
+
+
+def _leave_process_group() -> None:
+    """End the threads of gloo; one that outlives Python aborts its process (pytorch #179291)."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def reduced(fabric: Fabric, value: Tensor, operation: str) -> Tensor:

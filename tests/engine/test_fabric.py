@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -49,6 +51,16 @@ def learned(fabric: Fabric) -> list[list[float]]:
     return Regression(fabric).learn()
 
 
+def tell_of_the_end(folder: Path, fabric: Fabric) -> None:
+    """At the exit of every process, write whether its process group is still there."""
+
+    def tell() -> None:
+        (folder / str(fabric.global_rank)).write_text(str(torch.distributed.is_initialized()))
+
+    assert torch.distributed.is_initialized()
+    atexit.register(tell)
+
+
 def lose_a_process(fabric: Fabric) -> None:
     """End the second process without a word, while the first waits for it."""
     if fabric.global_rank == 1:
@@ -87,6 +99,12 @@ def test_two_processes_take_the_steps_of_one() -> None:
     together, alone = launch(hardware("2"), learned), launch(hardware("1"), learned)
     for ours, theirs in zip(together, alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_every_process_leaves_the_group_before_it_exits(tmp_path: Path) -> None:
+    launch(hardware("2"), tell_of_the_end, tmp_path)
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["False", "False"]
 
 
 @pytest.mark.slow
