@@ -27,8 +27,10 @@ UNIT_ROUNDOFF = 2.0**-24
 GROUP, CLUSTER = 16, 8
 """Rows per kept score, and groups per cluster: among 8, 16, 32 and 2, 4, 8 the fastest together
 for 1 and for 50 neighbours in 100,000 rows."""
-BLOCK_ROWS, BLOCK_QUERIES = 512, 512
-"""Rows and queries scored at once, so that the scores stay in the processor's cache."""
+BLOCK_GROUPS, BLOCK_QUERIES = 32, 512
+"""Groups and queries scored at once, so that the scores stay in the processor's cache."""
+CENTRE_ROWS = 4096
+"""Rows whose mean is the origin of scores, at least, where there are as many."""
 LARGE_P = 16.0
 """Minkowski exponent above which the largest difference is scored."""
 MIN_CANDIDATES = 4
@@ -255,28 +257,24 @@ class ScoreTable:
     Attributes
     ----------
     values : ndarray of float32, (P, d + 1)
-        One row each, group by group, P a multiple of `GROUP` · `CLUSTER`. The last column is +inf
-        for rows that are there to fill a group.
-    order : ndarray of int, (P,)
-        Which of the rows each is; N and above: none.
+        One row each, and after them some that are there to fill groups, P a multiple of
+        `GROUP` · `CLUSTER`. The last column of the latter is +inf.
     cosine : bool
         Whether the distance is the cosine distance.
     """
 
     def __init__(self, coordinates: Float32, query: QueryConfig) -> None:
-        padding = -len(coordinates) % (GROUP * CLUSTER)
-        self.order = np.arange(len(coordinates) + padding).reshape(GROUP, -1).T.ravel()
-        padded = coordinates[np.minimum(self.order, len(coordinates) - 1)]
+        n_rows, dim = coordinates.shape
         self.cosine = query.distance == "cosine"
         # The product loses digits far from the origin, so the origin is put among the rows.
-        self._centre = padded.mean(0, dtype=np.float64).astype(np.float32)
-        placed = self.placed(padded)
-        last = np.zeros(len(placed), np.float32)
+        sample = coordinates[:: max(1, n_rows // CENTRE_ROWS)]
+        self._centre = sample.mean(0, dtype=np.float64).astype(np.float32)
+        placed = self.placed(coordinates)
+        self.values = np.zeros((n_rows + -n_rows % (GROUP * CLUSTER), dim + 1), np.float32)
         if not self.cosine:
-            last = np.einsum("nd,nd->n", placed, placed)
-            placed *= 2
-        last[self.order >= len(coordinates)] = np.inf
-        self.values = np.hstack([-placed, last[:, None]])
+            np.einsum("nd,nd->n", placed, placed, out=self.values[:n_rows, -1])
+        np.multiply(placed, -1 if self.cosine else -2, out=self.values[:n_rows, :-1])
+        self.values[n_rows:, -1] = np.inf
 
     def placed(self, points: Float32) -> Float32:
         """Return points (n, d), normalised or relative to the centre of the rows."""
@@ -294,11 +292,11 @@ class _Product:
 
     def __init__(self, table: ScoreTable, usable: Bools, count: int) -> None:
         self._rows, self._count, self._values = table, count, table.values
-        self._usable = np.pad(usable, (0, len(table.order) - len(usable)))[table.order]
+        self._usable = np.pad(usable, (0, len(table.values) - len(usable)))
         if not usable.all():
             self._values = table.values.copy()
             self._values[~self._usable, -1] = np.inf
-        self.step = max(16, min(BLOCK_QUERIES, MAX_SCORES * GROUP // len(table.order)))
+        self.step = max(16, min(BLOCK_QUERIES, MAX_SCORES * GROUP // len(table.values)))
 
     def _limit(self, best: Float32, prepared: Float32) -> Float32:
         """Return the highest score (Q,) of a row that is as near as one with score `best`."""
@@ -320,18 +318,16 @@ class _Product:
             yield self._open_groups(prepared, limit, part)
 
     def _group_minima(self, prepared: Float32) -> Float32:
-        """Return the smallest score of each group of rows, (G, Q)."""
-        n_queries = len(prepared)
+        """Return the smallest score (G, Q) of each group, rows g, g + G, g + 2·G, …"""
+        grouped = self._values.reshape(GROUP, -1, self._values.shape[1])
         queries = np.ascontiguousarray(prepared.T)
-        minima = np.empty((len(self._values) // GROUP, n_queries), np.float32)
-        buffer = np.empty(BLOCK_ROWS * n_queries, np.float32)
-        for start in range(0, len(self._values), BLOCK_ROWS):
-            rows = self._values[start : start + BLOCK_ROWS]
-            out = buffer[: len(rows) * n_queries].reshape(len(rows), n_queries)
-            np.matmul(rows, queries, out=out)
-            first, count = start // GROUP, len(rows) // GROUP
-            grouped = out.reshape(count, GROUP, n_queries)
-            np.minimum.reduce(grouped, axis=1, out=minima[first : first + count])
+        minima = np.empty((grouped.shape[1], len(prepared)), np.float32)
+        scores = np.empty((GROUP, BLOCK_GROUPS, len(prepared)), np.float32)
+        for start in range(0, len(minima), BLOCK_GROUPS):
+            smallest = minima[start : start + BLOCK_GROUPS]
+            out = scores[:, : len(smallest)]
+            np.matmul(grouped[:, start : start + BLOCK_GROUPS], queries, out=out)
+            np.minimum.reduce(out, axis=0, out=smallest)
         return minima
 
     def _groups_within(
@@ -356,12 +352,10 @@ class _Product:
     def _open_groups(self, prepared: Float32, limit: Float32, part: Pairs) -> Pairs:
         """Return (query, row) of all rows of the groups whose scores are within the limit."""
         query, group = part
-        grouped = self._values.reshape(-1, GROUP, self._values.shape[1])
-        scores = np.matmul(grouped[group], prepared[query][:, :, None])[:, :, 0]
-        within = scores <= limit[query][:, None]
-        within &= self._usable.reshape(-1, GROUP)[group]
-        pair, member = np.nonzero(within)
-        return query[pair], self._rows.order[group[pair] * GROUP + member]
+        rows = group[:, None] + len(self._values) // GROUP * np.arange(GROUP)
+        scores = np.matmul(self._values[rows], prepared[query][:, :, None])[:, :, 0]
+        pair, member = np.nonzero((scores <= limit[query][:, None]) & self._usable[rows])
+        return query[pair], rows[pair, member]
 
 
 def normalised(vectors: Float32) -> Float32:
