@@ -115,6 +115,7 @@ class _Result:
 def _call(function: Callable[..., object], *args: Any) -> _Result:
     try:
         with quiet_fabric(), preserved_randomness(), one_thread():
+            args[-1].barrier()  # one that ends at once would end the start of the others
             return _Result(function(*args))
     except (DescError, TrainingInterruptedError) as error:
         return _Result(error=error)
