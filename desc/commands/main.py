@@ -173,6 +173,8 @@ def _log_to_file() -> None:
 
 def run() -> None:
     """Entry point of the `desc` command."""
+    # Torch makes so many objects that Python would look for garbage among them for .1 s.
+    gc.set_threshold(10_000)
     status = main()
     # At exit Python looks for garbage among all objects: for half a second, once torch is imported.
     gc.freeze()

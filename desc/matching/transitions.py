@@ -11,7 +11,7 @@ from desc.configuration import QueryConfig, SelectionConfig
 from desc.database import DescriptorDatabase
 from desc.descriptors.pitch import VOICED
 from desc.matching.arrays import Bools, Float32, Float64, Rows
-from desc.matching.knn import Neighbours, paired, pairwise, release
+from desc.matching.knn import Neighbours, paired, pairwise_squares, release
 from desc.matching.points import Points
 from desc.matching.repetition import Limits
 from desc.matching.slow_scale import moving_mean
@@ -93,13 +93,13 @@ class Transitions:
         octave_cost : float
             Cost of an interval of an octave.
         """
-        distances = pairwise(self.points[ahead], self.points[rows], self.query)
-        distances *= distances / (FREE_STEPS * max(self.step, change))
+        costs = pairwise_squares(self.points[ahead], self.points[rows], self.query)
+        costs /= FREE_STEPS * max(self.step, change)
         if octave_cost and "f0" in self.database.config.groups:
             pitch, later = (_semitones(these, self.database) for these in (ahead, rows))
             interval = np.abs(pitch[:, None] - later)
-            distances += octave_cost / OCTAVE * np.nan_to_num(np.minimum(interval, OCTAVE))
-        return distances
+            costs += octave_cost / OCTAVE * np.nan_to_num(np.minimum(interval, OCTAVE))
+        return costs
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,10 +138,11 @@ def spectrogram(
     last = np.minimum(np.maximum(np.ceil(bins[1:]).astype(int), first + 1), N_FFT // 2 + 1)
     edges = np.stack([first, last], 1).ravel()
     power = np.empty((columns * per_column, n_rows), np.float32)
+    squares = np.zeros((BLOCK, N_FFT // 2 + 2), np.float32)  # the last edge is beyond the last bin
     for at in range(0, len(starts), BLOCK):
         spectrum = np.fft.rfft(windows[starts[at : at + BLOCK]] * window)
-        square = spectrum.real**2 + spectrum.imag**2
-        square = np.pad(square, ((0, 0), (0, 1)))  # the last edge lies beyond the last bin
+        square = squares[: len(spectrum)]
+        np.add(spectrum.real**2, spectrum.imag**2, out=square[:, :-1])
         power[at : at + BLOCK] = np.maximum.reduceat(square, edges, axis=1)[:, ::2]
     power = power.reshape(columns, per_column, n_rows).max(1)
     level = 10 * np.log10(np.maximum(power, 1e-20))
