@@ -25,8 +25,8 @@ Pairs = tuple[Positions, Positions]
 UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of one float32 operation."""
 GROUP, CLUSTER = 8, 16
-"""Rows per kept score, and groups per cluster: among 4, 8, 16 and 8, 16 the fastest for 50 neighbours
-of a predicted frame in ten minutes of sounds."""
+"""Rows per kept score, and groups per cluster: among 4, 8, 16 and 8, 16 the fastest for the 50
+neighbours of predicted frames in ten minutes of sounds."""
 BLOCK_GROUPS, BLOCK_QUERIES = 16, 512
 """Groups and queries scored at once, so that the scores stay in the processor's cache."""
 CENTRE_ROWS = 4096

@@ -22,12 +22,14 @@ MAX_MINIMA = 1 << 26
 """Distances of queries to shards that are kept at once, 4 bytes each."""
 WORTH = 1 << 31
 """Pairs of query and row from which importing faiss (.3 s) is worth it."""
+MAX_COLUMNS = 32
+"""Columns from which the product and minimum of `knn` are faster."""
 
 
-def can_find_one(query: QueryConfig, n_pairs: int) -> bool:
+def can_find_one(query: QueryConfig, n_pairs: int, n_columns: int) -> bool:
     """Return whether `find_one` knows the distance, and is faster for so many pairs of points."""
     is_loaded = "faiss" in sys.modules and sys.modules["faiss"] is not None
-    known = query.distance == "euclidean"
+    known = query.distance == "euclidean" and n_columns < MAX_COLUMNS
     return known and (is_loaded or (n_pairs >= WORTH and has_faiss()))
 
 

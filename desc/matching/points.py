@@ -78,7 +78,8 @@ class Points:
         count = min(count, int(usable.sum()))
         wanted = max(FEWEST_CANDIDATES, CANDIDATES * count)
         if self.lists is None or not len(queries) or wanted > MAX_CANDIDATES:
-            if count == 1 and can_find_one(self.query, len(queries) * len(self)):
+            n_pairs, n_columns = len(queries) * len(self), self.values.shape[1]
+            if count == 1 and can_find_one(self.query, n_pairs, n_columns):
                 return find_one(queries, self.values, usable, self.query)
             return search(queries, self.values, usable, count, self.query, table=self._table)
         n_probe = self.n_probe * max(1, count // USUAL)

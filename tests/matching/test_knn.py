@@ -17,7 +17,7 @@ from desc.descriptors.sequence import DescriptorSequence
 from desc.descriptors.standardizer import Standardizer
 from desc.errors import ConfigurationError, DescError
 from desc.matching import Matcher, matching_space
-from desc.matching.knn import paired, search
+from desc.matching.knn import paired, pairwise, pairwise_squares, search
 
 CONFIG = DescriptorConfig(descriptors=("mfcc",))
 D = CONFIG.n_columns
@@ -155,6 +155,19 @@ def test_equal_rows_by_the_thousand_stay_exact_and_small(
     matches = search(queries, rows, np.ones(6000, bool), 3, QueryConfig())
     np.testing.assert_array_equal(matches.rows[::3], [[1000, 1001, 1002]] * 14)
     np.testing.assert_array_equal(matches.rows, brute_force(queries, rows, 3, "euclidean")[0])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_squares_of_all_pairs(distance: str, offset: float, rng: np.random.Generator) -> None:
+    """Also far from the origin, where they are as exact as the last digit of the coordinates."""
+    a, b = make_values(rng, 30, offset), make_values(rng, 50, offset)
+    b[:30] = a
+    query = QueryConfig(distance=distance)
+    squares = pairwise_squares(a, b, query)
+    last_digit = D * (np.spacing(np.float32(offset + 30)) / 2) ** 2
+    np.testing.assert_allclose(squares, pairwise(a, b, query) ** 2, rtol=1e-12, atol=last_digit)
+    assert (squares >= 0).all()
 
 
 def test_cosine_of_a_zero_vector_is_zero() -> None:

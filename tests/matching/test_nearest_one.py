@@ -33,8 +33,9 @@ def test_the_nearest_row_is_that_of_the_exact_search(
 
 def test_faiss_is_only_loaded_for_large_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "faiss", raising=False)
-    assert not can_find_one(QUERY, 10**6)
-    assert can_find_one(QUERY, 10**10)
-    assert not can_find_one(QueryConfig(distance="cosine"), 10**10)
+    assert not can_find_one(QUERY, 10**6, 13)
+    assert can_find_one(QUERY, 10**10, 13)
+    assert not can_find_one(QUERY, 10**10, 39)
+    assert not can_find_one(QueryConfig(distance="cosine"), 10**10, 13)
     monkeypatch.setitem(sys.modules, "faiss", None)
-    assert not can_find_one(QUERY, 10**10)
+    assert not can_find_one(QUERY, 10**10, 13)
