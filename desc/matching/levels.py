@@ -70,8 +70,8 @@ def with_gain_curves(
     """Return units with the gain curves by which their level moves as the target's.
 
     A curve changes the frames of a unit against each other: before it is limited, its mean is
-    0 dB, as the mean level is that of `with_gains`. Muted units and those of further layers have
-    none. Without mfcc there is none.
+    0 dB, as the mean level is that of `with_gains`. Muted units have none. Without mfcc there is
+    none.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def with_gain_curves(
     wanted = levels_db(target, database.config)
 
     def curve_db(unit: Unit) -> tuple[float, ...]:
-        if unit.layer or unit.gain_db <= MUTED_DB:
+        if unit.gain_db <= MUTED_DB:
             return ()
         changes = wanted[unit.frames] - _played_levels_db(unit, database)
         highest_db = np.clip(limit_db - unit.gain_db, 0.0, limit_db)

@@ -307,13 +307,12 @@ class Matcher(PreparedDatabase):
             return split_at(units_of_rows(rows, costs, database), silent)
 
         def placed(units: Units) -> Units:
-            positions, semitones = self.transitions.positions, self.selection.transpose_semitones
+            selection, positions = self.selection, self.transitions.positions
             units = with_attacks(muted(units, silent), target, database, positions)
-            return with_transposition(units, target, database, semitones)
+            units = with_transposition(units, target, database, selection.transpose_semitones)
+            return with_gain_curves(units, target, database, limit_db=selection.gain_curve_db)
 
         units = placed(with_gains(chosen(points), target, database, limit_db=limit_db))
-        curve_db = self.selection.gain_curve_db
-        units = with_gain_curves(units, target, database, limit_db=curve_db)
         for layer in range(1, self.selection.layers):
             played = played_power(units, len(target), database)
             residual = residual_target(target, played, database)

@@ -224,9 +224,17 @@ def test_gain_and_curve_together_rise_by_the_limit() -> None:
         np.testing.assert_allclose(found.gain_curve_db, [raised] * 10 + [-6] * 2, atol=0.02)
 
 
+def test_units_of_all_layers_move_as_the_target(rng: np.random.Generator) -> None:
+    """So a second layer does not level out the beat of the first."""
+    database = make_database(values_of(smooth(rng, 60)), values_of(smooth(rng, 60)))
+    target = values_of(smooth(rng, 40))
+    chosen = Matcher(database, selection=SelectionConfig(layers=2)).match(target)
+    assert {unit.layer for unit in chosen.units if unit.gain_curve_db} == {0, 1}
+
+
 def test_units_without_a_curve(rng: np.random.Generator) -> None:
     database = make_database(values_of(smooth(rng, 60)))
-    units = (Unit(10, 8, 0), Unit(30, 8, 8, gain_db=MUTED_DB), Unit(30, 16, 0, layer=1))
+    units = (Unit(10, 8, 0), Unit(30, 8, 8, gain_db=MUTED_DB))
     target = database.values[[*range(10, 18), *range(40, 48)]]
     assert with_gain_curves(units, target, database, limit_db=12.0) == units
     config = DescriptorConfig(descriptors=("rms",))
