@@ -125,12 +125,13 @@ def _call(function: Callable[..., object], *args: Any) -> _Result:
         lost = "another process of the training has ended, or does not respond"
         return _Result(error=DescError(f"{lost}; it may have run out of memory"))
     finally:
-        atexit.register(_leave_process_group)
+        if args[-1].world_size > 1:
+            atexit.register(_leave_gloo)
 
 
-def _leave_process_group() -> None:
+def _leave_gloo() -> None:
     """End the threads of gloo; one that outlives Python aborts its process (pytorch #179291)."""
-    if torch.distributed.is_initialized():
+    if torch.distributed.is_initialized() and torch.distributed.get_backend() == "gloo":
         torch.distributed.destroy_process_group()
 
 

@@ -30,7 +30,7 @@ neighbours of predicted frames in ten minutes of sounds."""
 BLOCK_GROUPS, BLOCK_QUERIES = 16, 512
 """Groups and queries scored at once, so that the scores stay in the processor's cache."""
 CENTRE_ROWS = 4096
-"""Rows whose mean is the origin of scores, at least, where there are as many."""
+"""Least number of rows, evenly spread, whose mean is the origin of scores; of fewer rows all."""
 LARGE_P = 16.0
 """Minkowski exponent above which the largest difference is scored."""
 MIN_CANDIDATES = 4
@@ -227,7 +227,7 @@ class _Minkowski:
     """
 
     def __init__(self, coordinates: Float32, usable: Bools, count: int, query: QueryConfig) -> None:
-        self.step = max(1, MAX_SCORES // len(coordinates))
+        self.step = max(1, MAX_SCORES // 2 // len(coordinates))  # of 8 bytes
         self._coordinates, self._usable = coordinates, usable
         self._nth = min(count, int(usable.sum())) - 1
         self._p = _exponent(query) or 2.0

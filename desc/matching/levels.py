@@ -174,7 +174,8 @@ def with_fitted_gains(
     """Return units of a further layer with the gains that bring the sum nearest to the target.
 
     Gains are silence and steps of 1 dB from −24 dB to the limit. Each unit gets the one with the
-    smallest mean square error of the summed envelope in dB, so no unit increases the error.
+    smallest mean square error of the summed envelope in dB, so no unit increases the error (before
+    its gain curve).
 
     Parameters
     ----------

@@ -16,10 +16,10 @@ GROUP = 128
 MARGIN = 1e-5
 """Share of the squared norms by which rounding may change a score."""
 MANY = 1 << 10
-"""Rows left by the bound from which scores of all columns come first: it says little of a point
-far from all of them."""
-GATHERED = 6
-"""Time of a product with rows in any order, in that of one with all rows in theirs."""
+"""Rows left by the bound from which scores of all columns come first: of a point far from all rows
+the bound says little."""
+GATHER_COST = 6
+"""Time per row of a product with gathered rows, relative to one with all rows."""
 MEASURED = 20000
 """Rows by which the axes are found."""
 
@@ -29,7 +29,8 @@ class NearestRows:
 
     The squared distance along the leading principal axes of the rows, plus that of the lengths of
     what lies outside of them, bounds the distance from below. It is computed for all rows, the
-    distance itself only where the bound is small enough.
+    distance itself only where the bound is small enough. If that leaves many, their float32 scores
+    over all columns come between.
     Points with an index are searched by it. Other distances than the euclidean are searched without
     preparation, far more slowly.
 
@@ -103,7 +104,7 @@ class PrincipalAxes:
         self._centre = points.mean(0, dtype=np.float64).astype(np.float32)
         some = points[:: max(1, len(points) // MEASURED)] - self._centre
         axes = np.linalg.eigh(some.T.astype(np.float64) @ some)[1][:, ::-1]
-        self._axes = np.ascontiguousarray(axes[:, :LEADING], np.float32)
+        self._axes = np.ascontiguousarray(axes[:, :LEADING])
         self._rows = np.empty((self._axes.shape[1] + 1, len(points)), np.float32)
         for start in range(0, len(points), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
@@ -120,13 +121,15 @@ class PrincipalAxes:
     def whole_scores(self, points: Float32, point: Float32, rows: Rows) -> Float32:
         """Return |x|² − 2·q·x over all columns for some rows (n,), from the centre of all."""
         placed = point - self._centre
-        gather = GATHERED * len(rows) < len(points)
+        gather = GATHER_COST * len(rows) < len(points)
         products = points[rows] @ placed if gather else (points @ placed)[rows]
         return self.norms[rows] - 2 * (products - self._centre @ placed)
 
     def _placed(self, points: Float32) -> Float32:
         """Return points (n, d) along the axes, and their length outside of them, (n, axes + 1)."""
-        centred = points - self._centre
+        # In float64: in float32 the root of a small difference is wrong by 1e-3 of the lengths.
+        centred = points.astype(np.float64) - self._centre
         along = centred @ self._axes
         squares = np.einsum("nd,nd->n", centred, centred) - np.einsum("na,na->n", along, along)
-        return np.hstack([along, np.sqrt(np.maximum(squares, 0))[:, None]])
+        outside = np.sqrt(np.maximum(squares, 0))[:, None]
+        return np.hstack([along, outside]).astype(np.float32)

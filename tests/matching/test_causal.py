@@ -165,6 +165,20 @@ def test_rows_of_which_few_axes_say_nothing_are_found_exactly(rng: np.random.Gen
         np.testing.assert_array_equal(distances, expected.distances[0])
 
 
+def test_rows_that_hardly_leave_the_axes_are_found_exactly(rng: np.random.Generator) -> None:
+    """Outside of the axes the point is far away, and rounding would be larger than the rows."""
+    points = rng.standard_normal((20000, 60)).astype(np.float32)
+    points[:, 2:] *= 1e-4
+    prepared, usable = NearestRows(Points(points, QueryConfig())), np.ones(20000, bool)
+    for _ in range(100):
+        point = points[rng.integers(20000)].copy()
+        point[2:] += rng.standard_normal(58)
+        rows, distances = prepared.find(point, 10)
+        expected = search(point[None], points, usable, 10, QueryConfig())
+        np.testing.assert_array_equal(rows, expected.rows[0])
+        np.testing.assert_array_equal(distances, expected.distances[0])
+
+
 def test_the_slow_scale_of_now_is_the_last_row_of_the_causal_one(
     database: DescriptorDatabase,
 ) -> None:

@@ -225,7 +225,6 @@ def test_gain_and_curve_together_rise_by_the_limit() -> None:
 
 
 def test_units_of_all_layers_move_as_the_target(rng: np.random.Generator) -> None:
-    """So a second layer does not level out the beat of the first."""
     database = make_database(values_of(smooth(rng, 60)), values_of(smooth(rng, 60)))
     target = values_of(smooth(rng, 40))
     chosen = Matcher(database, selection=SelectionConfig(layers=2)).match(target)
