@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from desc.matching.arrays import Bools, Float64, Positions, Rows
-from desc.matching.knn import Neighbours, pairwise
+from desc.matching.knn import Neighbours, paired
 from desc.matching.repetition import TabuWindow
 from desc.matching.transitions import Problem
 
@@ -116,7 +116,7 @@ class _Beam:
         rows, follow = self._positions.successors(current.rows)
         transitions = self._problem.transitions
         point = self._problem.points[frame][None]
-        distances = pairwise(point, transitions.points[rows], transitions.query)[0]
+        distances = paired(transitions.points[rows], point, transitions.query)
         costs = current.costs + distances
         costs[~follow | self._window.bars_continuing(self._positions.of_row[rows])] = np.inf
         return _Step(np.arange(len(rows)), rows, costs)

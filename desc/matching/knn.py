@@ -165,34 +165,26 @@ def _pairs(candidates: Rows) -> Pairs:
     return query, candidates[query, place]
 
 
-def pairwise(a: Float32, b: Float32, query: QueryConfig) -> Float64:
-    """Return the distances (n, m) between points (n, d) and (m, d), in float64."""
-    if query.distance == "euclidean":  # importing scipy takes longer than a whole search
-        difference = np.subtract(a[:, None], b, dtype=np.float64)
-        return np.sqrt(np.einsum("nmd,nmd->nm", difference, difference))
-    from scipy.spatial.distance import cdist
-
-    options = {"p": query.minkowski_p} if query.distance == "minkowski" else {}
-    distances = cdist(a, b, query.distance, **options)
-    # scipy's cosine distance of a vector of length 0 is NaN.
-    return np.nan_to_num(distances, nan=1.0) if query.distance == "cosine" else distances
-
-
 def pairwise_squares(a: Float32, b: Float32, query: QueryConfig) -> Float64:
     """Return the squared distances (n, m) between points (n, d) and (m, d), in float64.
 
     Euclidean ones by a matrix product: 0 may become 1e-15 of the squared lengths, less than a digit
     of the coordinates changes.
     """
-    if query.distance != "euclidean":
-        return np.square(pairwise(a, b, query))
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    lengths = np.einsum("nd,nd->n", x, x)[:, None] + np.einsum("md,md->m", y, y)
-    return np.maximum(lengths - 2 * (x @ y.T), 0)
+    if query.distance == "euclidean":  # importing scipy takes longer than a whole search
+        x, y = a.astype(np.float64), b.astype(np.float64)
+        lengths = np.einsum("nd,nd->n", x, x)[:, None] + np.einsum("md,md->m", y, y)
+        return np.maximum(lengths - 2 * (x @ y.T), 0)
+    from scipy.spatial.distance import cdist
+
+    options = {"p": query.minkowski_p} if query.distance == "minkowski" else {}
+    distances = cdist(a, b, query.distance, **options)
+    # scipy's cosine distance of a vector of length 0 is NaN.
+    return np.square(np.nan_to_num(distances, nan=1.0, posinf=np.inf))
 
 
 def paired(a: Float32, b: Float32, query: QueryConfig) -> Float64:
-    """Return the distances (n,) between points (n, d) and (n, d), in float64."""
+    """Return the distances (n,) between points (n, d) and (n, d) or (1, d), in float64."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     if query.distance == "cosine":
         products = np.einsum("nd,nd->n", x, y)
